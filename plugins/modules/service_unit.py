@@ -1,0 +1,428 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: service_unit
+short_description: Claim and run one systemd service of ours
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Used by the role P(accelmon.fleet.service#role), once before and once after the service's files are in place.
+  - O(phase=claim) makes sure that port and unit are free or ours, makes the system user,
+    and keeps a distribution's own daemon from starting when its package is installed for us.
+  - O(phase=run) writes the unit, enables it, starts it, and restarts it whenever its process was started from another
+    program, unit or configuration than those in place. So a run that was killed half-way is completed by the next.
+    If the service does not become healthy with a changed unit, the unit before it is put back.
+attributes:
+  check_mode:
+    support: full
+    description: Predicts the change; changes nothing. Works on a host where nothing is installed yet.
+  diff_mode:
+    support: full
+    description: Shows the unit files before and after.
+options:
+  name:
+    description: Name of the service; the unit is C(accelmon-NAME.service).
+    type: str
+    required: true
+  phase:
+    description: V(claim) before the files of the service are written, V(run) afterwards.
+    type: str
+    choices: [claim, run]
+    required: true
+  state:
+    description: Whether the service shall be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  user:
+    description: System user to create for the service.
+    type: str
+  listen:
+    description: Where the service will listen.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: Address; empty means every address.
+        type: str
+        default: ""
+      port:
+        description: TCP port.
+        type: int
+        required: true
+      variable:
+        description: The variable that sets the port, for error messages.
+        type: str
+        required: true
+  managed_variable:
+    description: The variable that leaves an existing service alone, for error messages.
+    type: str
+  package:
+    description: Distribution package that holds the program; empty if it does not come from a package.
+    type: str
+    default: ""
+  package_unit:
+    description: Unit that the package would start by itself.
+    type: str
+    default: ""
+  program:
+    description: Path of the program.
+    type: str
+  unit:
+    description: Text of the service unit.
+    type: str
+  timer:
+    description: Text of a timer unit that starts the service; without it the service runs all the time.
+    type: str
+  restart_on:
+    description: Files that the process reads only once, beside its program.
+    type: list
+    elements: str
+    default: []
+  probe:
+    description: How to know that the service is healthy.
+    type: dict
+    suboptions:
+      url:
+        description: Address to ask from the host itself.
+        type: str
+        required: true
+      status:
+        description: HTTP status codes that mean healthy.
+        type: list
+        elements: int
+        default: [200]
+      timeout:
+        description: Seconds to wait for it.
+        type: int
+        default: 30
+"""
+
+EXAMPLES = r"""
+- name: Claim port, unit and user
+  accelmon.fleet.service_unit:
+    name: node_exporter
+    phase: claim
+    user: accelmon-node-exporter
+    listen:
+      - port: 9100
+        variable: node_exporter_port
+    managed_variable: node_exporter_managed
+
+- name: Run it
+  accelmon.fleet.service_unit:
+    name: node_exporter
+    phase: run
+    program: /opt/accelmon/node_exporter/current/node_exporter
+    unit: "{{ node_exporter_unit }}"
+    probe:
+      url: http://127.0.0.1:9100/metrics
+"""
+
+RETURN = r"""
+package:
+  description: What has to be done with the package, V(present), V(absent), or empty for nothing. With O(phase=claim).
+  type: str
+  returned: O(phase=claim)
+generation:
+  description: Hash of program, unit and configuration that the process runs with.
+  type: str
+  returned: O(phase=run) and O(state=present)
+actions:
+  description: What was done, or would be.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import glob
+import json
+import os
+import pwd
+import shutil
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
+from ansible_collections.accelmon.fleet.plugins.module_utils import ports, systemd
+
+UNITS = "/etc/systemd/system"
+OWNED = "/var/lib/accelmon/services"
+
+
+class Service(object):
+    """One service of ours on this host."""
+
+    def __init__(self, module):
+        self.module = module
+        self.params = module.params
+        self.name = module.params["name"]
+        self.unit = systemd.unit_name(self.name)
+        self.timer = systemd.unit_name(self.name, "timer")
+        self.actions = []
+        self.diff = []
+        self.owned_path = os.path.join(OWNED, self.name + ".json")
+
+    def fail(self, message, **more):
+        self.module.fail_json(msg=message, actions=self.actions, **more)
+
+    def do(self, action, *argv):
+        """Note an action; outside check mode, run it."""
+        self.actions.append(action)
+        if argv and not self.module.check_mode:
+            self.run(*argv)
+
+    def run(self, *argv):
+        code, out, err = self.module.run_command(list(argv))
+        if code:
+            self.fail("%s: %s" % (" ".join(argv), (err or out).strip()))
+        return out
+
+    def systemctl(self, verb, *units):
+        self.do("%s %s" % (verb, " ".join(units)), "systemctl", verb, *units)
+
+    def show(self, *units):
+        properties = "LoadState,ActiveState,UnitFileState,MainPID,NeedDaemonReload,Result"
+        code, out, err = self.module.run_command(["systemctl", "show", "--property=" + properties] + list(units))
+        if code:
+            self.fail("systemd does not answer on this host (%s); accelmon.fleet needs systemd as its first process" % err.strip())
+        return systemd.parse_show(out)
+
+    # What we own beside the unit: {"package": name, "masked": unit}.
+
+    def owned(self, path=None):
+        try:
+            with open(path or self.owned_path) as stream:
+                return json.load(stream)
+        except (OSError, ValueError):
+            return {}
+
+    def own(self, **what):
+        known = self.owned()
+        if known == dict(known, **what) or self.module.check_mode:
+            return
+        if not os.path.isdir(OWNED):
+            os.makedirs(OWNED, 0o755)
+        self.write(self.owned_path, json.dumps(dict(known, **what), sort_keys=True) + "\n")
+
+    def write(self, path, text):
+        temporary = os.path.join(self.module.tmpdir, os.path.basename(path))
+        with open(temporary, "w") as stream:
+            stream.write(text)
+        os.chmod(temporary, 0o644)
+        self.module.atomic_move(temporary, path)
+
+    # Claim
+
+    def claim(self):
+        ours, theirs = self.show(self.unit, self.params["package_unit"] or self.unit)
+        self.refuse_foreign_unit(theirs)
+        self.refuse_taken_port(ours)
+        self.make_user()
+        package = ""
+        if self.params["package"] and not os.path.exists(self.params["program"]):
+            package = "present"
+            if self.params["package_unit"] and theirs["LoadState"] == "not-found":
+                # Masked before it exists, so that no moment is left in which the package could start it.
+                self.systemctl("mask", self.params["package_unit"])
+                self.own(masked=self.params["package_unit"])
+        if self.params["package"] and (package or self.shared_package()):
+            self.own(package=self.params["package"])
+        return {"package": package}
+
+    def shared_package(self):
+        """Whether another service of ours brought the package, so that it must stay until the last of them goes."""
+        return any(self.owned(path).get("package") == self.params["package"]
+                   for path in glob.glob(os.path.join(OWNED, "*.json")) if path != self.owned_path)
+
+    def mend(self):
+        """What the user can do about a service that is already there."""
+        if not self.params["managed_variable"]:
+            return "stop it"
+        return "set %s: external to leave it and scrape it" % self.params["managed_variable"]
+
+    def refuse_foreign_unit(self, theirs):
+        unit = self.params["package_unit"]
+        if unit and (theirs["ActiveState"] in ("active", "activating", "reloading") or theirs["UnitFileState"] == "enabled"):
+            self.fail("%s = install: %s is already in use on this host; %s, or disable that unit yourself"
+                      % (self.params["managed_variable"], unit, self.mend()))
+
+    def refuse_taken_port(self, ours):
+        sockets = ports.listeners() if self.params["listen"] else []
+        for wanted in self.params["listen"]:
+            inodes = ports.conflicts(sockets, wanted["address"], wanted["port"])
+            if not inodes or ports.holds(ours["MainPID"], inodes):
+                continue
+            found = ports.owner(inodes)
+            if found and found.get("unit") == self.unit:
+                continue
+            self.fail("%s = %d: the port is taken by %s; %s, or choose another %s"
+                      % (wanted["variable"], wanted["port"], ports.describe(found), self.mend(), wanted["variable"]))
+
+    def make_user(self):
+        user = self.params["user"]
+        if not user:
+            return
+        try:
+            pwd.getpwnam(user)
+        except KeyError:
+            shell = next((path for path in ("/usr/sbin/nologin", "/sbin/nologin") if os.path.exists(path)), "/bin/false")
+            self.do("add user " + user, "useradd", "--system", "--user-group", "--no-create-home",
+                    "--home-dir", "/nonexistent", "--shell", shell, user)
+
+    # Run
+
+    def run_present(self):
+        wants_timer = bool(self.params["timer"])
+        unit, timer = self.show(self.unit, self.timer)
+        value = systemd.generation(self.params["unit"], [self.params["program"]] + self.params["restart_on"])
+        before = self.put(self.unit, systemd.with_generation(self.params["unit"], value))
+        if wants_timer:
+            self.put(self.timer, self.params["timer"])
+        if self.diff or "yes" in (unit["NeedDaemonReload"], timer["NeedDaemonReload"]):
+            self.do("daemon-reload", "systemctl", "daemon-reload")
+        main, known = (self.timer, timer) if wants_timer else (self.unit, unit)
+        if known["UnitFileState"] != "enabled":
+            self.systemctl("enable", main)
+        healthy = self.run_timer(timer, unit) if wants_timer else self.run_service(unit, value)
+        if not healthy and not self.module.check_mode:
+            self.give_up(before)
+        return {"generation": value}
+
+    def run_service(self, unit, value):
+        if unit["ActiveState"] not in ("active", "activating", "reloading"):
+            self.systemctl("start", self.unit)
+        elif systemd.running_generation(unit["MainPID"]) != value:
+            self.systemctl("restart", self.unit)
+        return self.module.check_mode or self.probe()
+
+    def run_timer(self, timer, unit):
+        if timer["ActiveState"] != "active":
+            self.systemctl("start", self.timer)
+        if self.diff or timer["ActiveState"] != "active":
+            # A first run at once: a service that cannot work shows now, not in the middle of the night.
+            self.actions.append("start " + self.unit)
+            if not self.module.check_mode:
+                return self.module.run_command(["systemctl", "start", self.unit])[0] == 0
+        return unit["Result"] in ("success", "")
+
+    def probe(self):
+        """Whether the service is running and answers as it should, within the time that it has."""
+        probe = self.params["probe"] or {"timeout": 5}
+        deadline = time.time() + probe["timeout"]
+        while True:
+            self.seen = "%s is %s" % (self.unit, self.show(self.unit)[0]["ActiveState"])
+            if self.seen.endswith(" active"):
+                if "url" not in probe:
+                    return True
+                code, self.seen = self.ask(probe["url"])
+                if code in probe["status"]:
+                    return True
+            if time.time() > deadline:
+                return False
+            time.sleep(0.2)
+
+    def ask(self, url):
+        try:
+            return open_url(url, timeout=5, use_proxy=False, validate_certs=False).getcode(), ""
+        except Exception as error:  # pylint: disable=broad-except  # any failure means: not healthy yet
+            return getattr(error, "code", None), "%s: %s" % (url, error)
+
+    def put(self, unit, text):
+        """Write a unit file if it differs; what was there before, or None if nothing or the same was."""
+        path = os.path.join(UNITS, unit)
+        try:
+            with open(path) as stream:
+                before = stream.read()
+        except OSError:
+            before = ""
+        if before == text:
+            return None
+        self.actions.append("write " + path)
+        self.diff.append({"before_header": path, "after_header": path, "before": before, "after": text})
+        if not self.module.check_mode:
+            self.write(path, text)
+        return before or None
+
+    def give_up(self, before):
+        """Fail with the journal; put the unit back that was there before, if this run changed it."""
+        log = self.module.run_command(["journalctl", "--unit=" + self.unit, "--lines=20", "--no-pager", "--output=cat"])[1]
+        message = "%s does not become healthy (%s)" % (self.unit, getattr(self, "seen", "its run failed"))
+        if before:
+            self.write(os.path.join(UNITS, self.unit), before)
+            self.run("systemctl", "daemon-reload")
+            self.module.run_command(["systemctl", "restart", self.unit])
+            message += "; the unit before it was put back"
+        self.fail(message + "; its journal ends with:\n" + log.strip(), journal=log.splitlines())
+
+    # Absent
+
+    def remove(self):
+        for unit in (self.timer, self.unit):
+            path = os.path.join(UNITS, unit)
+            if os.path.exists(path):
+                self.systemctl("disable", "--now", unit)
+                self.actions.append("remove " + path)
+                with open(path) as stream:
+                    self.diff.append({"before_header": path, "after_header": path, "before": stream.read(), "after": ""})
+                if not self.module.check_mode:
+                    os.remove(path)
+        if self.diff:
+            self.do("daemon-reload", "systemctl", "daemon-reload")
+        owned = self.owned()
+        package = "absent" if owned.get("package") and not self.shared_package() else ""
+        if owned.get("masked"):
+            self.systemctl("unmask", owned["masked"])
+        if owned:
+            self.actions.append("forget " + self.owned_path)
+            if not self.module.check_mode:
+                os.remove(self.owned_path)
+        return {"package": package}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "phase": {"type": "str", "choices": ["claim", "run"], "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "user": {"type": "str"},
+            "listen": {"type": "list", "elements": "dict", "default": [], "options": {
+                "address": {"type": "str", "default": ""},
+                "port": {"type": "int", "required": True},
+                "variable": {"type": "str", "required": True},
+            }},
+            "managed_variable": {"type": "str"},
+            "package": {"type": "str", "default": ""},
+            "package_unit": {"type": "str", "default": ""},
+            "program": {"type": "str"},
+            "unit": {"type": "str"},
+            "timer": {"type": "str"},
+            "restart_on": {"type": "list", "elements": "str", "default": []},
+            "probe": {"type": "dict", "options": {
+                "url": {"type": "str", "required": True},
+                "status": {"type": "list", "elements": "int", "default": [200]},
+                "timeout": {"type": "int", "default": 30},
+            }},
+        },
+        supports_check_mode=True,
+    )
+    service = Service(module)
+    if not shutil.which("systemctl"):
+        service.fail("this host has no systemctl; accelmon.fleet needs systemd as its first process")
+    if module.params["state"] == "absent":
+        result = service.remove()
+    elif module.params["phase"] == "claim":
+        result = service.claim()
+    else:
+        result = service.run_present()
+    module.exit_json(changed=bool(service.actions), actions=service.actions, diff=service.diff, **result)
+
+
+if __name__ == "__main__":
+    main()
