@@ -88,8 +88,8 @@ options:
     description: How to know that the service is healthy.
     type: dict
     suboptions:
-      url:
-        description: Address to ask from the host itself.
+      path:
+        description: Path of the page to ask for, at the first address of O(listen).
         type: str
         required: true
       status:
@@ -120,8 +120,11 @@ EXAMPLES = r"""
     phase: run
     program: /opt/accelmon/node_exporter/current/node_exporter
     unit: "{{ node_exporter_unit }}"
+    listen:
+      - port: 9100
+        variable: node_exporter_port
     probe:
-      url: http://127.0.0.1:9100/metrics
+      path: /metrics
 """
 
 RETURN = r"""
@@ -318,14 +321,20 @@ class Service(object):
         while True:
             self.seen = "%s is %s" % (self.unit, self.show(self.unit)[0]["ActiveState"])
             if self.seen.endswith(" active"):
-                if "url" not in probe:
+                if "path" not in probe:
                     return True
-                code, self.seen = self.ask(probe["url"])
+                code, self.seen = self.ask(self.url(probe["path"]))
                 if code in probe["status"]:
                     return True
             if time.time() > deadline:
                 return False
             time.sleep(0.2)
+
+    def url(self, path):
+        """A page of the service as it is reached from its own host."""
+        listen = self.params["listen"][0]
+        address = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen["address"], listen["address"])
+        return "http://%s:%d%s" % ("[%s]" % address if ":" in address else address, listen["port"], path)
 
     def ask(self, url):
         try:
@@ -405,7 +414,7 @@ def main():
             "timer": {"type": "str"},
             "restart_on": {"type": "list", "elements": "str", "default": []},
             "probe": {"type": "dict", "options": {
-                "url": {"type": "str", "required": True},
+                "path": {"type": "str", "required": True},
                 "status": {"type": "list", "elements": "int", "default": [200]},
                 "timeout": {"type": "int", "default": 30},
             }},
