@@ -138,6 +138,11 @@ def free_port(taken):
                 return port
 
 
+def mac(address):
+    """Return a hardware address for an IPv4 address. With one that changed at every boot, neighbours would look in vain for a minute."""
+    return "02:ac:%s" % ":".join("%02x" % int(part) for part in address.split("."))
+
+
 def ssh_key(lab):
     """Make the key that all labs admit, once. Return the public half."""
     os.makedirs(os.path.dirname(lab.key), exist_ok=True)
@@ -208,7 +213,7 @@ def ensure(lab, name, spec, image, public_key, found):
         volumes.append("lab/nvidia-smi:/usr/bin/nvidia-smi:ro")
     publish = ["127.0.0.1:%d:22" % known["port"]] + ["127.0.0.1:%d:%s" % (local, port) for port, local in spec["publish"].items()]
     podman("run", "--detach", "--name", lab.container(name), "--hostname", name, "--network", lab.network, "--network-alias", name,
-           "--ip", known["address"], "--label", "%s=%s" % (LABEL, lab.name), "--label", "%s=%s" % (SPEC_LABEL, wanted), *RUN,
+           "--ip", known["address"], "--mac-address", mac(known["address"]), "--label", "%s=%s" % (LABEL, lab.name), "--label", "%s=%s" % (SPEC_LABEL, wanted), *RUN,
            *[part for volume in volumes for part in ("--volume", "%s/%s" % (folder, volume))],
            *[part for port in publish for part in ("--publish", port)], image)
     booted(lab, name, "strict")
