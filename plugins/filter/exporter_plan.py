@@ -1,0 +1,26 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filter exporter_plan: what runs on a host and what is scraped there."""
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.records import FleetError, make_plan
+
+
+def exporter_plan(host_variables):
+    """{"roles", "exporters", "listen"} of the host whose `hostvars` entry is given."""
+    try:
+        return make_plan(str(host_variables["inventory_hostname"]), host_variables)
+    except FleetError as error:
+        raise AnsibleFilterError(str(error)) from None
+
+
+class FilterModule:
+    """Announces the filter."""
+
+    def filters(self):
+        """{name: function}."""
+        return {"exporter_plan": exporter_plan}

@@ -1,0 +1,41 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filter fleet_records: the records of all hosts as one JSON text."""
+from __future__ import annotations
+
+import json
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import plan_specs
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.records import FleetError, make_record
+
+
+def fleet_records(hosts, hostvars, answered=()):
+    """JSON text {"version": 1, "records": [...]} of `hosts`, sorted by name; each host's variables are read once.
+
+    It begins with a blank: up to core 2.18 a text that begins like a dictionary would be evaluated as one.
+    """
+    specs = plan_specs()
+    answered = frozenset(answered)
+    records = []
+    for host in sorted(set(hosts)):
+        if host not in hostvars:
+            raise AnsibleFilterError(f"{host}: fleet_records: not in the inventory; give hosts of the inventory only")
+        try:
+            record = make_record(host, hostvars[host], specs, host in answered)
+        except FleetError as error:
+            raise AnsibleFilterError(str(error)) from None
+        if record is not None:
+            records.append(record)
+    return " " + json.dumps({"version": 1, "records": records}, separators=(",", ":"))
+
+
+class FilterModule:
+    """Announces the filter."""
+
+    def filters(self):
+        """{name: function}."""
+        return {"fleet_records": fleet_records}

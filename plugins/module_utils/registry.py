@@ -1,0 +1,221 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The fleet registry of one cluster: pure functions that merge records into it and publish it.
+
+A registry is
+  {"version": 1, "cluster": name, "generation": n, "hosts": {host: entry}}
+and an entry is
+  {"address", "labels", "state", "expected", "exporters": as in the fleet record,
+   "reached": whether the host ever answered,
+   "status": "active" | "maintenance" | "pending" (never reached) | "retired" (no longer in the inventory),
+   "seen": {vendor: {model: count}} when it last answered,
+   "highest": {vendor: {model: count}}, the most ever recorded, lowered only by accepting what was seen}
+Nothing here forgets a host or lowers a count unless `prune` or `accept` says so.
+"""
+import json
+
+VERSION = 1
+STATUSES = ("active", "maintenance", "retired", "pending")
+
+# What the inventory declares holds for a host that did not answer as well; the rest is what was found on it.
+DECLARED = ("address", "labels", "state", "expected")
+
+
+class RegistryError(Exception):
+    """The registry cannot be read, or a merge is refused. The message is one line with the mend."""
+
+
+def empty(cluster):
+    """A registry without hosts."""
+    return {"version": VERSION, "cluster": cluster, "generation": 0, "hosts": {}}
+
+
+def load(text, cluster, path):
+    """The registry in `text`, the content of the file `path`. Raises RegistryError unless it is one."""
+    mend = "restore the file from a backup, or move it away and run site.yml without --limit to build it anew"
+    try:
+        registry = json.loads(text)
+    except ValueError as error:
+        raise RegistryError("registry %s: not JSON (%s); %s" % (path, error, mend))
+    if not isinstance(registry, dict) or not isinstance(registry.get("hosts"), dict) \
+            or not isinstance(registry.get("generation"), int):
+        raise RegistryError("registry %s: not a fleet registry; %s" % (path, mend))
+    if registry.get("version") != VERSION:
+        raise RegistryError("registry %s: version %r, but this collection reads version %d; use the collection that wrote it"
+                            % (path, registry.get("version"), VERSION))
+    if registry.get("cluster") != cluster:
+        raise RegistryError("registry %s: belongs to cluster %r, not %r; %s" % (path, registry.get("cluster"), cluster, mend))
+    return registry
+
+
+def dump(registry):
+    """Text of a registry: JSON with one host per line, sorted."""
+    head = dict((key, value) for key, value in registry.items() if key != "hosts")
+    lines = ["%s:%s" % (json.dumps(host), json.dumps(entry, sort_keys=True, separators=(",", ":")))
+             for host, entry in sorted(registry["hosts"].items())]
+    opening = json.dumps(head, sort_keys=True)[:-1]
+    return '%s, "hosts": {\n%s\n}}\n' % (opening, ",\n".join(lines))
+
+
+def records(registry):
+    """The hosts of a registry in the shape that `targets.scrape_targets` reads, sorted by name."""
+    return [
+        {"host": host, "cluster": registry["cluster"], "address": entry["address"], "labels": entry["labels"],
+         "exporters": entry["exporters"]}
+        for host, entry in sorted(registry["hosts"].items())
+    ]
+
+
+def expected(entry):
+    """{vendor: number of accelerators that must be there}: declared, else the highest counts of all models together."""
+    counts = {}
+    for vendor, models in entry["highest"].items():
+        counts[vendor] = sum(models.values())
+    counts.update(entry["expected"])
+    return counts
+
+
+def by_cluster(records_of_run):
+    """{cluster: {host: record}}. Raises RegistryError when a host occurs twice."""
+    clusters = {}
+    seen = set()
+    for record in records_of_run:
+        if record["host"] in seen:
+            raise RegistryError("%s: more than one record in this run; give each host once" % record["host"])
+        seen.add(record["host"])
+        clusters.setdefault(record["cluster"], {})[record["host"]] = record
+    return clusters
+
+
+def merge(registry, found, present, full_run=False, prune=False, prune_force=False, accept=()):
+    """The registry after a run, and what changed.
+
+    found: {host: record} of this run and this cluster
+    present: set of the hosts that the inventory has in this cluster, or without a record in this run
+    full_run: whether the run saw the whole inventory; only then are hosts retired, and pruned with `prune`
+    accept: names of hosts whose last seen accelerators become the expected ones
+    Returns (registry, {"added", "updated", "removed": names of this run, "retired", "pending": all such hosts,
+    "accepted": {host: {vendor: [expected before, after]}}}). The argument is left as it was.
+    Raises RegistryError when pruning would remove too many hosts; nothing is merged then.
+    """
+    hosts = registry["hosts"]
+    merged = {}
+    for host, entry in hosts.items():
+        gone = full_run and host not in present and host not in found
+        merged[host] = _with_status(entry, retired=gone or (entry["status"] == "retired" and host not in found))
+    for host, record in found.items():
+        merged[host] = _merge_record(hosts.get(host), record)
+    accepted = {}
+    for host in accept:
+        if host in merged:
+            before = expected(merged[host])
+            merged[host] = dict(merged[host], highest=_copy(merged[host]["seen"]))
+            change = _changed_counts(before, expected(merged[host]))
+            if change:
+                accepted[host] = change
+    removed = []
+    if prune and full_run:
+        removed = sorted(host for host, entry in merged.items() if entry["status"] == "retired")
+        _guard(registry["cluster"], removed, len(hosts), prune_force)
+        for host in removed:
+            del merged[host]
+    generation = registry["generation"]
+    if merged != hosts:
+        generation += 1
+    changes = {
+        "added": sorted(host for host in merged if host not in hosts),
+        "updated": sorted(host for host in merged if host in hosts and merged[host] != hosts[host]),
+        "removed": removed,
+        "retired": sorted(host for host, entry in merged.items() if entry["status"] == "retired"),
+        "pending": sorted(host for host, entry in merged.items() if entry["status"] == "pending"),
+        "accepted": accepted,
+    }
+    return {"version": VERSION, "cluster": registry["cluster"], "generation": generation, "hosts": merged}, changes
+
+
+def _merge_record(entry, record):
+    """The entry of a host after a record of it. `entry` is None for a host that is new."""
+    merged = dict((name, record[name]) for name in DECLARED)
+    if record["answered"] or entry is None or not entry["reached"]:
+        merged["exporters"] = record["exporters"]
+    else:
+        merged["exporters"] = (
+            [exporter for exporter in entry["exporters"] if not exporter.get("custom")]
+            + [exporter for exporter in record["exporters"] if exporter.get("custom")])
+    old = entry or {"reached": False, "seen": {}, "highest": {}}
+    merged["reached"] = old["reached"] or record["answered"]
+    merged["seen"] = _copy(record["accelerators"]) if record["answered"] else old["seen"]
+    merged["highest"] = _highest(old["highest"], merged["seen"])
+    return _with_status(merged, retired=False)
+
+
+def _with_status(entry, retired):
+    if retired:
+        status = "retired"
+    elif entry["state"] == "maintenance":
+        status = "maintenance"
+    else:
+        status = "active" if entry["reached"] else "pending"
+    return dict(entry, status=status)
+
+
+def _highest(highest, seen):
+    """The greater count of every vendor and model."""
+    merged = _copy(highest)
+    for vendor, models in seen.items():
+        for model, count in models.items():
+            known = merged.setdefault(vendor, {})
+            known[model] = max(known.get(model, 0), count)
+    return merged
+
+
+def _copy(counts):
+    return dict((vendor, dict(models)) for vendor, models in counts.items())
+
+
+def _changed_counts(before, after):
+    return dict((vendor, [before.get(vendor, 0), after.get(vendor, 0)]) for vendor in set(before) | set(after)
+                if before.get(vendor, 0) != after.get(vendor, 0))
+
+
+def allowed(total):
+    """How many of `total` hosts may be pruned without force: 10 %, at least 3."""
+    return max(3, total // 10)
+
+
+def _guard(cluster, removed, total, force):
+    if force or len(removed) <= allowed(total):
+        return
+    raise RegistryError(
+        "cluster %s: accelmon_prune = true: %d of %d hosts would be forgotten, more than the %d allowed: %s; "
+        "check that the inventory is whole, then set accelmon_prune_force to true for one run"
+        % (cluster, len(removed), total, allowed(total), ", ".join(removed)))
+
+
+def series(registry):
+    """Text of the series that the scraping host publishes about the fleet, in the Prometheus text format."""
+    cluster = registry["cluster"]
+    lines = [
+        "# HELP accelmon_fleet_generation Generation of the fleet registry, which grows with every change.",
+        "# TYPE accelmon_fleet_generation gauge",
+        "accelmon_fleet_generation%s %d" % (_labels(cluster=cluster), registry["generation"]),
+        "# HELP accelmon_fleet_node_info Host of the fleet and its state in the registry.",
+        "# TYPE accelmon_fleet_node_info gauge",
+    ]
+    hosts = sorted(registry["hosts"].items())
+    for host, entry in hosts:
+        lines.append("accelmon_fleet_node_info%s 1" % _labels(cluster=cluster, node=host, state=entry["status"]))
+    lines.append("# HELP accelmon_expected_accelerators Number of accelerators that the host must have.")
+    lines.append("# TYPE accelmon_expected_accelerators gauge")
+    for host, entry in hosts:
+        for vendor, count in sorted(expected(entry).items()):
+            lines.append("accelmon_expected_accelerators%s %d" % (_labels(cluster=cluster, node=host, vendor=vendor), count))
+    return "\n".join(lines) + "\n"
+
+
+def _labels(**labels):
+    pairs = ('%s="%s"' % (name, value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"'))
+             for name, value in sorted(labels.items()))
+    return "{%s}" % ",".join(pairs)

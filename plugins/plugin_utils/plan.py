@@ -1,0 +1,112 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What runs on a host and what is scraped there: pure functions from checked values and facts.
+
+values: as `fleet.read_values` gives them for `fleet.plan_specs`
+facts: as `fleet.facts_of` gives them, or None for a host that did not answer
+"""
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import is_own
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import RIDING_EXPORTERS, Problem
+
+# Vendors whose devices the textfile collector can read.
+TEXTFILE_VENDORS = ("amd", "nvidia")
+
+# States of a device that no tool can read, and what mends them.
+DRIVERLESS = {
+    "driver_missing": "install the vendor's driver",
+    "driver_unbound": "ask the kernel log why the driver did not take the device",
+    "wrong_driver": "replace the driver that holds the device by the vendor's",
+}
+
+
+def driverless(summary):
+    """{vendor: number of counted devices without a working driver}, vendors with none left out."""
+    found = {}
+    for vendor, told in summary.items():
+        count = sum(number for state, number in (told.get("states") or {}).items() if state in DRIVERLESS)
+        if count:
+            found[vendor] = count
+    return found
+
+
+def monitorable(summary):
+    """Vendors with at least one device that a tool can read, sorted."""
+    without = driverless(summary)
+    return sorted(vendor for vendor, told in summary.items() if told.get("count", 0) > without.get(vendor, 0))
+
+
+def counts(summary):
+    """{vendor: {model: count}} of all counted devices."""
+    found = {}
+    for vendor, told in summary.items():
+        models = {str(model): int(number) for model, number in (told.get("models") or {}).items() if number}
+        if models:
+            found[str(vendor)] = models
+    return found
+
+
+def elected(values, facts):
+    """Vendors that the textfile collector is in charge of, sorted. A host that did not answer has what is declared for it."""
+    if values["accelmon_exporters"] != "auto" and "textfile_collector" not in values["accelmon_exporters"]:
+        return []
+    if facts is None:
+        vendors = [vendor for vendor, count in values["accelmon_expected"].items() if count > 0]
+    else:
+        vendors = monitorable(facts["summary"])
+    return [vendor for vendor in TEXTFILE_VENDORS if vendor in vendors]
+
+
+def wanted(values, vendors):
+    """Exporter roles of the host, those with a port before those that ride on them."""
+    if values["accelmon_exporters"] != "auto":
+        return sorted(values["accelmon_exporters"], key=lambda role: (role in RIDING_EXPORTERS, role))
+    return ["node_exporter", "textfile_collector"] if vendors else ["node_exporter"]
+
+
+def roles_to_run(values, vendors):
+    """The exporter roles to run on the host. An exporter that someone else manages is scraped, and its role not run."""
+    external = values["node_exporter_managed"] == "external"
+    return [role for role in wanted(values, vendors) if not (external and role == "node_exporter")]
+
+
+def exporters(values, vendors):
+    """The exporter entries of the host's record: our own, then the custom ones."""
+    entries = []
+    if "node_exporter" in wanted(values, vendors) and values["node_exporter_state"] != "absent":
+        entries.append({"job": "node_exporter", "port": values["node_exporter_port"], "scheme": "http", "path": "/metrics",
+                        "elected": vendors})
+    for custom in values["accelmon_custom_exporters"]:
+        entries.append(dict(custom, elected=[], custom=True))
+    return entries
+
+
+def listen_address(values, address, facts):
+    """The address for the host's exporters to listen on: its own, else `accelmon_listen`; "" means all."""
+    if facts is not None and is_own(address, facts["addresses"]):
+        return address
+    return values["accelmon_listen"]
+
+
+def check_drivers(facts):
+    """Raises Problem when counted devices have no working driver."""
+    without = driverless(facts["summary"])
+    if not without:
+        return
+    devices = [device for device in facts["devices"]
+               if device.get("state") in DRIVERLESS and device.get("kind") != "virtual_function" and device.get("vendor") in without]
+    what = " and ".join(f"{count} {vendor} accelerator{'s' if count > 1 else ''}" for vendor, count in sorted(without.items()))
+    have = "has" if sum(without.values()) == 1 else "have"
+    named = ", ".join(_device_words(device) for device in devices[:3])
+    if len(devices) > 3:
+        named += f" and {len(devices) - 3} more"
+    mends = sorted({DRIVERLESS[device["state"]] for device in devices}) or [DRIVERLESS["driver_missing"]]
+    raise Problem(f"{what} {have} no working driver ({named}); {', '.join(mends)}, "
+                  "or set accelmon_driver_missing to ignore to monitor the host without them")
+
+
+def _device_words(device):
+    words = [device.get("model"), device.get("pci_id"), device.get("pci_address")]
+    unique = [word for number, word in enumerate(words) if word and not any(word in other for other in words[:number] if other)]
+    return f"{' '.join(unique)} {device['state']}"

@@ -1,0 +1,58 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The declared variables: their names, types, defaults and choices, from the one file each that declares them."""
+import functools
+import os
+
+from ansible.module_utils.common.yaml import yaml_load
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# The internal role is given its variables by the other roles, under names that only mean something there.
+INTERNAL_ROLES = ("service",)
+
+
+def _read(*path):
+    with open(os.path.join(ROOT, *path), encoding="utf-8") as handle:
+        return yaml_load(handle)
+
+
+@functools.lru_cache(maxsize=None)
+def catalogue():
+    """The content of plugins/catalogue/variables.yml; shared, so not to be changed."""
+    return _read("plugins", "catalogue", "variables.yml")
+
+
+def fleet_variables():
+    """{name: spec} of the fleet-wide variables; a spec has type, default and description, and may have choices and format."""
+    return catalogue()["variables"]
+
+
+@functools.lru_cache(maxsize=None)
+def role_variables(role):
+    """{name: spec} of one role's variables, those of all its entry points; shared, so not to be changed."""
+    options = {}
+    for entry_point in _read("roles", role, "meta", "argument_specs.yml")["argument_specs"].values():
+        options.update(entry_point.get("options") or {})
+    return options
+
+
+@functools.lru_cache(maxsize=None)
+def roles():
+    """Names of the roles that have variables for users, sorted."""
+    parent = os.path.join(ROOT, "roles")
+    return tuple(sorted(
+        name for name in os.listdir(parent)
+        if name not in INTERNAL_ROLES and os.path.exists(os.path.join(parent, name, "meta", "argument_specs.yml"))))
+
+
+@functools.lru_cache(maxsize=None)
+def all_variables():
+    """{name: spec} of every variable a user may set. What the catalogue says of a name wins."""
+    known = {}
+    for role in roles():
+        known.update(role_variables(role))
+    known.update(fleet_variables())
+    return known
