@@ -5,12 +5,14 @@
 """What is wrong with the fleet: pure functions from the registry and the storage's answers to failures and table rows.
 
 Shapes used throughout:
-  clusters: {cluster: {"generation": int, "hosts": {node: host}}}, the registry files
-  host: a fleet record plus "status" (active | maintenance | retired | pending) and "highest" {vendor: {model: count}}
+  clusters: {cluster: registry}, as registry.py describes them; host: an entry of one
   seen: what storage and rule evaluator said, see `empty_seen`
   target: (address, port, scheme, path), what is dialled
 """
 import re
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.registry import expected as expected_devices
+from ansible_collections.accelmon.fleet.plugins.module_utils.targets import instance
 
 # Lines about the monitoring host come first: they often explain the others.
 CHECKS = ("registry", "storage", "generation", "rules", "watchdog", "scraper", "recording",
@@ -48,22 +50,10 @@ def listing(words):
     return words[0] if len(words) == 1 else "%s and %s" % (", ".join(words[:-1]), words[-1])
 
 
-def instance(address, port):
-    """The label `instance` of a target: address:port, an IPv6 address in brackets."""
-    return "[%s]:%s" % (address, port) if ":" in address else "%s:%s" % (address, port)
-
-
-def expected_devices(host):
-    """{vendor: count} of a registry host: the declared count, else the sum of the highest counts of its models."""
-    expected = dict((vendor, sum(models.values())) for vendor, models in (host.get("highest") or {}).items())
-    expected.update(host.get("expected") or {})
-    return expected
-
-
 def exporter_targets(host):
     """[(job, target, instance)] of a registry host, in the order of its exporters."""
     found = []
-    for exporter in host.get("exporters") or []:
+    for exporter in host["exporters"]:
         target = (host["address"], exporter["port"], exporter.get("scheme", "http"), exporter.get("path", "/metrics"))
         found.append((exporter["job"], target, instance(host["address"], exporter["port"])))
     return found
@@ -71,7 +61,7 @@ def exporter_targets(host):
 
 def covering_jobs(host, vendor):
     """The jobs that report this vendor's devices on this host."""
-    return [exporter["job"] for exporter in host.get("exporters") or [] if vendor in (exporter.get("elected") or [])]
+    return [exporter["job"] for exporter in host["exporters"] if vendor in (exporter.get("elected") or [])]
 
 
 def select(clusters, only):
@@ -386,7 +376,7 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
         recorded = cluster in recorded_clusters
         unrecorded = 0
         for node, host in data["hosts"].items():
-            status = host.get("status", "active")
+            status = host["status"]
             targets = exporter_targets(host)
             expected = expected_devices(host)
             counts["nodes"] += 1
@@ -418,7 +408,7 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
                 unrecorded += 1
             elif status == "active" and scraped and not found:
                 counts["fine"] += 1
-        if storage and not scraped and any(host.get("exporters") for host in data["hosts"].values()):
+        if storage and not scraped and any(host["exporters"] for host in data["hosts"].values()):
             failures.append(failure(
                 cluster, monitor, "scraper", "no target of cluster %s is scraped" % cluster,
                 "check that the scraper on %s runs, reads its targets and can write to the storage" % monitor))
@@ -478,7 +468,7 @@ def status_rows(clusters, seen, only=None):
                 # Two targets of one job on a node: the worse one is shown.
                 if exporters.get(job) != "down":
                     exporters[job] = value
-            state = host.get("status", "active")
+            state = host["status"]
             if state == "active" and exporters and all(value == "down" for value in exporters.values()):
                 state = "down"
             alerts = sorted(firing.get((cluster, node), set()) | firing.get(("", node), set()))

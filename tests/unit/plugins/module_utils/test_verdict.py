@@ -22,7 +22,7 @@ def node(address="10.0.0.7", nvidia=8, status="active", elected=("nvidia",), job
 
 
 def fleet(hosts, cluster="west", generation=3):
-    return {cluster: {"generation": generation, "hosts": hosts}}
+    return {cluster: {"version": 1, "cluster": cluster, "generation": generation, "hosts": hosts}}
 
 
 def healthy(clusters):
