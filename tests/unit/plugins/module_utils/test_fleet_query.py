@@ -1,0 +1,184 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""fleet_query: what is asked of storage and rule evaluator, and what is said when they do not answer as they should.
+
+Stubbed: the services, by a small HTTP server that gives the answers written here.
+"""
+import http.server
+import json
+import socket
+import ssl
+import threading
+from urllib.error import URLError
+from urllib.parse import parse_qs
+
+import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_query
+
+
+class Api:
+    """A server with one answer for everything; `asked` holds the path and the form of the requests."""
+
+    def __init__(self):
+        self.status, self.body, self.asked = 200, b"", []
+        api = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(self):
+                form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                api.asked.append((self.command, self.path, parse_qs(form)))
+                self.send_response(api.status)
+                self.end_headers()
+                self.wfile.write(api.body)
+
+            do_GET = do_POST = answer
+
+            def log_message(self, *_args):
+                """Keep the test's output clean."""
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def says(self, data, status=200):
+        self.status, self.body = status, data if isinstance(data, bytes) else json.dumps(data).encode()
+
+
+@pytest.fixture(name="api")
+def _api():
+    api = Api()
+    yield api
+    api.server.shutdown()
+    api.server.server_close()
+
+
+def vector(*rows):
+    return {"status": "success", "data": {"resultType": "vector", "result": [
+        {"metric": labels, "value": [1795229324, value]} for labels, value in rows]}}
+
+
+def test_an_instant_query_asks_for_the_present_and_reads_labels_and_values(api):
+    api.says(vector(({"node": "gpu7"}, "1"), ({"node": "gpu8"}, "0.5")))
+    assert fleet_query.instant_query(api.url + "/", "up", 5, now=1000.5) == [({"node": "gpu7"}, 1.0), ({"node": "gpu8"}, 0.5)]
+    assert api.asked == [("POST", "/api/v1/query", {"query": ["up"], "time": ["1000.500"], "latency_offset": ["1s"]})]
+
+
+def test_rules_and_alerts_are_read(api):
+    api.says({"status": "success", "data": {"groups": [
+        {"name": "g", "rules": [{"name": "R", "type": "alerting", "health": "err", "lastError": "a\n b", "state": "firing"}, {"name": "S"}]},
+        {"name": "empty", "rules": None}]}})
+    assert fleet_query.rule_groups(api.url, 5) == [
+        {"name": "g", "rules": [
+            {"name": "R", "type": "alerting", "health": "err", "last_error": "a b", "state": "firing"},
+            {"name": "S", "type": "", "health": "", "last_error": "", "state": ""}]},
+        {"name": "empty", "rules": []}]
+    api.says({"status": "success", "data": {"alerts": [{"state": "firing", "labels": {"alertname": "A"}}, {"state": "pending", "labels": {}}]}})
+    assert fleet_query.firing_alerts(api.url, 5) == [{"alertname": "A"}]
+    api.says({"status": "success", "data": {"alerts": None}})
+    assert fleet_query.firing_alerts(api.url, 5) == []
+    assert [path for _method, path, _form in api.asked] == ["/api/v1/rules", "/api/v1/alerts", "/api/v1/alerts"]
+
+
+@pytest.mark.parametrize("answer, status, words", [
+    ({"status": "error", "errorType": "422", "error": "unexpected\ntoken"}, 422, "answers HTTP 422: unexpected token"),
+    (b"<html>", 502, "answers HTTP 502"),
+    (b"<html>", 200, "does not answer like the Prometheus API"),
+    (b"\xff", 200, "does not answer like the Prometheus API"),
+    ([], 200, "does not answer like the Prometheus API"),
+    ({"status": "success"}, 200, "does not answer like the Prometheus API"),
+    ({"status": "error", "error": "busy"}, 200, "refuses: busy"),
+    ({"status": "error"}, 200, "refuses: no reason given"),
+])
+def test_answers_that_are_none(api, answer, status, words):
+    api.says(answer, status)
+    for what, call in (
+            ("storage", lambda: fleet_query.instant_query(api.url, "up", 5)),
+            ("rule evaluator", lambda: fleet_query.rule_groups(api.url, 5)),
+            ("rule evaluator", lambda: fleet_query.firing_alerts(api.url, 5))):
+        with pytest.raises(fleet_query.QueryError) as caught:
+            call()
+        assert str(caught.value).startswith("the %s at %s/api/v1/" % (what, api.url)) and str(caught.value).endswith(words)
+
+
+@pytest.mark.parametrize("data", [{"resultType": "vector"}, {"resultType": "vector", "result": [{"metric": {}}]}, {}, None, "x"])
+def test_a_vector_that_is_none(api, data):
+    api.says({"status": "success", "data": data})
+    with pytest.raises(fleet_query.QueryError, match="does not answer like the Prometheus API"):
+        fleet_query.instant_query(api.url, "up", 5)
+
+
+def test_another_type_than_a_vector(api):
+    api.says({"status": "success", "data": {"resultType": "matrix", "result": []}})
+    with pytest.raises(fleet_query.QueryError, match="gives a matrix where a vector was asked for"):
+        fleet_query.instant_query(api.url, "up[1m]", 5)
+
+
+def test_rules_and_alerts_of_another_shape(api):
+    api.says({"status": "success", "data": {"groups": [{}], "alerts": [{}]}})
+    for call in (fleet_query.rule_groups, fleet_query.firing_alerts):
+        with pytest.raises(fleet_query.QueryError, match="does not answer like the Prometheus API"):
+            call(api.url, 5)
+
+
+def failing(url):
+    with pytest.raises(fleet_query.QueryError) as caught:
+        fleet_query.instant_query(url, "up", 0.5)
+    return str(caught.value)
+
+
+def test_a_storage_that_cannot_be_reached():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        url = "http://127.0.0.1:%d" % holder.getsockname()[1]
+        assert failing(url) == "cannot reach the storage at %s/api/v1/query: refused" % url
+    assert failing("http://tsdb.invalid:1") == "cannot reach the storage at http://tsdb.invalid:1/api/v1/query: name does not resolve"
+    assert failing("nonsense").startswith("cannot reach the storage at nonsense/api/v1/query: ")
+
+
+def test_a_storage_that_hangs():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(5)
+        assert failing("http://127.0.0.1:%d" % listener.getsockname()[1]).endswith(": timed out")
+
+
+def test_something_else_listens():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(5)
+
+        def serve():
+            peer = listener.accept()[0]
+            peer.recv(4096)
+            peer.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+            peer.close()
+        threading.Thread(target=serve, daemon=True).start()
+        assert "does not answer in HTTP" in failing("http://127.0.0.1:%d" % listener.getsockname()[1])
+
+
+def test_a_proxy_is_never_used(api, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    api.says(vector())
+    assert fleet_query.instant_query(api.url, "up", 5) == []
+
+
+@pytest.mark.parametrize("error, words", [
+    (URLError(OSError(113, "x")), "no route to host"),
+    (URLError(OSError(110, "x")), "timed out"),
+    (OSError(104, "x"), "connection reset"),
+    (ssl.SSLError(1, "bad"), "TLS failed"),
+    (OSError(1, "Operation not permitted"), "Operation not permitted"),
+    (ValueError("odd"), "odd"),
+    (ValueError(), "ValueError"),
+])
+def test_words_for_errors(error, words):
+    assert fleet_query.explain(error).startswith(words)
+
+
+def test_one_line_is_cut():
+    assert fleet_query.one_line("a\n  b\tc") == "a b c"
+    assert fleet_query.one_line("x" * 300) == "x" * 197 + "..."
