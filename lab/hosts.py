@@ -33,7 +33,8 @@ BOOT_SECONDS = 60
 # SYS_ADMIN and an unmasked /proc: without them systemd silently leaves out ProtectSystem, PrivateTmp and IPAddressDeny.
 # MKNOD is for the simulated device nodes. The machine's /sys/fs/cgroup is never mounted: a container's systemd would
 # remount it for the whole machine.
-RUN = ["--systemd=always", "--cap-add", "SYS_ADMIN", "--cap-add", "MKNOD", "--security-opt", "unmask=ALL"]
+# SYS_PTRACE: on a real host root sees every process's files and environment.
+RUN = ["--systemd=always", "--cap-add", "SYS_ADMIN", "--cap-add", "SYS_PTRACE", "--cap-add", "MKNOD", "--security-opt", "unmask=ALL"]
 
 # Waits until the boot is over. "degraded" is an error only in a host that nothing has been installed in.
 BOOTED = """
