@@ -1,0 +1,109 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The accelerators of this host: all vendors put together in the shape of the facts."""
+import time
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import amd, command, nvidia, pci, states
+
+# One vendor is one module. Each has VENDOR, PCI_VENDORS, DRIVER, find(root, functions), COMMANDS, parse(program, text).
+VENDORS = (amd, nvidia)
+
+# How long a device may be silent on the bus during a reset. The wait is spent only where one is silent.
+SETTLE = 1.5
+
+
+def _look(root):
+    """One look at the host: {vendor name: find()}."""
+    wanted = set(one for vendor in VENDORS for one in vendor.PCI_VENDORS)
+    functions = pci.functions(root, wanted)
+    return dict((vendor.VENDOR, vendor.find(root, [one for one in functions if one["vendor"] in vendor.PCI_VENDORS]))
+                for vendor in VENDORS)
+
+
+def _tally(values):
+    counts = {}
+    for value in values:
+        counts[value] = counts.get(value, 0) + 1
+    return counts
+
+
+def summary(found):
+    """What one vendor's find() amounts to; None when the host has nothing of that vendor to count.
+
+    {count, models: {model: n}, states: {state: n}, driver_version?, partitions?: {mode: n}, vendor_note?}. Where the
+    driver is loaded and there is no device at all, {count: 0, models: {}, states: {}, driver_only: true}.
+    """
+    devices = [one for one in found["devices"] if states.counted(one)]
+    if not devices and (found["devices"] or not found["loaded"]):
+        return None
+    result = {"count": len(devices), "models": _tally(one["model"] for one in devices if "model" in one),
+              "states": _tally(one["state"] for one in devices)}
+    if not devices:
+        result["driver_only"] = True
+    modes = {}
+    for part in (one["partitions"] for one in devices if "partitions" in one):
+        if "count" in part:
+            mode = part.get("mode", "unknown")
+            modes[mode] = modes.get(mode, 0) + part["count"]
+    result.update(states.known(driver_version=found.get("driver_version"), vendor_note=found.get("note"), partitions=modes or None))
+    return result
+
+
+def detect(root="/", sleep=time.sleep):
+    """The fact `accelerators`: {devices: [...], summary: {vendor: ...}}. Reads files only, as any user, and never raises.
+
+    A device that is silent on the bus is looked at a second time after SETTLE seconds: a reset makes it so for a moment.
+    """
+    found = _look(root)
+    if any(device["state"] == states.LOST for one in found.values() for device in one["devices"]):
+        sleep(SETTLE)
+        found = _look(root)
+    sums = dict((name, summary(one)) for name, one in found.items())
+    return {"devices": [device for name in sorted(found) for device in found[name]["devices"]],
+            "summary": states.known(**sums)}
+
+
+def _to_ask(facts):
+    """The vendors whose driver holds a device, each with those devices. Only there has the vendor's tool an answer."""
+    held = [(vendor, [one for one in facts["devices"] if one["vendor"] == vendor.VENDOR and one.get("driver") == vendor.DRIVER])
+            for vendor in VENDORS]
+    return [(vendor, devices) for vendor, devices in held if devices]
+
+
+def ask_details(facts, timeout, run=command.run, which=command.which):
+    """Ask each vendor's own tool, once, for what files do not tell, and add it to the devices of detect()'s facts.
+
+    Returns {vendor: {status, message?}} with status ok, missing (no tool installed), hung (killed after `timeout`
+    seconds) or failed. What detection found itself is kept.
+    """
+    return dict((vendor.VENDOR, _ask(vendor, devices, timeout, run, which)) for vendor, devices in _to_ask(facts))
+
+
+def skip_details(facts):
+    """What ask_details() returns where nothing may be started."""
+    return dict((vendor.VENDOR, {"status": "skipped", "message": "%s may change the host and is not started in check mode"
+                                 % vendor.COMMANDS[0][0]}) for vendor, dummy in _to_ask(facts))
+
+
+def _ask(vendor, devices, timeout, run, which):
+    installed = [(which(argv[0]), argv) for argv in vendor.COMMANDS]
+    chosen = [(path, argv) for path, argv in installed if path]
+    if not chosen:
+        return {"status": "missing", "message": "%s is not installed" % " or ".join(argv[0] for dummy, argv in installed)}
+    path, argv = chosen[0]
+    try:
+        code, output, errors = run((path,) + argv[1:], timeout)
+    except OSError as error:
+        return {"status": "failed", "message": "%s cannot be started: %s" % (path, error.strerror or error)}
+    if code is None:
+        return {"status": "hung", "message": "%s did not finish properly within %d s and was killed" % (argv[0], timeout)}
+    details = vendor.parse(argv[0], output)
+    for device in devices:
+        for key, value in details.get(device["pci_address"], {}).items():
+            device.setdefault(key, value)
+    if code == 0 and details:
+        return {"status": "ok"}
+    said = [one.strip() for one in (errors + "\n" + output).splitlines() if one.strip()]
+    return {"status": "failed", "message": ("%s ended with code %d: %s" % (argv[0], code, said[0] if said else "no output"))[:300]}

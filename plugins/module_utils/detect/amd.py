@@ -1,0 +1,212 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""AMD Instinct and Radeon GPUs: which PCI functions are one, what state the driver has them in, who they are."""
+import json
+import os
+import re
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, pci, states
+
+VENDOR = "amd"
+PCI_VENDORS = ("1002",)
+DRIVER = "amdgpu"
+KFD_NODES = "sys/class/kfd/kfd/topology/nodes"
+
+PROCESSING = "1200"
+DISPLAY = ("0300", "0302", "0380")
+
+# Names after the PCI ID database. They are our own stable names: the driver's are in `product`.
+MODELS = {
+    "6860": "Instinct MI25", "66a0": "Instinct MI50/MI60", "66a1": "Instinct MI50/MI60", "738c": "Instinct MI100",
+    "738e": "Instinct MI100", "7408": "Instinct MI250X", "740c": "Instinct MI250/MI250X", "740f": "Instinct MI210",
+    "7410": "Instinct MI210 VF", "74a0": "Instinct MI300A", "74a1": "Instinct MI300X", "74a2": "Instinct MI308X",
+    "74a5": "Instinct MI325X", "74a9": "Instinct MI300X HF", "74bd": "Instinct MI300X HF", "74b5": "Instinct MI300X VF",
+    "74b9": "Instinct MI325X VF", "75a0": "Instinct MI350X", "75a3": "Instinct MI355X", "75a8": "Instinct MI350P",
+    "75b0": "Instinct MI350X VF",
+    "66af": "Radeon VII", "73a1": "Radeon PRO V620", "73ae": "Radeon PRO V620 VF", "73a3": "Radeon PRO W6800",
+    "73a5": "Radeon RX 6950 XT", "73af": "Radeon RX 6900 XT", "73bf": "Radeon RX 6800/6900 series",
+    "73df": "Radeon RX 6700 series", "73ff": "Radeon RX 6600 series",
+    "7448": "Radeon PRO W7900", "744a": "Radeon PRO W7900 Dual Slot", "744b": "Radeon PRO W7900D", "7449": "Radeon PRO W7800 48GB",
+    "745e": "Radeon PRO W7800", "7460": "Radeon PRO V710", "7461": "Radeon PRO V710 VF", "7470": "Radeon PRO W7700",
+    "744c": "Radeon RX 7900 series", "747e": "Radeon RX 7700/7800 series", "7480": "Radeon RX 7600 series",
+    "7550": "Radeon RX 9070 series", "7551": "Radeon AI PRO R9700", "7590": "Radeon RX 9060 XT",
+}
+# An id that the table lacks is a GPU when it lies in a block that AMD gave to cards which amdgpu can drive. Outside lie
+# the processors' integrated graphics and the cards of the radeon era, among them the VGA chips of old server boards.
+BLOCKS = ((0x6600, 0x66ff), (0x6780, 0x67ff), (0x6800, 0x683f), (0x6860, 0x687f), (0x6900, 0x6aff), (0x7300, 0x77ff))
+TWO_DIES = ("7408", "740c")
+
+_MODE = re.compile(r"[A-Z]{2,4}$")
+_HEX = re.compile(r"(?:0x)?0*([0-9a-fA-F]{1,16})$")
+_WORDS = re.compile(r"[ -~]+$")
+_NOTHING = ("n/a", "none", "unknown", "")
+
+COMMANDS = (
+    ("amd-smi", "static", "--json"),
+    ("rocm-smi", "--showbus", "--showproductname", "--showuniqueid", "--showserial", "--showvbios", "--showdriverversion",
+     "--showmeminfo", "vram", "--json"),
+)
+
+
+def is_gpu(function):
+    """Whether a PCI function is a GPU that can compute; integrated graphics and pre-amdgpu cards are not."""
+    code = function.get("class")
+    if function["device"] in MODELS:
+        return code is None or code == PROCESSING or code in DISPLAY
+    number = int(function["device"], 16)
+    return code == PROCESSING or code in DISPLAY and any(first <= number <= last for first, last in BLOCKS)
+
+
+def kfd_partitions(root):
+    """How many compute devices the kernel offers per board: {(domain, bus * 32 + device): count}.
+
+    The low three bits of location_id hold the partition's number on a partitioned board (some drivers use the top four
+    instead), so both are left out and the board is its bus and device.
+    """
+    found = {}
+    for name in files.names(os.path.join(root, KFD_NODES)):
+        folder = os.path.join(root, KFD_NODES, name)
+        if not files.number(os.path.join(folder, "gpu_id")):
+            continue  # a CPU, or a GPU that this container may not use
+        properties = dict(one.split(None, 1) for one in (files.text(os.path.join(folder, "properties")) or "").splitlines()
+                          if len(one.split(None, 1)) == 2)
+        try:
+            board = int(properties.get("domain", "0")), (int(properties["location_id"]) & 0xffff) >> 3
+        except (KeyError, ValueError):
+            continue
+        found[board] = found.get(board, 0) + 1
+    return found
+
+
+def partitions(function, compute_devices):
+    """How the board is partitioned: {mode?, count?}; None for a whole one."""
+    mode = files.line(os.path.join(function["path"], "current_compute_partition")) or ""
+    count = compute_devices.get(pci.location(function["address"]), 0)
+    if mode == "SPX" or not _MODE.match(mode) and count < 2:
+        return None
+    return states.known(mode=mode if _MODE.match(mode) else None, count=count or None)
+
+
+def render_nodes(function):
+    """The render nodes of a GPU ('dev/dri/renderD128'), as far as sysfs names them."""
+    return ["dev/dri/" + name for name in files.names(os.path.join(function["path"], "drm")) if re.match(r"renderD\d+$", name)]
+
+
+def _word(value):
+    value = value.strip() if isinstance(value, str) else ""
+    return value if value.lower() not in _NOTHING and _WORDS.match(value) else None
+
+
+def _unique_id(value):
+    """A die's id as sixteen hexadecimal digits; zero means that there is none."""
+    found = _HEX.match(value or "")
+    return "%016x" % int(found.group(1), 16) if found and int(found.group(1), 16) else None
+
+
+def _identity(function):
+    def value(name):
+        return files.line(os.path.join(function["path"], name))
+
+    return states.known(product=_word(value("product_name")), serial=_word(value("serial_number")), vbios=_word(value("vbios_version")),
+                        uuid=_unique_id(value("unique_id")),
+                        memory_bytes=files.number(os.path.join(function["path"], "mem_info_vram_total")) or None)
+
+
+def find(root, functions):
+    """All AMD GPUs of the host: {devices, loaded, driver_version?, note?}."""
+    loaded = os.path.isdir(os.path.join(root, "sys/module", DRIVER))
+    # Only the driver that AMD ships has a version of its own; the kernel's has none.
+    version = _word(files.line(os.path.join(root, "sys/module", DRIVER, "version")))
+    compute_devices = kfd_partitions(root) if loaded else {}
+    devices, display = [], False
+    for function in functions:
+        if not is_gpu(function):
+            display = display or function.get("driver") == DRIVER
+            continue
+        device = states.described(function, VENDOR, "AMD " + MODELS.get(function["device"], "1002:" + function["device"]))
+        state = states.by_driver(function, DRIVER, loaded)
+        if state != states.PASSTHROUGH and not pci.answers(function):
+            state = states.LOST
+        elif state is None:
+            state = states.by_nodes(root, ["dev/kfd"] + render_nodes(function))
+        device["state"] = state
+        if function.get("driver") == DRIVER:
+            device.update(_identity(function))
+            device.update(states.known(driver_version=version, partitions=partitions(function, compute_devices)))
+        devices.append(device)
+    note = "MI250: the two dies of a board count as two devices" if any(
+        one["pci_id"].split(":")[1] in TWO_DIES for one in devices) else None
+    # A driver that is there for the processor's own graphics says nothing of missing accelerators.
+    return states.known(devices=devices, loaded=loaded and not display, driver_version=version, note=note)
+
+
+def _json(text):
+    """The JSON value in a tool's output, which may begin with warnings; None when there is none."""
+    starts = [at for at in (text.find("{"), text.find("[")) if at >= 0]
+    while starts:
+        try:
+            return json.JSONDecoder().raw_decode(text, min(starts))[0]
+        except ValueError:
+            # '[WARNING] ...' and the like: the next bracket that begins a line
+            following = re.search(r"\n\s*[\[{]", text[min(starts):])
+            starts = [min(starts) + following.end() - 1] if following else []
+    return None
+
+
+def _section(value, *names):
+    """The first of the named objects inside an object; {} when there is none."""
+    for name in names:
+        if isinstance(value, dict) and isinstance(value.get(name), dict):
+            return value[name]
+    return {}
+
+
+def _bytes(size):
+    """{'value': 196592, 'unit': 'MB'} in bytes; AMD's megabytes are binary. None for anything else."""
+    value = _section({"size": size}, "size")
+    unit = {"MB": 1024 ** 2, "GB": 1024 ** 3}.get(value.get("unit"))
+    number = value.get("value")
+    return int(number) * unit if unit and isinstance(number, int) and number > 0 else None
+
+
+def _from_amd_smi(value):
+    gpus = value.get("gpu_data") if isinstance(value, dict) else value
+    found = {}
+    for gpu in gpus if isinstance(gpus, list) else []:
+        address = pci.normal_address(str(_section(gpu, "bus").get("bdf", "")))
+        if not address:
+            continue
+        asic, board, vbios = _section(gpu, "asic"), _section(gpu, "board"), _section(gpu, "vbios", "ifwi")
+        driver = _section(gpu, "driver")
+        index = gpu.get("gpu")
+        found[address] = states.known(
+            index=index if isinstance(index, int) else None, product=_word(asic.get("market_name")),
+            uuid=_unique_id(_word(asic.get("asic_serial"))), serial=_word(board.get("product_serial")),
+            vbios=_word(vbios.get("version")), driver_version=_word(driver.get("version") or driver.get("driver_version")),
+            memory_bytes=_bytes(_section(gpu, "vram").get("size")))
+    return found
+
+
+def _from_rocm_smi(value):
+    found = {}
+    version = _word(_section(value, "system").get("Driver version"))
+    for name, card in value.items() if isinstance(value, dict) else ():
+        index = re.match(r"card(\d+)$", name)
+        address = pci.normal_address(str(card.get("PCI Bus", ""))) if index and isinstance(card, dict) else None
+        if not address:
+            continue
+        memory = str(card.get("VRAM Total Memory (B)", ""))
+        found[address] = states.known(
+            index=int(index.group(1)), product=_word(card.get("Card Series") or card.get("Card series")),
+            uuid=_unique_id(_word(card.get("Unique ID"))), serial=_word(card.get("Serial Number")),
+            vbios=_word(card.get("VBIOS version")), driver_version=version,
+            memory_bytes=int(memory) if memory.isdigit() and int(memory) else None)
+    return found
+
+
+def parse(program, text):
+    """What one of `COMMANDS` printed, as {address: {index, uuid, ...}}. What the tool does not know is left out."""
+    value = _json(text)
+    return (_from_amd_smi if program == "amd-smi" else _from_rocm_smi)(value)

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the fleet needs to know of the host itself, from files and the kernel, without running a program."""
+import os
+import re
+import socket
+import sys
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files
+
+# The kernel's machine names that differ from Go's, in which programs are published.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i386": "386", "i486": "386", "i586": "386", "i686": "386",
+                 "loongarch64": "loong64", "armv5tel": "arm", "armv6l": "arm", "armv7l": "arm", "armv8l": "arm"}
+
+# A host that carries a full routing table has a very long list; its own addresses are worth no more than this.
+LINES = 500000
+
+
+def architecture(machine):
+    """Go's name of a machine type: 'x86_64' -> 'amd64'; what has no other name keeps its own."""
+    return ARCHITECTURES.get(machine, machine)
+
+
+def os_release(root):
+    """The words of os-release, without quotes: {'ID': 'debian', ...}."""
+    for path in ("etc/os-release", "usr/lib/os-release"):
+        text = files.text(os.path.join(root, path))
+        if text:
+            pairs = re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE)
+            return dict((key, re.sub(r"\\(.)", r"\1", value.strip().strip("\"'"))) for key, value in pairs)
+    return {}
+
+
+def ipv4(root):
+    """The host's own IPv4 addresses, from the kernel's forwarding table."""
+    found, candidate = set(), None
+    try:
+        with open(os.path.join(root, "proc/net/fib_trie"), errors="replace") as stream:
+            for count, one in enumerate(stream):
+                words = one.split()
+                if len(words) == 2 and words[0] == "|--":
+                    candidate = words[1]
+                elif words[:1] == ["/32"] and words[1:] == ["host", "LOCAL"] and candidate:
+                    found.add(candidate)
+                if count > LINES:
+                    break
+    except OSError:
+        return []
+    packed = [one for one in (_packed(socket.AF_INET, address) for address in found) if one]
+    return [socket.inet_ntop(socket.AF_INET, one) for one in sorted(packed) if one[0] != 127 and one[:2] != b"\xa9\xfe"]
+
+
+def ipv6(root):
+    """The host's own IPv6 addresses of global and site scope."""
+    found = []
+    for one in (files.text(os.path.join(root, "proc/net/if_inet6"), 1024 * 1024) or "").splitlines():
+        words = one.split()
+        if len(words) == 6 and re.match(r"[0-9a-fA-F]{32}$", words[0]) and words[3] not in ("10", "20"):
+            found.append(bytes(bytearray.fromhex(words[0])))
+    return [socket.inet_ntop(socket.AF_INET6, one) for one in sorted(set(found))]
+
+
+def _packed(family, address):
+    try:
+        return socket.inet_pton(family, address)
+    except OSError:
+        return None
+
+
+def describe(root="/"):
+    """The fact `accelmon_node`: {architecture, distribution?, distribution_version?, python_version, addresses, systemd}.
+
+    addresses are literals, IPv4 first, without loopback and link-local ones.
+    """
+    release = os_release(root)
+    node = {"architecture": architecture(os.uname().machine), "python_version": "%d.%d.%d" % sys.version_info[:3],
+            "addresses": ipv4(root) + ipv6(root), "systemd": os.path.isdir(os.path.join(root, "run/systemd/system"))}
+    for key, name in (("distribution", "ID"), ("distribution_version", "VERSION_ID")):
+        if release.get(name):
+            node[key] = release[name]
+    return node

@@ -1,0 +1,218 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""NVIDIA GPUs: which PCI functions are one, what state the driver has them in, who they are."""
+import csv
+import os
+import re
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, pci, states
+
+VENDOR = "nvidia"
+PCI_VENDORS = ("10de",)
+DRIVER = "nvidia"
+PROC = "proc/driver/nvidia"
+
+# Display, 3D and processing accelerator. Everything else that NVIDIA puts on the bus (NVSwitch 0680, audio 0403,
+# USB 0c03, UCSI 0c80) is part of a GPU or serves it.
+CLASSES = ("0300", "0302", "1200")
+NVSWITCHES = ("1af1", "22a3")
+
+# Names after the PCI ID database. They are our own stable names: the driver's are in `product`.
+MODELS = {
+    "15f7": "P100 PCIe 12GB", "15f8": "P100 PCIe 16GB", "15f9": "P100 SXM2 16GB", "1b38": "P40", "1bb3": "P4", "1bb4": "P6",
+    "1db1": "V100 SXM2 16GB", "1db3": "V100 FHHL 16GB", "1db4": "V100 PCIe 16GB", "1db5": "V100 SXM2 32GB",
+    "1db6": "V100 PCIe 32GB", "1db8": "V100 SXM3 32GB", "1df5": "V100 SXM2 16GB", "1df6": "V100S PCIe 32GB",
+    "1dba": "Quadro GV100",
+    "1e37": "T10", "1e38": "T40", "1eb8": "T4", "1eb4": "T4G", "1e02": "TITAN RTX", "1e04": "GeForce RTX 2080 Ti",
+    "1e07": "GeForce RTX 2080 Ti", "1e30": "Quadro RTX 6000/8000", "1e78": "Quadro RTX 6000/8000",
+    "1eb0": "Quadro RTX 5000", "1eb1": "Quadro RTX 4000",
+    "20b0": "A100 SXM4 40GB", "20b1": "A100 PCIe 40GB", "20b2": "A100 SXM4 80GB", "20b3": "A100 SXM 64GB",
+    "20b5": "A100 PCIe 80GB", "20f1": "A100 PCIe 40GB", "20b7": "A30", "20b8": "A100X", "20b9": "A30X",
+    "20f3": "A800 SXM4 80GB", "20f5": "A800 PCIe 80GB", "20f6": "A800 PCIe 40GB",
+    "2235": "A40", "2236": "A10", "2237": "A10G", "2238": "A10M", "25b6": "A2/A16",
+    "2230": "RTX A6000", "2231": "RTX A5000", "2232": "RTX A4500", "2233": "RTX A5500", "24b0": "RTX A4000",
+    "2531": "RTX A2000", "2571": "RTX A2000 12GB", "25b0": "RTX A1000", "25b2": "RTX A400",
+    "2203": "GeForce RTX 3090 Ti", "2204": "GeForce RTX 3090", "2206": "GeForce RTX 3080", "2208": "GeForce RTX 3080 Ti",
+    "220a": "GeForce RTX 3080 12GB", "2216": "GeForce RTX 3080", "2482": "GeForce RTX 3070 Ti",
+    "2484": "GeForce RTX 3070", "2488": "GeForce RTX 3070", "2486": "GeForce RTX 3060 Ti", "2489": "GeForce RTX 3060 Ti",
+    "2503": "GeForce RTX 3060", "2504": "GeForce RTX 3060",
+    "2321": "H100 NVL 94GB", "2330": "H100 SXM5 80GB", "2331": "H100 PCIe 80GB", "2336": "H100", "2337": "H100 SXM5 64GB",
+    "2338": "H100 SXM5 96GB", "2339": "H100 SXM5 94GB", "233d": "H100 96GB", "2313": "H100 CNX", "2322": "H800 PCIe",
+    "2324": "H800", "233a": "H800L 94GB", "2328": "H20B", "2329": "H20", "232c": "H20 HBM3e", "230c": "H20 NVL16",
+    "230e": "H20 NVL16", "2335": "H200 SXM 141GB", "233b": "H200 NVL", "2342": "GH200 120GB/480GB", "2348": "GH200 144GB",
+    "26b5": "L40", "26b8": "L40G", "26b9": "L40S", "26b7": "L20", "26ba": "L20", "26bb": "L30", "27b6": "L2", "27b7": "L16",
+    "27b8": "L4",
+    "26b1": "RTX 6000 Ada", "26b2": "RTX 5000 Ada", "26b3": "RTX 5880 Ada", "27b0": "RTX 4000 SFF Ada",
+    "27b1": "RTX 4500 Ada", "27b2": "RTX 4000 Ada", "28b0": "RTX 2000 Ada",
+    "2684": "GeForce RTX 4090", "2685": "GeForce RTX 4090 D", "2702": "GeForce RTX 4080 SUPER", "2704": "GeForce RTX 4080",
+    "2705": "GeForce RTX 4070 Ti SUPER", "2782": "GeForce RTX 4070 Ti", "2783": "GeForce RTX 4070 SUPER",
+    "2786": "GeForce RTX 4070", "2803": "GeForce RTX 4060 Ti", "2805": "GeForce RTX 4060 Ti 16GB", "2882": "GeForce RTX 4060",
+    "2901": "B200", "2909": "HGX B200 168GB", "2920": "B100", "29bc": "B100", "2941": "GB200", "3182": "B300",
+    "31c2": "GB300", "31c3": "GB300",
+    "2bb1": "RTX PRO 6000 Blackwell Workstation", "2bb4": "RTX PRO 6000 Blackwell Max-Q",
+    "2bb5": "RTX PRO 6000 Blackwell Server", "2bb3": "RTX PRO 5000 Blackwell", "2c31": "RTX PRO 4500 Blackwell",
+    "2c3a": "RTX PRO 4500 Blackwell Server", "2c34": "RTX PRO 4000 Blackwell", "2d30": "RTX PRO 2000 Blackwell",
+    "2b85": "GeForce RTX 5090", "2b87": "GeForce RTX 5090 D", "2c02": "GeForce RTX 5080", "2c05": "GeForce RTX 5070 Ti",
+    "2f04": "GeForce RTX 5070", "2d04": "GeForce RTX 5060 Ti", "2d05": "GeForce RTX 5060",
+    "2e12": "GB10", "2b00": "Jetson AGX Thor",
+}
+# One id for two boards: the subsystem tells them apart.
+SUBSYSTEMS = {("25b6", "0x14a9"): "A16", ("25b6", "0x157e"): "A2"}
+
+_VERSION = re.compile(r"\b(\d{2,4}\.\d{1,3}(?:\.\d{1,3})?)\b")
+_UNKNOWN = re.compile(r"\?|^\[|^N/A$|^ERR!|^Unknown", re.IGNORECASE)
+
+# The order of the columns is the order in parse(). One call for all GPUs: each call initialises the driver once.
+COLUMNS = ("index", "uuid", "pci.bus_id", "name", "driver_version", "memory.total", "serial", "mig.mode.current",
+           "ecc.mode.current", "vbios_version")
+COMMANDS = (("nvidia-smi", "--query-gpu=" + ",".join(COLUMNS), "--format=csv,noheader,nounits"),)
+
+
+def is_gpu(function):
+    """Whether a PCI function is a GPU: by its class, or by its id where the class cannot be read."""
+    return function["class"] in CLASSES if "class" in function else function["device"] in MODELS
+
+
+def model(function):
+    """Our name for the GPU behind a PCI function."""
+    key = function["device"]
+    if any(key == one for one, dummy in SUBSYSTEMS):
+        subsystem = files.line(os.path.join(function["path"], "subsystem_device"))
+        return "NVIDIA " + SUBSYSTEMS.get((key, subsystem), MODELS[key])
+    return "NVIDIA " + MODELS.get(key, "10de:" + key)
+
+
+def driver_version(root):
+    """The version of the loaded kernel module ('550.90.07'), or None."""
+    for path in ("sys/module/nvidia/version", PROC + "/version"):
+        found = _VERSION.search(files.text(os.path.join(root, path)) or "")
+        if found:
+            return found.group(1)
+    return None
+
+
+def parse_information(text):
+    """/proc/driver/nvidia/gpus/*/information as {product?, uuid?, vbios?, minor?, excluded}."""
+    lines = dict((key.strip(), value.strip()) for key, separator, value in (one.partition(":") for one in text.splitlines()))
+    found = {"excluded": lines.get("GPU Excluded", "").lower() == "yes"}
+    for key, label, shape in (("product", "Model", r"[ -~]+$"), ("vbios", "Video BIOS", r"[0-9A-Fa-f.]+$"),
+                              ("uuid", "GPU UUID", r"GPU-[0-9a-fA-F-]+$"), ("minor", "Device Minor", r"\d{1,3}$")):
+        value = lines.get(label, "")
+        # Before a GPU was first opened the driver prints question marks for what it has not read yet.
+        if re.match(shape, value) and not _UNKNOWN.search(value):
+            found[key] = int(value) if key == "minor" else value
+    return found
+
+
+def driver_list(root):
+    """The GPUs in the driver's own list: {address: parse_information()}; None when there is no list to see."""
+    folder = os.path.join(root, PROC, "gpus")
+    if not os.path.isdir(folder):
+        return None
+    found = {}
+    for name in files.names(folder):
+        address = pci.normal_address(name)
+        if address:
+            found[address] = parse_information(files.text(os.path.join(folder, name, "information")) or "")
+    return found
+
+
+def injected(root):
+    """Whether the driver's list is a container's selection: the container tools mount it over the driver's own."""
+    mounts = files.text(os.path.join(root, "proc/self/mounts"), 1024 * 1024) or ""
+    return any(one.split()[1:2] == ["/" + PROC] for one in mounts.splitlines())
+
+
+def mig(root, minor):
+    """The MIG instances of the GPU with this minor number: {mode, count}; None when there are none."""
+    names = files.names(os.path.join(root, PROC, "capabilities", "gpu%d" % minor, "mig"))
+    count = sum(1 for name in names if re.match(r"gi\d+$", name))
+    return {"mode": "MIG", "count": count} if count else None
+
+
+def nodes_state(root, minor, bound):
+    """The state by device nodes. Without a minor number: there must be as many nodes as bound GPUs."""
+    if minor is not None:
+        return states.by_nodes(root, ("dev/nvidiactl", "dev/nvidia%d" % minor))
+    nodes = ["dev/" + name for name in files.names(os.path.join(root, "dev")) if re.match(r"nvidia\d+$", name)]
+    return states.by_nodes(root, ["dev/nvidiactl"] + nodes) if len(nodes) >= bound else states.NO_DEVICE_NODES
+
+
+def find(root, functions):
+    """All NVIDIA GPUs of the host: {devices, loaded, driver_version?, note?}."""
+    loaded = os.path.isdir(os.path.join(root, "sys/module", DRIVER))
+    version = driver_version(root)
+    listed = driver_list(root)
+    gpus = [one for one in functions if is_gpu(one)]
+    bound = sum(1 for one in gpus if one.get("driver") == DRIVER and not one["virtual"])
+    devices = []
+    for function in gpus:
+        about = (listed or {}).get(function["address"], {})
+        device = states.described(function, VENDOR, model(function))
+        held = function.get("driver") == DRIVER
+        state = states.by_driver(function, DRIVER, loaded)
+        if state != states.PASSTHROUGH and not pci.answers(function):
+            state = states.LOST
+        elif about.get("excluded"):
+            state = states.EXCLUDED
+        elif state is None and listed is not None and not about:
+            # A container sees all PCI functions of its host, but only its own share of the driver's list.
+            state = states.NO_DEVICE_NODES if injected(root) else states.LOST
+        elif state is None:
+            state = nodes_state(root, about.get("minor"), bound)
+        device["state"] = state
+        device.update(_identity(root, about, version if held else None))
+        devices.append(device)
+    devices += _unlisted_by_pci(root, listed or {}, devices, version)
+    switches = sum(1 for one in functions if one["device"] in NVSWITCHES)
+    note = "%d NVSwitch: its fabric manager must run" % switches if switches and devices else None
+    return states.known(devices=devices, loaded=loaded, driver_version=version, note=note)
+
+
+def _identity(root, about, version):
+    minor = about.get("minor")
+    return states.known(product=about.get("product"), uuid=about.get("uuid"), vbios=about.get("vbios"), driver_version=version,
+                        partitions=mig(root, minor) if minor is not None else None)
+
+
+def _unlisted_by_pci(root, listed, devices, version):
+    """GPUs that the driver lists and PCI does not: gone from the bus, or in a sandbox that shows no PCI at all.
+
+    Their PCI id is unknown, so the model is taken from a neighbour that the driver calls by the same name.
+    """
+    seen = set(device["pci_address"] for device in devices)
+    models = dict((device.get("product"), device["model"]) for device in devices)
+    hidden = not pci.visible(root)
+    found = []
+    for address in sorted(set(listed) - seen):
+        about = listed[address]
+        state = nodes_state(root, about.get("minor"), len(listed)) if hidden else states.LOST
+        device = states.known(vendor=VENDOR, model=models.get(about.get("product") or ""), pci_address=address, kind="gpu",
+                              driver=DRIVER, state=states.EXCLUDED if about["excluded"] else state)
+        device.update(_identity(root, about, version))
+        found.append(device)
+    return found
+
+
+def parse(program, text):
+    """What `COMMANDS` printed, as {address: {index, uuid, ...}}. Cells that the tool cannot fill are left out."""
+    found = {}
+    for row in csv.reader(text.splitlines(), skipinitialspace=True):
+        cells = dict((key, value.strip()) for key, value in zip(COLUMNS, row) if not _UNKNOWN.search(value.strip()))
+        address = pci.normal_address(cells.get("pci.bus_id", "")) if len(row) == len(COLUMNS) else None
+        if not address:
+            continue  # a warning or an error message among the rows
+        about = dict((key, cells[column]) for key, column in (
+            ("uuid", "uuid"), ("product", "name"), ("driver_version", "driver_version"), ("serial", "serial"),
+            ("vbios", "vbios_version")) if cells.get(column) and cells[column] != "0")
+        about.update((key, cells[column].lower()) for key, column in (
+            ("mig_mode", "mig.mode.current"), ("ecc_mode", "ecc.mode.current"))
+            if cells.get(column, "").lower() in ("enabled", "disabled"))
+        if cells.get("index", "").isdigit():
+            about["index"] = int(cells["index"])
+        if cells.get("memory.total", "").isdigit() and int(cells["memory.total"]):
+            about["memory_bytes"] = int(cells["memory.total"]) * 1024 * 1024
+        found[address] = about
+    return found

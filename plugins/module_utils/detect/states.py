@@ -1,0 +1,66 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The states of a device, and what is common to all vendors in finding them."""
+import os
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files
+
+READY = "ready"                          # bound to its driver, device nodes there
+DRIVER_MISSING = "driver_missing"        # no driver bound, its module not loaded
+DRIVER_UNBOUND = "driver_unbound"        # module loaded, this device refused or left alone
+WRONG_DRIVER = "wrong_driver"            # bound to a driver that gives no accelerator (nouveau, radeon, pci-stub)
+PASSTHROUGH = "passthrough"              # handed to virtual machines
+NO_DEVICE_NODES = "no_device_nodes"      # bound, but its nodes below /dev are missing
+PERMISSION_DENIED = "permission_denied"  # nodes there, not for this user
+LOST = "lost"                            # known to the bus or the driver, but no longer answering
+EXCLUDED = "excluded"                    # the driver was told to leave it out
+VIRTUAL = "virtual"                      # a virtual function not in use by a virtual machine
+
+VIRTUAL_FUNCTION = "virtual_function"    # the kind, beside gpu, npu, tpu
+
+
+def handed_out(driver):
+    """Whether a driver holds devices for virtual machines only."""
+    return driver in ("pciback", "xen-pciback", "gim") or (driver or "").replace("_", "-").endswith("vfio-pci")
+
+
+def by_driver(function, expected, loaded):
+    """The state that the binding alone decides; None when the expected driver holds the device."""
+    driver = function.get("driver")
+    if handed_out(driver):
+        return PASSTHROUGH
+    if function["virtual"]:
+        return VIRTUAL
+    if driver == expected:
+        return None
+    if driver:
+        return WRONG_DRIVER
+    return DRIVER_UNBOUND if loaded else DRIVER_MISSING
+
+
+def by_nodes(root, nodes):
+    """ready, no_device_nodes or permission_denied for the device nodes that a device needs ('dev/kfd')."""
+    paths = [os.path.join(root, node) for node in nodes]
+    if not all(os.path.exists(path) for path in paths):
+        return NO_DEVICE_NODES
+    return READY if all(files.usable(path) for path in paths) else PERMISSION_DENIED
+
+
+def counted(device):
+    """Whether a device is one of this host's own to use, so that missing it one day is a fault."""
+    return device["kind"] != VIRTUAL_FUNCTION and device["state"] not in (PASSTHROUGH, EXCLUDED)
+
+
+def described(function, vendor, model, kind="gpu"):
+    """The part of a device's facts that its PCI function tells."""
+    device = {"vendor": vendor, "model": model, "pci_id": "%s:%s" % (function["vendor"], function["device"]),
+              "pci_address": function["address"], "kind": VIRTUAL_FUNCTION if function["virtual"] else kind}
+    device.update((key, function[key]) for key in ("driver", "numa_node") if key in function)
+    return device
+
+
+def known(**values):
+    """Only the values that are known. Facts hold no key for what is unknown."""
+    return dict((key, value) for key, value in values.items() if value is not None)

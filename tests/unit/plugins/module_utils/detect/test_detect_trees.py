@@ -1,0 +1,137 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each described machine in trees/ gives exactly the facts written beside it.
+
+Stubbed: whether the user may use a device node (the tests often run as root, who always may), and the wait before a
+silent device is looked at again.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import accelerators, files, nvidia
+from ansible_collections.accelmon.fleet.tests.unit.plugins.module_utils.detect import trees
+
+
+def refuse(*args, **kwargs):
+    raise AssertionError("detection started a process")
+
+
+class TreeCase(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        self.root = tempfile.mkdtemp(prefix="accelmon-tree-")
+        self.addCleanup(shutil.rmtree, self.root)
+
+    def look(self, tree):
+        trees.build(tree, self.root)
+        denied = [os.path.join(self.root, path) for path in tree.get("denied", [])]
+        with mock.patch.object(files, "usable", lambda path: path not in denied):
+            return accelerators.detect(self.root, sleep=lambda seconds: None)
+
+
+class TestTrees(TreeCase):
+    """Filled below: one test per tree."""
+
+
+def _one(name):
+    def test(self):
+        tree = trees.load(name)
+        self.assertEqual(self.look(tree), trees.expected(tree))
+    return test
+
+
+for _name in trees.names():
+    setattr(TestTrees, "test_" + _name, _one(_name))
+
+
+class TestAroundTrees(TreeCase):
+    def test_every_tree_says_where_it_comes_from(self):
+        for name in trees.names():
+            tree = trees.load(name)
+            self.assertIn(tree["origin"], trees.ORIGINS, name)
+            self.assertTrue(tree["source"], name)
+
+    def test_no_process_is_started(self):
+        for name in ("h100_8_nvswitch", "mi300x_cpx", "nvidia_and_amd"):
+            with mock.patch.object(subprocess, "Popen", refuse), mock.patch.object(os, "system", refuse), \
+                    mock.patch.object(os, "fork", refuse):
+                trees.build(trees.load(name), os.path.join(self.root, name))
+                self.assertTrue(accelerators.detect(os.path.join(self.root, name))["devices"])
+
+    def test_an_empty_root_is_an_empty_machine(self):
+        self.assertEqual(accelerators.detect(self.root), {"devices": [], "summary": {}})
+
+    def test_a_device_in_reset_is_looked_at_again(self):
+        tree = trees.load("mi300x_lost")
+        trees.build(tree, self.root)
+        waited = []
+
+        def come_back(seconds):
+            waited.append(seconds)
+            trees.put(self.root, "sys/bus/pci/devices/0000:26:00.0/config", "hex:0210a174")
+
+        facts = accelerators.detect(self.root, sleep=come_back)
+        self.assertEqual([one["state"] for one in facts["devices"]], ["ready", "ready"])
+        self.assertEqual(waited, [accelerators.SETTLE])
+
+    def test_no_wait_where_all_devices_answer(self):
+        trees.build(trees.load("h100_8_nvswitch"), self.root)
+        accelerators.detect(self.root, sleep=refuse)
+
+    def test_a_function_that_vanishes_while_read_is_left_out(self):
+        trees.build(trees.load("a100_mig"), self.root)
+        gone = os.path.join(self.root, "sys/bus/pci/devices/0000:0f:00.0/vendor")
+        real = files.raw
+
+        def vanish(path, limit=files.LIMIT):
+            value = real(path, limit)
+            if path == gone:
+                shutil.rmtree(os.path.dirname(path))
+                shutil.rmtree(os.path.join(self.root, "proc/driver/nvidia/gpus/0000:0f:00.0"))
+            return value
+
+        with mock.patch.object(files, "raw", vanish):
+            facts = accelerators.detect(self.root)
+        self.assertEqual([one["pci_address"] for one in facts["devices"]], ["0000:07:00.0"])
+
+    def test_a_fifo_does_not_block(self):
+        trees.build(trees.load("l4_no_driver"), self.root)
+        path = os.path.join(self.root, "sys/bus/pci/devices/0000:00:04.0/config")
+        os.mkfifo(path)
+        self.assertEqual(len(accelerators.detect(self.root)["devices"]), 1)
+
+    def test_huge_files_are_read_in_part(self):
+        path = os.path.join(self.root, "huge")
+        with open(path, "wb") as stream:
+            stream.truncate(1 << 40)
+        self.assertEqual(len(files.raw(path)), files.LIMIT)
+        self.assertIsNone(files.line(path))
+        self.assertIsNone(files.number(path))
+
+    @unittest.skipIf(os.geteuid() == 0, "root may use every node")
+    def test_usable_asks_the_kernel(self):
+        path = os.path.join(self.root, "node")
+        with open(path, "w"):
+            os.chmod(path, 0)
+        self.assertFalse(files.usable(path))
+
+    def test_every_vendor_has_the_same_face(self):
+        for vendor in accelerators.VENDORS:
+            for name in ("VENDOR", "PCI_VENDORS", "DRIVER", "COMMANDS", "find", "parse"):
+                self.assertTrue(hasattr(vendor, name), (vendor, name))
+            self.assertTrue(all(len(one) == 4 and one == one.lower() for one in vendor.MODELS))
+
+    def test_models_are_named_once(self):
+        # 'NVIDIA ' is put before each name: a table entry that carries it would show it twice.
+        self.assertFalse([one for one in nvidia.MODELS.values() if one.startswith("NVIDIA")])
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())
