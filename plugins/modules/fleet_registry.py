@@ -1,0 +1,415 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r'''
+module: fleet_registry
+short_description: Records hosts in the fleet registry and publishes it
+version_added: 0.1.0
+author:
+  - accelmon.fleet contributors (@accelmon)
+description:
+  - Merges the records of a run into the registry of every cluster that they name, on a scraping host.
+  - Writes the scrape targets of these clusters for file-based discovery, and series about the fleet for the textfile
+    collector of the scraping host's own node_exporter.
+  - A run adds and updates hosts, and never forgets one unless O(prune) says so. A host that is no longer in the
+    inventory is marked as retired and stays a target.
+  - Detected accelerators raise the expected counts, and never lower them unless O(accept) says so.
+  - Concurrent runs wait for each other, cluster by cluster. Files are replaced whole.
+attributes:
+  check_mode:
+    support: full
+    description: Says what would change and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows the changed lines of target files and series.
+options:
+  records:
+    description: The records, as the filter P(accelmon.fleet.fleet_records#filter) gives them.
+    type: raw
+    required: true
+  inventory_hosts:
+    description: All hosts of the inventory. A host of the registry that is not among them is retired by a full run.
+    type: list
+    elements: str
+    required: true
+  full_run:
+    description: Whether the run saw the whole inventory. Only such a run retires hosts, prunes, or builds a lost registry anew.
+    type: bool
+    default: false
+  prune:
+    description: Forget retired hosts, in a full run. Refused when more than 10 % of a cluster (at least 3 hosts) would go.
+    type: bool
+    default: false
+  prune_force:
+    description: Prune however many hosts would go.
+    type: bool
+    default: false
+  accept:
+    description: Hosts whose last seen accelerators become the expected ones; V(*) means all hosts of the clusters.
+    type: list
+    elements: str
+    default: []
+  state_dir:
+    description: Directory of the registry files, locks and temporary files.
+    type: path
+    default: /var/lib/accelmon/registry
+  targets_dir:
+    description: >-
+      Directory of the target files, C(<job>/<cluster>.json) and, for custom exporters, C(custom/<job>.<cluster>.json).
+    type: path
+    default: /var/lib/accelmon/targets
+  series_dir:
+    description: Textfile directory of this host's node_exporter.
+    type: path
+    default: /var/lib/accelmon/textfile
+  lock_timeout:
+    description: Seconds to wait for another run that holds a cluster's lock.
+    type: int
+    default: 60
+'''
+
+EXAMPLES = r'''
+- name: Record what was found, on every scraping host
+  accelmon.fleet.fleet_registry:
+    records: "{{ ansible_play_hosts_all | accelmon.fleet.fleet_records(hostvars, answered=ansible_play_hosts) }}"
+    inventory_hosts: "{{ groups['all'] }}"
+    full_run: "{{ ansible_limit is not defined }}"
+  loop: "{{ groups['monitoring'] }}"
+  delegate_to: "{{ item }}"
+  run_once: true
+
+- name: Expect the accelerators that gpu7 has now
+  accelmon.fleet.fleet_registry:
+    records: "{{ ['gpu7'] | accelmon.fleet.fleet_records(hostvars, answered=['gpu7']) }}"
+    inventory_hosts: "{{ groups['all'] }}"
+    accept: [gpu7]
+'''
+
+RETURN = r'''
+clusters:
+  description: What happened, by cluster.
+  type: dict
+  returned: success
+  sample: {default: {generation: 7, hosts: 120, added: [gpu120], updated: [], removed: [], retired: [], pending: [gpu120], accepted: {}}}
+  contains:
+    generation:
+      description: Generation of the registry, which grows whenever it changes.
+      type: int
+    hosts:
+      description: Number of hosts in the registry.
+      type: int
+    added:
+      description: Hosts that this run added.
+      type: list
+    updated:
+      description: Hosts whose entry this run changed.
+      type: list
+    removed:
+      description: Hosts that this run forgot.
+      type: list
+    retired:
+      description: All hosts that are not in the inventory any more.
+      type: list
+    pending:
+      description: All hosts that never answered.
+      type: list
+    accepted:
+      description: Expected counts that were changed by accepting, as host, vendor and the counts before and after.
+      type: dict
+'''
+
+import errno
+import fcntl
+import json
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.accelmon.fleet.plugins.module_utils import registry as fleet
+from ansible_collections.accelmon.fleet.plugins.module_utils import targets
+
+DIFF_LINES = 40
+DIFF_WIDTH = 300
+
+
+def read_records(value):
+    """The list of records in the option's value: JSON text, or what Ansible already made of it. Raises RegistryError."""
+    mend = "pass the result of the filter accelmon.fleet.fleet_records"
+    if not isinstance(value, dict):
+        try:
+            value = json.loads(value)
+        except (TypeError, ValueError) as error:
+            raise fleet.RegistryError("records: not JSON (%s); %s" % (error, mend))
+    if not isinstance(value, dict) or value.get("version") != 1 or not isinstance(value.get("records"), list):
+        raise fleet.RegistryError("records: not fleet records of version 1; %s" % mend)
+    return value["records"]
+
+
+def read_text(path):
+    """Content of a file, or None if it is not there."""
+    try:
+        with open(path, "rb") as handle:
+            return handle.read().decode("utf-8", "replace")
+    except IOError as error:
+        if error.errno == errno.ENOENT:
+            return None
+        raise
+
+
+def cluster_files(targets_dir, cluster):
+    """Paths below `targets_dir` of the target files that a cluster has."""
+    found = []
+    for job in _names(targets_dir):
+        for name in _names(os.path.join(targets_dir, job)):
+            if job == "custom":
+                owned = name.partition(".")[2] == cluster + ".json"
+            else:
+                owned = name == cluster + ".json"
+            if owned:
+                found.append("%s/%s" % (job, name))
+    return sorted(found)
+
+
+def _names(directory):
+    try:
+        return sorted(os.listdir(directory))
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return []
+        raise
+
+
+def lock(path, cluster, timeout):
+    """Take the cluster's lock; it is held until the process ends. Returns the open file, which must be kept."""
+    handle = open(path, "a")
+    deadline = time.time() + timeout
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        except (IOError, OSError) as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+        if time.time() >= deadline:
+            handle.close()
+            raise fleet.RegistryError(
+                "cluster %s: lock_timeout = %d: another run still holds %s; wait for it to end, or allow more time"
+                % (cluster, timeout, path))
+        time.sleep(0.1)
+
+
+def compact_diff(path, before, after):
+    """Changed lines of a file whose lines are entries of their own, cut after some."""
+    old, new = (before or "").splitlines(), (after or "").splitlines()
+    # The comma that parts one entry from the next comes and goes with its neighbour.
+    kept_old, kept_new = set(line.rstrip(",") for line in old), set(line.rstrip(",") for line in new)
+    lines = ["-" + line for line in old if line.rstrip(",") not in kept_new]
+    lines += ["+" + line for line in new if line.rstrip(",") not in kept_old]
+    shown = [line if len(line) <= DIFF_WIDTH else line[:DIFF_WIDTH] + " ..." for line in lines[:DIFF_LINES]]
+    if len(lines) > DIFF_LINES:
+        shown.append("... and %d more changed lines" % (len(lines) - DIFF_LINES))
+    head = ["--- %s" % (path if before is not None else "/dev/null"), "+++ %s" % (path if after is not None else "/dev/null")]
+    return {"prepared": "\n".join(head + shown) + "\n"}
+
+
+class Store(object):
+    """The files of the registry on this host: reads them, and replaces those whose content changed."""
+
+    def __init__(self, module):
+        self.module = module
+        self.state_dir = module.params["state_dir"]
+        self.targets_dir = module.params["targets_dir"]
+        self.series_dir = module.params["series_dir"]
+        self.temp_dir = os.path.join(self.state_dir, "tmp")
+        self.locks = []
+        self.changed = False
+        self.diff = []
+
+    def prepare(self, clusters):
+        """Make the directories and take the locks, in an order that two runs cannot block each other by."""
+        if self.module.check_mode:
+            return
+        for directory, mode in ((self.state_dir, 0o750), (self.temp_dir, 0o700), (self.targets_dir, 0o755), (self.series_dir, 0o755)):
+            self._directory(directory, mode)
+        for cluster in clusters:
+            self.locks.append(lock(os.path.join(self.state_dir, cluster + ".lock"), cluster, self.module.params["lock_timeout"]))
+
+    def _directory(self, path, mode):
+        if os.path.isdir(path):
+            return
+        parent = os.path.dirname(path)
+        if not os.path.isdir(parent):
+            self._directory(parent, 0o755)
+        try:
+            os.mkdir(path)
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            return
+        # The umask of the run must not keep the scraper out.
+        os.chmod(path, mode)
+        self.changed = True
+
+    def registry_path(self, cluster):
+        return os.path.join(self.state_dir, cluster + ".json")
+
+    def load(self, cluster, full_run):
+        """The registry of a cluster; an empty one if the cluster is new, or is built anew by a full run."""
+        path = self.registry_path(cluster)
+        text = read_text(path)
+        if text is not None:
+            return fleet.load(text, cluster, path)
+        if cluster_files(self.targets_dir, cluster):
+            if not full_run:
+                raise fleet.RegistryError(
+                    "registry %s: missing, though cluster %s has targets in %s; run site.yml without --limit to build it anew, "
+                    "or restore the file" % (path, cluster, self.targets_dir))
+            self.module.warn("registry %s: was missing and is built anew; expected accelerators are those that answer in this "
+                             "run, and hosts that had been retired are gone" % path)
+        return fleet.empty(cluster)
+
+    def publish(self, cluster, registry):
+        """Write registry, targets and series of a cluster, in this order, and remove target files without targets."""
+        self._replace(self.registry_path(cluster), fleet.dump(registry), 0o640, show=False)
+        wanted = targets.target_files(cluster, fleet.records(registry))
+        for name, text in sorted(wanted.items()):
+            path = os.path.join(self.targets_dir, name)
+            if not self.module.check_mode:
+                self._directory(os.path.dirname(path), 0o755)
+            self._replace(path, text, 0o644)
+        for name in cluster_files(self.targets_dir, cluster):
+            if name not in wanted:
+                self._remove(os.path.join(self.targets_dir, name))
+        self._replace(os.path.join(self.series_dir, "accelmon_fleet_%s.prom" % cluster), fleet.series(registry), 0o644)
+
+    def _replace(self, path, text, mode, show=True):
+        before = read_text(path)
+        if before == text:
+            if self.module.set_mode_if_different(path, mode, False):
+                self.changed = True
+            return
+        self.changed = True
+        if show and self.module._diff:
+            self.diff.append(compact_diff(path, before, text))
+        if self.module.check_mode:
+            return
+        # Not in the file's own directory: every file that appears there makes the scraper read all of them again.
+        try:
+            self._write(self.temp_dir, path, text, mode)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._write(os.path.dirname(path), path, text, mode)
+
+    def _write(self, directory, path, text, mode):
+        """Write a file in `directory` and rename it to `path`. The lock makes its name ours, and a killed run leaves one at most."""
+        temporary = os.path.join(directory, ".%s.tmp" % path.strip("/").replace("/", "_"))
+        with open(temporary, "wb") as handle:
+            os.fchmod(handle.fileno(), mode)
+            handle.write(text.encode("utf-8"))
+            handle.flush()
+            os.fsync(handle.fileno())
+        try:
+            if self.module.selinux_enabled():
+                self.module.set_context_if_different(temporary, self.module.selinux_default_context(path), False)
+            os.rename(temporary, path)
+        except (IOError, OSError):
+            os.unlink(temporary)
+            raise
+
+    def _remove(self, path):
+        self.changed = True
+        if self.module._diff:
+            self.diff.append(compact_diff(path, read_text(path), None))
+        if not self.module.check_mode:
+            os.unlink(path)
+
+
+def chosen(accept, registry, known):
+    """The hosts of one registry that `accept` names."""
+    if "*" in accept:
+        return sorted(registry["hosts"])
+    return [host for host in accept if host in registry["hosts"] or host in known]
+
+
+def run(module, store):
+    """Merge and publish. Returns what happened, by cluster."""
+    params = module.params
+    found = fleet.by_cluster(read_records(params["records"]))
+    store.prepare(sorted(found))
+    home = dict((host, cluster) for cluster, records in found.items() for host in records)
+    inventory = set(params["inventory_hosts"])
+    results, merged, accepted = {}, {}, set()
+    for cluster in sorted(found):
+        before = store.load(cluster, params["full_run"])
+        present = set(host for host in inventory if home.get(host, cluster) == cluster)
+        accept = chosen(params["accept"], before, found[cluster])
+        accepted.update(accept)
+        merged[cluster], results[cluster] = fleet.merge(
+            before, found[cluster], present, full_run=params["full_run"], prune=params["prune"],
+            prune_force=params["prune_force"], accept=accept)
+        results[cluster]["generation"] = merged[cluster]["generation"]
+        results[cluster]["hosts"] = len(merged[cluster]["hosts"])
+    unknown = sorted(set(params["accept"]) - accepted - set("*"))
+    if unknown:
+        raise fleet.RegistryError("accept = %s: not in the registry of cluster %s; correct the name"
+                                  % (", ".join(unknown), ", ".join(sorted(found)) or "(none)"))
+    # Only now, so that a refusal for one cluster leaves the others as they were too.
+    for cluster in sorted(merged):
+        store.publish(cluster, merged[cluster])
+        warn_declared(module, merged[cluster], chosen(params["accept"], merged[cluster], ()))
+    return results
+
+
+def warn_declared(module, registry, accepted):
+    """Say where accepting has no effect because the inventory declares another number."""
+    for host in accepted:
+        entry = registry["hosts"][host]
+        for vendor, count in sorted(entry["expected"].items()):
+            seen = sum(entry["seen"].get(vendor, {}).values())
+            if seen != count:
+                module.warn("%s: accelmon_expected = %s: declares %d %s accelerators where %d were seen; change it in the inventory"
+                            % (host, json.dumps(entry["expected"], sort_keys=True), count, vendor, seen))
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            records=dict(type="raw", required=True),
+            inventory_hosts=dict(type="list", elements="str", required=True),
+            full_run=dict(type="bool", default=False),
+            prune=dict(type="bool", default=False),
+            prune_force=dict(type="bool", default=False),
+            accept=dict(type="list", elements="str", default=[]),
+            state_dir=dict(type="path", default="/var/lib/accelmon/registry"),
+            targets_dir=dict(type="path", default="/var/lib/accelmon/targets"),
+            series_dir=dict(type="path", default="/var/lib/accelmon/textfile"),
+            lock_timeout=dict(type="int", default=60),
+        ),
+        supports_check_mode=True,
+    )
+    # The records of a large fleet are megabytes: they do not travel back with the result.
+    large = ("records", "inventory_hosts")
+    invocation = {"module_args": dict((key, value) for key, value in module.params.items() if key not in large)}
+    store = Store(module)
+    try:
+        clusters = run(module, store)
+    except fleet.RegistryError as error:
+        module.fail_json(msg=str(error), invocation=invocation)
+    except (IOError, OSError) as error:
+        module.fail_json(msg="registry %s: %s; correct the path or its permissions" % (store.state_dir, error), invocation=invocation)
+    result = dict(changed=store.changed, clusters=clusters, invocation=invocation)
+    if module._diff:
+        result["diff"] = store.diff
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
