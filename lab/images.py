@@ -104,3 +104,31 @@ def build_all(releases):
     releases = sorted(set(releases))
     with concurrent.futures.ThreadPoolExecutor(len(releases) or 1) as pool:
         return dict(zip(releases, pool.map(build, releases)))
+
+
+def tools():
+    """Return a folder with the programs of the packages that the trixie image holds, to run on this machine."""
+    image = build("trixie")
+    folder = os.path.join(engine.cache(), "tools-" + image.rsplit("-", 1)[1])
+    programs = os.path.join(folder, "usr", "bin")
+    if os.path.isdir(folder):
+        return programs
+    say("unpacking promtool, vmalert-tool and others from the packages in %s" % image)
+    os.makedirs(engine.cache(), exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=engine.cache()) as work:
+        container = podman("create", image, "true").stdout.strip()
+        try:
+            podman("cp", container + ":/var/cache/apt/archives", work)
+        finally:
+            podman("rm", container)
+        unpacked = os.path.join(work, "unpacked")
+        archives = os.path.join(work, "archives")
+        for name in sorted(os.listdir(archives)):
+            if name.startswith(("prometheus_", "promtool_", "prometheus-alertmanager_", "victoria-metrics_")) and name.endswith(".deb"):
+                subprocess.run(["dpkg-deb", "--extract", os.path.join(archives, name), unpacked], check=True)
+        # They are linked against trixie's C library; older ones have had all they ask for so far.
+        probe = subprocess.run([os.path.join(unpacked, "usr", "bin", "promtool"), "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        if probe.returncode != 0:
+            raise Error("promtool of Debian 13 does not run on this machine: %s" % probe.stderr.strip())
+        os.rename(unpacked, folder)
+    return programs

@@ -30,6 +30,7 @@ def arguments(argv):
         return sub
 
     command("images", "Build the images that are missing.", named=False).add_argument("releases", nargs="*", metavar="RELEASE")
+    command("tools", "Print a folder with promtool, vmalert-tool and the other packaged programs.", named=False)
     command("up", "Make a lab have exactly these hosts, running.").add_argument(
         "--hosts", required=True, help="a file with a JSON list of {name, image, devices, groups, publish}, or - for standard input")
     command("down", "Remove all that up made.")
@@ -51,6 +52,9 @@ def main(argv):
     if options.command == "images":
         for name in images.build_all(options.releases or images.PREFETCH).values():
             print(name)
+        return 0
+    if options.command == "tools":
+        print(images.tools())
         return 0
     lab = hosts.Lab(options.name)
     if options.command == "up":

@@ -1,0 +1,36 @@
+# Every target does its own set-up and says what it does. See docs/development.md.
+SHELL = /bin/sh
+TOOLS = tests/setup.sh
+LAB_TOOLS = tests/setup.sh --lab
+
+.PHONY: help demo demo-down test test-all lint sanity units rules molecule clean
+
+help:
+	@echo "make demo       a monitored fleet with simulated accelerators in containers; left running"
+	@echo "make demo-down  removes it"
+	@echo "make test       lint, sanity, units, rules and the default molecule scenario (up to 30 minutes when cold)"
+	@echo "make test-all   the same with every molecule scenario and every ansible-core this machine has a Python for"
+	@echo "make lint | sanity | units | rules | molecule   one part of it"
+	@echo "make clean      removes what tests left in the checkout; the cache and the images stay"
+
+demo:
+	@$(LAB_TOOLS) lab/demo.sh up
+
+demo-down:
+	@$(TOOLS) lab/demo.sh down
+
+test:
+	@$(LAB_TOOLS) python tests/run.py
+
+test-all:
+	@$(LAB_TOOLS) python tests/run.py --all
+
+lint sanity units:
+	@$(TOOLS) python tests/run.py $@
+
+rules molecule:
+	@$(LAB_TOOLS) python tests/run.py $@
+
+clean:
+	rm -rf .ansible .cache tests/output *.tar.gz inventories/demo/lab.json
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,80 @@
+#!/bin/sh
+# Prepares this machine for the tests and the demo, then runs a command with the tools on its PATH.
+#
+#   tests/setup.sh [--lab] [COMMAND ARGUMENT...]
+#
+# --lab   also what the lab needs: podman and its parts, mmdebstrap, ssh. As root on Debian they are installed;
+#         otherwise this names what is missing.
+#
+# The tools live in ${XDG_CACHE_HOME:-~/.cache}/accelmon/venv-HASH, made once for each state of requirements.txt.
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/accelmon
+say() { echo "setup: $*" >&2; }
+fail() { say "error: $*"; exit 1; }
+
+# Installs Debian packages, or says which.
+packages() {
+  if command -v apt-get >/dev/null && test "$(id -u)" = 0; then
+    say "installing with apt-get: $*"
+    mkdir -p "$cache/logs"
+    # A foreign package source that cannot be read is no reason to stop: what is needed is Debian's own.
+    apt-get update >"$cache/logs/apt.log" 2>&1 || say "apt-get update had trouble, see $cache/logs/apt.log"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >>"$cache/logs/apt.log" 2>&1 ||
+      fail "apt-get install $* failed; see $cache/logs/apt.log"
+  else
+    fail "missing: $*. These are Debian's package names; install them, for instance: sudo apt-get install --no-install-recommends $*"
+  fi
+}
+
+# Prints a Python that ansible-core 2.19 runs on and that can make virtual environments, by its real path:
+# a shim on PATH may name versions that are not selected.
+python() {
+  for name in ${ACCELMON_PYTHON:-} python3 python3.13 python3.12 python3.11 /usr/bin/python3; do
+    "$name" -c 'import sys, venv, ensurepip
+assert (3, 11) <= sys.version_info[:2] <= (3, 13)
+print(sys.executable)' 2>/dev/null && return
+  done
+  return 1
+}
+
+lab=no
+if test "${1:-}" = --lab; then
+  lab=yes
+  shift
+fi
+
+if test "$lab" = yes; then
+  # Asked for by program, because distributions split them differently; two have no name on PATH.
+  missing=""
+  for pair in podman:podman runc:runc conmon:conmon newuidmap:uidmap iptables:iptables ssh:openssh-client ssh-keygen:openssh-client \
+      dpkg-deb:dpkg; do
+    PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
+  done
+  for name in netavark aardvark-dns; do
+    test -x "/usr/lib/podman/$name" || test -x "/usr/libexec/podman/$name" || missing="$missing $name"
+  done
+  test -n "${ACCELMON_LAB_BASE:-}" || command -v mmdebstrap >/dev/null || missing="$missing mmdebstrap"
+  # shellcheck disable=SC2086 # a list of words
+  test -z "$missing" || packages $missing
+fi
+
+python=$(python) || { packages python3-venv && python=$(python); } ||
+  fail "needs Python 3.11, 3.12 or 3.13 with its venv module; name one in ACCELMON_PYTHON"
+hash=$({ cat "$here/requirements.txt"; "$python" -VV; echo "$python"; } | sha256sum | cut -c1-12)
+venv=$cache/venv-$hash
+if ! test -e "$venv/complete"; then
+  say "making the virtual environment $venv with $python"
+  rm -rf "$venv"
+  mkdir -p "$cache/logs"
+  "$python" -m venv "$venv"
+  "$venv/bin/python" -m pip install --quiet --requirement "$here/requirements.txt" >"$cache/logs/pip.log" 2>&1 ||
+    fail "pip install failed; see $cache/logs/pip.log"
+  : > "$venv/complete"
+fi
+
+test $# -gt 0 || { say "ready: $venv"; exit 0; }
+PATH=$venv/bin:$PATH
+export PATH
+exec "$@"
