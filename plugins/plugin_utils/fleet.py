@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Reads one host's variables, once, into plain checked values. Knows nothing of other hosts."""
-import ipaddress
 import json
 import re
 
@@ -11,7 +10,7 @@ from ansible.release import __version__ as ansible_version
 from jinja2 import Undefined
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, normalise
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, literal, normalise
 
 # Up to core 2.18 a template that cannot be evaluated comes back as its own text.
 TEMPLATES_COME_BACK = tuple(int(part) for part in ansible_version.split(".")[:2]) < (2, 19)
@@ -24,8 +23,9 @@ PLAN_VARIABLES = (
     "accelmon_expected", "accelmon_exporters", "accelmon_custom_exporters", "accelmon_driver_missing",
 ) + tuple(name for names in EXPORTER_VARIABLES.values() for name in names)
 
-# Stands for the value of a template that failed.
+# Stand for the value of a template that failed, and for one that must not be shown.
 UNEVALUATED = object()
+HIDDEN = object()
 
 SECRET = re.compile(r"password|passwd|secret|token|credential|(^|_)key($|_)")
 
@@ -40,8 +40,13 @@ def plan_specs():
 
 
 def error_line(host, name, value, problem):
-    """`host: name = value: what is wrong; what to do`. A value under a name that sounds secret is not shown."""
-    if SECRET.search(name):
+    """`host: name = value: what is wrong; what to do`."""
+    return f"{host}: {error_text(name, value, problem)}"
+
+
+def error_text(name, value, problem):
+    """`name = value: what is wrong; what to do`, in one line. A value under a name that sounds secret is not shown."""
+    if value is HIDDEN or SECRET.search(name):
         shown = "(not shown)"
     elif value is UNEVALUATED:
         shown = "(a template)"
@@ -50,7 +55,8 @@ def error_line(host, name, value, problem):
     else:
         shown = json.dumps(value, default=str)
         shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    return f"{host}: {name} = {shown}: {problem}".replace("\n", " ")
+    # Up to core 2.18 a result that holds a template is evaluated again wherever it is used.
+    return f"{name} = {shown}: {problem}".replace("\n", " ").replace("{{", "{ {").replace("{%", "{ %")
 
 
 def fetch(host_variables, name):
@@ -64,7 +70,8 @@ def fetch(host_variables, name):
 
 
 def _first_line(error):
-    text = str(error).strip()
+    # Core puts a preface of its own before the words of an error in a template.
+    text = str(error).strip().rpartition("marker was tripped: ")[2]
     return text.splitlines()[0] if text else type(error).__name__
 
 
@@ -124,26 +131,18 @@ def is_loopback(address):
         return True
     if not address.startswith("127.") and ":" not in address:
         return False
-    literal = literal_of(address)
-    return literal is not None and literal.is_loopback
-
-
-def literal_of(address):
-    """The IP address in a text, with or without brackets, or None if it is a name."""
-    try:
-        return ipaddress.ip_address(address.strip("[]"))
-    except ValueError:
-        return None
+    number = literal(address)
+    return number is not None and number.is_loopback
 
 
 def is_own(address, own):
     """Whether `address` is an IP literal among `own`, in whatever form either is written."""
     if address in own:
-        return literal_of(address) is not None
+        return literal(address) is not None
     if ":" not in address:
         return False
-    literal = literal_of(address)
-    return literal is not None and any(literal_of(other) == literal for other in own)
+    number = literal(address)
+    return number is not None and any(literal(other) == number for other in own)
 
 
 def host_address(host, host_variables, declared):

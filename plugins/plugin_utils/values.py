@@ -9,13 +9,10 @@ import re
 VENDORS = ("nvidia", "amd", "intel_gaudi", "intel_gpu", "google_tpu", "tenstorrent", "rebellions", "furiosa", "aws_neuron", "apple")
 
 # Labels that the collection, the storage or the alerts give a meaning to.
-RESERVED_LABELS = {
-    "alertname": "alerts use it", "cluster": "set accelmon_cluster", "device": "metrics use it", "domain": "metrics use it",
-    "gpu": "metrics use it", "index": "metrics use it", "instance": "it is the target's address", "job": "it is the exporter's name",
-    "le": "histograms use it", "model": "metrics use it", "node": "it is the inventory name", "quantile": "summaries use it",
-    "rack": "set accelmon_rack", "severity": "alerts use it", "source": "the recording rules use it", "state": "metrics use it",
-    "uuid": "metrics use it", "vendor": "metrics use it",
-}
+RESERVED_LABELS = {"cluster": "set accelmon_cluster instead", "rack": "set accelmon_rack instead"}
+RESERVED_LABELS.update((name, "choose another name") for name in (
+    "alertname", "device", "domain", "gpu", "index", "instance", "job", "le", "model", "node", "quantile", "severity", "source",
+    "state", "uuid", "vendor"))
 RESERVED_PREFIXES = ("__", "accelmon_", "exported_")
 
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
@@ -117,6 +114,14 @@ def _kind(value):
     return type(value).__name__
 
 
+def literal(text):
+    """The IP address in a text, with or without brackets, or None if it is a name."""
+    try:
+        return ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+
+
 def port(value):
     """A TCP port as int."""
     number = _number(value)
@@ -176,7 +181,7 @@ def labels(value):
         if not isinstance(name, str) or not LABEL_NAME.match(name):
             raise Problem(f"{name} is not a label name; use letters, digits and underscores, no digit first")
         if name in RESERVED_LABELS:
-            raise Problem(f"the label {name} is reserved; {RESERVED_LABELS[name]}, choose another name")
+            raise Problem(f"the label {name} is reserved; {RESERVED_LABELS[name]}")
         if name.startswith(RESERVED_PREFIXES):
             raise Problem(f"the label {name} begins with a reserved prefix; choose another name")
         try:

@@ -1,0 +1,186 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The preflight check: every variable of every host, once, before anything is changed."""
+import collections
+import difflib
+import fnmatch
+import functools
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, literal, normalise
+
+# The groups that a fleet cannot do without, and what to put there.
+GROUPS = {
+    "accelerator_nodes": "put the machines to monitor there",
+    "monitoring": "put the host there that shall store, scrape and alert",
+}
+
+
+def fleet_check(groups, hostvars):
+    """{"fleet": [error that stops everything], "hosts": {host: its errors, a line each}}; nothing wrong is nothing in either.
+
+    groups, hostvars: the variables of these names
+    """
+    fleet_errors = check_groups(groups)
+    hosts = monitored(groups)
+    checker = Checker()
+    errors = {host: checker.check(host, hostvars[host]) for host in hosts}
+    for host, found in clashes(checker.places).items():
+        errors[host].extend(found)
+    return arrange(fleet_errors, errors)
+
+
+def check_groups(groups):
+    """Errors about groups that are missing or empty."""
+    errors = []
+    for group, mend in GROUPS.items():
+        if group not in groups:
+            errors.append(f"inventory: {group} = (no such group): the fleet needs it; {mend}")
+        elif not groups[group]:
+            errors.append(f"inventory: {group} = []: the group has no host; {mend}")
+    return errors
+
+
+def monitored(groups):
+    """All hosts that the collection looks after, in the order of the inventory: of its own groups and those of its roles."""
+    names = tuple(GROUPS) + tuple(role for role in variables.roles() if role not in GROUPS)
+    return list(dict.fromkeys(host for name in names if name in groups for host in groups[name]))
+
+
+class Checker:
+    """Checks one host after the other and remembers where each wants to be scraped.
+
+    places: {(address, port): [host, ...]}
+    """
+
+    def __init__(self):
+        self.specs = variables.all_variables()
+        self.internal = frozenset(variables.catalogue()["internal"])
+        self.prefixes = ("accelmon_",) + tuple(f"{role}_" for role in variables.roles())
+        self.plan_specs = fleet.plan_specs()
+        self.places = collections.defaultdict(list)
+        self.checked = {}
+
+    def check(self, host, host_variables):
+        """Texts `variable = value: what is wrong; what to do` about one host."""
+        values, errors, unknown = {}, [], []
+        for name in host_variables:
+            if not name.startswith(self.prefixes):
+                continue
+            spec = self.specs.get(name)
+            if spec is None:
+                if name not in self.internal:
+                    unknown.append(name)
+                continue
+            value = fleet.UNEVALUATED
+            try:
+                value = fleet.fetch(host_variables, name)
+                values[name] = self.normalise(name, spec, value)
+            except Problem as problem:
+                errors.append(fleet.error_text(name, fleet.HIDDEN if spec.get("no_log") else value, problem))
+        for name in unknown:
+            if not any(fnmatch.fnmatchcase(name, pattern) for pattern in values.get("accelmon_foreign_variables", ())):
+                errors.append(unknown_variable(name, host_variables))
+        errors.extend(between_variables(values))
+        self.place(host, host_variables, values, errors)
+        return errors
+
+    def normalise(self, name, spec, value):
+        """As `values.normalise`; values that many hosts share are checked once. Containers are checked each time."""
+        try:
+            known = self.checked.get((name, value, type(value)))
+        except TypeError:
+            return normalise(name, spec, value)
+        if known is None:
+            try:
+                known = normalise(name, spec, value), None
+            except Problem as problem:
+                known = None, problem
+            self.checked[(name, value, type(value))] = known
+        if known[1]:
+            raise known[1]
+        return known[0]
+
+    def place(self, host, host_variables, values, errors):
+        """Note the host's targets as far as the inventory decides them, and add what is wrong with its address."""
+        chosen = {name: values[name] if name in values else spec.get("default") for name, spec in self.plan_specs.items()}
+        try:
+            address = fleet.host_address(host, host_variables, chosen["accelmon_address"])
+        except Problem as problem:
+            errors.append(fleet.error_text("ansible_host", fleet.UNEVALUATED, problem))
+            return
+        exporters = plan.exporters(chosen, [])
+        ours = {exporter["port"] for exporter in exporters if not exporter.get("custom")}
+        for port in {exporter["port"] for exporter in exporters}:
+            self.places[(address_key(address), port)].append(host)
+        for exporter in exporters:
+            if exporter.get("custom") and exporter["port"] in ours:
+                errors.append(fleet.error_text(
+                    "accelmon_custom_exporters", [f"{exporter['job']}:{exporter['port']}"],
+                    Problem("node_exporter has this port; give one of them another")))
+
+
+def address_key(address):
+    """One text for every way to write the same address."""
+    if ":" in address:
+        return str(literal(address) or address)
+    return address.lower()
+
+
+def unknown_variable(name, host_variables):
+    """The error about a variable that nothing reads."""
+    value = fleet.UNEVALUATED
+    try:
+        value = fleet.fetch(host_variables, name)
+    except Problem:
+        pass
+    near = proposal(name)
+    mend = f"did you mean {near}?" if near else "correct the name."
+    return fleet.error_text(
+        name, value, Problem(f"no such variable; {mend} If another tool reads it, add it to accelmon_foreign_variables"))
+
+
+@functools.lru_cache(maxsize=None)
+def proposal(name):
+    """The known variable whose name is nearest, or None."""
+    near = difflib.get_close_matches(name, variables.all_variables(), n=1, cutoff=0.75)
+    return near[0] if near else None
+
+
+def between_variables(values):
+    """Errors about variables that do not go together."""
+    errors = []
+    if not values.get("accelmon_bundle"):
+        for name, value in values.items():
+            if name.endswith("_source") and value == "bundle":
+                errors.append(f"{name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle")
+    return errors
+
+
+def clashes(places):
+    """{host: [error]} for hosts that would be scraped at the same address and port."""
+    errors = collections.defaultdict(list)
+    for (address, port), hosts in places.items():
+        if len(hosts) < 2:
+            continue
+        for host in hosts:
+            others = [other for other in hosts if other != host]
+            named = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+            errors[host].append(
+                f"accelmon_address = {address}: port {port} there is a target of {named} as well; "
+                "give each host its own accelmon_address, or its exporters another port")
+    return errors
+
+
+def arrange(fleet_errors, errors):
+    """What `fleet_check` returns; an error that all of several hosts have is told once, for the fleet."""
+    counted = collections.Counter(text for found in errors.values() for text in set(found))
+    shared = [text for text, count in counted.items() if count == len(errors) > 1]
+    hosts = {}
+    for host, found in errors.items():
+        own = [f"{host}: {text}" for text in found if text not in shared]
+        if own:
+            hosts[host] = "\n".join(own)
+    return {"fleet": fleet_errors + [f"all hosts: {text}" for text in shared], "hosts": hosts}
