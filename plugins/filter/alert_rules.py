@@ -1,0 +1,26 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filter alert_rules."""
+
+from ansible.errors import AnsibleFilterError
+from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import RuleError, alert_file
+
+
+def alert_rules(overrides):
+    """See alert_rules.yml."""
+    try:
+        # Its {{ $labels.node }} is for the one who evaluates the rules, never for Jinja.
+        return wrap_var(alert_file(overrides))
+    except RuleError as error:
+        raise AnsibleFilterError(f"alert_rules: {error}") from error
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self):
+        """Name to function."""
+        return {"alert_rules": alert_rules}

@@ -1,0 +1,148 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The scrape configuration of vmagent and of Prometheus: jobs, and identity written by relabelling.
+
+Targets are in files of the registry; only jobs and relabelling are here, so that this file changes with the
+configuration of the collection and never with the fleet.
+"""
+
+import re
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, milliseconds, plain
+
+BACKENDS = ("vmagent", "prometheus")
+DEFAULTS = {
+    "backend": "vmagent",
+    "scrape_interval": "15s",
+    "scrape_timeout": None,
+    "targets_dir": "/var/lib/accelmon/targets",
+    "node_exporter": None,
+    "stack": {},
+    "cluster": None,
+    "node": None,
+}
+LONGEST_TIMEOUT = 10_000
+HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[^\s:/\[\]]+):(\d{1,5})\Z")
+JOB = re.compile(r"[a-z][a-z0-9_]*\Z")
+OWN_JOBS = ("node_exporter", "custom", "accelmon_fleet")
+
+# Series of the registry come from the monitoring host through a job of their own; no other exporter may speak for it.
+REGISTRY_ONLY = {"source_labels": ["__name__"], "regex": "accelmon_(?:expected|fleet)_.*", "action": "drop"}
+REGISTRY = {"source_labels": ["__name__"], "regex": "accelmon_(?:expected_accelerators|fleet_.*)", "action": "keep"}
+# The label is for `up` and for the relabelling below. On every series it would give all series of a node new names
+# whenever the plan chooses another exporter.
+FORGET_ELECTED = {"regex": "accelmon_elected", "action": "labeldrop"}
+
+
+class ScrapeError(ValueError):
+    """What is wrong with an option, in one line."""
+
+
+def timeout(interval, wanted=None):
+    """The scrape timeout for an interval, both durations as text.
+
+    Without a wanted one: 10 s, or four fifths of an interval that is not longer. Prometheus refuses a timeout longer
+    than the interval and vmagent shortens it silently, so that a wanted one that is too long is an error here.
+    """
+    length = milliseconds(interval)
+    if wanted is None:
+        chosen = LONGEST_TIMEOUT if length > LONGEST_TIMEOUT else length * 4 // 5
+        return f"{chosen // 1000}s" if chosen % 1000 == 0 else f"{chosen}ms"
+    if milliseconds(wanted) >= length or not milliseconds(wanted):
+        raise ScrapeError(f"scrape_timeout = {wanted!r}: not between 0 and scrape_interval ({interval}); give a shorter one, or none")
+    return wanted
+
+
+def checked(options):
+    """The options with defaults filled in, in plain types; raises ScrapeError for the first that is wrong."""
+    given = plain(options)
+    if not isinstance(given, dict):
+        raise ScrapeError(f"the options = {given!r}: not a mapping; give a mapping with some of {', '.join(sorted(DEFAULTS))}")
+    for name, value in given.items():
+        if name not in DEFAULTS:
+            raise ScrapeError(f"{name} = {value!r}: no such option; {closest(name, DEFAULTS)}")
+    chosen = {**DEFAULTS, **given}
+    if chosen["backend"] not in BACKENDS:
+        raise ScrapeError(f"backend = {chosen['backend']!r}: no such backend; {closest(chosen['backend'], BACKENDS)}")
+    for name in ("scrape_interval", "scrape_timeout"):
+        if chosen[name] is None and name == "scrape_timeout":
+            continue
+        try:
+            if not milliseconds(chosen[name]) and name == "scrape_interval":
+                raise ValueError
+        except ValueError:
+            raise ScrapeError(f"{name} = {chosen[name]!r}: not a duration; write a number with a unit, for instance 15s") from None
+    if not str(chosen["targets_dir"]).startswith("/"):
+        raise ScrapeError(f"targets_dir = {chosen['targets_dir']!r}: not an absolute path; give one")
+    for name in ("cluster", "node"):
+        if not isinstance(chosen[name], str) or not chosen[name]:
+            raise ScrapeError(f"{name} = {chosen[name]!r}: not a name; give the {name} of the host that scrapes")
+    if not isinstance(chosen["stack"], dict):
+        raise ScrapeError(f"stack = {chosen['stack']!r}: not a mapping; give a mapping of job to host:port")
+    for job in chosen["stack"]:
+        if not JOB.match(str(job)) or job in OWN_JOBS:
+            raise ScrapeError(f"stack.{job} = {chosen['stack'][job]!r}: not a name that a job can have here; "
+                              f"use small letters, digits and _, and none of {', '.join(OWN_JOBS)}")
+    for what, value in [("node_exporter", chosen["node_exporter"])] + [(f"stack.{job}", target) for job, target in chosen["stack"].items()]:
+        match = HOST_PORT.match(str(value))
+        if not match or not 0 < int(match.group(1)) < 65536:
+            raise ScrapeError(f"{what} = {value!r}: not host:port; write for instance 127.0.0.1:9100 or [::1]:9100")
+    return chosen
+
+
+def identity(source, spec):
+    """Relabelling of one source's series: our labels beside its own, and source=<name> where it is in charge.
+
+    A target's label accelmon_elected lists the vendors that its exporter is in charge of. A regular expression cannot
+    compare two labels here, so there is one alternative for each vendor that the source can read.
+    """
+    rules = []
+    for theirs, ours in spec["labels"].items():
+        rules.append({"source_labels": ["__name__", theirs], "regex": f"{spec['devices']};(.+)", "target_label": ours, "replacement": "$1"})
+    vendors = "|".join(f"{vendor};(?:.*,)?{vendor}(?:,.*)?" for vendor in spec["vendors"])
+    rules.append({
+        "source_labels": ["__name__", "vendor", "accelmon_elected"],
+        "regex": f"(?:{spec['devices']}|{spec['own']});(?:{vendors})",
+        "target_label": "source",
+        "replacement": source,
+    })
+    return rules
+
+
+def file_job(job, pattern, backend, relabelling):
+    """A job whose targets are in files of the registry."""
+    files = {"files": [pattern]}
+    if backend == "prometheus":
+        # vmagent takes the interval from its command line and refuses it here.
+        files["refresh_interval"] = "15s"
+    return {"job_name": job, "file_sd_configs": [files], "metric_relabel_configs": [REGISTRY_ONLY] + relabelling + [FORGET_ELECTED]}
+
+
+def scrape_file(options, sources=None):
+    """Text of the scrape configuration; see the filter scrape_config for the options. Raises ScrapeError."""
+    chosen = checked(options)
+    sources = sources or load("sources")["sources"]
+    backend, folder = chosen["backend"], chosen["targets_dir"].rstrip("/")
+    jobs = {}
+    for name, spec in sources.items():
+        jobs.setdefault(spec["job"], []).extend(identity(name, spec))
+    configs = [file_job(job, f"{folder}/{job}/*.json", backend, relabelling) for job, relabelling in jobs.items()]
+    # A target's own label `job` wins over the name of this job: each custom exporter appears under its own.
+    configs.append(file_job("custom", f"{folder}/custom/*.json", backend, []))
+    configs.append({
+        "job_name": "accelmon_fleet",
+        "honor_labels": True,
+        "params": {"collect[]": ["textfile"]},
+        "static_configs": [{"targets": [chosen["node_exporter"]]}],
+        "metric_relabel_configs": [REGISTRY],
+    })
+    labels = {"cluster": chosen["cluster"], "node": chosen["node"]}
+    for job in sorted(chosen["stack"]):
+        configs.append({"job_name": job, "static_configs": [{"targets": [chosen["stack"][job]], "labels": labels}]})
+    interval = str(chosen["scrape_interval"])
+    return dump({
+        "global": {"scrape_interval": interval, "scrape_timeout": timeout(interval, chosen["scrape_timeout"])},
+        "scrape_configs": configs,
+    })

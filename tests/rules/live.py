@@ -1,0 +1,244 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The scrape configuration at work: real scrapers and storages on loopback.
+
+Stubbed: the exporters. One web server plays all of them, each under a path of its own, with the text of `PAGES`;
+another one plays a service of the stack.
+Everything is started here and ended here; a step takes about 20 s, and no wait is longer than 60 s.
+"""
+
+import contextlib
+import http.server
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import scrape_file
+
+PATIENCE = 60
+
+# guessed: written by hand in the form of node_exporter and of our collector.
+DEVICES = """node_load1 0.5
+node_gpu_utilization_percent{gpu="0",uuid="GPU-1",vendor="nvidia",model="H100"} 40
+node_gpu_utilization_percent{gpu="0",uuid="0xa",vendor="amd",model="MI300X"} 60
+node_gpu_info{gpu="0",uuid="GPU-1",vendor="nvidia",model="H100",pci_address="0000:1b:00.0"} 1
+accelmon_collector_last_success_timestamp_seconds{vendor="nvidia"} 1
+accelmon_collector_last_success_timestamp_seconds{vendor="amd"} 1
+node_pcidevice_info{vendor="nvidia",gpu="0"} 1
+accelmon_expected_accelerators{cluster="c1",node="n1",vendor="nvidia"} 999
+accelmon_fleet_generation{cluster="c1"} 999
+"""
+PAGES = {
+    "/n1": DEVICES,
+    "/n2": DEVICES,
+    "/n3": DEVICES,
+    "/web": 'web_requests_total{job="inner"} 3\naccelmon_fleet_node_info{cluster="c1",node="n1",state="maintenance"} 1\n',
+    "/metrics": """node_load1 0.1
+accelmon_expected_accelerators{cluster="c1",node="n1",vendor="nvidia"} 8
+accelmon_fleet_node_info{cluster="c1",node="n1",state="active"} 1
+accelmon_fleet_generation{cluster="c1"} 3
+accelmon_collector_success{vendor="nvidia"} 1
+""",
+}
+STACK = {"/metrics": "vm_rows 1\n"}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves the pages of its server and notes which requests came."""
+
+    seen = set()
+
+    def do_GET(self):
+        """One page."""
+        self.seen.add(self.path)
+        text = self.server.pages.get(urllib.parse.urlsplit(self.path).path)
+        self.send_response(200 if text else 404)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.end_headers()
+        self.wfile.write((text or "").encode())
+
+    def log_message(self, *_arguments):
+        """Nothing on the terminal."""
+
+
+@contextlib.contextmanager
+def serving(pages):
+    """The port of a web server with these pages."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.pages = pages
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def free_port():
+    """A port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(folder, name, *command):
+    """The program while the block runs; its output goes to a file and into the error of a block that fails."""
+    path = os.path.join(folder, f"{name}.log")
+    with open(path, "wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+    try:
+        yield process
+    except AssertionError as error:
+        with open(path, encoding="utf-8", errors="replace") as log:
+            raise AssertionError(f"{error}\n{name} said:\n{log.read()[-2000:]}") from error
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def targets(folder, port, closed, elected):
+    """Files as the registry writes them; elected: what n1's exporter is in charge of."""
+    def entry(address, path, **labels):
+        return {"targets": [f"127.0.0.1:{address}"], "labels": {"cluster": "c1", "__metrics_path__": path, **labels}}
+
+    files = {
+        "node_exporter/c1.json": [
+            entry(port, "/n1", node="n1", rack="r1", **({"accelmon_elected": elected} if elected else {})),
+            entry(port, "/n2", node="n2", accelmon_elected="amd,nvidia"),
+            entry(port, "/n3", node="n3"),
+            entry(closed, "/n4", node="n4", accelmon_elected="nvidia"),
+        ],
+        "custom/web.c1.json": [entry(port, "/web", node="n1", job="web")],
+    }
+    for name, content in files.items():
+        path = os.path.join(folder, "targets", name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(os.path.join(folder, "fresh"), "w", encoding="utf-8") as handle:
+            json.dump(content, handle)
+        os.replace(os.path.join(folder, "fresh"), path)
+
+
+def configuration(folder, port, stack, backend):
+    """Path of the rendered scrape configuration."""
+    path = os.path.join(folder, "scrape.yml")
+    with open(path, "w", encoding="utf-8") as handle:
+        handle.write(scrape_file({
+            "backend": backend, "scrape_interval": "1s", "targets_dir": os.path.join(folder, "targets"),
+            "node_exporter": f"127.0.0.1:{port}", "stack": {"vmagent": f"127.0.0.1:{stack}"}, "cluster": "c1", "node": "mon"}))
+    return path
+
+
+def query(api, expression):
+    """Labels of all series of an instant query."""
+    url = f"{api}/api/v1/query?" + urllib.parse.urlencode({"query": expression, "latency_offset": "1ms", "nocache": "1"})
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return [series["metric"] for series in json.load(answer)["data"]["result"]]
+
+
+def until(api, expression, count):
+    """Waits until the expression has count series."""
+    end = time.monotonic() + PATIENCE
+    found = None
+    while time.monotonic() < end:
+        try:
+            found = query(api, expression)
+            if len(found) == count:
+                return
+        except (OSError, urllib.error.URLError, ValueError) as error:
+            found = error
+        time.sleep(0.5)
+    raise AssertionError(f"{expression}: after {PATIENCE} s not {count} series but {found}")
+
+
+def same(api, expression, expected):
+    """The series of an expression, with all their labels but __name__, are exactly these."""
+    found = [{label: value for label, value in series.items() if label != "__name__"} for series in query(api, expression)]
+    order = sorted(found, key=lambda series: sorted(series.items()))
+    wanted = sorted(expected, key=lambda series: sorted(series.items()))
+    assert order == wanted, f"{expression}\n  is     {order}\n  not    {wanted}"
+
+
+def scraped(api, port, stack, closed, change):
+    """What must be in the storage; change() takes the NVIDIA devices of n1 away from the collector."""
+    here = f"127.0.0.1:{port}"
+    until(api, "up", 7)
+    until(api, 'accelmon_fleet_generation', 1)
+    until(api, 'node_gpu_utilization_percent', 6)
+
+    def node(name, **labels):
+        return {"cluster": "c1", "node": name, "job": "node_exporter", "instance": here, **({"rack": "r1"} if name == "n1" else {}), **labels}
+
+    nvidia = {"gpu": "0", "index": "0", "uuid": "GPU-1", "vendor": "nvidia", "model": "H100"}
+    amd = {"gpu": "0", "index": "0", "uuid": "0xa", "vendor": "amd", "model": "MI300X"}
+    ours = {"source": "textfile"}
+    same(api, "node_gpu_utilization_percent", [
+        node("n1", **nvidia, **ours), node("n1", **amd),
+        node("n2", **nvidia, **ours), node("n2", **amd, **ours),
+        node("n3", **nvidia), node("n3", **amd)])
+    same(api, 'node_gpu_info{node="n1"}', [node("n1", **nvidia, **ours, pci_address="0000:1b:00.0", pci_bus_id="0000:1b:00.0")])
+    same(api, 'accelmon_collector_last_success_timestamp_seconds{node!="n2"}', [
+        node("n1", vendor="nvidia", **ours), node("n1", vendor="amd"), node("n3", vendor="nvidia"), node("n3", vendor="amd")])
+    # Series that only look alike: no index, no source.
+    same(api, 'node_pcidevice_info{node="n1"}', [node("n1", vendor="nvidia", gpu="0")])
+    same(api, "node_load1", [node("n1"), node("n2"), node("n3")])
+    # The label of the plan stays on `up`, and nowhere else.
+    same(api, "up", [
+        node("n1", accelmon_elected="nvidia"), node("n2", accelmon_elected="amd,nvidia"), node("n3"),
+        {**node("n4", accelmon_elected="nvidia"), "instance": f"127.0.0.1:{closed}"},
+        {"cluster": "c1", "node": "n1", "job": "web", "instance": here},
+        {"cluster": "c1", "node": "mon", "job": "vmagent", "instance": f"127.0.0.1:{stack}"},
+        {"job": "accelmon_fleet", "instance": here}])
+    same(api, "web_requests_total", [{"cluster": "c1", "node": "n1", "job": "web", "instance": here, "exported_job": "inner"}])
+    # Only the monitoring host speaks for the registry, and only of it.
+    fleet = {"cluster": "c1", "job": "accelmon_fleet", "instance": here}
+    same(api, "accelmon_expected_accelerators == 8", [{**fleet, "node": "n1", "vendor": "nvidia"}])
+    same(api, "accelmon_expected_accelerators", [{**fleet, "node": "n1", "vendor": "nvidia"}])
+    same(api, "accelmon_fleet_generation", [fleet])
+    same(api, "accelmon_fleet_node_info", [{**fleet, "node": "n1", "state": "active"}])
+    same(api, '{job="accelmon_fleet",__name__=~"node_.*|accelmon_collector.*"}', [])
+    assert "/metrics?collect%5B%5D=textfile" in Handler.seen, Handler.seen
+
+    change()
+    until(api, 'up{node="n1",job="node_exporter",accelmon_elected=""}', 1)
+    until(api, 'node_gpu_utilization_percent{node="n1",source=""}', 2)
+    until(api, 'node_gpu_utilization_percent{node="n1"}', 2)
+    until(api, 'up{node="n1",job="node_exporter"}', 1)
+
+
+def with_vmagent(programs, folder):
+    """vmagent writes to VictoriaMetrics."""
+    agent, storage = programs.path("vmagent"), programs.path("victoria-metrics")
+    store, agent_port, closed = free_port(), free_port(), free_port()
+    api = f"http://127.0.0.1:{store}"
+    with serving(PAGES) as port, serving(STACK) as stack:
+        targets(folder, port, closed, "nvidia")
+        with running(folder, "victoria-metrics", storage, f"-httpListenAddr=127.0.0.1:{store}", f"-storageDataPath={folder}/data",
+                     "-retentionPeriod=1d", "-search.disableCache"), \
+             running(folder, "vmagent", agent, f"-httpListenAddr=127.0.0.1:{agent_port}", f"-promscrape.config={configuration(folder, port, stack, 'vmagent')}",
+                     "-promscrape.config.strictParse", "-promscrape.fileSDCheckInterval=1s", f"-remoteWrite.url={api}/api/v1/write",
+                     f"-remoteWrite.tmpDataPath={folder}/queue", "-remoteWrite.flushInterval=200ms"):
+            scraped(api, port, stack, closed, lambda: targets(folder, port, closed, None))
+
+
+def with_prometheus(programs, folder):
+    """Prometheus scrapes into its own storage."""
+    program = programs.path("prometheus")
+    listen, closed = free_port(), free_port()
+    with serving(PAGES) as port, serving(STACK) as stack:
+        targets(folder, port, closed, "nvidia")
+        with running(folder, "prometheus", program, f"--web.listen-address=127.0.0.1:{listen}", f"--storage.tsdb.path={folder}/data",
+                     f"--config.file={configuration(folder, port, stack, 'prometheus')}"):
+            scraped(f"http://127.0.0.1:{listen}", port, stack, closed, lambda: targets(folder, port, closed, None))

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Prove rules and scrape configuration with the programs that will read them.
+
+    tests/rules/run.py [--programs DIR] [--allow-missing] [check] [unit] [live]
+
+check  the checkers of Prometheus and VictoriaMetrics accept what we render
+unit   cases/*.yml, evaluated by promtool and by vmalert-tool
+live   real scrapers and a real storage, on loopback (see live.py)
+
+Needs promtool, prometheus, vmalert, vmalert-tool, vmagent and victoria-metrics in DIR or on PATH. What cannot run is
+printed as "not run" and counts as a failure unless --allow-missing is given.
+"""
+
+import argparse
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import yaml
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(HERE)), ".collections"), HERE]
+
+# pylint: disable=wrong-import-position
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import alert_file, recording_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import scrape_file
+
+STEP = "1m"
+OPTIONS = {"node_exporter": "[::1]:9100", "cluster": "c1", "node": "mon",
+           "stack": {"victoriametrics": "127.0.0.1:8428", "vmagent": "127.0.0.1:8429", "vmalert": "127.0.0.1:8880"}}
+OVERRIDES = {"HostDown": {"for": "1h30m", "severity": "warning"}, "AcceleratorCollectorStale": {"threshold": "90s"},
+             "ExporterDown": {"enabled": False}}
+
+
+class Missing(Exception):
+    """A program that is not there."""
+
+
+class Programs:
+    """Finds programs in one directory, or on PATH without one."""
+
+    def __init__(self, directory=None):
+        self.directory = directory
+
+    def path(self, name):
+        """Path of the program, else Missing."""
+        found = shutil.which(name, path=self.directory)
+        if not found:
+            raise Missing(name)
+        return found
+
+    def run(self, name, *arguments, timeout=120):
+        """Its output; raises AssertionError with the output when it fails."""
+        done = subprocess.run([self.path(name), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, timeout=timeout, check=False)
+        assert done.returncode == 0, f"{name} {' '.join(arguments)}: {done.returncode}\n{done.stdout[-6000:]}"
+        return done.stdout
+
+
+def write(folder, name, text):
+    """Path of a new file with the text."""
+    path = os.path.join(folder, name)
+    with open(path, "w", encoding="utf-8") as handle:
+        handle.write(text)
+    return path
+
+
+def cases(name):
+    """What cases/<name>.yml holds."""
+    with open(os.path.join(HERE, "cases", f"{name}.yml"), encoding="utf-8") as handle:
+        return yaml.safe_load(handle)
+
+
+def alert_cases():
+    """{alert: its cases} from the files named like alerts."""
+    names = [os.path.splitext(os.path.basename(path))[0] for path in glob.glob(os.path.join(HERE, "cases", "*.yml"))]
+    return {name: cases(name) for name in sorted(names) if name not in ("quiet", "recording")}
+
+
+def input_series(series):
+    """The series of a case as the test files of both programs want them.
+
+    Values are text: YAML would read an unquoted 0x20 (twenty-one zeros here) as a number.
+    """
+    assert all(isinstance(values, str) for values in series.values()), series
+    return [{"series": name, "values": values} for name, values in series.items()]
+
+
+def alert_tests():
+    """Tests of all alerts, in the form that promtool and vmalert-tool share.
+
+    A time without `fires` expects that the alert does not fire then.
+    """
+    known = {alert["alert"]: alert for alert in load("alerts")["alerts"]}
+    tests = []
+    for name, listed in alert_cases().items():
+        fixed = {"severity": known[name]["severity"], "scope": known[name]["scope"]}
+        for case in listed:
+            expected = [{
+                "eval_time": moment["at"],
+                "alertname": name,
+                "exp_alerts": [{"exp_labels": {**alert["labels"], **fixed}, "exp_annotations": {"summary": alert["summary"]}}
+                               for alert in moment.get("fires", [])],
+            } for moment in case["expect"]]
+            tests.append({"name": f"{name}: {case['name']}", "interval": STEP, "input_series": input_series(case["series"]),
+                          "alert_rule_test": expected})
+    for case in cases("quiet"):
+        expected = [{"eval_time": moment, "alertname": name, "exp_alerts": []}
+                    for moment in case["quiet"] for name in known if name != "Watchdog"]
+        tests.append({"name": f"quiet: {case['name']}", "interval": STEP, "input_series": input_series(case["series"]),
+                      "alert_rule_test": expected})
+    return tests
+
+
+def recording_tests(kind):
+    """Tests of the recording layer; kind: promql_expr_test or metricsql_expr_test."""
+    case = cases("recording")
+    expected = [{
+        "expr": name,
+        "eval_time": case["at"],
+        "exp_samples": [{"labels": name + labels, "value": value} for labels, value in samples.items()],
+    } for name, samples in case["expect"].items()]
+    return [{"name": "recording layer", "interval": STEP, "input_series": input_series(case["series"]), kind: expected}]
+
+
+def with_summary_only(text):
+    """An alert file whose annotations are cut to the summary: cases state that one, the checkers look at the others."""
+    rules = yaml.safe_load(text)
+    for rule in rules["groups"][0]["rules"]:
+        rule["annotations"] = {"summary": rule["annotations"]["summary"]}
+    return yaml.safe_dump(rules)
+
+
+def rule_files(folder):
+    """Paths of all variants of rule files that we can write."""
+    return [
+        write(folder, "recording.yml", recording_file("15s")),
+        write(folder, "alerts.yml", alert_file({})),
+        write(folder, "overridden.yml", alert_file(OVERRIDES)),
+        write(folder, "none.yml", alert_file({alert["alert"]: {"enabled": False} for alert in load("alerts")["alerts"]})),
+    ]
+
+
+def check_rules_promtool(programs, folder):
+    """promtool accepts all rule files."""
+    programs.run("promtool", "check", "rules", *rule_files(folder))
+
+
+def check_rules_vmalert(programs, folder):
+    """vmalert accepts all rule files, expressions and templates included."""
+    programs.run("vmalert", "-dryRun", *[f"-rule={path}" for path in rule_files(folder)])
+
+
+def check_scrape_promtool(programs, folder):
+    """promtool accepts the scrape configuration for Prometheus."""
+    path = write(folder, "prometheus.yml", scrape_file({**OPTIONS, "backend": "prometheus"}))
+    programs.run("promtool", "check", "config", path)
+
+
+def check_scrape_vmagent(programs, folder):
+    """vmagent accepts every key of the scrape configuration."""
+    for interval in ("1s", "5s", "15s", "1m"):
+        path = write(folder, f"vmagent-{interval}.yml", scrape_file({**OPTIONS, "scrape_interval": interval}))
+        programs.run("vmagent", "-dryRun", "-promscrape.config.strictParse", f"-promscrape.config={path}",
+                     "-remoteWrite.url=http://127.0.0.1:1/")
+
+
+def unit_promtool(programs, folder):
+    """All cases hold in Prometheus."""
+    files = [write(folder, "alerts.yml", with_summary_only(alert_file({}))), write(folder, "recording.yml", recording_file("15s"))]
+    test = {"rule_files": files, "evaluation_interval": STEP, "tests": alert_tests() + recording_tests("promql_expr_test")}
+    programs.run("promtool", "test", "rules", write(folder, "test.yml", yaml.safe_dump(test, sort_keys=False)), timeout=300)
+
+
+def unit_vmalert(programs, folder):
+    """All cases hold in VictoriaMetrics."""
+    files = [write(folder, "alerts.yml", with_summary_only(alert_file({}))), write(folder, "recording.yml", recording_file("15s"))]
+    test = {"rule_files": files, "evaluation_interval": STEP, "tests": alert_tests() + recording_tests("metricsql_expr_test")}
+    path = write(folder, "test.yml", yaml.safe_dump(test, sort_keys=False))
+    programs.run("vmalert-tool", "unittest", "--disableAlertgroupLabel", f"--files={path}", timeout=300)
+
+
+def live_vmagent(programs, folder):
+    """Relabelling by vmagent, stored by VictoriaMetrics."""
+    import live  # pylint: disable=import-outside-toplevel
+    live.with_vmagent(programs, folder)
+
+
+def live_prometheus(programs, folder):
+    """Relabelling by Prometheus."""
+    import live  # pylint: disable=import-outside-toplevel
+    live.with_prometheus(programs, folder)
+
+
+STEPS = {
+    "check": [check_rules_promtool, check_rules_vmalert, check_scrape_promtool, check_scrape_vmagent],
+    "unit": [unit_promtool, unit_vmalert],
+    "live": [live_vmagent, live_prometheus],
+}
+
+
+def main(arguments=None):
+    """Runs the chosen steps; 0 when all of them ran and held."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("steps", nargs="*", metavar="STEP", help="check, unit, live; all without any")
+    parser.add_argument("--programs", metavar="DIR", help="where the programs are; PATH without it")
+    parser.add_argument("--allow-missing", action="store_true", help="do not fail for what cannot run here")
+    options = parser.parse_args(arguments)
+    for step in options.steps:
+        if step not in STEPS:
+            parser.error(f"no step {step}; there are {', '.join(STEPS)}")
+    programs = Programs(options.programs)
+    failed = missing = 0
+    for step in options.steps or STEPS:
+        for test in STEPS[step]:
+            what = re.sub(r"\.$", "", test.__doc__)
+            with tempfile.TemporaryDirectory(prefix="accelmon-rules-") as folder:
+                try:
+                    test(programs, folder)
+                    print(f"ok       {what}", flush=True)
+                except Missing as error:
+                    missing += 1
+                    print(f"not run  {what}: {error} missing", flush=True)
+                except (AssertionError, subprocess.TimeoutExpired) as error:
+                    failed += 1
+                    print(f"FAILED   {what}\n{error}", flush=True)
+    return 1 if failed or (missing and not options.allow_missing) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

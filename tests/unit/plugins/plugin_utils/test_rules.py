@@ -1,0 +1,199 @@
+"""Rule files: their language, their inputs, a site's overrides, and that every rule has cases. Nothing is stubbed.
+
+What the rules do is proven by tests/rules/run.py with the programs that evaluate them.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import RuleError, SEVERITIES, alert_file, recording_file
+
+ROOT = Path(__file__).resolve().parents[4]
+CASES = ROOT / "tests" / "rules" / "cases"
+
+FUNCTIONS = {"absent", "avg", "bool", "by", "count", "group_left", "group_right", "label_replace", "max", "on", "or", "and",
+             "quantile", "sum", "time", "topk", "unless", "vector"}
+
+
+def rules(text):
+    return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+
+
+ALERTS = rules(alert_file({}))
+RECORDS = rules(recording_file("15s"))
+
+
+def words(expression):
+    """Words of an expression outside of strings and of lists of labels."""
+    bare = re.sub(r'"[^"]*"', '""', expression)
+    bare = re.sub(r"\{[^}]*\}", " ", bare)
+    bare = re.sub(r"\b(by|on|group_left|group_right)\s*\([^)]*\)", r" \1 ", bare)
+    return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare))
+
+
+def metrics(expression):
+    return words(expression) - FUNCTIONS
+
+
+def load_cases(name):
+    return yaml.safe_load((CASES / f"{name}.yml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("text", [recording_file("15s"), alert_file({})], ids=["recording", "alerts"])
+def test_only_keys_that_every_engine_knows(text):
+    content = yaml.safe_load(text)
+    assert set(content) == {"groups"}
+    for group in content["groups"]:
+        assert set(group) <= {"name", "interval", "limit", "rules"}
+        for rule in group["rules"]:
+            assert set(rule) <= {"record", "alert", "expr", "for", "labels", "annotations"}
+    assert len({group["name"] for group in content["groups"]}) == len(content["groups"])
+
+
+def test_only_functions_that_both_languages_share_and_only_series_that_somebody_writes():
+    sources = load("sources")
+    known = {"up", "node_time_seconds"} | set(sources["registry"])
+    for source in sources["sources"].values():
+        known |= set(source["metrics"])
+    for rule in RECORDS + ALERTS:
+        unknown = metrics(rule["expr"]) - known
+        assert not unknown, (rule.get("record") or rule["alert"], unknown)
+
+
+def test_no_counter_is_taken_for_an_event():
+    """increase() and rate() over a counter that is born above 0 differ between the engines."""
+    for rule in RECORDS + ALERTS:
+        assert not re.search(r"\b(increase|rate|irate|delta|changes)\b", rule["expr"])
+
+
+def test_one_layer_only():
+    """No recorded series is an input of another rule; alerts read raw series, so that they do not hang on the layer."""
+    recorded = {rule["record"] for rule in RECORDS}
+    for rule in RECORDS + ALERTS:
+        assert not metrics(rule["expr"]) & recorded
+
+
+def test_device_series_carry_identity_only():
+    for rule in RECORDS:
+        if rule["record"].startswith("accelerator_"):
+            by = re.match(r"max by \(([^)]*)\)", rule["expr"]).group(1).split(", ")
+            assert by[:7] == ["cluster", "rack", "node", "index", "uuid", "vendor", "model"]
+            assert not {"instance", "job", "source", "gpu"} & set(by)
+
+
+def test_every_rule_reads_only_the_source_in_charge():
+    for rule in RECORDS:
+        selectors = re.findall(r"node_gpu_\w+(\{[^}]*\})?", rule["expr"])
+        assert selectors and all('source="textfile"' in part for part in selectors), rule
+
+
+def test_every_level_has_its_roll_ups_and_racks_only_named_ones():
+    for rule in RECORDS:
+        level = rule["record"].split(":")[0]
+        if level == "rack":
+            assert 'rack!=""' in rule["expr"]
+        elif level in ("node", "cluster"):
+            assert "rack!=" not in rule["expr"]
+    assert {rule["record"].split(":")[0] for rule in RECORDS if ":" in rule["record"]} == {"node", "rack", "cluster"}
+
+
+def test_every_recorded_series_has_a_case():
+    expected = load_cases("recording")["expect"]
+    assert set(expected) == {rule["record"] for rule in RECORDS}
+    for rule in RECORDS:
+        fixed = [f'{key}="{value}"' for key, value in rule.get("labels", {}).items()]
+        assert any(all(part in labels for part in fixed) for labels in expected[rule["record"]]), rule
+
+
+def test_every_alert_has_a_case_that_fires_and_one_that_does_not():
+    for rule in ALERTS:
+        cases = load_cases(rule["alert"])
+        moments = [moment for case in cases for moment in case["expect"]]
+        assert any(moment.get("fires") for moment in moments), rule["alert"]
+        # What must not happen to Watchdog is silence.
+        assert rule["alert"] == "Watchdog" or any(not case["expect"][-1].get("fires") for case in cases), rule["alert"]
+    assert {path.stem for path in CASES.glob("*.yml")} == {rule["alert"] for rule in ALERTS} | {"quiet", "recording"}
+
+
+def test_every_case_file_says_where_its_data_come_from():
+    for path in CASES.glob("*.yml"):
+        assert re.match(r"# (recorded|derived from documentation|guessed)\b", path.read_text(encoding="utf-8")), path.name
+
+
+def test_alerts_say_what_who_and_what_to_do_with_labels_that_they_have():
+    for rule in ALERTS:
+        assert set(rule["annotations"]) == {"summary", "description", "action"}
+        assert set(rule["labels"]) == {"severity", "scope"} and rule["labels"]["severity"] in SEVERITIES
+        labels = set()
+        for case in load_cases(rule["alert"]):
+            for moment in case["expect"]:
+                for alert in moment.get("fires", []):
+                    labels |= set(alert["labels"])
+        used = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
+        assert used <= labels, (rule["alert"], used - labels)
+
+
+def test_alerts_about_nodes_are_muted_in_maintenance():
+    for rule in ALERTS:
+        if rule["labels"]["scope"] in ("node", "exporter", "accelerator"):
+            assert 'unless on (cluster, node) accelmon_fleet_node_info{state="maintenance"}' in rule["expr"]
+
+
+def test_files_are_the_same_each_time():
+    assert alert_file({}) == alert_file(None) == alert_file({})
+    assert recording_file("15s") == recording_file("15s")
+    assert {group["interval"] for group in yaml.safe_load(recording_file("30s"))["groups"]} == {"30s"}
+
+
+def test_overrides():
+    changed = {rule["alert"]: rule for rule in rules(alert_file({
+        "HostDown": {"for": "30s", "severity": "warning"},
+        "ExporterDown": {"enabled": "no"},
+        "Watchdog": {"enabled": True},
+        "AcceleratorCollectorStale": {"threshold": "1m30s"}}))}
+    assert changed["HostDown"]["for"] == "30s" and changed["HostDown"]["labels"]["severity"] == "warning"
+    assert "ExporterDown" not in changed and "Watchdog" in changed
+    assert "> 90\n" in changed["AcceleratorCollectorStale"]["expr"]
+    untouched = {rule["alert"]: rule for rule in ALERTS}
+    assert changed["AcceleratorMissing"] == untouched["AcceleratorMissing"]
+    assert "> 300\n" in untouched["AcceleratorCollectorStale"]["expr"]
+
+
+def test_a_threshold_of_any_length_is_written_in_full():
+    stale = {rule["alert"]: rule for rule in rules(alert_file({"AcceleratorCollectorStale": {"threshold": "30d"}}))}
+    assert "> 2592000\n" in stale["AcceleratorCollectorStale"]["expr"]
+
+
+def test_a_site_may_turn_everything_off():
+    assert yaml.safe_load(alert_file({rule["alert"]: {"enabled": False} for rule in ALERTS})) == {"groups": []}
+
+
+@pytest.mark.parametrize(("overrides", "parts"), [
+    ({"HostDwn": {"for": "1m"}}, ["accelmon_alert_overrides.HostDwn = {'for': '1m'}", "did you mean HostDown?"]),
+    ({"HostDown": {"fro": "1m"}}, ["accelmon_alert_overrides.HostDown.fro = '1m'", "did you mean for?"]),
+    ({"HostDown": {"for": 30}}, ["accelmon_alert_overrides.HostDown.for = 30", "not a duration"]),
+    ({"HostDown": {"for": "soon"}}, ["HostDown.for = 'soon'", "30s or 5m"]),
+    ({"HostDown": {"severity": "critcal"}}, ["HostDown.severity = 'critcal'", "did you mean critical?"]),
+    ({"HostDown": {"severity": ["critical"]}}, ["HostDown.severity = ['critical']", "no such severity"]),
+    ({"HostDown": {"enabled": "maybe"}}, ["HostDown.enabled = 'maybe'", "neither true nor false"]),
+    ({"HostDown": {"threshold": "5m"}}, ["HostDown.threshold = '5m'", "HostDown has no threshold"]),
+    ({"AcceleratorCollectorStale": {"threshold": 300}}, ["AcceleratorCollectorStale.threshold = 300", "not a duration"]),
+    ({"HostDown": "30s"}, ["accelmon_alert_overrides.HostDown = '30s'", "not a mapping"]),
+    ({"HostDown": None}, ["accelmon_alert_overrides.HostDown = None", "not a mapping"]),
+    (["HostDown"], ["accelmon_alert_overrides = ['HostDown']", "not a mapping"]),
+])
+def test_a_wrong_override_is_named_with_its_mend(overrides, parts):
+    with pytest.raises(RuleError) as caught:
+        alert_file(overrides)
+    assert all(part in str(caught.value) for part in parts), str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("interval", ["", "0s", "15", "often", None])
+def test_a_wrong_interval(interval):
+    with pytest.raises(RuleError):
+        recording_file(interval)
