@@ -1,0 +1,178 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the modules fleet_verify and fleet_status share: read the registry files, ask storage and rule evaluator."""
+import os
+import re
+
+from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_query, registry, verdict
+
+ARGUMENTS = dict(
+    clusters=dict(type="list", elements="str", default=[]),
+    hosts=dict(type="list", elements="str"),
+    state_dir=dict(type="path", default="/var/lib/accelmon/registry"),
+    storage_url=dict(type="str", default="http://127.0.0.1:8428"),
+    rules_url=dict(type="str", default="http://127.0.0.1:8880"),
+    interval=dict(type="str", default="15s"),
+    fresh_intervals=dict(type="int", default=3),
+    recording_delay=dict(type="int", default=30),
+    query_timeout=dict(type="int", default=15),
+)
+
+
+def read_registry(state_dir, names):
+    """(clusters, problems): the registry files of the named clusters, of all if `names` is empty.
+
+    clusters: {cluster: registry}
+    problems: [(cluster or "", reason, mend)] for what could not be read
+    """
+    if not names:
+        try:
+            names = sorted(name[:-5] for name in os.listdir(state_dir) if name.endswith(".json"))
+        except OSError as error:
+            return {}, [("", "cannot read the registry %s: %s" % (state_dir, _os_words(error)), _os_mend(error))]
+        if not names:
+            return {}, [("", "the registry %s is empty" % state_dir, "run site.yml")]
+    clusters, problems = {}, []
+    for name in names:
+        path = os.path.join(state_dir, name + ".json")
+        try:
+            with open(path, encoding="utf-8") as stream:
+                clusters[name] = registry.load(stream.read(), name, path)
+        except OSError as error:
+            problems.append((name, "cannot read the registry file %s: %s" % (path, _os_words(error)), _os_mend(error)))
+        except UnicodeDecodeError:
+            problems.append((name, "registry %s: not text" % path, "restore the file from a backup"))
+        except registry.RegistryError as error:
+            reason, _semicolon, mend = str(error).rpartition("; ")
+            problems.append((name, reason, mend))
+    return clusters, problems
+
+
+def _os_words(error):
+    return (error.strerror or str(error)).lower()
+
+
+def _os_mend(error):
+    return "run site.yml" if isinstance(error, FileNotFoundError) else "run as root (become: true)"
+
+
+def matcher(clusters):
+    """A label matcher for the given cluster names, safe in a PromQL string."""
+    def escape(name):
+        return "".join("\\" + char if char in "\\.+*?()|[]{}^$" else char for char in name)
+    pattern = "|".join(escape(name) for name in sorted(clusters))
+    return 'cluster=~"%s"' % pattern.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def fresh_devices(clusters, window, extra=""):
+    """PromQL: recorded devices whose newest sample is younger than `window` seconds and not marked as gone."""
+    selector = "accelerator_info{%s%s}" % (matcher(clusters), extra)
+    return "%s and last_over_time(%s[%ds])" % (selector, selector, window)
+
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds(duration):
+    """Seconds of a duration such as 15s, 1m30s or 15. Raises ValueError that says so."""
+    parts = re.findall(r"(\d+)([smh]?)", duration)
+    total = sum(int(number) * UNITS[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != duration or not total:
+        raise ValueError("interval = %s: not a duration; write for instance 15s or 1m" % duration)
+    return total
+
+
+def windows(params):
+    """(seconds that a scraped sample may be old, seconds that a recorded one may be old)."""
+    scraped = seconds(params["interval"]) * params["fresh_intervals"]
+    return scraped, scraped + params["recording_delay"]
+
+
+def collector_age(where, window):
+    """PromQL: seconds since the last success of each textfile collector in charge of a vendor, when it was last scraped.
+
+    Measured by the node's own clock, so that a wrong one does no harm; by ours where node_exporter does not tell its time.
+    """
+    return (
+        "(max by (cluster, node) (last_over_time(node_time_seconds{{job=\"node_exporter\",{where}}}[{window}s]))"
+        " or on (cluster, node) (0 * max by (cluster, node) (last_over_time(up{{job=\"node_exporter\",{where}}}[{window}s])) + time()))"
+        " - on (cluster, node) group_right () max by (cluster, node, vendor) (last_over_time("
+        "accelmon_collector_last_success_timestamp_seconds{{source=\"textfile\",{where}}}[{window}s]))"
+    ).format(where=where, window=window)
+
+
+def observe(params, clusters, rules=False, alerts=False, details=True):
+    """The `seen` of verdict.empty_seen, for these clusters.
+
+    params: the module's parameters; rules, alerts: ask the rule evaluator for them
+    details: collectors and generations too
+    """
+    seen = verdict.empty_seen()
+    url, timeout = params["storage_url"], params["query_timeout"]
+    scraped, recorded = windows(params)
+    where = matcher(clusters)
+
+    def ask(expression):
+        return fleet_query.instant_query(url, expression, timeout)
+
+    try:
+        for labels, value in ask("last_over_time(up{%s}[%ds])" % (where, scraped)):
+            key = (labels.get("cluster"), labels.get("node"), labels.get("job"), labels.get("instance"))
+            # Two scrapers of one target: it is up if one of them reaches it.
+            seen["up"][key] = seen["up"].get(key, False) or value == 1
+        devices = "count by (cluster, node, vendor) (count by (cluster, node, vendor, index, uuid) (%s))"
+        for labels, value in ask(devices % fresh_devices(clusters, recorded)):
+            seen["devices"][(labels.get("cluster"), labels.get("node"), labels.get("vendor"))] = int(value)
+        if details:
+            for labels, value in ask(collector_age(where, scraped)):
+                seen["collector_age"][(labels.get("cluster"), labels.get("node"), labels.get("vendor"))] = value
+            for labels, value in ask("last_over_time(accelmon_fleet_generation{%s}[%ds])" % (where, scraped)):
+                seen["generations"].setdefault(labels.get("cluster"), set()).add(int(value))
+    except fleet_query.QueryError as error:
+        seen["storage_error"] = str(error)
+    if rules:
+        try:
+            seen["groups"] = fleet_query.rule_groups(params["rules_url"], timeout)
+        except fleet_query.QueryError as error:
+            seen["rules_error"] = str(error)
+    if alerts:
+        try:
+            seen["alerts"] = fleet_query.firing_alerts(params["rules_url"], timeout)
+        except fleet_query.QueryError as error:
+            seen["rules_error"] = str(error)
+            seen["alerts"] = _recorded_alerts(ask, recorded) if not seen["storage_error"] else []
+    return seen
+
+
+def _recorded_alerts(ask, window):
+    """[labels] of what fires as the evaluator wrote it into the storage: the last that is known while it is away."""
+    try:
+        firing = ask('last_over_time(ALERTS{alertstate="firing"}[%ds])' % window)
+    except fleet_query.QueryError:
+        return []  # that the evaluator is away is already told
+    return [labels for labels, value in firing if value == 1]
+
+
+def lost_devices(params, clusters, keys):
+    """{(cluster, node, vendor): [words]} of devices recorded within the last day that are not fresh now.
+
+    keys: set of (cluster, node) to look at
+    """
+    _scraped, recorded = windows(params)
+    by_cluster = {}
+    for cluster, node in keys:
+        by_cluster.setdefault(cluster, set()).add(node)
+    found = {}
+    for cluster in sorted(by_cluster):
+        nodes = ', node=~"%s"' % matcher(by_cluster[cluster])[len('cluster=~"'):-1]
+        selector = "accelerator_info{%s%s}" % (matcher([cluster]), nodes)
+        expression = "last_over_time(%s[1d]) unless on (cluster, node, vendor, index, uuid) (%s)" % (
+            selector, fresh_devices([cluster], recorded, nodes))
+        for labels, _value in fleet_query.instant_query(params["storage_url"], expression, params["query_timeout"]):
+            key = (labels.get("cluster"), labels.get("node"), labels.get("vendor"))
+            words = "index %s" % labels.get("index", "?")
+            identity = labels.get("uuid") or labels.get("serial")
+            found.setdefault(key, set()).add(words + " (%s)" % identity if identity else words)
+    return dict((key, sorted(words, key=verdict.natural)) for key, words in found.items())

@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: fleet_status
+short_description: List the registered fleet and how each node does
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Runs on a scraping host. Reads the registry there, asks the storage and the rule evaluator, and gives one row for each node.
+  - Works while the storage cannot be reached; the rows then hold what the registry knows, and RV(problems) says so.
+  - Changes nothing.
+attributes:
+  check_mode:
+    support: full
+    description: Reads only; does the same as without check mode.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+options:
+  clusters:
+    description: Clusters to list; empty means all that the registry holds.
+    type: list
+    elements: str
+    default: []
+  hosts:
+    description: Names of the nodes to list; without it all that are registered.
+    type: list
+    elements: str
+  only_problems:
+    description: List only nodes that are down, pending or retired, lack accelerators, or have an exporter down or an alert firing.
+    type: bool
+    default: false
+  sort:
+    description: V(worst) puts what is wrong first, V(name) sorts by cluster and node.
+    type: str
+    choices: [worst, name]
+    default: worst
+  state_dir:
+    description: Folder with the registry files.
+    type: path
+    default: /var/lib/accelmon/registry
+  storage_url:
+    description: Base URL of the storage, VictoriaMetrics or Prometheus.
+    type: str
+    default: http://127.0.0.1:8428
+  rules_url:
+    description: Base URL of the rule evaluator, vmalert or Prometheus.
+    type: str
+    default: http://127.0.0.1:8880
+  interval:
+    description: Scrape interval, as seconds or with a unit, such as V(15s) or V(1m).
+    type: str
+    default: 15s
+  fresh_intervals:
+    description: Number of intervals that a sample may be old.
+    type: int
+    default: 3
+  recording_delay:
+    description: Seconds that recorded series may be older than scraped ones; vmalert evaluates 30 s late unless told otherwise.
+    type: int
+    default: 30
+  query_timeout:
+    description: Seconds that one query may take.
+    type: int
+    default: 15
+seealso:
+  - module: accelmon.fleet.fleet_verify
+  - module: accelmon.fleet.fleet_registry
+"""
+
+EXAMPLES = r"""
+- name: Ask for the state of the fleet
+  accelmon.fleet.fleet_status:
+  register: fleet
+
+- name: Show the table
+  ansible.builtin.debug:
+    msg: "{{ fleet.table.splitlines() }}"
+"""
+
+RETURN = r"""
+rows:
+  description:
+    - One row for each node.
+    - P(state) is active, maintenance, retired, pending, or down for an active node with no exporter up.
+    - P(seen) is null and an exporter V(unknown) while the storage cannot be asked.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - cluster: west
+      node: gpu7
+      address: 10.0.0.7
+      state: active
+      accelerators: {nvidia: {seen: 7, expected: 8}}
+      exporters: {node_exporter: up}
+      alerts: [AcceleratorMissing]
+      problem: true
+table:
+  description: The rows as aligned text.
+  returned: always
+  type: str
+totals:
+  description: Sums over all nodes, also those that O(only_problems) leaves out.
+  returned: always
+  type: dict
+  sample:
+    nodes: 4
+    states: {active: 4}
+    accelerators: {nvidia: {seen: 7, expected: 8}}
+    alerts: 1
+summary:
+  description: The totals in one line.
+  returned: always
+  type: str
+fleet_alerts:
+  description: Names of firing alerts that belong to no node, without the watchdog.
+  returned: always
+  type: list
+  elements: str
+problems:
+  description: What could not be read or asked, one line each.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_view, verdict
+
+
+def status(params):
+    """The module's result, without `changed`."""
+    clusters, unread = fleet_view.read_registry(params["state_dir"], params["clusters"])
+    seen = fleet_view.observe(params, clusters, alerts=True, details=False)
+    problems = ["%s; %s" % (reason, mend) for _cluster, reason, mend in unread]
+    problems += [seen[key] for key in ("storage_error", "rules_error") if seen[key]]
+    rows = verdict.status_rows(clusters, seen, params["hosts"])
+    summary = verdict.totals(rows)
+    if params["only_problems"]:
+        rows = [row for row in rows if row["problem"]]
+    if params["sort"] == "worst":
+        rows = verdict.worst_first(rows)
+    return dict(
+        rows=rows, table=verdict.table(rows), totals=summary, summary=verdict.totals_line(summary),
+        fleet_alerts=verdict.fleet_alerts(seen), problems=problems)
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            fleet_view.ARGUMENTS,
+            only_problems=dict(type="bool", default=False),
+            sort=dict(type="str", choices=["worst", "name"], default="worst"),
+        ),
+        supports_check_mode=True,
+    )
+    try:
+        fleet_view.windows(module.params)
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **status(module.params))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""fleet_verify and fleet_status as Ansible runs them: a process of their own, parameters in, JSON out.
+
+Stubbed: storage and rule evaluator, by a web server that gives answers recorded from the real ones
+(tests/fixtures/api: two nodes; gpu1 has lost a device, gpu2's exporter is stopped). Dialling is real: nothing listens on
+the port that the registry has for gpu2.
+"""
+import contextlib
+import http.server
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+from urllib.parse import parse_qs
+
+import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_view
+
+FIXTURES = pathlib.Path(__file__).parents[3] / "fixtures" / "api"
+MODULES = "ansible_collections.accelmon.fleet.plugins.modules."
+# How each query begins that the modules send.
+QUERIES = {
+    "last_over_time(up{": "up",
+    "count by (": "devices",
+    "(max by (cluster, node) (last_over_time(node_time_seconds": "collector_age",
+    "last_over_time(accelmon_fleet_generation": "generations",
+    "last_over_time(accelerator_info": "lost",
+    "last_over_time(ALERTS": "alerts_series",
+}
+# guessed: what vmalert writes while the two alerts fire.
+ALERTS_SERIES = {"status": "success", "data": {"resultType": "vector", "result": [
+    {"metric": {"__name__": "ALERTS", "alertname": "HostDown", "alertstate": "firing", "cluster": "demo", "node": "gpu2"}, "value": [1, "1"]}]}}
+
+
+class Services:
+    """Storage, rule evaluator and registry of the recorded fleet; `broken` answers HTTP 500."""
+
+    def __init__(self, folder):
+        self.broken, self.queries = set(), []
+        self.holder = socket.socket()
+        self.holder.bind(("127.0.0.1", 0))
+        self.dead_port = self.holder.getsockname()[1]
+        self.state_dir = folder / "registry"
+        self.state_dir.mkdir()
+        (self.state_dir / "demo.json").write_text(self.text("registry"))
+        (self.state_dir / "demo.lock").touch()
+        services = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(self):
+                form = parse_qs(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+                query = form.get("query", [""])[0]
+                name = services.name(self.path, query)
+                services.queries.append((name, form))
+                self.send_response(500 if name in services.broken else 200)
+                self.end_headers()
+                self.wfile.write(services.text(name).encode())
+
+            do_GET = do_POST = answer
+
+            def log_message(self, *_args):
+                """Keep the test's output clean."""
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @staticmethod
+    def name(path, query):
+        """The fixture that answers this request."""
+        if path == "/api/v1/query":
+            return next(name for start, name in QUERIES.items() if query.startswith(start))
+        return path.rpartition("/")[2]
+
+    def text(self, name):
+        if name == "alerts_series":
+            return json.dumps(ALERTS_SERIES)
+        return (FIXTURES / (name + ".json")).read_text().replace("19102", str(self.dead_port))
+
+    def run(self, module, **options):
+        """The result of one run of the module."""
+        args = dict({"state_dir": str(self.state_dir), "storage_url": self.url, "rules_url": self.url}, **options)
+        done = subprocess.run(
+            [sys.executable, "-m", MODULES + module], input=json.dumps({"ANSIBLE_MODULE_ARGS": args}),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=60,
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+        assert done.stderr == "", done.stderr
+        return json.loads(done.stdout)
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.holder.close()
+
+
+@pytest.fixture(name="services")
+def _services(tmp_path):
+    services = Services(tmp_path)
+    with contextlib.closing(services):
+        yield services
+
+
+def test_verify_gives_failures_counts_and_a_report(services):
+    result = services.run("fleet_verify", monitoring_host="mon01", inventory_hosts=["gpu1", "gpu2"], rule_groups=["accelmon_alerts"])
+    assert result["ok"] is False and result["changed"] is False and result["notes"] == []
+    assert [(item["cluster"], item["node"], item["check"]) for item in result["failures"]] == [
+        ("demo", "gpu1", "devices"), ("demo", "gpu2", "target")]
+    assert [item["line"] for item in result["failures"]] == [
+        "gpu1: 7 of 8 nvidia accelerators fresh; gone: index 7 (GPU-7); repair it, or run accept_devices.yml --limit gpu1 if it shall stay away",
+        "gpu2: connection refused on 127.0.0.1:%d (node_exporter not running there); start it on gpu2; site.yml --limit gpu2 does" % services.dead_port]
+    assert result["report"].splitlines()[1:] == [item["line"] for item in result["failures"]]
+    assert result["counts"]["accelerators_expected"] == 12 and result["counts"]["accelerators_fresh"] == 7
+    assert all(form["latency_offset"] == ["1s"] for name, form in services.queries if form)
+
+
+def test_verify_of_some_nodes(services):
+    assert [item["node"] for item in services.run("fleet_verify", hosts=["gpu2"])["failures"]] == ["gpu2"]
+
+
+def test_verify_in_check_mode_is_the_same(services):
+    both = [services.run("fleet_verify", monitoring_host="mon01", _ansible_check_mode=mode)["failures"] for mode in (False, True)]
+    assert both[0] == both[1] and both[0]
+
+
+def test_verify_waits_and_tries_again(services):
+    services.run("fleet_verify", wait=1)
+    assert [name for name, _form in services.queries].count("up") == 2
+
+
+def test_verify_without_registry(services, tmp_path):
+    assert services.run("fleet_verify", monitoring_host="mon01", state_dir=str(tmp_path / "no"))["failures"][0]["line"] == (
+        "mon01: cannot read the registry %s/no: no such file or directory; run site.yml" % tmp_path)
+    line = services.run("fleet_verify", monitoring_host="mon01", clusters=["west"])["failures"][0]["line"]
+    assert line == "mon01: cannot read the registry file %s/west.json: no such file or directory; run site.yml" % services.state_dir
+
+
+def test_verify_without_storage_and_evaluator(services):
+    services.broken = {"up", "rules"}
+    result = services.run("fleet_verify", monitoring_host="mon01")
+    assert [item["line"].split("; ")[0] for item in result["failures"]] == [
+        "mon01: the storage at %s/api/v1/query answers HTTP 500" % services.url,
+        "mon01: the rule evaluator at %s/api/v1/rules answers HTTP 500" % services.url]
+
+
+def test_verify_names_no_devices_if_the_storage_breaks_meanwhile(services):
+    services.broken = {"lost"}
+    assert services.run("fleet_verify")["failures"][0]["reason"] == "7 of 8 nvidia accelerators fresh"
+
+
+@pytest.mark.parametrize("module", ["fleet_verify", "fleet_status"])
+@pytest.mark.parametrize("interval", ["soon", "15x", "0s", "", "15 s", "1h m"])
+def test_a_bad_interval_is_refused(services, module, interval):
+    result = services.run(module, interval=interval)
+    assert result["failed"] and result["msg"] == "interval = %s: not a duration; write for instance 15s or 1m" % interval
+
+
+def test_status_gives_rows_table_and_totals(services):
+    result = services.run("fleet_status")
+    assert [(row["node"], row["state"], row["alerts"]) for row in result["rows"]] == [
+        ("gpu2", "down", ["HostDown"]), ("gpu1", "active", ["AcceleratorMissing"])]
+    assert result["table"].splitlines() == [
+        "NODE  ADDRESS    ACCELERATORS  EXPORTERS           STATE   ALERTS",
+        "gpu2  127.0.0.1  nvidia 0/4    node_exporter down  down    HostDown",
+        "gpu1  127.0.0.1  nvidia 7/8    node_exporter up    active  AcceleratorMissing"]
+    assert result["summary"] == "2 nodes: 1 active, 1 down; accelerators nvidia 7/12; 2 alerts"
+    assert result["problems"] == [] and result["fleet_alerts"] == [] and result["changed"] is False
+
+
+def test_status_by_name_and_of_some_nodes(services):
+    assert [row["node"] for row in services.run("fleet_status", sort="name")["rows"]] == ["gpu1", "gpu2"]
+    result = services.run("fleet_status", hosts=["gpu1"], only_problems=True)
+    assert [row["node"] for row in result["rows"]] == ["gpu1"] and result["totals"]["nodes"] == 1
+
+
+def test_status_takes_alerts_from_the_storage_if_the_evaluator_is_away(services):
+    services.broken = {"alerts"}
+    result = services.run("fleet_status")
+    assert [row["alerts"] for row in result["rows"]] == [["HostDown"], []]
+    assert result["problems"] == ["the rule evaluator at %s/api/v1/alerts answers HTTP 500" % services.url]
+
+
+def test_status_if_the_storage_breaks_while_it_is_asked_for_alerts(services):
+    services.broken = {"alerts", "alerts_series"}
+    result = services.run("fleet_status")
+    assert len(result["problems"]) == 1 and [row["alerts"] for row in result["rows"]] == [[], []]
+
+
+def test_status_without_storage_lists_the_registry(services):
+    services.broken = {"up"}
+    result = services.run("fleet_status")
+    assert result["problems"] == ["the storage at %s/api/v1/query answers HTTP 500" % services.url]
+    assert "nvidia ?/8" in result["table"] and [row["state"] for row in result["rows"]] == ["active", "active"]
+
+
+def test_a_damaged_registry_is_named(services):
+    path = services.state_dir / "demo.json"
+    for text, words in ((b"{", "not JSON"), (b"\xff", "not text"), (b"[]", "not a fleet registry")):
+        path.write_bytes(text)
+        result = services.run("fleet_verify", monitoring_host="mon01")
+        assert result["failures"][0]["line"].startswith("mon01: registry %s: %s" % (path, words)) and result["failures"][0]["mend"]
+    assert str(path) in services.run("fleet_status")["problems"][0]
+
+
+def test_an_empty_registry_says_so(services):
+    (services.state_dir / "demo.json").unlink()
+    assert services.run("fleet_verify", monitoring_host="mon01")["failures"][0]["line"] == "mon01: the registry %s is empty; run site.yml" % services.state_dir
+
+
+@pytest.mark.parametrize("clusters, wanted", [
+    (["west", "east"], 'cluster=~"east|west"'),
+    (["a.b+c"], 'cluster=~"a\\\\.b\\\\+c"'),
+    (['q"b\\'], 'cluster=~"q\\"b\\\\\\\\"'),
+])
+def test_cluster_names_are_safe_in_a_query(clusters, wanted):
+    assert fleet_view.matcher(clusters) == wanted
+
+
+@pytest.mark.parametrize("text, seconds", [("15s", 15), ("15", 15), ("1m30s", 90), ("2h", 7200)])
+def test_durations(text, seconds):
+    assert fleet_view.seconds(text) == seconds
