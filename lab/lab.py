@@ -12,6 +12,10 @@ import argparse
 import json
 import sys
 
+# Nothing is left behind in the checkout.
+sys.dont_write_bytecode = True
+
+# pylint: disable=wrong-import-position
 import engine
 import hardware
 import hosts
