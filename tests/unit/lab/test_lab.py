@@ -1,0 +1,130 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lab's simulated hardware, without containers. Stubbed: the places in /sys and /dev that nvidia-smi reads."""
+
+import importlib.machinery
+import importlib.util
+import pathlib
+import sys
+
+import pytest
+
+LAB = pathlib.Path(__file__).parents[3] / "lab"
+sys.path.insert(0, str(LAB))
+
+import hardware  # noqa: E402  pylint: disable=import-error,wrong-import-position
+import hosts  # noqa: E402  pylint: disable=import-error,wrong-import-position
+
+
+def snapshot(folder):
+    """Return {path: content or link target} of a folder."""
+    return {str(path.relative_to(folder)): path.readlink() if path.is_symlink() else path.read_bytes()
+            for path in folder.rglob("*") if path.is_symlink() or path.is_file()}
+
+
+@pytest.fixture(name="smi")
+def nvidia_smi(tmp_path, monkeypatch, capsysbinary):
+    """Return a function that runs the simulated nvidia-smi on a host with eight devices; it returns (status, output)."""
+    loader = importlib.machinery.SourceFileLoader("simulated_nvidia_smi", str(LAB / "devices" / "nvidia-smi"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    loader.exec_module(module)
+    folder = tmp_path / "n1"
+    hardware.build(str(folder), "n1", ["nvidia:h100-sxm5:8"])
+    monkeypatch.setattr(module, "LAB", str(folder / "lab"))
+    monkeypatch.setattr(module, "PCI", str(folder / "pci"))
+
+    def run(*arguments, control="/dev/null"):
+        monkeypatch.setattr(module, "CONTROL", control)
+        status = module.main(list(arguments))
+        sys.stdout.flush()
+        return status, capsysbinary.readouterr().out.decode(errors="replace")
+
+    run.folder = folder
+    return run
+
+
+@pytest.mark.parametrize("spec, wrong", [
+    ("nvidia:h100-sxm5", "is not vendor:model:count"), ("acme:x:1", "unknown vendor"), ("nvidia:x:1", "unknown model"), ("amd:mi300x:9", "0 to 8"),
+])
+def test_device_spec_errors(spec, wrong):
+    with pytest.raises(hardware.Error, match=wrong):
+        hardware.parse(spec)
+
+
+def test_drivers_of_a_spec():
+    assert hardware.parse("nvidia:h100-sxm5:2")[3] == "nvidia"
+    assert hardware.parse("amd:mi300x:2:none")[3] is None
+    assert hardware.parse("nvidia:l40s:1:vfio-pci")[3] == "vfio-pci"
+
+
+def test_host_list_errors():
+    with pytest.raises(hardware.Error, match="takes no colour"):
+        hosts.normalise([{"name": "a", "colour": "red"}])
+    with pytest.raises(hardware.Error, match="unique"):
+        hosts.normalise([{"name": "a"}, {"name": "a"}])
+
+
+def test_two_models_cannot_share_an_address():
+    with pytest.raises(hardware.Error, match="PCI address"):
+        hardware.hardware("a", ["nvidia:h100-sxm5:1", "nvidia:l40s:1"])
+
+
+def test_look_alikes():
+    ids = [device.files["pci/%s/device" % device.address] for device in hardware.hardware("a", ["nvidia:h100-sxm5:8"])[0]]
+    assert ids.count("0x2330\n") == 8
+    assert ids.count("0x22a3\n") == 4
+    assert ids.count("0x2000\n") == 1
+
+
+@pytest.mark.parametrize("spec", ["nvidia:h100-sxm5:8", "amd:mi300x:4"])
+def test_remove_and_restore(tmp_path, spec):
+    folder = tmp_path / "n1"
+    hardware.build(str(folder), "n1", [spec])
+    before = snapshot(folder)
+    device = hardware.find(str(folder), "n1", [spec], "1")
+    assert hardware.remove(str(folder), device)
+    assert not hardware.remove(str(folder), device)
+    left = snapshot(folder)
+    assert set(before) - set(left) == set(device.files)
+    assert [present for found, present in hardware.accelerators(str(folder), "n1", [spec]) if found == device] == [False]
+    assert hardware.restore(str(folder), device)
+    assert not hardware.restore(str(folder), device)
+    assert snapshot(folder) == before
+
+
+def test_no_driver_shows_the_bus_only(tmp_path):
+    hardware.build(str(tmp_path / "n1"), "n1", ["nvidia:h100-sxm5:1:none"])
+    paths = snapshot(tmp_path / "n1")
+    assert "pci/0000:1b:00.0/vendor" in paths
+    assert "pci/0000:1b:00.0/driver" not in paths
+    assert not [path for path in paths if path.startswith(("module/nvidia", "lab/dev/nvidia", "lab/proc-driver/"))]
+
+
+def test_smi_lists_what_the_bus_shows(smi):
+    assert smi("-L")[1].count("NVIDIA H100 80GB HBM3 (UUID: GPU-") == 8
+    hardware.remove(str(smi.folder), hardware.find(str(smi.folder), "n1", ["nvidia:h100-sxm5:8"], "0"))
+    assert smi("-L")[1].count("\n") == 7
+
+
+def test_smi_table(smi):
+    fields = "index,pci.bus_id,memory.total,retired_pages.pending,power.limit"
+    status, text = smi("--query-gpu=" + fields, "--format=csv")
+    assert status == 0
+    assert text.splitlines()[0] == "index, pci.bus_id, memory.total [MiB], retired_pages.pending, power.limit [W]"
+    assert text.splitlines()[1] == "0, 00000000:1B:00.0, 81559 MiB, [N/A], 700.00 W"
+    assert smi("--query-gpu=" + fields, "--format=csv,noheader,nounits")[1].splitlines()[7] == "7, 00000000:DF:00.0, 81559, [N/A], 700.00"
+
+
+def test_smi_failures(smi):
+    assert smi("-L", control="/nowhere/nvidiactl")[0] == 9
+    assert smi("--query-gpu=index,colour", "--format=csv") == (2, 'Field "colour" is not a valid field to query.\n\n')
+    behaviour = smi.folder / "lab" / "nvidia-smi.behaviour"
+    behaviour.write_text("mismatch\n")
+    assert smi("-L")[0] == 18
+    behaviour.write_text("err\n")
+    assert smi("--query-gpu=index,power.draw", "--format=csv,noheader")[1].splitlines()[0] == "0, ERR!"
+    behaviour.write_text("garbage\n")
+    assert smi("-L")[0] == 0
