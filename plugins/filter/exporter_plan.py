@@ -10,8 +10,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.records import FleetError, make_plan
 
 
-def exporter_plan(host_variables):
-    """{"roles", "exporters", "listen"} of the host whose `hostvars` entry is given."""
+def exporter_plan(host_variables, findings=None):
+    """{"roles", "exporters", "listen"} of the host whose `hostvars` entry is given; an error if it is among the findings."""
+    if findings and str(host_variables["inventory_hostname"]) in findings:
+        raise AnsibleFilterError(findings[str(host_variables["inventory_hostname"])])
     try:
         return make_plan(str(host_variables["inventory_hostname"]), host_variables)
     except FleetError as error:
