@@ -167,7 +167,7 @@ def find(root, functions):
         devices.append(device)
     devices += _unlisted_by_pci(root, listed or {}, devices, version)
     switches = sum(1 for one in functions if one["device"] in NVSWITCHES)
-    note = "%d NVSwitch: its fabric manager must run" % switches if switches and devices else None
+    note = "%d NVSwitch: its fabric manager must run" % switches if switches else None
     return states.known(devices=devices, loaded=loaded, driver_version=version, note=note)
 
 
