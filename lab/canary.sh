@@ -1,3 +1,4 @@
+#!/bin/sh
 # Runs in a lab host as root. Fails unless systemd's sandboxing really acts here: without the right privileges systemd
 # leaves it out without a word, and every test of a sandboxed service would pass for the wrong reason.
 run() { systemd-run --quiet --wait --collect "$@" >/dev/null 2>&1; }

@@ -32,10 +32,10 @@ Its alerts fire after 10 seconds instead of minutes (accelmon_alert_overrides in
   alerts                       http://127.0.0.1:8880/vmalert/alerts
 
 Try:
-  lab/lab.py device remove --name demo nvidia1 3     # then playbooks/status.yml after some 30 seconds; "restore" puts it back
-  lab/lab.py stop --name demo plain1                 # "start" boots it again
+  python3 lab/lab.py device remove --name demo nvidia1 3    # "restore" puts it back; look at status.yml half a minute later
+  python3 lab/lab.py stop --name demo plain1                # "start" boots it again
   tests/setup.sh ansible-playbook -i $inventory playbooks/status.yml
-  make demo-down                                     # removes the demo
+  make demo-down                                            # removes the demo
 END
     ;;
   down)

@@ -6,15 +6,14 @@
 import hashlib
 import os
 import shutil
-import stat
 import tempfile
 
 from devices import amd, nvidia, pci
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 VENDORS = {"nvidia": nvidia, "amd": amd}
-# Copied into every host: the programs of the simulation.
-PROGRAMS = ("boot", "nodes", "nvidia-smi")
+# Copied into every host: the programs of the simulation, and their names there.
+PROGRAMS = {"boot": "boot", "nodes": "nodes", "nvidia_smi.py": "nvidia-smi"}
 # Mounted into the host, so they must never be replaced, only filled.
 MOUNTED = ("pci", "module", "lab", "lab/proc-driver", "lab/class", "lab/class/drm", "lab/dev")
 
@@ -90,10 +89,13 @@ def build(folder, host, specs):
     write(folder, files)
     for device in devices:
         write(folder, device.files)
-    for name in PROGRAMS:
+    for source, name in PROGRAMS.items():
+        with open(os.path.join(HERE, "devices", source)) as stream:
+            text = stream.read()
         target = os.path.join(folder, "lab", name)
-        shutil.copy(os.path.join(HERE, "devices", name), target)
-        os.chmod(target, os.stat(target).st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+        with open(target, "w") as stream:
+            stream.write(text if text.startswith("#!") else "#!/usr/bin/python3\n" + text)
+        os.chmod(target, 0o755)
 
 
 def accelerators(folder, host, specs):

@@ -213,8 +213,9 @@ def ensure(lab, name, spec, image, public_key, found):
     if any(text.startswith("nvidia:") and not text.endswith(":none") for text in spec["devices"]):
         volumes.append("lab/nvidia-smi:/usr/bin/nvidia-smi:ro")
     publish = ["127.0.0.1:%d:22" % known["port"]] + ["127.0.0.1:%d:%s" % (local, port) for port, local in spec["publish"].items()]
-    podman("run", "--detach", "--name", lab.container(name), "--hostname", name, "--network", lab.network, "--network-alias", name,
-           "--ip", known["address"], "--mac-address", mac(known["address"]), "--label", "%s=%s" % (LABEL, lab.name), "--label", "%s=%s" % (SPEC_LABEL, wanted), *RUN,
+    podman("run", "--detach", "--name", lab.container(name), "--hostname", name,
+           "--label", "%s=%s" % (LABEL, lab.name), "--label", "%s=%s" % (SPEC_LABEL, wanted),
+           "--network", lab.network, "--network-alias", name, "--ip", known["address"], "--mac-address", mac(known["address"]), *RUN,
            *[part for volume in volumes for part in ("--volume", "%s/%s" % (folder, volume))],
            *[part for port in publish for part in ("--publish", port)], image)
     booted(lab, name, "strict")

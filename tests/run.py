@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026 accelmon.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -54,7 +53,7 @@ class Run:
 
 def environment(**more):
     """Return the environment for a part: nothing is written into the checkout or the home folder if it can be helped."""
-    env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", ANSIBLE_HOME=os.path.join(CACHE, "ansible-home"), ANSIBLE_NOCOWS="1", LC_ALL="C.UTF-8")
+    env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", ANSIBLE_HOME=os.path.join(CACHE, "ansible-home"), ANSIBLE_NOCOWS="1", NO_COLOR="1")
     env.update(more)
     return env
 

@@ -56,6 +56,10 @@ if test "$lab" = yes; then
     test -x "/usr/lib/podman/$name" || test -x "/usr/libexec/podman/$name" || missing="$missing $name"
   done
   test -n "${ACCELMON_LAB_BASE:-}" || command -v mmdebstrap >/dev/null || missing="$missing mmdebstrap"
+  # Not necessary, so only taken where it costs nobody a question; the tests say when it was missing.
+  if test "$(id -u)" = 0 && command -v apt-get >/dev/null; then
+    command -v shellcheck >/dev/null || missing="$missing shellcheck"
+  fi
   # shellcheck disable=SC2086 # a list of words
   test -z "$missing" || packages $missing
 fi

@@ -27,7 +27,7 @@ def snapshot(folder):
 @pytest.fixture(name="smi")
 def nvidia_smi(tmp_path, monkeypatch, capsysbinary):
     """Return a function that runs the simulated nvidia-smi on a host with eight devices; it returns (status, output)."""
-    loader = importlib.machinery.SourceFileLoader("simulated_nvidia_smi", str(LAB / "devices" / "nvidia-smi"))
+    loader = importlib.machinery.SourceFileLoader("simulated_nvidia_smi", str(LAB / "devices" / "nvidia_smi.py"))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     loader.exec_module(module)
