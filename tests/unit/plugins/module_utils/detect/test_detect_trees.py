@@ -1,7 +1,7 @@
 # Copyright (c) 2026 accelmon.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each described machine in trees/ gives exactly the facts written beside it.
+"""Each described machine in machines/ gives exactly the facts written beside it.
 
 Stubbed: whether the user may use a device node (the tests often run as root, who always may), and the wait before a
 silent device is looked at again.

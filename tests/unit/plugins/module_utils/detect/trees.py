@@ -4,7 +4,7 @@
 
 """Builds the /sys, /proc and /dev of a described machine below a folder.
 
-trees/<name>.json holds:
+machines/<name>.json holds:
   origin    recorded | derived from documentation | guessed
   source    where the facts come from
   pci       {address: "vendor:device class driver|- name=content ..."}: one function each
@@ -17,7 +17,7 @@ trees/<name>.json holds:
 import json
 import os
 
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "trees")
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "machines")
 ORIGINS = ("recorded", "derived from documentation", "guessed")
 
 INFORMATION = """Model: \t\t %(product)s
