@@ -1,0 +1,1150 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writes the state of this host's NVIDIA and AMD accelerators for node_exporter's textfile collector.
+
+One run reads every vendor once and replaces one file of metrics. What cannot be read, or cannot be true, is left
+out and counted; the file never has a stale row or a broken line. Python >= 3.6, standard library only.
+
+NVIDIA is read with one call of nvidia-smi, AMD from sysfs; amd-smi or rocm-smi are asked only for what sysfs lacks.
+Everything that can hang (a tool, a sysfs file of a sick driver) runs in a child with a deadline. A child that
+cannot even be killed is remembered, so that the next runs do not add another one to it.
+
+Exit status: 0 the file was written (also when a vendor failed: the metrics say so), 1 it was not or the counters
+were not kept, 75 another run is under way.
+"""
+
+import argparse
+import collections
+import errno
+import fcntl
+import glob
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import sys
+import time
+
+VENDORS = ("nvidia", "amd")
+SEARCH_PATH = "/usr/bin:/usr/local/bin:/bin:/usr/sbin:/sbin:/opt/bin:/opt/rocm/bin:/usr/local/nvidia/bin"
+OUTPUT_LIMIT = 4 * 1024 * 1024  # bytes; 16 devices give 10 kB of CSV, 16 partitioned AMD devices 1 MB of JSON
+LABEL_LIMIT = 128  # characters
+RAS_PERIOD = 60  # seconds: reading a RAS counter makes the driver query, and clear, the hardware's
+AMD_STATIC_RETRY = 600  # seconds between attempts to ask a tool for names that sysfs lacks
+
+# Why a vendor, or one of its devices, could not be read. Known beforehand, so that every counter starts at 0.
+REASONS = collections.OrderedDict((
+    ("tool_missing", "the vendor's tool is not installed"),
+    ("timeout", "the tool or the driver did not answer in time"),
+    ("stuck", "an earlier process hangs in the driver and cannot be killed"),
+    ("driver_not_loaded", "the tool cannot talk to the driver"),
+    ("version_mismatch", "the driver's library and kernel module are of different versions"),
+    ("no_devices", "no device was found"),
+    ("device_lost", "a device does not answer; the others are reported"),
+    ("tool_failed", "the tool ended with an error"),
+    ("output_too_large", "the tool wrote more than anything sensible"),
+    ("bad_output", "a line or document could not be understood"),
+    ("internal", "a defect of this program"),
+))
+
+# name -> (type, help). The order is that of the file.
+FAMILIES = collections.OrderedDict((
+    ("node_gpu_info", ("gauge", "Identity of the accelerator; always 1.")),
+    ("node_gpu_utilization_percent", ("gauge", "Share of time in which work was running on the accelerator.")),
+    ("node_gpu_memory_used_bytes", ("gauge", "Device memory in use.")),
+    ("node_gpu_memory_total_bytes", ("gauge", "Device memory.")),
+    ("node_gpu_temperature_celsius", ("gauge", "Core temperature; the hot spot where a device has no other.")),
+    ("node_gpu_junction_temperature_celsius", ("gauge", "Temperature of the hot spot.")),
+    ("node_gpu_memory_temperature_celsius", ("gauge", "Temperature of the device memory.")),
+    ("node_gpu_temperature_margin_celsius", ("gauge", "Degrees left until the device slows down.")),
+    ("node_gpu_power_draw_watts", ("gauge", "Power draw of the board.")),
+    ("node_gpu_power_limit_watts", ("gauge", "Power limit in force.")),
+    ("node_gpu_clock_hertz", ("gauge", "Current clock.")),
+    ("node_gpu_fan_speed_percent", ("gauge", "Intended fan speed; may exceed 100.")),
+    ("node_gpu_fan_speed_rpm", ("gauge", "Fan speed.")),
+    ("node_gpu_persistence_mode", ("gauge", "1 if the driver stays loaded without clients.")),
+    ("node_gpu_mig_mode", ("gauge", "1 if the device is divided into instances.")),
+    ("node_gpu_ecc_mode", ("gauge", "1 if memory errors are corrected.")),
+    ("node_gpu_ecc_errors_total", ("counter", "Memory errors since the driver was loaded (volatile) or ever (aggregate).")),
+    ("node_gpu_remapped_rows_total", ("counter", "Memory rows replaced by spare ones, ever.")),
+    ("node_gpu_row_remap_pending", ("gauge", "1 if a row is replaced at the next reset.")),
+    ("node_gpu_row_remap_failed", ("gauge", "1 if a row could not be replaced.")),
+    ("node_gpu_retired_pages_total", ("counter", "Memory pages taken out of use, ever.")),
+    ("node_gpu_retired_pages_pending", ("gauge", "1 if a page is retired at the next reboot.")),
+    ("node_gpu_pcie_link_generation", ("gauge", "Current PCI Express generation; idle devices lower it.")),
+    ("node_gpu_pcie_link_generation_max", ("gauge", "Highest PCI Express generation here.")),
+    ("node_gpu_pcie_link_width", ("gauge", "Current PCI Express lanes.")),
+    ("node_gpu_pcie_link_width_max", ("gauge", "Highest number of PCI Express lanes here.")),
+    ("node_gpu_pcie_replays_total", ("counter", "PCI Express packets sent again.")),
+    ("node_gpu_throttle_active", ("gauge", "1 if the clock is held down for this reason now.")),
+    ("node_gpu_throttle_seconds_total", ("counter", "Time for which the clock was held down for this reason.")),
+    ("node_gpu_recovery_action", ("gauge", "What the driver asks for: 0 nothing, 1 reset, 2 reboot, 3 drain peers, 4 drain and reset.")),
+    ("accelmon_collector_success", ("gauge", "1 if the last run read the vendor's devices.")),
+    ("accelmon_collector_last_run_timestamp_seconds", ("gauge", "When the collector last ran.")),
+    ("accelmon_collector_last_success_timestamp_seconds", ("gauge", "When the vendor was last read; 0 for never.")),
+    ("accelmon_collector_duration_seconds", ("gauge", "Time that reading the vendor took.")),
+    ("accelmon_collector_group_supported", ("gauge", "1 if this host's nvidia-smi knows the group of fields.")),
+    ("accelmon_collector_errors_total", ("counter", "Failures to read a vendor or one of its devices.")),
+    ("accelmon_collector_invalid_values_total", ("counter", "Values that were left out because they are errors or cannot be true.")),
+))
+
+COUNTER_MAX = float(2 ** 53)
+# field -> (lowest, highest) believable value, in the unit of the metric.
+RANGES = {
+    "utilization": (0, 100),
+    "memory_used": (0, 2 ** 50), "memory_total": (1, 2 ** 50),
+    "temperature": (-50, 200), "junction_temperature": (-50, 200), "memory_temperature": (-50, 200),
+    "temperature_margin": (-100, 200),
+    "power_draw": (0, 5000), "power_limit": (0, 5000),
+    "clock_core": (0, 20e9), "clock_memory": (0, 50e9),
+    "fan_speed_percent": (0, 255), "fan_speed_rpm": (0, 60000),
+    "pcie_generation": (1, 12), "pcie_generation_max": (1, 12), "pcie_width": (1, 32), "pcie_width_max": (1, 32),
+}
+
+Sample = collections.namedtuple("Sample", "family labels value")
+Outcome = collections.namedtuple("Outcome", "status code data pid")
+Tools = collections.namedtuple("Tools", "nvidia_smi amd_smi")
+
+
+class Absent(Exception):
+    """The device does not have this value."""
+
+
+class Invalid(Exception):
+    """The device should have this value, and what it gave is an error or cannot be true."""
+
+
+class Failure(Exception):
+    """A vendor could not be read; args[0] is one of REASONS."""
+
+
+# --- values ---------------------------------------------------------------------------------------------------------
+
+NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,9})?\Z")
+NOT_THERE = {"", "n/a", "not supported", "not available", "unknown", "none",
+             "requested functionality has been deprecated", "insufficient permissions"}
+# Errors come in brackets, but not always.
+ERRORS = {"err!", "unknown error", "gpu requires reset", "gpu is lost"}
+
+
+def bare(text):
+    """A cell without its blanks and its brackets: ' [N/A] ' -> 'N/A'."""
+    text = text.strip()
+    return text[1:-1].strip() if text.startswith("[") and text.endswith("]") else text
+
+
+def present(text):
+    """The cell; Absent if it says that there is no such value, Invalid if it says that there is an error."""
+    inner = bare(text)
+    if inner.lower() in NOT_THERE or inner.lower().startswith("n/a "):
+        raise Absent()
+    if inner != text.strip() or inner.lower() in ERRORS:
+        raise Invalid()
+    return inner
+
+
+def number(field, text, factor=1):
+    """The cell as a number in the metric's unit, or Absent, or Invalid if it is none or not believable."""
+    text = present(text)
+    if not NUMBER.match(text):
+        raise Invalid()
+    value = float(text) * factor
+    lowest, highest = RANGES[field]
+    if not lowest <= value <= highest:
+        raise Invalid()
+    return value
+
+
+def count(text):
+    """The cell as a count of events. Registers full of ones are a device that does not answer, not a count."""
+    text = present(text)
+    if not re.match(r"[0-9]{1,20}\Z", text) or int(text) >= COUNTER_MAX or int(text) == 0xFFFFFFFF:
+        raise Invalid()
+    return float(text)
+
+
+def choice(text, values):
+    """The number that stands for the cell's word."""
+    text = bare(text).lower()
+    if text in values:
+        return float(values[text])
+    present(text)
+    raise Invalid()
+
+
+def switch(text):
+    """1 or 0 for Enabled, Active, Yes and their opposites."""
+    return choice(text, {"enabled": 1, "yes": 1, "active": 1, "disabled": 0, "no": 0, "not active": 0})
+
+
+def plain(text):
+    """Text for a label: printable, bounded, never empty (else Absent)."""
+    text = present("".join(char if char.isprintable() else "?" for char in text.strip()))
+    return text[:LABEL_LIMIT]
+
+
+class Problems:
+    """What went wrong in a run. errors, invalid: {name: how often}."""
+
+    def __init__(self):
+        self.errors = collections.Counter()
+        self.invalid = collections.Counter()
+
+    def value(self, field, function, *args):
+        """function(*args), or None; an invalid value is counted under the field's name."""
+        try:
+            return function(*args)
+        except Absent:
+            return None
+        except Invalid:
+            self.invalid[field] += 1
+            return None
+
+
+# --- children with a deadline ---------------------------------------------------------------------------------------
+
+def write_all(descriptor, data):
+    """All of the data, also into a pipe whose reader is slow."""
+    while data:
+        data = data[os.write(descriptor, data):]
+
+
+def start_child(action):
+    """Start action() in a child that leads its own process group; returns its pid and a pipe with its output."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return pid, reader
+    try:
+        os.setsid()
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(writer, 1)
+        os.dup2(null, 2)
+        os.closerange(3, 1024)  # a child that hangs must not hold the lock of this run
+        action()
+        os._exit(0)
+    except BaseException:
+        os._exit(126)
+
+
+def exited(pid):
+    """Whether the child ended. It is not reaped yet, so that its group can still be named safely."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def end_group(pid):
+    """Kill the child's whole group and reap it; returns its exit status, None if it does not even die."""
+    for kill in (os.killpg, os.kill):  # it may have been too young to lead a group
+        try:
+            kill(pid, signal.SIGKILL)
+        except OSError:
+            pass
+    for wait in (0, 0.01, 0.05, 0.2, 0.75):
+        time.sleep(wait)
+        reaped, status = os.waitpid(pid, os.WNOHANG)
+        if reaped:
+            return os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
+    return None
+
+
+def bounded(action, deadline, limit=OUTPUT_LIMIT):
+    """Run action() in a child until it ends or the deadline (monotonic seconds) passes.
+
+    Outcome.status: done, timeout, too_large or stuck (it survived the kill; then pid is its pid).
+    """
+    pid, reader = start_child(action)
+    chunks, size, status = [], 0, "done"
+    try:
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                status = "timeout"
+                break
+            ready = select.select([reader], [], [], min(left, 0.25))[0]
+            chunk = os.read(reader, 65536) if ready else b""
+            if chunk:
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > limit:
+                    status = "too_large"
+                    break
+            elif exited(pid):
+                break
+            elif ready:
+                time.sleep(0.005)  # its output is closed, and it is about to end
+    finally:
+        os.close(reader)
+        code = end_group(pid)
+    if code is None:
+        return Outcome("stuck", None, b"", pid)
+    return Outcome(status, code, b"".join(chunks), None)
+
+
+def process_start(pid):
+    """When a process started, in clock ticks as text; None if there is none, or only its zombie."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as stream:
+            after_name = stream.read().rpartition(b")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return None if after_name[0] in (b"Z", b"X") else after_name[19].decode("ascii")
+
+
+def ask(vendor, action, deadline, state, limit=OUTPUT_LIMIT):
+    """bounded(), with the memory of children that cannot be killed. Raises Failure; else (exit status, output)."""
+    known = state["stuck"].get(vendor)
+    if known and known["start"] and process_start(known["pid"]) == known["start"]:
+        raise Failure("stuck")
+    state["stuck"].pop(vendor, None)
+    outcome = bounded(action, deadline, limit)
+    if outcome.status == "stuck":
+        state["stuck"][vendor] = {"pid": outcome.pid, "start": process_start(outcome.pid) or ""}
+        raise Failure("timeout")
+    if outcome.status != "done":
+        raise Failure("timeout" if outcome.status == "timeout" else "output_too_large")
+    return outcome.code, outcome.data
+
+
+def find_tool(names):
+    """The path of the first of these programs that is there, or None."""
+    for name in names:
+        path = shutil.which(name, path=SEARCH_PATH)
+        if path:
+            return path
+    return None
+
+
+def tool(argv):
+    """An action that becomes the program, with a language and environment of our choice."""
+    environment = {"LC_ALL": "C", "LANG": "C", "PATH": SEARCH_PATH, "HOME": "/", "PYTHONDONTWRITEBYTECODE": "1"}
+    return lambda: os.execve(argv[0], argv, environment)
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+def read(path, limit=65536):
+    """Text of a small file, or None if there is none or it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(limit).decode("utf-8", "replace").strip()
+    except OSError:
+        return None
+
+
+def replace_file(path, text, mode=0o644):
+    """Write the file in one step, under the lock of this run. node_exporter does not read names that end in .tmp."""
+    temporary = path + ".tmp"
+    try:
+        os.unlink(temporary)  # of a run that was killed
+    except FileNotFoundError:
+        pass
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as stream:
+        os.fchmod(descriptor, mode)
+        stream.write(text.encode("utf-8", "replace"))
+    os.rename(temporary, path)
+
+
+def pci_functions(root):
+    """(address, vendor, class) of every PCI function, by address: ('0000:1b:00.0', '10de', '0302')."""
+    folder = os.path.join(root, "sys/bus/pci/devices")
+    try:
+        addresses = sorted(os.listdir(folder))
+    except OSError:
+        addresses = []
+    for address in addresses:
+        vendor = (read(os.path.join(folder, address, "vendor")) or "")[-4:].lower()
+        kind = (read(os.path.join(folder, address, "class")) or "")[2:6].lower()
+        yield address, vendor, kind
+
+
+# --- NVIDIA ---------------------------------------------------------------------------------------------------------
+
+ECC = [("ecc.errors.%s.%s.total" % (kind, scope), kind, scope)
+       for kind in ("corrected", "uncorrected") for scope in ("volatile", "aggregate")]
+THROTTLE_BITS = (("sw_power_cap", 0x4), ("hw_slowdown", 0x8), ("sync_boost", 0x10), ("sw_thermal_slowdown", 0x20),
+                 ("hw_thermal_slowdown", 0x40), ("hw_power_brake_slowdown", 0x80))
+THROTTLE_TIMES = ("sw_power_cap", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown")
+RECOVERY = {"none": 0, "reset": 1, "gpu reset": 1, "reboot": 2, "node reboot": 2, "drain p2p": 3, "drain and reset": 4}
+
+# Fields that came with one driver release, newest spelling first. A tool that rejects a field of a spelling is not
+# asked for it again until the next boot or driver. `core` is known to every driver since 2014 and must be there.
+GROUPS = collections.OrderedDict((
+    ("core", [("index", "uuid", "pci.bus_id", "driver_version", "serial", "persistence_mode", "utilization.gpu",
+               "memory.used", "memory.total", "temperature.gpu", "power.draw", "power.limit", "fan.speed",
+               "clocks.current.sm", "clocks.current.memory", "pcie.link.gen.current", "pcie.link.gen.max",
+               "pcie.link.width.current", "pcie.link.width.max", "ecc.mode.current") + tuple(item[0] for item in ECC)
+              + ("retired_pages.single_bit_ecc.count", "retired_pages.double_bit.count", "retired_pages.pending")]),
+    ("memory_temperature", [("temperature.memory",)]),
+    ("mig", [("mig.mode.current",)]),
+    ("remapped_rows", [("remapped_rows.correctable", "remapped_rows.uncorrectable", "remapped_rows.pending",
+                        "remapped_rows.failure")]),
+    ("throttle", [("clocks_event_reasons.active",), ("clocks_throttle_reasons.active",)]),
+    ("throttle_time", [tuple("clocks_event_reasons_counters." + reason for reason in THROTTLE_TIMES)]),
+    ("temperature_margin", [("temperature.gpu.tlimit",)]),
+    ("recovery_action", [("gpu_recovery_action",)]),
+))
+REJECTED = re.compile(r'Field "([^"]*)" is not a valid field')
+# What the tool says instead of, or between, its rows.
+MESSAGES = (
+    (re.compile("version mismatch", re.I), "version_mismatch"),
+    (re.compile("couldn't communicate with the NVIDIA driver|driver is not loaded|Driver Not Loaded", re.I), "driver_not_loaded"),
+    (re.compile("no devices were found", re.I), "no_devices"),
+    (re.compile("unable to determine the device handle|GPU is lost|fallen off the bus", re.I), "device_lost"),
+    (re.compile("insufficient permissions|failed to initialize nvml", re.I), "tool_failed"),
+    (re.compile("^WARNING:", re.I), "tool_failed"),
+)
+EXIT_STATUSES = {6: "no_devices", 9: "driver_not_loaded", 12: "driver_not_loaded", 15: "device_lost", 18: "version_mismatch"}
+
+
+def nvidia_fields(chosen):
+    """The fields to ask for. chosen: {group: which spelling}, beyond the last one for a group that is unknown."""
+    fields = [field for group, spellings in GROUPS.items() for field in (spellings + [()])[chosen.get(group, 0)]]
+    return fields + ["name"]  # last: only a name could ever contain the separator
+
+
+def nvidia_table(text, fields, problems):
+    """Rows {field: cell} of the CSV; lines that are no row are counted. A last line without its end is incomplete."""
+    lines = text.split("\n")
+    if lines.pop():
+        problems.errors["bad_output"] += 1
+    rows, seen = [], set()
+    for line in lines:
+        if not line.strip():
+            continue
+        cells = line.split(", ", len(fields) - 1)
+        row = dict(zip(fields, cells))
+        index = row.get("index", "").strip()
+        if len(cells) != len(fields) or not re.match(r"[0-9]{1,4}\Z", index) or index in seen:
+            said = [reason for pattern, reason in MESSAGES if pattern.search(line)]
+            problems.errors[said[0] if said else "bad_output"] += 1
+            continue
+        seen.add(index)
+        rows.append(row)
+    return rows
+
+
+def pci_address(text):
+    """nvidia-smi's address as sysfs spells it: '00000000:1B:00.0' -> '0000:1b:00.0'."""
+    match = re.match(r"([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])\Z", present(text).lower())
+    if not match:
+        raise Invalid()
+    return "%04x:%s:%s.%s" % ((int(match.group(1), 16),) + match.groups()[1:])
+
+
+def nvidia_uuid(text):
+    """The device's UUID, or Invalid for anything else (a lost device gives an error instead)."""
+    text = present(text)
+    if not re.match(r"GPU-[0-9A-Fa-f-]{8,64}\Z", text):
+        raise Invalid()
+    return text
+
+
+def bitmask(text):
+    """A mask like 0x0000000000000040 as an integer."""
+    text = present(text)
+    if not re.match(r"0x[0-9A-Fa-f]{1,16}\Z", text):
+        raise Invalid()
+    return int(text, 16)
+
+
+def nvidia_samples(row, problems):
+    """The samples of one device. row: {field: cell}; nothing if the device cannot even be told from the others."""
+    get = problems.value
+    address = get("pci_address", pci_address, row["pci.bus_id"])
+    uuid = get("uuid", nvidia_uuid, row["uuid"]) or (address and "pci-" + address)
+    if not uuid:
+        problems.errors["device_lost"] += 1
+        return []
+    identity = (("gpu", str(int(row["index"]))), ("uuid", uuid), ("vendor", "nvidia"),
+                ("model", get("model", plain, row["name"]) or "NVIDIA"))
+    samples = []
+
+    def add(field, family, function, *args, **labels):
+        value = get(field, function, *args)
+        if value is not None:
+            samples.append(Sample("node_gpu_" + family, identity + tuple(labels.items()), value))
+        return value
+
+    info = (("pci_address", address), ("driver_version", get("driver_version", plain, row["driver_version"])),
+            ("serial", get("serial", plain, row["serial"])))
+    samples.append(Sample("node_gpu_info", identity + tuple(item for item in info if item[1]), 1.0))
+    add("utilization", "utilization_percent", number, "utilization", row["utilization.gpu"])
+    total = add("memory_total", "memory_total_bytes", number, "memory_total", row["memory.total"], 1 << 20)
+    used = get("memory_used", number, "memory_used", row["memory.used"], 1 << 20)
+    if used is not None and total is not None and used > total:
+        problems.invalid["memory_used"] += 1
+    elif used is not None:
+        samples.append(Sample("node_gpu_memory_used_bytes", identity, used))
+    add("temperature", "temperature_celsius", number, "temperature", row["temperature.gpu"])
+    add("memory_temperature", "memory_temperature_celsius", number, "memory_temperature", row.get("temperature.memory", ""))
+    add("temperature_margin", "temperature_margin_celsius", number, "temperature_margin", row.get("temperature.gpu.tlimit", ""))
+    add("power_draw", "power_draw_watts", number, "power_draw", row["power.draw"])
+    add("power_limit", "power_limit_watts", number, "power_limit", row["power.limit"])
+    add("clock_core", "clock_hertz", number, "clock_core", row["clocks.current.sm"], 1e6, domain="core")
+    add("clock_memory", "clock_hertz", number, "clock_memory", row["clocks.current.memory"], 1e6, domain="memory")
+    add("fan_speed_percent", "fan_speed_percent", number, "fan_speed_percent", row["fan.speed"])
+    add("persistence_mode", "persistence_mode", switch, row["persistence_mode"])
+    add("mig_mode", "mig_mode", switch, row.get("mig.mode.current", ""))
+    add("ecc_mode", "ecc_mode", switch, row["ecc.mode.current"])
+    for field, kind, scope in ECC:
+        add("ecc_errors", "ecc_errors_total", count, row[field], type=kind, scope=scope)
+    for cause in ("correctable", "uncorrectable"):
+        add("remapped_rows", "remapped_rows_total", count, row.get("remapped_rows." + cause, ""), cause=cause)
+    add("row_remap_pending", "row_remap_pending", switch, row.get("remapped_rows.pending", ""))
+    add("row_remap_failed", "row_remap_failed", switch, row.get("remapped_rows.failure", ""))
+    add("retired_pages", "retired_pages_total", count, row["retired_pages.single_bit_ecc.count"], cause="single_bit")
+    add("retired_pages", "retired_pages_total", count, row["retired_pages.double_bit.count"], cause="double_bit")
+    add("retired_pages_pending", "retired_pages_pending", switch, row["retired_pages.pending"])
+    for field, what, cell in (("pcie_generation", "generation", "gen.current"), ("pcie_generation_max", "generation_max", "gen.max"),
+                              ("pcie_width", "width", "width.current"), ("pcie_width_max", "width_max", "width.max")):
+        add(field, "pcie_link_" + what, number, field, row["pcie.link." + cell])
+    active = [row[field] for field in ("clocks_event_reasons.active", "clocks_throttle_reasons.active") if field in row]
+    mask = get("throttle", bitmask, active[0] if active else "")
+    if mask is not None:
+        for reason, bit in THROTTLE_BITS:
+            samples.append(Sample("node_gpu_throttle_active", identity + (("reason", reason),), 1.0 if mask & bit else 0.0))
+    for reason in THROTTLE_TIMES:
+        microseconds = get("throttle_time", count, row.get("clocks_event_reasons_counters." + reason, ""))
+        if microseconds is not None:
+            samples.append(Sample("node_gpu_throttle_seconds_total", identity + (("reason", reason),), microseconds / 1e6))
+    if "gpu_recovery_action" in row:
+        add("recovery_action", "recovery_action", choice, row["gpu_recovery_action"], RECOVERY)
+    return samples
+
+
+def nvidia_query(path, deadline, state, driver):
+    """Ask nvidia-smi for all that it knows. Returns (exit status, text, fields); learns which groups it rejects."""
+    memory = state["nvidia"]
+    if memory.get("driver") != driver:
+        memory.clear()
+        memory.update(driver=driver, chosen={})
+    chosen = memory["chosen"]
+    while True:
+        fields = nvidia_fields(chosen)
+        argv = [path, "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits"]
+        code, data = ask("nvidia", tool(argv), deadline, state)
+        text = data.decode("utf-8", "replace")
+        rejected = set(REJECTED.findall(text)).intersection(fields)
+        if not rejected:
+            return code, text, fields
+        for group, spellings in GROUPS.items():
+            which = chosen.get(group, 0)
+            if which < len(spellings) and rejected.intersection(spellings[which]):
+                chosen[group] = which + 1
+        if chosen.get("core") or "name" in rejected:
+            memory.clear()
+            raise Failure("tool_failed")
+
+
+def collect_nvidia(root, tools, deadline, state, problems):
+    """Samples of all NVIDIA devices. Raises Failure if there is none at all."""
+    path = find_tool([tools.nvidia_smi])
+    if not path:
+        raise Failure("tool_missing")
+    boot = read(os.path.join(root, "proc/sys/kernel/random/boot_id")) or ""
+    driver = " ".join([boot, read(os.path.join(root, "sys/module/nvidia/version")) or "", path])
+    code, text, fields = nvidia_query(path, deadline, state, driver)
+    rows = nvidia_table(text, fields, problems)
+    samples, uuids = [], set()
+    for row in rows:
+        device = nvidia_samples(row, problems)
+        uuid = dict(device[0].labels)["uuid"] if device else None
+        if uuid in uuids:
+            problems.errors["bad_output"] += 1
+        elif device:
+            uuids.add(uuid)
+            samples += device
+    if not samples:
+        said = [reason for pattern, reason in MESSAGES if pattern.search(text)]
+        problems.errors.clear()  # the lines that were no rows and this failure are one event
+        raise Failure(said[0] if said else EXIT_STATUSES.get(code) or ("tool_failed" if code else "device_lost" if rows else "bad_output"))
+    if code and not problems.errors:
+        problems.errors[EXIT_STATUSES.get(code, "tool_failed")] += 1
+    return samples
+
+
+# --- AMD ------------------------------------------------------------------------------------------------------------
+
+# Device ids of display devices that are cards. Outside lie processors' graphics and the VGA chips of old server boards.
+# The same as in plugins/module_utils/detect/amd.py, or expected and seen devices would differ.
+AMD_BLOCKS = ((0x6600, 0x66ff), (0x6780, 0x67ff), (0x6800, 0x683f), (0x6860, 0x687f), (0x6900, 0x6aff), (0x7300, 0x77ff))
+AMD_FILES = ("mem_info_vram_total", "mem_info_vram_used", "unique_id", "serial_number", "product_name", "device",
+             "current_compute_partition", "current_link_speed", "max_link_speed", "current_link_width", "max_link_width")
+# These ask the device's firmware. A sleeping device would be woken for them every time, so it is let alone.
+AMD_LIVE_FILES = ("gpu_busy_percent", "pcie_replay_count")
+AMD_HWMON = re.compile(r"(temp[0-9]+_(input|label)|freq[0-9]+_(input|label)|power1_(average|input|cap)|fan1_input)\Z")
+UNSUPPORTED = {errno.ENOENT, errno.EOPNOTSUPP, errno.EINVAL, errno.ENODATA, errno.ENOSYS}
+PCIE_GENERATIONS = {"2.5": 1, "5": 2, "5.0": 2, "8": 3, "8.0": 3, "16": 4, "16.0": 4, "32": 5, "32.0": 5, "64": 6, "64.0": 6}
+RAS_COUNT = re.compile(r"^(ue|ce|de):\s*([0-9]{1,20})\s*$", re.M)
+RAS_TYPES = (("ce", "corrected"), ("ue", "uncorrected"), ("de", "deferred"))
+
+
+def amd_addresses(root):
+    """PCI addresses of the accelerators that amdgpu drives: no processors' graphics, no host's virtual functions."""
+    for address, vendor, kind in pci_functions(root):
+        folder = os.path.join(root, "sys/bus/pci/devices", address)
+        if vendor != "1002" or kind not in ("1200", "0300", "0302", "0380"):
+            continue
+        model = read(os.path.join(folder, "device")) or ""
+        model = int(model, 16) if re.match(r"0x[0-9a-f]{4}\Z", model) else 0
+        if kind != "1200" and not any(first <= model <= last for first, last in AMD_BLOCKS):
+            continue
+        if os.path.islink(os.path.join(folder, "physfn")):
+            continue
+        if os.path.basename(os.path.realpath(os.path.join(folder, "driver"))) != "amdgpu":
+            continue
+        yield address
+
+
+def amd_probe(root, ras_due):
+    """The raw text of everything that is read of each device, for a child with a deadline.
+
+    ras_due: addresses whose RAS counters are read. Returns a list of {address, files: {name: text}, failed: [name]};
+    a name in `failed` exists and gave an error, one that is in neither does not exist.
+    """
+    devices = []
+    for address in amd_addresses(root):
+        folder = os.path.join(root, "sys/bus/pci/devices", address)
+        files, failed = {}, []
+
+        def take(name, path, files=files, failed=failed):
+            try:
+                with open(path, "rb") as stream:
+                    files[name] = stream.read(65536).decode("utf-8", "replace").strip()
+            except OSError as error:
+                if error.errno not in UNSUPPORTED:
+                    failed.append(name)
+
+        for name in AMD_FILES:
+            take(name, os.path.join(folder, name))
+        take("runtime_status", os.path.join(folder, "power/runtime_status"))
+        if files.get("runtime_status") != "suspended":
+            for name in AMD_LIVE_FILES:
+                take(name, os.path.join(folder, name))
+            for path in sorted(glob.glob(os.path.join(glob.escape(folder), "hwmon/hwmon*/*"))):
+                if AMD_HWMON.match(os.path.basename(path)):
+                    take(os.path.basename(path), path)
+            if address in ras_due:
+                for path in sorted(glob.glob(os.path.join(glob.escape(folder), "ras/*_err_count"))):
+                    take("ras/" + os.path.basename(path), path)
+        devices.append({"address": address, "files": files, "failed": failed})
+    return devices
+
+
+def amd_ras(device):
+    """{corrected, uncorrected, deferred?: count}: the sums over all blocks.
+
+    Raises Absent without RAS, and Invalid if any block is unreadable: a sum without it would look like a counter
+    that was reset, and the next one like new errors.
+    """
+    names = [name for name in device["files"] if name.startswith("ras/")]
+    if any(name.startswith("ras/") for name in device["failed"]):
+        raise Invalid()
+    if not names:
+        raise Absent()
+    sums = {}
+    for name in names:
+        found = RAS_COUNT.findall(device["files"][name])
+        if not {"ue", "ce"} <= {kind for kind, _value in found}:
+            raise Invalid()
+        for kind, value in found:
+            sums[dict(RAS_TYPES)[kind]] = sums.get(dict(RAS_TYPES)[kind], 0.0) + count(value)
+    return sums
+
+
+def amd_values(device, problems):
+    """{field: number} of one device, in the units of the metrics, from its sysfs texts."""
+    files, values = device["files"], {}
+
+    def add(field, function, *args):
+        value = problems.value(field, function, *args)
+        if value is not None:
+            values.setdefault(field, value)
+
+    def labelled(pattern):
+        """(label, text) of hwmon's numbered inputs, by their label."""
+        for name in sorted(files):
+            match = re.match(pattern, name)
+            if match:
+                yield files.get("%s_label" % match.group(1), ""), files[name]
+
+    add("utilization", number, "utilization", files.get("gpu_busy_percent", ""))
+    add("memory_total", number, "memory_total", files.get("mem_info_vram_total", ""))
+    add("memory_used", number, "memory_used", files.get("mem_info_vram_used", ""))
+    for label, text in labelled(r"(temp[0-9]+)_input\Z"):
+        field = {"edge": "temperature", "junction": "junction_temperature", "mem": "memory_temperature"}.get(label)
+        if field:
+            add(field, number, field, text, 1e-3)
+    if "temperature" not in values and "junction_temperature" in values:
+        values["temperature"] = values["junction_temperature"]
+    for label, text in labelled(r"(freq[0-9]+)_input\Z"):
+        field = {"sclk": "clock_core", "mclk": "clock_memory"}.get(label)
+        if field:
+            add(field, number, field, text)
+    # Dies and partitions that share a board's sensor give 0: the power counts where it is measured.
+    for field, names in (("power_draw", ("power1_average", "power1_input")), ("power_limit", ("power1_cap",))):
+        for name in names:
+            if files.get(name, "0") != "0":
+                add(field, number, field, files[name], 1e-6)
+    add("fan_speed_rpm", number, "fan_speed_rpm", files.get("fan1_input", ""))
+    for field, name in (("pcie_generation", "current_link_speed"), ("pcie_generation_max", "max_link_speed")):
+        words = files.get(name, "").split()
+        add(field, choice, words[0] if words else "", PCIE_GENERATIONS)
+    add("pcie_width", number, "pcie_width", files.get("current_link_width", ""))
+    add("pcie_width_max", number, "pcie_width_max", files.get("max_link_width", ""))
+    add("pcie_replays", count, files.get("pcie_replay_count", ""))
+    for name in device["failed"]:
+        if not name.startswith("ras/"):
+            problems.invalid[re.sub(r"[0-9]+", "", name)] += 1
+    return values
+
+
+def documents(text):
+    """The first JSON document in a tool's output, which may have warnings before it. Raises Failure."""
+    starts = [match.start() for match in re.finditer(r"^\s*[\[{]", text, re.M)]
+    for start in starts:
+        try:
+            return json.JSONDecoder().raw_decode(text[start:].lstrip())[0]
+        except (ValueError, RecursionError):
+            continue
+    raise Failure("bad_output")
+
+
+def entries(document):
+    """amd-smi's list of devices in its older wrapping, a list, and in its newer, {"gpu_data": list}."""
+    if isinstance(document, dict):
+        document = document.get("gpu_data", document)
+    return [entry for entry in document if isinstance(entry, dict)] if isinstance(document, list) else []
+
+
+def dig(entry, *keys):
+    """A value deep in amd-smi's JSON as text: {"value": 5, "unit": "W"}, 5 and "5" are '5'; '' if it is not there."""
+    for key in keys:
+        entry = entry.get(key) if isinstance(entry, dict) else None
+    if isinstance(entry, dict):
+        entry = entry.get("value")
+    return "" if entry is None or isinstance(entry, (list, dict, bool)) else str(entry)
+
+
+def amd_smi_static(document):
+    """{PCI address: {gpu, model?, serial?}} from `amd-smi static`; the first entry of an address is the whole device."""
+    found = collections.OrderedDict()
+    for entry in entries(document):
+        address = dig(entry, "bus", "bdf").lower()
+        names = {"gpu": dig(entry, "gpu"), "model": dig(entry, "asic", "market_name"), "serial": dig(entry, "board", "product_serial")}
+        if address:
+            found.setdefault(address, {key: bare(text) for key, text in names.items() if bare(text).lower() not in NOT_THERE})
+    return found
+
+
+def amd_smi_metric(document, names, problems):
+    """{PCI address: {field: number}} from `amd-smi metric`. names: what amd_smi_static() gave."""
+    addresses = {entry.get("gpu"): address for address, entry in names.items()}
+    found = {}
+    for entry in entries(document):
+        address = addresses.get(dig(entry, "gpu"))
+        if not address or address in found:
+            continue
+        texts = {
+            "utilization": dig(entry, "usage", "gfx_activity"),
+            "temperature": dig(entry, "temperature", "edge"),
+            "junction_temperature": dig(entry, "temperature", "hotspot"),
+            "memory_temperature": dig(entry, "temperature", "mem"),
+            "power_draw": dig(entry, "power", "socket_power") or dig(entry, "power", "average_socket_power"),
+        }
+        found[address] = tool_values(texts, problems)
+    return found
+
+
+def rocm_smi(document, problems):
+    """({PCI address: {model?, serial?}}, {PCI address: {field: number}}) from rocm-smi: an object of card0, card1, …"""
+    names, found = {}, {}
+    for card, entry in sorted(document.items()) if isinstance(document, dict) else []:
+        if not re.match(r"card[0-9]+\Z", card) or not isinstance(entry, dict):
+            continue
+        address = dig(entry, "PCI Bus").lower()
+        if not address or address in names:
+            continue
+        labels = {"model": dig(entry, "Card Series") or dig(entry, "Card series"), "serial": dig(entry, "Serial Number")}
+        names[address] = {key: bare(text) for key, text in labels.items() if bare(text).lower() not in NOT_THERE}
+        found[address] = tool_values({
+            "utilization": dig(entry, "GPU use (%)"),
+            "temperature": dig(entry, "Temperature (Sensor edge) (C)"),
+            "junction_temperature": dig(entry, "Temperature (Sensor junction) (C)"),
+            "memory_temperature": dig(entry, "Temperature (Sensor memory) (C)"),
+            "power_draw": (dig(entry, "Current Socket Graphics Package Power (W)")
+                           or dig(entry, "Average Graphics Package Power (W)")),
+        }, problems)
+    return names, found
+
+
+def tool_values(texts, problems):
+    """{field: number} of the texts that a tool gave; zero power is a die or partition that shares a sensor."""
+    values = {field: problems.value(field, number, field, text) for field, text in texts.items()}
+    return {field: value for field, value in values.items() if value is not None and (field != "power_draw" or value > 0)}
+
+
+def amd_tool(path, arguments, deadline, state):
+    """The JSON that the tool prints. Raises Failure."""
+    code, data = ask("amd", tool([path] + arguments), deadline, state)
+    if code:
+        raise Failure("tool_failed")
+    return documents(data.decode("utf-8", "replace"))
+
+
+def amd_fill(devices, path, deadline, state, problems, now):
+    """Ask amd-smi or rocm-smi for what sysfs lacks, and add it to the devices' values and names.
+
+    Names are asked for once per boot; values in every run, and only if a device gives no utilisation at all.
+    """
+    memory = state["amd"]
+    names = memory["names"]
+    awake = [device for device in devices if device["files"].get("runtime_status") != "suspended"]
+    blind = [device for device in awake if "utilization" not in device["values"]]
+    nameless = [device for device in devices
+                if not device["files"].get("product_name") and device["address"] not in names]
+    due = not 0 <= now - memory.get("names_at", -AMD_STATIC_RETRY) < AMD_STATIC_RETRY
+    if not path or not (blind or (nameless and due)):
+        return
+    readings = {}
+    try:
+        if os.path.basename(path) == "rocm-smi":
+            document = amd_tool(path, ["--showbus", "--showproductname", "--showserial", "--showuse", "--showpower",
+                                       "--showtemp", "--json"], deadline, state)
+            found, readings = rocm_smi(document, problems)
+            names.update(found)
+        else:
+            if (nameless or not names) and due:
+                names.update(amd_smi_static(amd_tool(path, ["static", "--asic", "--board", "--bus", "--json"], deadline, state)))
+            if blind:
+                readings = amd_smi_metric(amd_tool(path, ["metric", "--json"], deadline, state), names, problems)
+    except Failure as failure:
+        problems.errors[failure.args[0]] += 1  # sysfs is the source; its rows stay
+    if nameless:
+        memory["names_at"] = now
+    for device in blind:
+        for field, value in readings.get(device["address"], {}).items():
+            device["values"].setdefault(field, value)
+
+
+def amd_samples(index, device, names, driver):
+    """The samples of one device. device: {address, files, values, ras}; names: what a tool called it."""
+    files, values = device["files"], device["values"]
+    quiet = Problems()
+    unique = files.get("unique_id", "")
+    unique = int(unique, 16) if re.match(r"(0x)?[0-9A-Fa-f]{1,16}\Z", unique) else 0
+    uuid = "%016x" % unique if unique else "pci-" + device["address"]
+    model = (quiet.value("model", plain, files.get("product_name", "")) or quiet.value("model", plain, names.get("model", ""))
+             or "AMD 1002:%s" % files.get("device", "")[-4:].lower())
+    identity = (("gpu", str(index)), ("uuid", uuid), ("vendor", "amd"), ("model", model))
+    info = (("pci_address", device["address"]), ("driver_version", driver),
+            ("serial", quiet.value("serial", plain, files.get("serial_number", "")) or names.get("serial")),
+            ("compute_partition", quiet.value("partition", plain, files.get("current_compute_partition", ""))))
+    samples = [Sample("node_gpu_info", identity + tuple(item for item in info if item[1]), 1.0)]
+    for field, family, labels in (
+            ("utilization", "utilization_percent", ()),
+            ("memory_used", "memory_used_bytes", ()), ("memory_total", "memory_total_bytes", ()),
+            ("temperature", "temperature_celsius", ()), ("junction_temperature", "junction_temperature_celsius", ()),
+            ("memory_temperature", "memory_temperature_celsius", ()),
+            ("power_draw", "power_draw_watts", ()), ("power_limit", "power_limit_watts", ()),
+            ("clock_core", "clock_hertz", (("domain", "core"),)), ("clock_memory", "clock_hertz", (("domain", "memory"),)),
+            ("fan_speed_rpm", "fan_speed_rpm", ()),
+            ("pcie_generation", "pcie_link_generation", ()), ("pcie_generation_max", "pcie_link_generation_max", ()),
+            ("pcie_width", "pcie_link_width", ()), ("pcie_width_max", "pcie_link_width_max", ()),
+            ("pcie_replays", "pcie_replays_total", ())):
+        if field in values:
+            samples.append(Sample("node_gpu_" + family, identity + labels, values[field]))
+    for _key, kind in RAS_TYPES:
+        if kind in device["ras"]:
+            labels = identity + (("type", kind), ("scope", "volatile"))
+            samples.append(Sample("node_gpu_ecc_errors_total", labels, device["ras"][kind]))
+    return samples
+
+
+def collect_amd(root, tools, deadline, state, problems, now=None):
+    """Samples of all AMD devices, numbered by PCI address. Raises Failure if there is none at all."""
+    now = time.time() if now is None else now
+    memory = state["amd"]
+    boot = read(os.path.join(root, "proc/sys/kernel/random/boot_id")) or ""
+    if memory.get("boot") != boot:
+        memory.clear()
+        memory.update(boot=boot, names={}, ras={})
+    ras = memory["ras"]
+    due = [address for address, _vendor, _kind in pci_functions(root)
+           if not 0 <= now - ras.get(address, {}).get("at", -RAS_PERIOD) < RAS_PERIOD]
+    code, data = ask("amd", lambda: write_all(1, json.dumps(amd_probe(root, due)).encode("ascii")), deadline, state)
+    if code:
+        raise Failure("internal")
+    devices = json.loads(data.decode("ascii"))
+    if not devices:
+        raise Failure("no_devices")
+    for device in devices:
+        device["values"] = amd_values(device, problems)
+        if device["address"] in due and device["files"].get("runtime_status") != "suspended":
+            ras[device["address"]] = {"at": now, "counts": problems.value("ras", amd_ras, device) or {}}
+        device["ras"] = ras.get(device["address"], {}).get("counts", {})
+    amd_fill(devices, find_tool([tools.amd_smi] if tools.amd_smi else ["amd-smi", "rocm-smi"]), deadline, state, problems, now)
+    driver = read(os.path.join(root, "sys/module/amdgpu/version"))
+    samples = []
+    for index, device in enumerate(devices):
+        samples += amd_samples(index, device, memory["names"].get(device["address"], {}), driver)
+    return samples
+
+
+COLLECTORS = {"nvidia": collect_nvidia, "amd": collect_amd}
+
+
+def vendors_here(root):
+    """The vendors to read: those with a device, and NVIDIA also with its driver loaded (all its devices may be lost)."""
+    found = set()
+    for _address, vendor, kind in pci_functions(root):
+        if vendor == "10de" and kind in ("0300", "0302"):
+            found.add("nvidia")
+    if os.path.isdir(os.path.join(root, "sys/module/nvidia")):
+        found.add("nvidia")
+    if next(amd_addresses(root), None):
+        found.add("amd")
+    return [vendor for vendor in VENDORS if vendor in found]
+
+
+# --- the file -------------------------------------------------------------------------------------------------------
+
+def escaped(text):
+    """A label's value as the exposition format writes it."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def render(samples):
+    """Samples as text in the exposition format: each family once, with its help and type, in the order of FAMILIES."""
+    by_family = collections.OrderedDict((family, []) for family in FAMILIES)
+    for sample in samples:
+        labels = ",".join('%s="%s"' % (name, escaped(value)) for name, value in sample.labels)
+        value = "%d" % sample.value if sample.value == int(sample.value) else repr(sample.value)
+        by_family[sample.family].append("%s{%s} %s\n" % (sample.family, labels, value))
+    parts = []
+    for family, lines in by_family.items():
+        if lines:
+            kind, text = FAMILIES[family]
+            parts.append("# HELP %s %s\n# TYPE %s %s\n" % (family, text, family, kind))
+            parts += lines
+    return "".join(parts)
+
+
+LABEL = r'[a-z_]+="(?:[^"\\\n]|\\\\|\\"|\\n)*"'
+LINE = re.compile(r"([a-z_]+)\{(%s(?:,%s)*)\} -?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?\Z" % (LABEL, LABEL))
+
+
+def sound(text):
+    """Whether node_exporter takes the text: every line well-formed, each family declared once, no series twice."""
+    series, declared = set(), set()
+    for line in text.split("\n")[:-1]:
+        if line.startswith("# HELP "):
+            name = line.split(" ")[2]
+            if name in declared:
+                return False
+            declared.add(name)
+        elif not line.startswith("# TYPE "):
+            match = LINE.match(line)
+            key = line.rpartition(" ")[0]
+            if not match or match.group(1) not in declared or key in series:
+                return False
+            series.add(key)
+    return text.endswith("\n") or not text
+
+
+def own_samples(reports, state):
+    """Samples about the collection itself. reports: {vendor: {at, duration, success}}."""
+    samples = []
+    for vendor, report in reports.items():
+        label = (("vendor", vendor),)
+        samples += [
+            Sample("accelmon_collector_success", label, 1.0 if report["success"] else 0.0),
+            Sample("accelmon_collector_last_run_timestamp_seconds", label, round(report["at"], 3)),
+            Sample("accelmon_collector_last_success_timestamp_seconds", label, state["success"].get(vendor, 0.0)),
+            Sample("accelmon_collector_duration_seconds", label, round(report["duration"], 6)),
+        ]
+        for reason in REASONS:
+            samples.append(Sample("accelmon_collector_errors_total", label + (("reason", reason),),
+                                  float(state["errors"].get(vendor, {}).get(reason, 0))))
+        for field, times in sorted(state["invalid"].get(vendor, {}).items()):
+            samples.append(Sample("accelmon_collector_invalid_values_total", label + (("field", field),), float(times)))
+    if "nvidia" in reports and state["nvidia"].get("driver"):
+        for group, spellings in GROUPS.items():
+            known = state["nvidia"]["chosen"].get(group, 0) < len(spellings)
+            samples.append(Sample("accelmon_collector_group_supported", (("vendor", "nvidia"), ("group", group)), float(known)))
+    return samples
+
+
+# --- state ----------------------------------------------------------------------------------------------------------
+
+def fresh_state():
+    """What is remembered between runs.
+
+    errors, invalid: {vendor: {name: times}}; success: {vendor: seconds}; stuck: {vendor: {pid, start}};
+    nvidia: {driver, chosen: {group: spelling}}; amd: {boot, names, names_at, ras: {address: {at, counts}}}.
+    """
+    return {"errors": {}, "invalid": {}, "success": {}, "stuck": {}, "nvidia": {}, "amd": {}}
+
+
+def is_number(value):
+    """Whether a value of the state file is a number (true and false are not)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < COUNTER_MAX
+
+
+def kept_counts(kept):
+    """{vendor: {name: times}} of the state file."""
+    return {vendor: {name: int(times) for name, times in kept[vendor].items() if NAME.match(name) and is_number(times)}
+            for vendor in VENDORS if vendor in kept}
+
+
+def kept_success(kept):
+    """{vendor: seconds} of the state file."""
+    return {vendor: float(kept[vendor]) for vendor in VENDORS if is_number(kept.get(vendor))}
+
+
+def kept_stuck(kept):
+    """{vendor: {pid, start}} of the state file."""
+    return {vendor: {"pid": int(kept[vendor]["pid"]), "start": str(kept[vendor]["start"])} for vendor in VENDORS if vendor in kept}
+
+
+def kept_nvidia(kept):
+    """{driver, chosen} of the state file."""
+    chosen = {group: which for group, which in kept["chosen"].items()
+              if group in GROUPS and group != "core" and which in range(len(GROUPS[group]) + 1)}
+    return {"driver": str(kept["driver"]), "chosen": chosen}
+
+
+def kept_amd(kept):
+    """{boot, names, names_at?, ras} of the state file."""
+    state = {"boot": str(kept["boot"]), "names": {}, "ras": {}}
+    for address, names in kept["names"].items():
+        state["names"][address] = {key: str(names[key]) for key in ("gpu", "model", "serial") if key in names}
+    for address, entry in kept["ras"].items():
+        counts = {kind: float(entry["counts"][kind]) for _key, kind in RAS_TYPES if is_number(entry["counts"].get(kind))}
+        state["ras"][address] = {"at": float(entry["at"]), "counts": counts}
+    if is_number(kept.get("names_at")):
+        state["names_at"] = float(kept["names_at"])
+    return state
+
+
+NAME = re.compile(r"[a-z_]{1,64}\Z")
+KEPT = {"errors": kept_counts, "invalid": kept_counts, "success": kept_success, "stuck": kept_stuck,
+        "nvidia": kept_nvidia, "amd": kept_amd}
+
+
+def load_state(path):
+    """The state of the last run. What is missing in it, or is not ours, starts again."""
+    state = fresh_state()
+    try:
+        with open(path, "rb") as stream:
+            document = json.loads(stream.read(1 << 20).decode("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return state
+    for part, function in KEPT.items():
+        try:
+            state[part] = function(document[part])
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            continue
+    return state
+
+
+# --- one run --------------------------------------------------------------------------------------------------------
+
+def collect(vendor, root, tools, timeout, state):
+    """Read one vendor. Returns (samples, report); failures are counted in the state, never raised."""
+    at, started, problems, samples = time.time(), time.monotonic(), Problems(), []
+    try:
+        samples = COLLECTORS[vendor](root, tools, started + timeout, state, problems)
+    except Failure as failure:
+        problems.errors[failure.args[0]] += 1
+    except Exception as error:  # a defect here must not silence the other vendor or the metrics about it
+        print("%s: %s: %s" % (vendor, type(error).__name__, error), file=sys.stderr)
+        problems.errors["internal"] += 1
+    for part, counts in (("errors", problems.errors), ("invalid", problems.invalid)):
+        kept = state[part].setdefault(vendor, {})
+        for name, times in counts.items():
+            kept[name] = kept.get(name, 0) + times
+    if samples:
+        state["success"][vendor] = round(at, 3)
+    return samples, {"at": at, "duration": time.monotonic() - started, "success": bool(samples)}
+
+
+def run(options):
+    """Read all vendors, keep the state, replace the file. Returns the exit status."""
+    state = load_state(options.state)
+    tools = Tools(options.nvidia_smi, options.amd_smi)
+    samples, reports = [], collections.OrderedDict()
+    for vendor in vendors_here(options.root) if options.vendors == ["auto"] else options.vendors:
+        found, reports[vendor] = collect(vendor, options.root, tools, options.timeout, state)
+        samples += found
+    text = render(samples + own_samples(reports, state))
+    if not sound(text):
+        for vendor, report in reports.items():
+            report["success"] = False
+            state["errors"][vendor]["internal"] = state["errors"][vendor].get("internal", 0) + 1
+        text = render(own_samples(reports, state))
+    status = 0
+    for path, content, mode in ((options.state, json.dumps(state, sort_keys=True) + "\n", 0o600), (options.output, text, 0o644)):
+        try:
+            replace_file(path, content, mode)
+        except OSError as error:
+            print("%s: %s" % (path, error.strerror), file=sys.stderr)
+            status = 1
+    return status
+
+
+def vendor_list(text):
+    """'auto' or vendors separated by commas, as a list."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names != ["auto"] and (not names or set(names) - set(VENDORS)):
+        raise argparse.ArgumentTypeError("%r: give auto, or some of %s separated by commas" % (text, ", ".join(VENDORS)))
+    return names
+
+
+def seconds(text):
+    """A positive number of seconds."""
+    value = float(text)
+    if not 0 < value <= 3600:
+        raise argparse.ArgumentTypeError("%r: give seconds between 0 and 3600" % text)
+    return value
+
+
+def main(argv=None):
+    """Parse the command line and run under the lock."""
+    parser = argparse.ArgumentParser(description="Write accelerator metrics for node_exporter's textfile collector.")
+    parser.add_argument("--output", required=True, metavar="FILE", help="file to replace, ending in .prom")
+    parser.add_argument("--state", required=True, metavar="FILE", help="file that keeps counters between runs")
+    parser.add_argument("--vendors", type=vendor_list, default=["auto"], metavar="LIST",
+                        help="auto (those with a device here), or some of nvidia,amd")
+    parser.add_argument("--timeout", type=seconds, default=10.0, metavar="SECONDS", help="time for each vendor (default 10)")
+    parser.add_argument("--nvidia-smi", default="nvidia-smi", metavar="PROGRAM", help="name or path of nvidia-smi")
+    parser.add_argument("--amd-smi", default="", metavar="PROGRAM", help="name or path of amd-smi or rocm-smi (default: the first found)")
+    parser.add_argument("--root", default="/", metavar="DIRECTORY", help="where sys and proc are, for tests")
+    options = parser.parse_args(argv)
+    try:
+        lock = os.open(options.state + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        print("%s.lock: %s" % (options.state, error.strerror), file=sys.stderr)
+        return 1
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        print("%s.lock: another run is under way" % options.state, file=sys.stderr)
+        return 75
+    try:
+        return run(options)
+    finally:
+        os.close(lock)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
