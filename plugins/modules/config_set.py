@@ -1,0 +1,227 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: config_set
+short_description: Write, check, replace and remove a set of files together
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Owns a set of files by name. All of them are staged, checked by the daemon's own checker, and only then put in place,
+    each by a rename. If a check fails, nothing is changed; if a replacement fails, those before it are taken back.
+  - A manifest records what was written. Only files of the manifest are ever removed. A file that somebody changed by hand,
+    or that was there before us, is copied to C(/var/lib/accelmon/kept) before it is replaced or removed, and a warning says so.
+  - A run that is killed leaves every file whole, old or new, and the next run completes it.
+  - If files, directories and manifest are as they should be, nothing is staged and no checker runs.
+attributes:
+  check_mode:
+    support: full
+    description:
+      - Predicts the change; changes nothing. The checkers run on a staged copy; those that are not installed yet
+        are left out with a warning, and an owner that does not exist yet is taken for granted.
+  diff_mode:
+    support: full
+    description: Shows every file before and after. Of secrets it shows only that they change.
+options:
+  name:
+    description: Name of the set. No two sets of a host may own the same file.
+    type: str
+    required: true
+  state:
+    description:
+      - With V(absent), the files of the manifest are removed, and those directories that the set made and that are empty then.
+        The other options are not needed.
+    type: str
+    choices: [present, absent]
+    default: present
+  files:
+    description: The files of the set. Files of an earlier run that are not here any more are removed.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path. Missing directories above it are made, C(root)'s and with mode V(0755).
+        type: str
+        required: true
+      content:
+        description: The text of the file. A list or mapping is written as JSON.
+        type: raw
+      secret:
+        description: The content is in O(secrets) under the same path, and is shown nowhere.
+        type: bool
+        default: false
+      mode:
+        description: Four octal digits in quotes. V(0644) by default, V(0640) for a secret, which must not be readable for everybody.
+        type: str
+      owner:
+        description: User by name or number.
+        type: str
+        default: root
+      group:
+        description: Group by name or number.
+        type: str
+        default: root
+  directories:
+    description: Directories of the set. Their content is nobody's business here.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path. Missing directories above it are made, C(root)'s and with mode V(0755).
+        type: str
+        required: true
+      mode:
+        description: Four octal digits in quotes.
+        type: str
+        default: "0755"
+      owner:
+        description: User by name or number.
+        type: str
+        default: root
+      group:
+        description: Group by name or number.
+        type: str
+        default: root
+  owned_directories:
+    description:
+      - Directories in which every file should belong to some set. Others are reported as RV(unknown), and left as they are.
+    type: list
+    elements: path
+    default: []
+  secrets:
+    description: Contents of the secret files, by path.
+    type: dict
+    default: {}
+  validate:
+    description: Commands that must end with status 0 before anything is replaced. They run as the user of the module.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      argv:
+        description:
+          - Program and arguments. C({stage}) stands for a directory in which all files of the set lie under their absolute paths.
+        type: list
+        elements: str
+        required: true
+      timeout:
+        description: Seconds in which it must end.
+        type: int
+        default: 60
+  state_dir:
+    description: Directory of manifests, stages and kept files.
+    type: path
+    default: /var/lib/accelmon
+"""
+
+EXAMPLES = r"""
+- name: Configure an alert router, checked by its own checker
+  accelmon.fleet.config_set:
+    name: alertmanager
+    files:
+      - path: /etc/accelmon/alertmanager/alertmanager.yml
+        content: "{{ lookup('ansible.builtin.template', 'alertmanager.yml.j2') }}"
+      - path: /etc/accelmon/alertmanager/smtp_password
+        secret: true
+        group: accelmon-alertmanager
+    secrets:
+      /etc/accelmon/alertmanager/smtp_password: "{{ vault_smtp_password }}"
+    validate:
+      - argv: [amtool, check-config, "{stage}/etc/accelmon/alertmanager/alertmanager.yml"]
+
+- name: Own a directory of rules
+  accelmon.fleet.config_set:
+    name: rules
+    files:
+      - path: /etc/accelmon/rules/recording.yml
+        content: "{{ recording_rules }}"
+    owned_directories: [/etc/accelmon/rules]
+
+- name: Remove them
+  accelmon.fleet.config_set:
+    name: rules
+    state: absent
+"""
+
+RETURN = r"""
+written:
+  description: Files whose content was replaced, or would be.
+  type: list
+  elements: str
+  returned: success
+removed:
+  description: Files that were removed, or would be.
+  type: list
+  elements: str
+  returned: success
+kept_aside:
+  description: For each file that was not as we wrote it, where it is kept.
+  type: dict
+  returned: success
+unknown:
+  description: Files in O(owned_directories) that belong to no set.
+  type: list
+  elements: str
+  returned: success
+validator:
+  description: The checker that refused, its C(argv), its status C(rc) and its C(output), with secrets blotted out.
+  type: dict
+  returned: when a checker refuses
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils.config_set import ConfigError, ConfigSet
+
+
+def main():
+    owned = {
+        "path": {"type": "str", "required": True},
+        "mode": {"type": "str", "default": "0755"},
+        "owner": {"type": "str", "default": "root"},
+        "group": {"type": "str", "default": "root"},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "files": {"type": "list", "elements": "dict", "default": [], "options": dict(
+                owned, mode={"type": "str"}, content={"type": "raw"}, secret={"type": "bool", "default": False})},
+            "directories": {"type": "list", "elements": "dict", "default": [], "options": owned},
+            "owned_directories": {"type": "list", "elements": "path", "default": []},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "validate": {"type": "list", "elements": "dict", "default": [], "options": {
+                "argv": {"type": "list", "elements": "str", "required": True},
+                "timeout": {"type": "int", "default": 60},
+            }},
+            "state_dir": {"type": "path", "default": "/var/lib/accelmon"},
+        },
+        supports_check_mode=True,
+    )
+    options = dict(module.params)
+    state = options.pop("state")
+    if state == "absent":
+        # The manifest says what is ours; what a role still declares must not be able to fail a removal.
+        options.update(files=[], directories=[], secrets={}, validate=[], owned_directories=[])
+    try:
+        config = ConfigSet(check=module.check_mode, relabel=atomic.relabeler(module), scratch=module.tmpdir, **options)
+        result = config.run(state)
+    except ConfigError as error:
+        module.fail_json(msg=str(error), **error.more)
+    except (IOError, OSError) as error:
+        module.fail_json(msg="name = %s: %s; mend that and run again, which completes what this run began" % (options["name"], error))
+    for warning in config.warnings:
+        module.warn(warning)
+    plan = result.pop("plan")
+    if module._diff:
+        result["diff"] = plan.diff(result["kept_aside"])
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
