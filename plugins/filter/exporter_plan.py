@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import HostVariables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.records import FleetError, make_plan
 
 
@@ -15,7 +16,8 @@ def exporter_plan(host_variables, findings=None):
     if findings and str(host_variables["inventory_hostname"]) in findings:
         raise AnsibleFilterError(findings[str(host_variables["inventory_hostname"])])
     try:
-        return make_plan(str(host_variables["inventory_hostname"]), host_variables)
+        host = str(host_variables["inventory_hostname"])
+        return make_plan(host, HostVariables({host: host_variables}, host))
     except FleetError as error:
         raise AnsibleFilterError(str(error)) from None
 

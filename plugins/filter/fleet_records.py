@@ -9,7 +9,7 @@ import json
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import plan_specs
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import HostVariables, Reader, plan_specs
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.records import FleetError, make_record
 
 
@@ -18,14 +18,14 @@ def fleet_records(hosts, hostvars, answered=()):
 
     It begins with a blank: up to core 2.18 a text that begins like a dictionary would be evaluated as one.
     """
-    specs = plan_specs()
+    reader = Reader(plan_specs())
     answered = frozenset(answered)
     records = []
     for host in sorted(set(hosts)):
         if host not in hostvars:
             raise AnsibleFilterError(f"{host}: fleet_records: not in the inventory; give hosts of the inventory only")
         try:
-            record = make_record(host, hostvars[host], specs, host in answered)
+            record = make_record(host, HostVariables(hostvars, host), reader, host in answered)
         except FleetError as error:
             raise AnsibleFilterError(str(error)) from None
         if record is not None:

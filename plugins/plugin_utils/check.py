@@ -9,7 +9,7 @@ import fnmatch
 import functools
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, literal, normalise
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, literal
 
 # The groups that a fleet cannot do without, and what to put there.
 GROUPS = {
@@ -26,7 +26,7 @@ def fleet_check(groups, hostvars):
     fleet_errors = check_groups(groups)
     hosts = monitored(groups)
     checker = Checker()
-    errors = {host: checker.check(host, hostvars[host]) for host in hosts}
+    errors = {host: checker.check(host, fleet.HostVariables(hostvars, host)) for host in hosts}
     for host, found in clashes(checker.places).items():
         errors[host].extend(found)
     return arrange(fleet_errors, errors)
@@ -56,70 +56,49 @@ class Checker:
     """
 
     def __init__(self):
-        self.specs = variables.all_variables()
-        self.internal = frozenset(variables.catalogue()["internal"])
+        specs = variables.all_variables()
+        self.reader = fleet.Reader(specs)
         self.prefixes = ("accelmon_",) + tuple(f"{role}_" for role in variables.roles())
-        self.plan_specs = fleet.plan_specs()
+        self.defaults = {name: spec.get("default") for name, spec in fleet.plan_specs().items()}
         self.places = collections.defaultdict(list)
-        self.checked = {}
+        # Names met so far that are none of ours, or that are ours and no user's.
+        self.ignored = set(variables.catalogue()["internal"])
 
-    def check(self, host, host_variables):
+    def check(self, host, variables_of_host):
         """Texts `variable = value: what is wrong; what to do` about one host."""
         values, errors, unknown = {}, [], []
-        for name in host_variables:
+        for name in sorted(variables_of_host.raw.keys() - self.ignored):
             if not name.startswith(self.prefixes):
-                continue
-            spec = self.specs.get(name)
-            if spec is None:
-                if name not in self.internal:
-                    unknown.append(name)
-                continue
-            value = fleet.UNEVALUATED
-            try:
-                value = fleet.fetch(host_variables, name)
-                values[name] = self.normalise(name, spec, value)
-            except Problem as problem:
-                errors.append(fleet.error_text(name, fleet.HIDDEN if spec.get("no_log") else value, problem))
-        for name in unknown:
-            if not any(fnmatch.fnmatchcase(name, pattern) for pattern in values.get("accelmon_foreign_variables", ())):
-                errors.append(unknown_variable(name, host_variables))
+                self.ignored.add(name)
+            elif name not in self.reader.specs:
+                unknown.append(name)
+            else:
+                try:
+                    values[name] = self.reader.read(variables_of_host, name)
+                except fleet.BadValue as error:
+                    errors.append(str(error))
+        foreign = values.get("accelmon_foreign_variables", ())
+        errors.extend(unknown_variable(name, variables_of_host) for name in unknown
+                      if not any(fnmatch.fnmatchcase(name, pattern) for pattern in foreign))
         errors.extend(between_variables(values))
-        self.place(host, host_variables, values, errors)
+        errors.extend(self.place(host, variables_of_host, values))
         return errors
 
-    def normalise(self, name, spec, value):
-        """As `values.normalise`; values that many hosts share are checked once. Containers are checked each time."""
+    def place(self, host, variables_of_host, values):
+        """Note the host's targets as far as the inventory decides them. Returns what is wrong with them on the host itself."""
+        chosen = {name: values.get(name, default) for name, default in self.defaults.items()}
         try:
-            known = self.checked.get((name, value, type(value)))
-        except TypeError:
-            return normalise(name, spec, value)
-        if known is None:
-            try:
-                known = normalise(name, spec, value), None
-            except Problem as problem:
-                known = None, problem
-            self.checked[(name, value, type(value))] = known
-        if known[1]:
-            raise known[1]
-        return known[0]
-
-    def place(self, host, host_variables, values, errors):
-        """Note the host's targets as far as the inventory decides them, and add what is wrong with its address."""
-        chosen = {name: values[name] if name in values else spec.get("default") for name, spec in self.plan_specs.items()}
-        try:
-            address = fleet.host_address(host, host_variables, chosen["accelmon_address"])
-        except Problem as problem:
-            errors.append(fleet.error_text("ansible_host", fleet.UNEVALUATED, problem))
-            return
+            address = fleet.host_address(host, variables_of_host, chosen["accelmon_address"])
+        except fleet.BadValue as error:
+            return [str(error)]
         exporters = plan.exporters(chosen, [])
         ours = {exporter["port"] for exporter in exporters if not exporter.get("custom")}
         for port in {exporter["port"] for exporter in exporters}:
             self.places[(address_key(address), port)].append(host)
-        for exporter in exporters:
-            if exporter.get("custom") and exporter["port"] in ours:
-                errors.append(fleet.error_text(
-                    "accelmon_custom_exporters", [f"{exporter['job']}:{exporter['port']}"],
-                    Problem("node_exporter has this port; give one of them another")))
+        return [
+            fleet.error_text("accelmon_custom_exporters", [f"{exporter['job']}:{exporter['port']}"],
+                             Problem("node_exporter has this port; give one of them another"))
+            for exporter in exporters if exporter.get("custom") and exporter["port"] in ours]
 
 
 def address_key(address):
@@ -129,11 +108,11 @@ def address_key(address):
     return address.lower()
 
 
-def unknown_variable(name, host_variables):
+def unknown_variable(name, variables_of_host):
     """The error about a variable that nothing reads."""
     value = fleet.UNEVALUATED
     try:
-        value = fleet.fetch(host_variables, name)
+        value = fleet.fetch(variables_of_host, name)
     except Problem:
         pass
     near = proposal(name)

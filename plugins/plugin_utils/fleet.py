@@ -39,11 +39,6 @@ def plan_specs():
     return specs
 
 
-def error_line(host, name, value, problem):
-    """`host: name = value: what is wrong; what to do`."""
-    return f"{host}: {error_text(name, value, problem)}"
-
-
 def error_text(name, value, problem):
     """`name = value: what is wrong; what to do`, in one line. A value under a name that sounds secret is not shown."""
     if value is HIDDEN or SECRET.search(name):
@@ -59,14 +54,47 @@ def error_text(name, value, problem):
     return f"{name} = {shown}: {problem}".replace("\n", " ").replace("{{", "{ {").replace("{%", "{ %")
 
 
-def fetch(host_variables, name):
-    """Value of a variable the host has, evaluated and in built-in containers. Raises Problem if a template in it fails."""
-    try:
-        return _plain(host_variables[name])
-    except Problem:
-        raise
-    except Exception as error:  # whatever a filter or lookup in a user's template raises
-        raise Problem(f"it cannot be evaluated ({_first_line(error)}); correct the template") from error
+class HostVariables:
+    """The variables of one host, taken from `hostvars` once. Only values that hold a template are evaluated.
+
+    raw: {name: value}, templates as they are written
+    """
+
+    def __init__(self, hostvars, host):
+        self._hostvars = hostvars
+        self._host = host
+        self._evaluated = None
+        # Evaluating what is no template costs more than everything else here, above all in facts.
+        raw_get = getattr(hostvars, "raw_get", None)
+        self.raw = raw_get(host) if raw_get else hostvars[host]
+
+    def evaluated(self, name):
+        """Value of a variable with its templates evaluated, in built-in containers. Raises Problem if one of them fails."""
+        try:
+            if self._evaluated is None:
+                self._evaluated = self._hostvars[self._host]
+            return _plain(self._evaluated[name])
+        except Problem:
+            raise
+        except Exception as error:  # whatever a filter or lookup in a user's template raises
+            raise Problem(f"it cannot be evaluated ({_first_line(error)}); correct the template") from error
+
+
+def is_literal(value):
+    """Whether a value as it is written holds no template and nothing encrypted."""
+    if isinstance(value, str):
+        return not ("{{" in value or "{%" in value or "{#" in value or value.startswith("#jinja2:"))
+    if isinstance(value, dict):
+        return all(is_literal(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(is_literal(item) for item in value)
+    return value is None or isinstance(value, (bool, int, float))
+
+
+def fetch(variables_of_host, name):
+    """Value of a variable the host has, in built-in containers. Raises Problem if a template in it fails."""
+    value = variables_of_host.raw[name]
+    return _plain(value) if is_literal(value) else variables_of_host.evaluated(name)
 
 
 def _first_line(error):
@@ -96,24 +124,57 @@ def _undefined_words(value):
         return "undefined"
 
 
-def read_values(host_variables, specs):
-    """Checked values of `specs`, the defaults of those that the host does not set.
+class Reader:
+    """Reads and checks variables of one host after the other. A literal that many hosts share is checked once.
 
-    Returns ({name: value}, {name: (value as set or UNEVALUATED, Problem)}); a variable with a problem has its default.
+    specs: {name: spec} of the variables that it may be asked for
     """
-    values, problems = {}, {}
-    for name, spec in specs.items():
-        if name not in host_variables:
-            values[name] = spec.get("default")
-            continue
-        raw = UNEVALUATED
+
+    def __init__(self, specs):
+        self.specs = specs
+        self.defaults = {name: spec.get("default") for name, spec in specs.items()}
+        self._checked = {}
+
+    def read(self, variables_of_host, name):
+        """Checked value of a variable that the host has. Raises BadValue."""
+        raw = variables_of_host.raw[name]
+        # Hosts of a group share the very objects; the object is kept with the result so that its id stays its own.
+        key = (name, id(raw))
+        known = self._checked.get(key)
+        if known is None:
+            known = (raw,) + self._check(variables_of_host, name)
+            if is_literal(raw):
+                self._checked[key] = known
+        if known[2] is not None:
+            raise known[2]
+        return known[1]
+
+    def _check(self, variables_of_host, name):
+        spec = self.specs[name]
+        value = UNEVALUATED
         try:
-            raw = fetch(host_variables, name)
-            values[name] = normalise(name, spec, raw)
+            value = fetch(variables_of_host, name)
+            return normalise(name, spec, value), None
         except Problem as problem:
-            values[name] = spec.get("default")
-            problems[name] = (raw, problem)
-    return values, problems
+            return None, BadValue(name, HIDDEN if spec.get("no_log") else value, problem)
+
+    def read_all(self, variables_of_host):
+        """({name: value} of all specs, with defaults, [BadValue]); a variable with a bad value has its default."""
+        values, errors = dict(self.defaults), []
+        for name in self.specs.keys() & variables_of_host.raw.keys():
+            try:
+                values[name] = self.read(variables_of_host, name)
+            except BadValue as error:
+                errors.append(error)
+        return values, sorted(errors, key=str)
+
+
+class BadValue(ValueError):
+    """`name = value: what is wrong; what to do`."""
+
+    def __init__(self, name, value, problem):
+        super().__init__(error_text(name, value, problem))
+        self.name = name
 
 
 def address_of(host, declared, ansible_host):
@@ -145,17 +206,19 @@ def is_own(address, own):
     return number is not None and any(literal(other) == number for other in own)
 
 
-def host_address(host, host_variables, declared):
-    """As `address_of`, reading `ansible_host` from the host's variables. Raises Problem if its template fails."""
-    if declared:
-        return declared
-    ansible_host = fetch(host_variables, "ansible_host") if "ansible_host" in host_variables else ""
-    return address_of(host, "", str(ansible_host))
+def host_address(host, variables_of_host, declared):
+    """As `address_of`, reading `ansible_host` from the host's variables. Raises BadValue if its template fails."""
+    if declared or "ansible_host" not in variables_of_host.raw:
+        return declared or host
+    try:
+        return address_of(host, "", str(fetch(variables_of_host, "ansible_host")))
+    except Problem as problem:
+        raise BadValue("ansible_host", UNEVALUATED, problem) from None
 
 
-def facts_of(host_variables):
+def facts_of(variables_of_host):
     """{"summary", "devices", "addresses"} that the host told in facts, or None if it told nothing about accelerators."""
-    facts = host_variables.get("ansible_facts") or {}
+    facts = variables_of_host.raw.get("ansible_facts") or {}
     accelerators = facts.get("accelerators")
     if accelerators is None:
         return None

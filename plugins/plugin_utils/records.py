@@ -11,35 +11,33 @@ class FleetError(ValueError):
     """One line: `host: variable = value: what is wrong; what to do`."""
 
 
-def read_host(host, host_variables, specs, strict):
+def read_host(host, variables_of_host, reader, strict):
     """(values, address) of a host. With `strict` a bad value raises FleetError, else it is replaced by its default.
 
     Without `strict` values is None when the cluster is the bad one: then nobody knows where the host belongs.
     """
-    values, problems = fleet.read_values(host_variables, specs)
+    values, errors = reader.read_all(variables_of_host)
     try:
-        address = fleet.host_address(host, host_variables, values["accelmon_address"])
-    except Problem as problem:
-        problems["ansible_host"] = (fleet.UNEVALUATED, problem)
+        address = fleet.host_address(host, variables_of_host, values["accelmon_address"])
+    except fleet.BadValue as error:
+        errors.append(error)
         address = host
-    if problems:
-        if strict:
-            name, (value, problem) = next(iter(problems.items()))
-            raise FleetError(fleet.error_line(host, name, value, problem))
-        if "accelmon_cluster" in problems:
-            return None, address
+    if errors and strict:
+        raise FleetError(f"{host}: {errors[0]}")
+    if any(error.name == "accelmon_cluster" for error in errors):
+        return None, address
     return values, address
 
 
-def make_plan(host, host_variables):
+def make_plan(host, variables_of_host):
     """{"roles", "exporters", "listen"} of one host. Raises FleetError for a bad value or missing drivers."""
-    values, address = read_host(host, host_variables, fleet.plan_specs(), strict=True)
-    facts = fleet.facts_of(host_variables)
+    values, address = read_host(host, variables_of_host, fleet.Reader(fleet.plan_specs()), strict=True)
+    facts = fleet.facts_of(variables_of_host)
     if facts is not None and values["accelmon_driver_missing"] == "fail":
         try:
             plan.check_drivers(facts)
         except Problem as problem:
-            raise FleetError(fleet.error_line(host, "accelmon_driver_missing", "fail", problem)) from None
+            raise FleetError(f"{host}: {fleet.error_text('accelmon_driver_missing', 'fail', problem)}") from None
     vendors = plan.elected(values, facts)
     return {
         "roles": plan.roles_to_run(values, vendors),
@@ -48,15 +46,16 @@ def make_plan(host, host_variables):
     }
 
 
-def make_record(host, host_variables, specs, answered):
+def make_record(host, variables_of_host, reader, answered):
     """The fleet record of one host, or None for one that cannot be placed in a cluster.
 
+    reader: a `fleet.Reader` of `fleet.plan_specs`
     answered: whether the host told its facts in this run. A host that did not is recorded with the exporters that the
     inventory gives it and without accelerators; its bad values, which the preflight check has reported, are replaced by
     their defaults, so that it stays a target.
     """
-    facts = fleet.facts_of(host_variables) if answered else None
-    values, address = read_host(host, host_variables, specs, strict=facts is not None)
+    facts = fleet.facts_of(variables_of_host) if answered else None
+    values, address = read_host(host, variables_of_host, reader, strict=facts is not None)
     if values is None:
         return None
     labels = values["accelmon_labels"]
