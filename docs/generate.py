@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Write docs/alerts.md and docs/series.md from the catalogue. A test fails when they no longer agree with it."""
+
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), ".collections"))
+
+# pylint: disable=wrong-import-position
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import SEVERITIES, raw, rollup_rules
+
+NOTE = "<!-- Written by docs/generate.py from plugins/catalogue; change it there. -->\n\n"
+
+ALERTS = """# Alerts
+
+Alerts are evaluated by vmalert (or Prometheus) from `/etc/accelmon/rules/accelmon-alerts.yml`. Each carries the labels
+`severity` ({severities}) and `scope`, and three texts: `summary`, `description` and `action`.
+
+A node with `accelmon_state: maintenance` stays a target, and no alert about it, its exporters or its devices fires.
+
+The inventory changes an alert through `accelmon_alert_overrides`:
+
+```yaml
+accelmon_alert_overrides:
+  HostDown: {{for: 30s}}
+  AcceleratorCollectorStale: {{threshold: 10m, severity: critical}}
+  ExporterDown: {{enabled: false}}
+```
+
+`for`, `severity` and `enabled` work for every alert, `threshold` for those that have one below. A name or a value that
+does not exist is refused before anything is written.
+
+Alerts read what exporters and the registry write, not the recorded series, so that trouble in the recording layer
+silences none of them.
+"""
+
+SERIES = """# Series
+
+Recording rules (`/etc/accelmon/rules/accelmon-recording.yml`) turn what exporters write into one set of series for all
+vendors. They are computed in one step from raw series, so they are at most one interval older than these. Raw series
+stay in the storage as well.
+
+## Devices
+
+At most 12 series for one device. Labels of each: {labels}.
+`rack` is there if the inventory gives one, `uuid` if the device tells one. `index` counts within a vendor on a node and
+may change when a device disappears; `uuid` does not.
+
+| Series | Labels beyond these | Type | Unit | Meaning |
+|---|---|---|---|---|
+"""
+
+SERIES_REST = """
+What is absent is not known: a value that a device does not tell is never recorded as 0.
+
+Counters start again at 0 when the driver is loaded. `increase()` knows that; but for a counter whose first value is
+already above 0, Prometheus and VictoriaMetrics answer it differently.
+
+## Where they come from
+
+`source` on a raw series says that its exporter is in charge of the vendor on that node, as the plan of the node chose.
+Only those are recorded, so that two exporters that see one device count it once.
+
+| Series | From |
+|---|---|
+"""
+
+LABELS = """
+## Labels of targets
+
+Every series of a node carries `cluster`, `node` and, if there is one, `rack` from the inventory, besides `job` and
+`instance`. A custom exporter appears under its own `job`. The label `accelmon_elected`, the vendors that an exporter is
+in charge of, is only on `up` and the other series that the scraper makes itself (`scrape_duration_seconds`, …).
+
+## The registry
+
+The host that scrapes publishes what it knows of the fleet through its own node_exporter, as job `accelmon_fleet`. Series
+of these names from any other exporter are dropped.
+
+| Series | Labels |
+|---|---|
+"""
+
+
+def code(names):
+    """Names as code, with commas between."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def alerts_page():
+    """Text of alerts.md."""
+    text = NOTE + ALERTS.format(severities=code(SEVERITIES))
+    for alert in load("alerts")["alerts"]:
+        facts = [f"severity `{alert['severity']}`", f"scope `{alert['scope']}`", f"for `{alert['for']}`"]
+        text += f"\n## {alert['alert']}\n\n{', '.join(facts)}\n\n{alert['why'].strip()}\n"
+        if "threshold" in alert:
+            text += f"\nThreshold, `{alert['threshold']['default']}`: {alert['threshold']['help']}\n"
+        text += f"\nWhat to do: {alert['action']}\n"
+    return text
+
+
+def fixed(variant):
+    """A variant's static labels as code."""
+    return ", ".join(f'`{name}="{value}"`' for name, value in variant.get("labels", {}).items())
+
+
+def series_page():
+    """Text of series.md."""
+    series, sources = load("series"), load("sources")
+    text = NOTE + SERIES.format(labels=code(series["labels"]))
+    origins = ""
+    for item in series["devices"]:
+        for variant in item["variants"]:
+            labels = fixed(variant) or code(item.get("labels", []))
+            text += f"| `{item['name']}` | {labels} | {item['type']} | {item['unit']} | {item['help']} |\n"
+            origins += f"| `{item['name']}` {fixed(variant)}".rstrip() + f" | `{raw(variant)}` |\n"
+    text += SERIES_REST + origins + "\n## Roll-ups\n\nNamed level, series, operation. `p95` is the 95th percentile.\n\n| Series | Labels |\n|---|---|\n"
+    for level, labels in series["levels"].items():
+        for rule in rollup_rules(series, level):
+            text += f"| `{rule['record']}` | {code(labels)} |\n"
+    text += "\nA node without a rack is in no rack's roll-up.\n" + LABELS
+    for name, labels in sources["registry"].items():
+        text += f"| `{name}` | {code(labels)} |\n"
+    return text
+
+
+PAGES = {"alerts.md": alerts_page, "series.md": series_page}
+
+
+def main():
+    """Writes all pages."""
+    for name, page in PAGES.items():
+        with open(os.path.join(HERE, name), "w", encoding="utf-8") as handle:
+            handle.write(page())
+
+
+if __name__ == "__main__":
+    main()
