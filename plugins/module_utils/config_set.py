@@ -37,7 +37,8 @@ VALIDATOR_SECONDS = 60
 
 # secret: its content is shown nowhere. uid, gid: None if the user is missing, which only check mode bears.
 Wanted = collections.namedtuple("Wanted", "path data mode owner group uid gid secret")
-Folder = collections.namedtuple("Folder", "path mode owner group uid gid")
+# fixed: one that exists gets this mode and owner too.
+Folder = collections.namedtuple("Folder", "path mode owner group uid gid fixed")
 # kind: absent, file, link, other. data: bytes of a file or link, None if the file is too large to matter.
 Found = collections.namedtuple("Found", "kind data size mode uid gid")
 
@@ -317,7 +318,8 @@ class ConfigSet(object):
                 raise ConfigError("directories = %s: the path is there twice; leave one out" % path)
             owner, group = entry.get("owner") or "root", entry.get("group") or "root"
             uid, gid = self._ids(path, owner, group)
-            folders.append(Folder(path, parse_mode(entry.get("mode") or "0755", path), owner, group, uid, gid))
+            fixed = any(entry.get(key) for key in ("mode", "owner", "group"))
+            folders.append(Folder(path, parse_mode(entry.get("mode") or "0755", path), owner, group, uid, gid, fixed))
         return sorted(folders, key=lambda folder: folder.path)
 
     # Manifests
@@ -453,8 +455,8 @@ class ConfigSet(object):
                 raise ConfigError("path = %s: there is a file where a directory is needed; move it away" % path)
             folder = declared.get(path)
             if found is None:
-                plan.make.append(folder or Folder(path, 0o755, "root", "root", os.geteuid(), os.getegid()))
-            elif folder and (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) != (folder.mode, folder.uid, folder.gid):
+                plan.make.append(folder or Folder(path, 0o755, "root", "root", os.geteuid(), os.getegid(), False))
+            elif folder and folder.fixed and (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) != (folder.mode, folder.uid, folder.gid):
                 plan.folders.append((folder, Found("other", None, 0, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)))
             made = found is None or entry.get("created", path in created)
             if made or folder:

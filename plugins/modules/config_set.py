@@ -66,7 +66,10 @@ options:
         type: str
         default: root
   directories:
-    description: Directories of the set. Their content is nobody's business here.
+    description:
+      - Directories of the set. Their content is nobody's business here.
+      - One that is missing is made, by default C(root)'s and with mode V(0755). One that exists keeps its mode and owner
+        unless any of them is given; then it gets all three.
     type: list
     elements: dict
     default: []
@@ -78,15 +81,12 @@ options:
       mode:
         description: Four octal digits in quotes.
         type: str
-        default: "0755"
       owner:
         description: User by name or number.
         type: str
-        default: root
       group:
         description: Group by name or number.
         type: str
-        default: root
   owned_directories:
     description:
       - Directories in which every file should belong to some set. Others are reported as RV(unknown), and left as they are.
@@ -180,18 +180,13 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.config_set import C
 
 
 def main():
-    owned = {
-        "path": {"type": "str", "required": True},
-        "mode": {"type": "str", "default": "0755"},
-        "owner": {"type": "str", "default": "root"},
-        "group": {"type": "str", "default": "root"},
-    }
+    owned = {"path": {"type": "str", "required": True}, "mode": {"type": "str"}, "owner": {"type": "str"}, "group": {"type": "str"}}
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "files": {"type": "list", "elements": "dict", "default": [], "options": dict(
-                owned, mode={"type": "str"}, content={"type": "raw"}, secret={"type": "bool", "default": False})},
+                owned, owner={"type": "str", "default": "root"}, group={"type": "str", "default": "root"}, content={"type": "raw"}, secret={"type": "bool", "default": False})},
             "directories": {"type": "list", "elements": "dict", "default": [], "options": owned},
             "owned_directories": {"type": "list", "elements": "path", "default": []},
             "secrets": {"type": "dict", "default": {}, "no_log": True},

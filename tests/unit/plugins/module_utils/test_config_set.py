@@ -145,6 +145,15 @@ def test_owner_and_group_by_number_and_by_name(place):
     assert (found.st_uid, found.st_gid) == (12345, atomic.group_id("daemon"))
 
 
+def test_a_directory_declared_by_its_path_alone_keeps_its_mode(place):
+    def wanted():
+        return config_set.ConfigSet(name="web", directories=[{"path": place.path("data")}], state_dir=str(place.state))
+    assert wanted().run()["changed"]
+    os.chmod(place.path("data"), 0o775)
+    assert not wanted().run()["changed"]
+    assert stat.S_IMODE(os.stat(place.path("data")).st_mode) == 0o775
+
+
 def test_declared_directories_get_their_mode_and_keep_it(place):
     place.set({}, directories=["data"]).run()
     assert mode(place.path("data")) == 0o755
