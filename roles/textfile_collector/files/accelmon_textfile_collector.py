@@ -457,7 +457,10 @@ def bitmask(text):
 
 
 def nvidia_samples(row, problems):
-    """The samples of one device. row: {field: cell}; nothing if the device cannot even be told from the others."""
+    """The samples of one device. row: {field: cell}.
+
+    Empty for a device that gives no reading at all, or that cannot be told from the others: it is lost, not present.
+    """
     get = problems.value
     address = get("pci_address", pci_address, row["pci.bus_id"])
     uuid = get("uuid", nvidia_uuid, row["uuid"]) or (address and "pci-" + address)
@@ -518,6 +521,9 @@ def nvidia_samples(row, problems):
             samples.append(Sample("node_gpu_throttle_seconds_total", identity + (("reason", reason),), microseconds / 1e6))
     if "gpu_recovery_action" in row:
         add("recovery_action", "recovery_action", choice, row["gpu_recovery_action"], RECOVERY)
+    if len(samples) == 1:
+        problems.errors["device_lost"] += 1
+        return []
     return samples
 
 
@@ -836,6 +842,15 @@ def amd_fill(devices, path, deadline, state, problems, now):
             device["values"].setdefault(field, value)
 
 
+def amd_lost(device):
+    """Whether a device that is awake answers none of the questions that need it, and gives errors instead.
+
+    What the driver and the PCI core remember of it can still be read, but it is not there.
+    """
+    live = {"utilization", "temperature", "memory_temperature", "power_draw", "clock_core"}
+    return bool(device["failed"]) and not live.intersection(device["values"])
+
+
 def amd_samples(index, device, names, driver):
     """The samples of one device. device: {address, files, values, ras}; names: what a tool called it."""
     files, values = device["files"], device["values"]
@@ -896,7 +911,13 @@ def collect_amd(root, tools, deadline, state, problems, now=None):
     driver = read(os.path.join(root, "sys/module/amdgpu/version"))
     samples = []
     for index, device in enumerate(devices):
+        if amd_lost(device):
+            problems.errors["device_lost"] += 1
+            continue
         samples += amd_samples(index, device, memory["names"].get(device["address"], {}), driver)
+    if not samples:
+        problems.errors.clear()
+        raise Failure("device_lost")
     return samples
 
 

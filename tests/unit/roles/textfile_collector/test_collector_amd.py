@@ -126,6 +126,25 @@ def test_sysfs_errors_are_counted_and_the_rest_is_reported(node, monkeypatch, pr
     assert metrics.invalid("amd") == {"gpu_busy_percent": 1, "power_input": 1, "temp_input": 1}
 
 
+SICK = {name: True for name in ("gpu_busy_percent", "pcie_replay_count", "hwmon/hwmon5/temp2_input", "hwmon/hwmon5/temp3_input",
+                                "hwmon/hwmon5/power1_input", "hwmon/hwmon5/freq1_input", "hwmon/hwmon5/freq2_input")}
+
+
+def test_a_device_that_gives_nothing_but_errors_is_lost(node):
+    """Reading a folder gives EISDIR, in place of what a device gives that fell off the bus."""
+    support.amd_device(node.root, "0000:05:00.0", "mi300x", **SICK)
+    support.amd_device(node.root, "0000:26:00.0", "mi300x", unique_id="2")
+    metrics = node.collect("--vendors", "amd")
+    assert [(device["gpu"], device["pci_address"]) for device in metrics.devices()] == [("1", "0000:26:00.0")]
+    assert metrics.errors("amd") == {"device_lost": 1} and metrics.one("accelmon_collector_success", vendor="amd") == 1
+
+
+def test_all_devices_lost(node):
+    support.amd_device(node.root, "0000:05:00.0", "mi300x", **SICK)
+    metrics = node.collect("--vendors", "amd")
+    assert metrics.errors("amd") == {"device_lost": 1} and metrics.one("accelmon_collector_success", vendor="amd") == 0
+
+
 def test_insane_sensors(node):
     support.amd_device(node.root, "0000:05:00.0", "mi300x", **{
         "gpu_busy_percent": "65535", "hwmon/hwmon5/temp2_input": "65535000", "hwmon/hwmon5/power1_input": "1000000000000000",

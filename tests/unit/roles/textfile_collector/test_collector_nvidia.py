@@ -86,11 +86,11 @@ def test_a_divided_device_is_one_device_without_utilization(node):
     assert metrics.invalid("nvidia") == {}
 
 
-def test_cells_that_are_errors_are_left_out_and_counted(node):
+def test_a_device_that_gives_nothing_but_errors_is_lost(node):
     metrics = collect(node, "err_after_xid79.csv")
-    assert len(metrics.devices()) == 8
-    assert not [labels for name, labels in metrics.series if ("gpu", "3") in labels and name != "node_gpu_info"]
-    assert len(metrics.find("node_gpu_temperature_celsius")) == 7
+    assert [device["gpu"] for device in metrics.devices()] == list("0124567")
+    assert not [labels for _name, labels in metrics.series if ("gpu", "3") in labels]
+    assert metrics.errors("nvidia") == {"device_lost": 1}
     invalid = metrics.invalid("nvidia")
     assert invalid["temperature"] == 1 and invalid["ecc_errors"] == 4 and invalid["driver_version"] == 1
     assert metrics.one("accelmon_collector_success", vendor="nvidia") == 1
