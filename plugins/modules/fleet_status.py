@@ -86,8 +86,8 @@ RETURN = r"""
 rows:
   description:
     - One row for each node.
-    - P(state) is active, maintenance, retired, pending, or down for an active node with no exporter up.
-    - P(seen) is null and an exporter V(unknown) while the storage cannot be asked.
+    - C(state) is active, maintenance, retired, pending, or down for an active node with no exporter up.
+    - C(seen) is null and an exporter V(unknown) while the storage cannot be asked.
   returned: always
   type: list
   elements: dict

@@ -123,8 +123,8 @@ ok:
 failures:
   description:
     - What is wrong, in a fixed order, each cause once.
-    - P(check) is one of registry, storage, generation, rules, watchdog, scraper, recording, registered, pending, target, collector, devices.
-    - P(line) is node, reason and mend in one line.
+    - C(check) is one of registry, storage, generation, rules, watchdog, scraper, recording, registered, pending, target, collector, devices.
+    - C(line) is node, reason and mend in one line.
   returned: always
   type: list
   elements: dict
