@@ -16,6 +16,8 @@ Nothing here forgets a host or lowers a count unless `prune` or `accept` says so
 """
 import json
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.targets import encode
+
 VERSION = 1
 STATUSES = ("active", "maintenance", "retired", "pending")
 
@@ -53,8 +55,7 @@ def load(text, cluster, path):
 def dump(registry):
     """Text of a registry: JSON with one host per line, sorted."""
     head = dict((key, value) for key, value in registry.items() if key != "hosts")
-    lines = ["%s:%s" % (json.dumps(host), json.dumps(entry, sort_keys=True, separators=(",", ":")))
-             for host, entry in sorted(registry["hosts"].items())]
+    lines = ["%s:%s" % (encode(host), encode(entry)) for host, entry in sorted(registry["hosts"].items())]
     opening = json.dumps(head, sort_keys=True)[:-1]
     return '%s, "hosts": {\n%s\n}}\n' % (opening, ",\n".join(lines))
 

@@ -1,0 +1,279 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Merging records into a registry. Nothing is stubbed; records are made up, some by a seeded generator."""
+import copy
+import itertools
+import json
+import random
+
+import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils import registry
+from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import exporter, random_records, record, unanswered
+
+CUSTOM = {"job": "ipmi", "port": 9290, "scheme": "http", "path": "/ipmi", "elected": [], "custom": True}
+
+
+def merge(before, *records, **options):
+    """(registry, changes) of a run over the whole inventory that has just these hosts, unless `options` say otherwise."""
+    found = {one["host"]: one for one in records}
+    options.setdefault("full_run", True)
+    return registry.merge(before or registry.empty("c"), found, options.pop("present", set(found)), **options)
+
+
+def statuses(merged):
+    return {host: entry["status"] for host, entry in merged["hosts"].items()}
+
+
+def test_new_host_is_added():
+    merged, changes = merge(None, record("a"))
+    assert merged["generation"] == 1
+    assert merged["hosts"]["a"] == {
+        "address": "10.0.0.97", "labels": {"rack": "r1"}, "state": "active", "expected": {}, "exporters": [exporter(elected=["nvidia"])],
+        "reached": True, "status": "active", "seen": {"nvidia": {"H100": 8}}, "highest": {"nvidia": {"H100": 8}}}
+    assert changes == {"added": ["a"], "updated": [], "removed": [], "retired": [], "pending": [], "accepted": {}}
+
+
+def test_same_run_again_changes_nothing():
+    first, _changes = merge(None, record("a"), unanswered("b"))
+    second, changes = merge(first, record("a"), unanswered("b"))
+    assert second == first
+    assert changes["added"] == changes["updated"] == []
+
+
+def test_merge_leaves_its_argument_alone():
+    before, _changes = merge(None, record("a"))
+    kept = copy.deepcopy(before)
+    merge(before, record("a", accelerators={"amd": {"MI300X": 4}}), accept=["a"])
+    assert before == kept
+
+
+def test_host_that_never_answered_is_pending_and_a_target():
+    merged, changes = merge(None, unanswered("a"))
+    assert statuses(merged) == {"a": "pending"}
+    assert changes["pending"] == ["a"]
+    assert [one["host"] for one in registry.records(merged)] == ["a"]
+    merged, _changes = merge(merged, record("a"))
+    assert statuses(merged) == {"a": "active"}
+
+
+def test_unanswered_host_keeps_what_was_found_and_takes_what_is_declared():
+    first, _changes = merge(None, record("a"))
+    merged, _changes = merge(first, unanswered(
+        "a", address="10.9.9.9", state="maintenance", labels={"rack": "r2"}, expected={"nvidia": 4}, exporters=[exporter(), CUSTOM]))
+    entry = merged["hosts"]["a"]
+    assert entry["seen"] == entry["highest"] == {"nvidia": {"H100": 8}}
+    assert entry["exporters"] == [exporter(elected=["nvidia"]), CUSTOM]
+    assert (entry["address"], entry["status"], entry["labels"], entry["expected"]) == (
+        "10.9.9.9", "maintenance", {"rack": "r2"}, {"nvidia": 4})
+
+
+def test_custom_exporter_taken_out_of_the_inventory_goes_though_the_host_is_down():
+    first, _changes = merge(None, record("a", exporters=[exporter(elected=["nvidia"]), CUSTOM]))
+    merged, _changes = merge(first, unanswered("a"))
+    assert merged["hosts"]["a"]["exporters"] == [exporter(elected=["nvidia"])]
+
+
+def test_pending_host_takes_declared_exporters_again():
+    first, _changes = merge(None, unanswered("a"))
+    merged, _changes = merge(first, unanswered("a", exporters=[exporter(port=9200)]))
+    assert merged["hosts"]["a"]["exporters"] == [exporter(port=9200)]
+
+
+def test_maintenance_holds_for_a_host_never_reached_and_ends():
+    first, _changes = merge(None, unanswered("a", state="maintenance"))
+    assert statuses(first) == {"a": "maintenance"}
+    merged, _changes = merge(first, unanswered("a"))
+    assert statuses(merged) == {"a": "pending"}
+
+
+def test_half_an_inventory_retires_and_the_whole_brings_back():
+    first, _changes = merge(None, record("a"), record("b"))
+    half, changes = merge(first, record("a"))
+    assert statuses(half) == {"a": "active", "b": "retired"}
+    assert changes["retired"] == ["b"]
+    assert [one["host"] for one in registry.records(half)] == ["a", "b"]
+    whole, _changes = merge(half, record("a"), record("b"))
+    assert whole["hosts"] == first["hosts"]
+    assert whole["generation"] == 3
+
+
+def test_returning_host_that_does_not_answer_is_active_again():
+    first, _changes = merge(None, record("a"), record("b"))
+    half, _changes = merge(first, record("a"))
+    whole, _changes = merge(half, record("a"), unanswered("b"))
+    assert statuses(whole) == {"a": "active", "b": "active"}
+
+
+def test_limited_run_neither_retires_nor_prunes_nor_brings_back():
+    first, _changes = merge(None, record("a"), record("b"), record("gone"))
+    half, _changes = merge(first, record("a"), record("b"))
+    merged, changes = merge(half, record("a"), present=set(), full_run=False, prune=True, prune_force=True)
+    assert merged == half
+    assert changes["retired"] == ["gone"]
+
+
+def test_host_in_the_inventory_without_record_is_not_retired():
+    first, _changes = merge(None, record("a"), record("b"))
+    merged, _changes = merge(first, record("a"), present={"a", "b"})
+    assert statuses(merged) == {"a": "active", "b": "active"}
+
+
+@pytest.mark.parametrize("total,allowed", [(1, 3), (30, 3), (39, 3), (40, 4), (1000, 100)])
+def test_allowed(total, allowed):
+    assert registry.allowed(total) == allowed
+
+
+@pytest.mark.parametrize("total,gone,passes", [(4, 3, True), (5, 4, False), (50, 5, True), (50, 6, False)])
+def test_prune_guard(total, gone, passes):
+    hosts = ["h%02d" % number for number in range(total)]
+    first, _changes = merge(None, *[record(host) for host in hosts])
+    kept = [record(host) for host in hosts[gone:]]
+    if passes:
+        merged, changes = merge(first, *kept, prune=True)
+        assert sorted(merged["hosts"]) == hosts[gone:]
+        assert changes["removed"] == hosts[:gone]
+        return
+    with pytest.raises(registry.RegistryError) as error:
+        merge(first, *kept, prune=True)
+    assert str(error.value).startswith(
+        "cluster c: accelmon_prune = true: %d of %d hosts would be forgotten, more than the %d allowed: h00, h01"
+        % (gone, total, registry.allowed(total)))
+    assert str(error.value).endswith("set accelmon_prune_force to true for one run")
+    merged, changes = merge(first, *kept, prune=True, prune_force=True)
+    assert changes["removed"] == hosts[:gone]
+
+
+def test_highest_grows_by_model_and_is_expected():
+    merged, _changes = merge(None, record("a", accelerators={"nvidia": {"H100": 7}}))
+    merged, _changes = merge(merged, record("a", accelerators={"nvidia": {"H100": 8, "L4": 1}, "amd": {"MI300X": 2}}))
+    merged, _changes = merge(merged, record("a", accelerators={"nvidia": {"H100": 5}}))
+    entry = merged["hosts"]["a"]
+    assert entry["seen"] == {"nvidia": {"H100": 5}}
+    assert entry["highest"] == {"nvidia": {"H100": 8, "L4": 1}, "amd": {"MI300X": 2}}
+    assert registry.expected(entry) == {"nvidia": 9, "amd": 2}
+
+
+def test_declared_count_wins_and_leaves_other_vendors():
+    merged, _changes = merge(None, record("a", accelerators={"nvidia": {"H100": 8}, "amd": {"MI300X": 2}}, expected={"nvidia": 6}))
+    assert registry.expected(merged["hosts"]["a"]) == {"nvidia": 6, "amd": 2}
+
+
+def test_accept_lowers_to_what_was_seen_last():
+    merged, _changes = merge(None, record("a"), record("b"))
+    merged, _changes = merge(merged, record("a", accelerators={"nvidia": {"H100": 7}}), record("b", accelerators={}))
+    merged, changes = merge(merged, unanswered("a"), unanswered("b"), accept=["a", "b"])
+    assert registry.expected(merged["hosts"]["a"]) == {"nvidia": 7}
+    assert registry.expected(merged["hosts"]["b"]) == {}
+    assert changes["accepted"] == {"a": {"nvidia": [8, 7]}, "b": {"nvidia": [8, 0]}}
+
+
+def test_accept_in_the_run_that_sees_the_loss():
+    merged, _changes = merge(None, record("a"))
+    merged, changes = merge(merged, record("a", accelerators={"nvidia": {"H100": 7}}), accept=["a"])
+    assert changes["accepted"] == {"a": {"nvidia": [8, 7]}}
+    assert merged["hosts"]["a"]["highest"] == {"nvidia": {"H100": 7}}
+
+
+def test_accept_does_not_change_a_declared_count():
+    merged, _changes = merge(None, record("a", expected={"nvidia": 8}, accelerators={"nvidia": {"H100": 7}}))
+    merged, changes = merge(merged, record("a", expected={"nvidia": 8}, accelerators={"nvidia": {"H100": 7}}), accept=["a"])
+    assert changes["accepted"] == {}
+    assert registry.expected(merged["hosts"]["a"]) == {"nvidia": 8}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_merging_is_idempotent_and_in_any_order(seed):
+    found = random_records(seed)
+    shuffled = list(found.items())
+    random.Random(seed).shuffle(shuffled)
+    one, _changes = registry.merge(registry.empty("c"), found, set(found))
+    two, _changes = registry.merge(registry.empty("c"), dict(shuffled), set(found))
+    again, _changes = registry.merge(one, found, set(found))
+    assert registry.dump(one) == registry.dump(two) == registry.dump(again)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_parts_of_a_fleet_merge_in_any_order_to_the_same_hosts(seed):
+    parts = [dict(part) for part in itertools.zip_longest(*[iter(random_records(seed, 9).items())] * 3)]
+    results = []
+    for order in itertools.permutations(parts):
+        merged = registry.empty("c")
+        for part in order:
+            merged, _changes = registry.merge(merged, part, set(part))
+        results.append(merged["hosts"])
+    assert all(hosts == results[0] for hosts in results)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_runs_never_lower_and_never_forget(seed):
+    """Whatever runs come, without accept and prune no highest count falls, no host goes, and the generation follows changes."""
+    rng = random.Random(seed)
+    merged = registry.empty("c")
+    for number in range(12):
+        found = random_records(seed * 100 + number, rng.randint(0, 10))
+        before = merged
+        merged, _changes = registry.merge(before, found, set(found), full_run=rng.random() < 0.5)
+        assert set(before["hosts"]) <= set(merged["hosts"])
+        assert set(found) <= set(merged["hosts"])
+        for host, entry in before["hosts"].items():
+            after = merged["hosts"][host]["highest"]
+            for vendor, models in entry["highest"].items():
+                for model, count in models.items():
+                    assert after[vendor][model] >= count
+        assert merged["generation"] == before["generation"] + (merged["hosts"] != before["hosts"])
+        assert registry.load(registry.dump(merged), "c", "x") == merged
+
+
+def test_text_has_one_host_per_line():
+    merged, _changes = merge(None, record("a"), record("b"))
+    lines = registry.dump(merged).splitlines()
+    assert len(lines) == 4
+    assert lines[1].startswith('"a":{')
+
+
+@pytest.mark.parametrize("text,words", [
+    ("", "not JSON"), ("{", "not JSON"), ("[]", "not a fleet registry"), ('{"hosts": []}', "not a fleet registry"),
+    ('{"version": 2, "cluster": "c", "generation": 1, "hosts": {}}', "version 2"),
+    ('{"version": 1, "cluster": "d", "generation": 1, "hosts": {}}', "belongs to cluster 'd'"),
+])
+def test_load_refuses(text, words):
+    with pytest.raises(registry.RegistryError) as error:
+        registry.load(text, "c", "/r/c.json")
+    assert str(error.value).startswith("registry /r/c.json: ")
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_records_by_cluster():
+    found = registry.by_cluster([record("a"), record("b", cluster="d")])
+    assert {cluster: sorted(hosts) for cluster, hosts in found.items()} == {"c": ["a"], "d": ["b"]}
+    with pytest.raises(registry.RegistryError, match="^b: more than one record"):
+        registry.by_cluster([record("b"), record("b", cluster="d")])
+
+
+def test_series():
+    merged, _changes = merge(None, record("a"), record("b", state="maintenance", expected={"amd": 2}, accelerators={}), record("c"), unanswered("d"))
+    merged, _changes = merge(merged, record("a"), record("b", state="maintenance", expected={"amd": 2}, accelerators={}), unanswered("d"))
+    samples = [line for line in registry.series(merged).splitlines() if not line.startswith("#")]
+    assert samples == [
+        'accelmon_fleet_generation{cluster="c"} 2',
+        'accelmon_fleet_node_info{cluster="c",node="a",state="active"} 1',
+        'accelmon_fleet_node_info{cluster="c",node="b",state="maintenance"} 1',
+        'accelmon_fleet_node_info{cluster="c",node="c",state="retired"} 1',
+        'accelmon_fleet_node_info{cluster="c",node="d",state="pending"} 1',
+        'accelmon_expected_accelerators{cluster="c",node="a",vendor="nvidia"} 8',
+        'accelmon_expected_accelerators{cluster="c",node="b",vendor="amd"} 2',
+        'accelmon_expected_accelerators{cluster="c",node="c",vendor="nvidia"} 8',
+    ]
+
+
+def test_series_escape_names():
+    merged, _changes = merge(None, record('a"b\\c', accelerators={}))
+    assert 'node="a\\"b\\\\c"' in registry.series(merged)
+
+
+def test_registry_is_json():
+    merged, _changes = merge(None, record("a"))
+    assert json.loads(registry.dump(merged)) == merged
