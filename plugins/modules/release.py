@@ -1,0 +1,199 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: release
+short_description: Install one version of a program from a release archive
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Fetches an archive or plain program, verifies its SHA-256 on the host that will run it, and takes the named programs out of it.
+  - They come to C(ROOT/NAME/VERSION-SHA/), C(ROOT)'s with mode V(0755), where C(SHA) is the first 12 digits of the checksum.
+    The link C(ROOT/NAME/current) is switched in one step when that directory is complete. If anything fails before,
+    the version that runs stays as it is. Versions that were current before are kept for a way back, see O(keep).
+  - If the release is installed and intact, nothing is fetched and nothing is transferred. Programs are known to be intact
+    by their size and by the times of their content and inode; only if one of these differs are they read and compared again.
+    So a change that a program makes is found, also if it sets the time of the file back; one made to the raw disk is not.
+  - The request carries no credentials of any kind, and a redirect from https to http is refused.
+    A proxy is taken from the usual environment variables.
+attributes:
+  check_mode:
+    support: full
+    description: Predicts the change; fetches, transfers and changes nothing. A file that is on the host already is verified.
+  diff_mode:
+    support: full
+    description: Shows the version before and after.
+options:
+  name:
+    description: Name of the product, and of its directory below O(root).
+    type: str
+    required: true
+  state:
+    description: V(absent) removes all versions of O(name) that this module installed.
+    type: str
+    choices: [present, absent]
+    default: present
+  version:
+    description: The version. Required with O(state=present).
+    type: str
+  sha256:
+    description: SHA-256 of the file as it is published. Required with O(state=present).
+    type: str
+  url:
+    description: Where to fetch it from, http or https. Either this or O(src) is required with O(state=present).
+    type: str
+  src:
+    description: The file on the control node, or on the host itself with O(remote_src=true).
+    type: path
+  remote_src:
+    description: O(src) is on the host itself.
+    type: bool
+    default: false
+  programs:
+    description:
+      - The programs to install. Each key is the name that it shall have; the value is its path in the archive, or only its
+        last part if that is unique there. For a plain program the value is not used.
+      - Archives may be tar, tar.gz, tar.xz and zip, whatever their name. Required with O(state=present).
+    type: dict
+    default: {}
+  root:
+    description: Directory of all products.
+    type: path
+    default: /opt/accelmon
+  keep:
+    description: How many versions stay beside the current one, at least 1.
+    type: int
+    default: 1
+  timeout:
+    description: Seconds in which the whole download must end. It ends early if nothing comes for 30 seconds.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Install node_exporter from upstream
+  accelmon.fleet.release:
+    name: node_exporter
+    version: 1.9.1
+    url: https://github.com/prometheus/node_exporter/releases/download/v1.9.1/node_exporter-1.9.1.linux-amd64.tar.gz
+    sha256: becb950ee80daa8ae7331d77966d94a611af79ad0d3307380907e0ec08f5b4e8
+    programs:
+      node_exporter: node_exporter
+
+- name: Install it from a bundle on the control node
+  accelmon.fleet.release:
+    name: node_exporter
+    version: "{{ artifact.version }}"
+    src: "{{ artifact.src }}"
+    sha256: "{{ artifact.sha256 }}"
+    programs:
+      node_exporter: node_exporter
+  vars:
+    artifact: "{{ accelmon_bundle | accelmon.fleet.bundle_artifact('node_exporter', 'amd64') }}"
+
+- name: Remove it
+  accelmon.fleet.release:
+    name: node_exporter
+    state: absent
+"""
+
+RETURN = r"""
+path:
+  description: The link to the current version; it does not change from version to version.
+  type: str
+  returned: O(state=present)
+  sample: /opt/accelmon/node_exporter/current
+directory:
+  description: The directory of this version.
+  type: str
+  returned: O(state=present)
+version:
+  description: The version that is current now, or would be.
+  type: str
+  returned: O(state=present)
+previous:
+  description: The version that was current before it; empty if there is none.
+  type: str
+  returned: O(state=present)
+pruned:
+  description: Directories of older versions that were removed, or would be.
+  type: list
+  elements: str
+  returned: O(state=present)
+removed:
+  description: Directories of versions that were removed, or would be.
+  type: list
+  elements: str
+  returned: O(state=absent)
+left:
+  description: What else is in the directory of the product; it was left there.
+  type: list
+  elements: str
+  returned: O(state=absent)
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils.release import Release, ReleaseError
+
+
+def source_of(params):
+    """The source for Release.present; None while a file of the control node is not on this host."""
+    if params["url"]:
+        return {"url": params["url"]}
+    if params["_probe"]:
+        return None
+    if not params["remote_src"]:
+        raise ReleaseError("src = %s: the file was not transferred; call this module through a task" % params["src"])
+    return {"src": params["src"], "called": params["_called"] or params["src"]}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "version": {"type": "str"},
+            "sha256": {"type": "str"},
+            "url": {"type": "str"},
+            "src": {"type": "path"},
+            "remote_src": {"type": "bool", "default": False},
+            "programs": {"type": "dict", "default": {}},
+            "root": {"type": "path", "default": "/opt/accelmon"},
+            "keep": {"type": "int", "default": 1},
+            "timeout": {"type": "int", "default": 300},
+            # From the action plugin: only tell whether the file is needed; what the user called the file.
+            "_probe": {"type": "bool", "default": False},
+            "_called": {"type": "str"},
+        },
+        mutually_exclusive=[("url", "src")],
+        required_if=[("state", "present", ("version", "sha256")), ("state", "present", ("url", "src"), True)],
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        if params["timeout"] < 1:
+            raise ReleaseError("timeout = %d: this is no time to wait; give seconds" % params["timeout"])
+        release = Release(
+            params["name"], params["root"], params["version"], params["sha256"],
+            dict((str(name), str(member)) for name, member in params["programs"].items()), params["keep"], atomic.relabeler(module))
+        if params["state"] == "absent":
+            result = release.absent(module.check_mode, params["timeout"])
+        else:
+            result = release.present(source_of(params), module.check_mode or params["_probe"], params["timeout"])
+            if not params["_probe"]:
+                del result["needs_source"]
+    except ReleaseError as error:
+        module.fail_json(msg=str(error))
+    except (IOError, OSError) as error:
+        module.fail_json(msg="name = %s: %s; mend that and run again, which completes what this run began" % (params["name"], error))
+    for warning in release.warnings:
+        module.warn(warning)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
