@@ -17,28 +17,26 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """See the module."""
         result = super().run(tmp, task_vars)
-        args = {name: value for name, value in self._task.args.items() if not name.startswith("_")}
-        source = args.get("src")
-        if not source or boolean(args.get("remote_src", False), strict=False) or args.get("state") == "absent":
-            result.update(self._execute_module(module_args=args, task_vars=task_vars))
-            return result
+        source = self._task.args.get("src")
         try:
-            probe = self._execute_module(module_args=dict(args, _probe=True), task_vars=task_vars)
-            needs_source = probe.pop("needs_source", False)
-            # A host that has the release may still have to switch to it, or to mend a mode: then only the module runs again.
-            if not probe.get("failed") and needs_source:
+            # With a `src` of the control node the module does all that can be done without it, and says whether it needs it.
+            answer = self._execute_module(task_vars=task_vars)
+            if answer.pop("needs_source", False) and source and not boolean(self._task.args.get("remote_src", False), strict=False):
                 local = self._local_file(source)
-            if probe.get("failed") or not probe.get("changed") or self._task.check_mode:
-                result.update(probe)
-                return result
-            if needs_source:
-                args.update(src=self._bring(local), remote_src=True, _called=source)
-            else:
-                args.update(remote_src=True)
-            result.update(self._execute_module(module_args=args, task_vars=task_vars))
+                if not self._task.check_mode:
+                    answer = self._install(source, self._bring(local), task_vars)
+            result.update(answer)
             return result
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _install(self, source, remote, task_vars):
+        """Run the module with the file that was brought; errors call it as the user does."""
+        answer = self._execute_module(module_args=dict(self._task.args, src=remote, remote_src=True), task_vars=task_vars)
+        answer.pop("needs_source", None)
+        if answer.get("failed"):
+            answer["msg"] = str(answer.get("msg", "")).replace(remote, source)
+        return answer
 
     def _local_file(self, source):
         """The file on the control node."""

@@ -425,12 +425,13 @@ class Release(object):
     def present(self, source, check=False, seconds=300):
         """Install the release and make it current.
 
-        source: {"url": str} or {"src": path on this host}; None says that it is not here yet (with check)
+        source: {"url": str} or {"src": path on this host}; None while it is not here: then all is done that can be without it
         Returns {changed, needs_source, version, path, directory, previous, pruned, diff}.
         """
         self.check_request()
         state = self.inspect()
         result = self._result(state)
+        check = check or (source is None and not state["complete"])
         # What a killed run had in work goes too, also if that was all it had left to do.
         if not check and (result["changed"] or os.path.lexists(self.incoming)):
             atomic.make_folders(self.home, relabel=self.relabel)
@@ -439,7 +440,7 @@ class Release(object):
                     state = self.inspect()  # another run may have been here meanwhile
                     result = self._result(state)
                     self._clear()
-                    if result["changed"]:
+                    if result["changed"] and (source or state["complete"]):
                         self._install(state, source, seconds)
             except atomic.Busy as error:
                 raise ReleaseError("name = %s: %s" % (self.name, error))
@@ -522,7 +523,7 @@ class Release(object):
             what = source["url"]
             got, size = download(what, archive, seconds)
         else:
-            what = source.get("called") or source["src"]
+            what = source["src"]
             got, size = take(source["src"], archive)
         self._verify(got, size, what)
         os.mkdir(tree, 0o700)
@@ -539,9 +540,9 @@ class Release(object):
             # It is damaged, and may be running: its programs are replaced one by one, so that none is missing at any moment.
             for name in sums:
                 os.rename(os.path.join(tree, name), os.path.join(folder, name))
-            self._write_marker(folder, self._new_marker(folder, sums, what))
+            self._write_marker(folder, self._new_marker(folder, sums))
         else:
-            self._write_marker(tree, self._new_marker(tree, sums, what))
+            self._write_marker(tree, self._new_marker(tree, sums))
             os.chmod(tree, 0o755)
             if self.relabel:
                 self.relabel(tree, folder)
@@ -555,12 +556,12 @@ class Release(object):
             os.chown(path, 0, 0)
         os.chmod(path, 0o755)
 
-    def _new_marker(self, folder, sums, what):
+    def _new_marker(self, folder, sums):
         old = self._marker(os.path.basename(folder)) or {"programs": {}}
         programs = dict(old["programs"])
         for name, value in sums.items():
             programs[name] = {"member": self.programs[name], "sha256": value, "stamp": stamp(os.lstat(os.path.join(folder, name)))}
-        return {"version": 1, "name": self.name, "release": str(self.version), "sha256": self.sha256, "source": what, "programs": programs}
+        return {"version": 1, "name": self.name, "release": str(self.version), "sha256": self.sha256, "programs": programs}
 
     def _write_marker(self, folder, marker):
         text = json.dumps(marker, indent=1, sort_keys=True) + "\n"

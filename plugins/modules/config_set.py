@@ -186,7 +186,8 @@ def main():
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "files": {"type": "list", "elements": "dict", "default": [], "options": dict(
-                owned, owner={"type": "str", "default": "root"}, group={"type": "str", "default": "root"}, content={"type": "raw"}, secret={"type": "bool", "default": False})},
+                owned, owner={"type": "str", "default": "root"}, group={"type": "str", "default": "root"},
+                content={"type": "raw"}, secret={"type": "bool", "default": False})},
             "directories": {"type": "list", "elements": "dict", "default": [], "options": owned},
             "owned_directories": {"type": "list", "elements": "path", "default": []},
             "secrets": {"type": "dict", "default": {}, "no_log": True},

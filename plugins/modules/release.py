@@ -141,14 +141,10 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.release import Rele
 
 
 def source_of(params):
-    """The source for Release.present; None while a file of the control node is not on this host."""
+    """The source for Release.present; None for a file of the control node, which the action plugin brings if it is needed."""
     if params["url"]:
         return {"url": params["url"]}
-    if params["_probe"]:
-        return None
-    if not params["remote_src"]:
-        raise ReleaseError("src = %s: the file was not transferred; call this module through a task" % params["src"])
-    return {"src": params["src"], "called": params["_called"] or params["src"]}
+    return {"src": params["src"]} if params["remote_src"] else None
 
 
 def main():
@@ -165,9 +161,6 @@ def main():
             "root": {"type": "path", "default": "/opt/accelmon"},
             "keep": {"type": "int", "default": 1},
             "timeout": {"type": "int", "default": 300},
-            # From the action plugin: only tell whether the file is needed; what the user called the file.
-            "_probe": {"type": "bool", "default": False},
-            "_called": {"type": "str"},
         },
         mutually_exclusive=[("url", "src")],
         required_if=[("state", "present", ("version", "sha256")), ("state", "present", ("url", "src"), True)],
@@ -183,9 +176,7 @@ def main():
         if params["state"] == "absent":
             result = release.absent(module.check_mode, params["timeout"])
         else:
-            result = release.present(source_of(params), module.check_mode or params["_probe"], params["timeout"])
-            if not params["_probe"]:
-                del result["needs_source"]
+            result = release.present(source_of(params), module.check_mode, params["timeout"])
     except ReleaseError as error:
         module.fail_json(msg=str(error))
     except (IOError, OSError) as error:
