@@ -20,7 +20,7 @@ case ${1:-} in
     lab inventory --name demo > "$inventory/lab.json"
     play site.yml
     # The first samples and the first evaluation of the rules take a few scrape intervals.
-    play playbooks/verify.yml
+    play playbooks/verify.yml -e accelmon_verify_wait=120
     play playbooks/status.yml
     cat <<END
 

@@ -13,6 +13,7 @@ import time
 import urllib.parse
 
 import pytest
+import yaml
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 LAB = [sys.executable, str(CHECKOUT / "lab" / "lab.py")]
@@ -65,9 +66,34 @@ class Fleet:
         command, *rest = arguments
         return subprocess.run([*LAB, command, "--name", self.name, *rest], check=True, stdout=subprocess.PIPE, text=True).stdout
 
+    def container(self, host):
+        """The container that stands for a host."""
+        return f"accelmon-{self.name}-{host}"
+
+    def pci(self, host):
+        """The host's PCI tree, on this machine."""
+        mounts = json.loads(subprocess.run(["podman", "inspect", "--format", "{{json .Mounts}}", self.container(host)],
+                                           check=True, stdout=subprocess.PIPE, text=True).stdout)
+        return pathlib.Path(next(mount["Source"] for mount in mounts if mount["Destination"] == "/sys/bus/pci/devices"))
+
+    def inventory_of(self, path, hosts=None, groups=None, variables=None):
+        """Write an inventory of some of the lab's hosts (default: all) and give its path.
+
+        groups: {group: [hosts]} instead of the lab's; variables: {host: {name: value}}, for new hosts too.
+        """
+        known = json.loads(self.lab("inventory"))["all"]
+        kept = {host: entry for host, entry in known["hosts"].items() if hosts is None or host in hosts}
+        for host, values in (variables or {}).items():
+            kept[host] = {**kept.get(host, {}), **values}
+        groups = groups or {group: list(entry["hosts"]) for group, entry in known["children"].items()}
+        children = {group: {"hosts": {host: {} for host in members if host in kept}} for group, members in groups.items()}
+        settings = yaml.safe_load((CHECKOUT / "molecule/default/molecule.yml").read_text())["provisioner"]["inventory"]["group_vars"]["all"]
+        path.write_text(json.dumps({"all": {"hosts": kept, "children": children, "vars": settings}}))
+        return path
+
     def shell(self, host, command, check=True):
         """Run a command as root on a host; what it printed."""
-        done = subprocess.run(["podman", "exec", f"accelmon-{self.name}-{host}", "sh", "-c", command],
+        done = subprocess.run(["podman", "exec", self.container(host), "sh", "-c", command],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         assert not check or done.returncode == 0, f"{host}: {command}: {done.stdout}"
         return done.stdout
@@ -113,4 +139,4 @@ def eventually(condition, seconds=90, what=None):
 @pytest.fixture(scope="session")
 def fleet():
     """The fleet of the scenario."""
-    return Fleet(os.environ["ACCELMON_LAB"], os.environ["MOLECULE_INVENTORY_FILE"])
+    return Fleet(os.environ["ACCELMON_LAB_NAME"], os.environ["MOLECULE_INVENTORY_FILE"])

@@ -1,0 +1,85 @@
+"""The registry loses and forgives nothing. Simulated: the accelerators."""
+
+import json
+
+from conftest import eventually
+
+REGISTRY = "/var/lib/accelmon/registry/default.json"
+
+
+def registry(fleet, cluster="default"):
+    return json.loads(fleet.shell("mon1", f"cat /var/lib/accelmon/registry/{cluster}.json"))
+
+
+def targets(fleet, cluster="default"):
+    return {entry["labels"]["node"] for entry in json.loads(fleet.shell("mon1", f"cat /var/lib/accelmon/targets/node_exporter/{cluster}.json"))}
+
+
+def test_one_node_is_recorded_without_naming_the_monitoring_host(fleet):
+    fleet.site("--limit", "amd1", "-e", "accelmon_rack=r42")
+    try:
+        hosts = registry(fleet)["hosts"]
+        assert hosts["amd1"]["labels"] == {"rack": "r42"}
+        assert hosts["nvidia1"]["labels"] == {}, "a host outside of the limit keeps its record"
+        eventually(lambda: fleet.values('up{node="amd1",job="node_exporter"}', "rack") == {"r42": 1}, what="the new label is scraped")
+    finally:
+        fleet.site("--limit", "amd1")
+
+
+def test_a_host_that_leaves_the_inventory_is_retired_and_pruned_only_on_demand(fleet, tmp_path):
+    half = fleet.inventory_of(tmp_path / "half.json", hosts=("mon1", "nvidia1"))
+    fleet.site(inventory=half)
+    hosts = registry(fleet)["hosts"]
+    assert (hosts["amd1"]["status"], hosts["plain1"]["status"]) == ("retired", "retired")
+    assert targets(fleet) == {"mon1", "nvidia1", "amd1", "plain1"}, "a retired host is still a target"
+    assert "retired" in fleet.play("playbooks/status.yml", inventory=half).output
+
+    fleet.site()
+    assert {host["status"] for host in registry(fleet)["hosts"].values()} == {"active"}
+
+    fleet.play("playbooks/prune.yml", inventory=half)
+    assert targets(fleet) == {"mon1", "nvidia1"}
+    fleet.site()
+    assert targets(fleet) == {"mon1", "nvidia1", "amd1", "plain1"}
+
+
+def test_two_clusters_live_side_by_side_on_one_monitoring_host(fleet, tmp_path):
+    before = registry(fleet)["hosts"]
+    other = fleet.inventory_of(tmp_path / "other.json", hosts=("mon1", "plain1"), variables={"plain1": {"accelmon_cluster": "other"}})
+    try:
+        fleet.site(inventory=other)
+        assert set(registry(fleet, "other")["hosts"]) == {"plain1"}
+        assert {name: host["highest"] for name, host in registry(fleet)["hosts"].items()} == {name: host["highest"] for name, host in before.items()}
+        assert targets(fleet) == {"mon1", "nvidia1", "amd1", "plain1"}
+        eventually(lambda: fleet.values('up{node="plain1",job="node_exporter"}', "cluster") == {"default": 1, "other": 1}, what="both are scraped")
+    finally:
+        fleet.shell("mon1", "rm -f /var/lib/accelmon/registry/other.* /var/lib/accelmon/targets/*/other.json /var/lib/accelmon/textfile/accelmon_fleet_other.prom")
+        fleet.site()
+
+
+def test_two_runs_at_once_lose_neither_record(fleet):
+    runs = [fleet.start("site.yml", "--limit", host, "-e", f"accelmon_rack={host}-rack") for host in ("nvidia1", "amd1")]
+    outputs = [run.communicate(timeout=300)[0] for run in runs]
+    try:
+        assert [run.returncode for run in runs] == [0, 0], "\n".join(outputs)
+        hosts = registry(fleet)["hosts"]
+        assert (hosts["nvidia1"]["labels"]["rack"], hosts["amd1"]["labels"]["rack"]) == ("nvidia1-rack", "amd1-rack")
+    finally:
+        fleet.site()
+
+
+def test_a_registry_that_is_gone_is_rebuilt_by_a_full_run_and_by_no_other(fleet):
+    fleet.shell("mon1", f"rm {REGISTRY}")
+    refused = fleet.play("site.yml", "--limit", "amd1")
+    assert refused.code != 0 and REGISTRY in refused.output and "--limit" in refused.output, refused.output
+    assert targets(fleet) == {"mon1", "nvidia1", "amd1", "plain1"}, "the targets in use stay"
+    fleet.site()
+    assert set(registry(fleet)["hosts"]) == {"mon1", "nvidia1", "amd1", "plain1"}
+    assert fleet.verify("-e", "accelmon_verify_wait=60").code == 0
+
+
+def test_an_inventory_without_a_monitoring_host_is_refused(fleet, tmp_path):
+    nodes = fleet.inventory_of(tmp_path / "nodes.json", groups={"accelerator_nodes": ["nvidia1", "amd1"]}, hosts=("nvidia1", "amd1"))
+    run = fleet.play("site.yml", inventory=nodes)
+    assert run.code != 0 and "monitoring" in run.output, run.output
+    assert run.recap.get("nvidia1", {}).get("changed", 0) == 0

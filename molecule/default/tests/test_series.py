@@ -1,0 +1,57 @@
+"""What arrives in the storage. Simulated: the accelerators."""
+
+import json
+
+from conftest import eventually
+
+
+def test_every_host_has_its_real_host_metrics(fleet):
+    names = fleet.query("node_uname_info")
+    assert {dict(labels)["node"]: dict(labels)["nodename"] for labels in names} == {host: host for host in ("mon1", "nvidia1", "amd1", "plain1")}
+
+
+def test_every_device_has_the_vendor_neutral_series(fleet):
+    for metric, hosts in {
+        "accelerator_info": {"nvidia1": 8, "amd1": 4},
+        "accelerator_utilization_ratio": {"nvidia1": 8, "amd1": 4},
+        "accelerator_memory_used_bytes": {"nvidia1": 8, "amd1": 4},
+        "accelerator_memory_total_bytes": {"nvidia1": 8, "amd1": 4},
+        'accelerator_temperature_celsius{sensor="core"}': {"nvidia1": 8, "amd1": 4},
+        "accelerator_power_watts": {"nvidia1": 8, "amd1": 4},
+        "accelerator_row_remap_failed": {"nvidia1": 8},
+    }.items():
+        eventually(lambda: fleet.values(f"count by (node) ({metric})") == hosts, 60, f"{metric} of {hosts}")  # pylint: disable=cell-var-from-loop
+
+
+def test_values_are_those_of_the_vendors_tool_in_base_units(fleet):
+    said = fleet.shell("nvidia1", "nvidia-smi --query-gpu=uuid,memory.total,power.limit --format=csv,noheader,nounits")
+    wanted = {uuid: (float(memory) * 2 ** 20, float(limit)) for uuid, memory, limit in (line.split(", ") for line in said.strip().splitlines())}
+    memory = fleet.values('accelerator_memory_total_bytes{node="nvidia1"}', "uuid")
+    limit = fleet.values('accelerator_power_limit_watts{node="nvidia1"}', "uuid")
+    assert {uuid: (memory[uuid], limit[uuid]) for uuid in wanted} == wanted
+
+
+def test_identity_is_complete_and_unique(fleet):
+    seen = [dict(labels) for labels in fleet.query("accelerator_info")]
+    assert len({(labels["node"], labels["vendor"], labels["index"]) for labels in seen}) == 12
+    assert len({labels["uuid"] for labels in seen}) == 12
+    assert {labels["model"] for labels in seen if labels["node"] == "nvidia1"} == {"NVIDIA H100 80GB HBM3"}
+
+
+def test_a_device_costs_at_most_twelve_recorded_series(fleet):
+    assert max(fleet.query('count by (node, vendor, index) ({__name__=~"accelerator_.+"})').values()) <= 12
+
+
+def test_the_stack_listens_on_loopback_alone(fleet):
+    listening = fleet.shell("mon1", "ss -Hltn").split()
+    stack = {entry for entry in listening if entry.rpartition(":")[2] in ("8428", "8429", "8880")}
+    assert stack == {"127.0.0.1:8428", "127.0.0.1:8429", "127.0.0.1:8880"}
+
+
+def test_verify_and_status_agree_that_all_is_well(fleet, tmp_path):
+    report = tmp_path / "report.json"
+    run = fleet.verify("-e", "accelmon_verify_wait=60", "-e", f"accelmon_report_file={report}")
+    assert run.code == 0, run.output
+    assert json.loads(report.read_text())["ok"] is True
+    status = fleet.play("playbooks/status.yml")
+    assert status.code == 0 and "nvidia 8/8" in status.output and "amd 4/4" in status.output, status.output

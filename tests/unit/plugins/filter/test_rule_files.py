@@ -1,0 +1,29 @@
+"""A site's own rule files. Nothing is stubbed."""
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.accelmon.fleet.plugins.filter.rule_files import rule_files
+
+
+def test_files_are_taken_as_they_are(tmp_path):
+    (tmp_path / "own.yaml").write_text("groups: []  # {{ not a template }}\n")
+    assert rule_files([str(tmp_path / "own.yaml")], "/etc/x") == [{"path": "/etc/x/site-own.yml", "content": "groups: []  # {{ not a template }}\n"}]
+    assert rule_files([], "/etc/x") == []
+
+
+@pytest.mark.parametrize("paths,words", [
+    (["rules.yml"], "relative"),
+    (["/no/such/file.yml"], "cannot be read"),
+])
+def test_a_bad_path_is_named(paths, words):
+    with pytest.raises(AnsibleFilterError, match=words) as caught:
+        rule_files(paths, "/etc/x")
+    assert paths[0] in str(caught.value)
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.yml").write_text("groups: []\n")
+    with pytest.raises(AnsibleFilterError, match="same name"):
+        rule_files([str(tmp_path / "a" / "own.yml"), str(tmp_path / "b" / "own.yml")], "/etc/x")
