@@ -33,7 +33,8 @@ OLDEST = (3, 6)
 # (ansible-core, the Pythons its controller runs on) beside the one the tools are made with.
 MATRIX = (("2.16", ("3.10", "3.11", "3.12")), ("2.17", ("3.10", "3.11", "3.12")), ("2.18", ("3.11", "3.12", "3.13")),
           ("2.20", ("3.12", "3.13")), ("2.21", ("3.12", "3.13")))
-FIXTURE_KINDS = ("recorded", "derived from documentation", "guessed")
+# What a fixture says of itself in its first words; "derived" is from documentation or public samples.
+FIXTURE_KINDS = ("recorded", "derived", "guessed")
 
 
 class Failed(Exception):
@@ -96,7 +97,7 @@ def label_fixtures():
     """See that every fixture says where it comes from."""
     unlabelled = fixtures()["unlabelled"]
     if unlabelled:
-        raise Failed("fixtures that do not say whether they are recorded, derived from documentation or guessed: " + " ".join(unlabelled))
+        raise Failed("fixtures that do not say whether they are recorded, derived or guessed: " + " ".join(unlabelled))
 
 
 def lint(dummy):
@@ -266,9 +267,9 @@ def fixtures():
             if os.path.exists(label):
                 with open(label, "rb") as stream:
                     head = stream.read(400).decode(errors="replace").lower()
-                kind = next((kind for kind in FIXTURE_KINDS if kind in head), None)
-                if kind:
-                    found[kind].append(path)
+                said = re.search("|".join(FIXTURE_KINDS), head)
+                if said:
+                    found[said.group()].append(path)
                     break
         else:
             found["unlabelled"].append(path)
