@@ -10,7 +10,7 @@ from ansible.release import __version__ as ansible_version
 from jinja2 import Undefined
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, literal, normalise
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, address, literal, normalise
 
 # Up to core 2.18 a template that cannot be evaluated comes back as its own text.
 TEMPLATES_COME_BACK = tuple(int(part) for part in ansible_version.split(".")[:2]) < (2, 19)
@@ -27,7 +27,7 @@ PLAN_VARIABLES = (
 UNEVALUATED = object()
 HIDDEN = object()
 
-SECRET = re.compile(r"password|passwd|secret|token|credential|(^|_)key($|_)")
+SECRET = re.compile(r"pass?w|secret|token|credential|(^|_)key($|_)")
 
 
 def plan_specs():
@@ -177,43 +177,39 @@ class BadValue(ValueError):
         self.name = name
 
 
-def address_of(host, declared, ansible_host):
-    """The address at which a host is scraped: declared, else `ansible_host` unless loopback, else the inventory name."""
-    if declared:
-        return declared
-    if ansible_host and not is_loopback(ansible_host):
-        return ansible_host.strip("[]")
-    return host
-
-
-def is_loopback(address):
+def is_loopback(text):
     """Whether an address or name only means the machine itself."""
-    if address == "localhost":
+    if text == "localhost":
         return True
-    if not address.startswith("127.") and ":" not in address:
+    if not text.startswith("127.") and ":" not in text:
         return False
-    number = literal(address)
+    number = literal(text)
     return number is not None and number.is_loopback
 
 
-def is_own(address, own):
-    """Whether `address` is an IP literal among `own`, in whatever form either is written."""
-    if address in own:
-        return literal(address) is not None
-    if ":" not in address:
-        return False
-    number = literal(address)
-    return number is not None and any(literal(other) == number for other in own)
+def is_own(text, own):
+    """Whether an address is an IP literal among `own`, in whatever form either is written."""
+    number = literal(text)
+    return number is not None and (text in own or any(literal(other) == number for other in own))
 
 
 def host_address(host, variables_of_host, declared):
-    """As `address_of`, reading `ansible_host` from the host's variables. Raises BadValue if its template fails."""
-    if declared or "ansible_host" not in variables_of_host.raw:
-        return declared or host
+    """The address at which a host is scraped: declared, else `ansible_host` unless loopback, else the inventory name.
+
+    Raises BadValue if that is no address, or the template of `ansible_host` fails.
+    """
+    if declared:
+        return declared
+    name, value = "inventory_hostname", host
     try:
-        return address_of(host, "", str(fetch(variables_of_host, "ansible_host")))
+        if "ansible_host" in variables_of_host.raw:
+            name, value = "ansible_host", UNEVALUATED
+            value = str(fetch(variables_of_host, name))
+            if not value or is_loopback(value):
+                name, value = "inventory_hostname", host
+        return address(value)
     except Problem as problem:
-        raise BadValue("ansible_host", UNEVALUATED, problem) from None
+        raise BadValue(name, value, f"{problem}, or set accelmon_address") from None
 
 
 def facts_of(variables_of_host):

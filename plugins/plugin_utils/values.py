@@ -108,7 +108,7 @@ TYPES = {
 def _kind(value):
     if isinstance(value, bool):
         return "true or false"
-    for kind, words in ((str, "a text"), (int, "a number"), (float, "a number"), (list, "a list"), (dict, "a dictionary")):
+    for kind, words in ((str, "a text"), (int, "a number"), (float, "a decimal number"), (list, "a list"), (dict, "a dictionary")):
         if isinstance(value, kind):
             return words
     return type(value).__name__

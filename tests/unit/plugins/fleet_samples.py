@@ -42,3 +42,23 @@ def random_records(seed, count=8):
     """{host: record} with a generator of its own."""
     rng = random.Random(seed)
     return {"gpu%d" % number: random_record(rng, "gpu%d" % number) for number in rng.sample(range(12), count)}
+
+
+def device(vendor="nvidia", state="ready", **changes):
+    """A device as accelerator_facts tells it."""
+    made = {"vendor": vendor, "model": "H100 SXM" if vendor == "nvidia" else "MI300X", "pci_id": "10de:2330" if vendor == "nvidia" else "1002:74a1",
+            "pci_address": "0000:1b:00.0", "kind": "gpu", "state": state}
+    made.update(changes)
+    return made
+
+
+def facts(*devices, **changes):
+    """`ansible_facts` of a host with these devices."""
+    summary = {}
+    for one in devices:
+        told = summary.setdefault(one["vendor"], {"count": 0, "models": {}, "states": {}})
+        told["count"] += 1
+        told["models"][one["model"]] = told["models"].get(one["model"], 0) + 1
+        told["states"][one["state"]] = told["states"].get(one["state"], 0) + 1
+    summary.update(changes.get("summary", {}))
+    return {"accelerators": {"devices": list(devices), "summary": summary}, "accelmon_node": {"addresses": changes.get("addresses", [])}}

@@ -1,0 +1,149 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The preflight check. Stubbed: `hostvars` is a dictionary."""
+import pytest
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.check import fleet_check
+
+
+def check(nodes, monitoring=None, groups=None, everywhere=None):
+    """Result for {host: variables} of nodes and monitoring hosts."""
+    monitoring = {"mon": {}} if monitoring is None else monitoring
+    hostvars = {host: dict(everywhere or {}, **variables) for part in (nodes, monitoring) for host, variables in part.items()}
+    made = {"all": list(hostvars), "accelerator_nodes": list(nodes), "monitoring": list(monitoring)}
+    made.update(groups or {})
+    return fleet_check({name: hosts for name, hosts in made.items() if hosts is not None}, hostvars)
+
+
+def errors(**variables):
+    """Lines about one host with these variables."""
+    found = check({"h": variables, "other": {}})
+    assert found["fleet"] == []
+    assert set(found["hosts"]) <= {"h"}
+    return found["hosts"].get("h", "").splitlines()
+
+
+def test_nothing_wrong():
+    assert check({"h": {
+        "accelmon_address": "10.0.0.7", "accelmon_prune": "true", "node_exporter_port": "9200", "ansible_host": "x", "site": "{{ x }}",
+        "accelmon_custom_exporters": [{"job": "a", "port": 1}], "victoriametrics_retention": "30d"}}) == {"fleet": [], "hosts": {}}
+
+
+@pytest.mark.parametrize("name,near", [
+    ("accelmon_rak", "accelmon_rack"), ("accelmon_adress", "accelmon_address"), ("node_exporter_prot", "node_exporter_port"),
+    ("accelmon_costum_exporters", "accelmon_custom_exporters"), ("vmagent_prot", "vmagent_port"),
+])
+def test_misspelt_variable(name, near):
+    assert errors(**{name: "x"}) == [
+        f"h: {name} = x: no such variable; did you mean {near}? If another tool reads it, add it to accelmon_foreign_variables"]
+
+
+def test_unknown_variable_like_no_other():
+    assert errors(accelmon_zzz=1) == [
+        "h: accelmon_zzz = 1: no such variable; correct the name. If another tool reads it, add it to accelmon_foreign_variables"]
+
+
+def test_misspelt_template_is_still_named():
+    assert errors(accelmon_rak="{{ x }}")[0].startswith("h: accelmon_rak = ")
+
+
+def test_variables_of_other_tools():
+    assert errors(node_exporter_web_listen_address="x", accelmon_foreign_variables=["node_exporter_web_*"]) == []
+    assert len(errors(node_exporter_web_listen_address="x", accelmon_foreign_variables=["other_*"])) == 1
+
+
+def test_variables_of_the_playbooks_and_facts_are_no_errors():
+    assert errors(accelmon_findings={"fleet": [], "hosts": {}}, accelmon_node={"addresses": []}) == []
+
+
+def test_bad_values_are_all_named():
+    assert errors(accelmon_state="off", node_exporter_port=70000, vmagent_port="x") == [
+        "h: accelmon_state = off: not a choice; use active or maintenance",
+        "h: node_exporter_port = 70000: not a port; use 1 to 65535",
+        "h: vmagent_port = x: not a whole number but a text; give a number",
+    ]
+
+
+def test_error_of_all_hosts_is_told_once():
+    found = check({"a": {}, "b": {}}, everywhere={"accelmon_state": "off"})
+    assert found == {"fleet": ["all hosts: accelmon_state = off: not a choice; use active or maintenance"], "hosts": {}}
+
+
+def test_error_of_the_only_host_is_the_hosts():
+    found = check({"a": {"accelmon_state": "off"}}, {"a": {"accelmon_state": "off"}})
+    assert (found["fleet"], list(found["hosts"])) == ([], ["a"])
+
+
+@pytest.mark.parametrize("groups,text", [
+    ({"accelerator_nodes": None}, "inventory: accelerator_nodes = (no such group): the fleet needs it; put the machines to monitor there"),
+    ({"accelerator_nodes": []}, "inventory: accelerator_nodes = []: the group has no host; put the machines to monitor there"),
+    ({"monitoring": None}, "inventory: monitoring = (no such group): the fleet needs it; put the host there that shall store, scrape and alert"),
+    ({"monitoring": []}, "inventory: monitoring = []: the group has no host; put the host there that shall store, scrape and alert"),
+])
+def test_groups(groups, text):
+    assert check({"h": {}}, groups=groups)["fleet"] == [text]
+
+
+def test_hosts_outside_of_the_fleet_are_left_alone():
+    assert check({"h": {}}, groups={"others": ["x"]}) == {"fleet": [], "hosts": {}}
+
+
+def test_group_of_a_stack_role_belongs_to_the_fleet():
+    found = fleet_check({"accelerator_nodes": ["a"], "monitoring": ["m"], "victoriametrics": ["v"]},
+                        {"a": {}, "m": {}, "v": {"accelmon_state": "off"}})
+    assert list(found["hosts"]) == ["v"]
+
+
+@pytest.mark.parametrize("one,two", [
+    ({"accelmon_address": "10.0.0.1"}, {"ansible_host": "10.0.0.1"}),
+    ({"accelmon_address": "2001:db8::1"}, {"ansible_host": "2001:DB8:0::1"}),
+    ({"accelmon_address": "b"}, {}),
+    ({"accelmon_address": "GPU.example.com"}, {"ansible_host": "gpu.example.com"}),
+    ({"accelmon_address": "x", "accelmon_custom_exporters": [{"job": "j", "port": 9200}]}, {"accelmon_address": "x", "node_exporter_port": 9200}),
+])
+def test_two_hosts_at_one_address_and_port(one, two):
+    found = check({"a": one, "b": two})
+    assert found["fleet"] == []
+    assert sorted(found["hosts"]) == ["a", "b"]
+    assert " there is a target of b as well; give each host its own accelmon_address, or its exporters another port" in found["hosts"]["a"]
+    assert " there is a target of a as well; " in found["hosts"]["b"]
+
+
+@pytest.mark.parametrize("one,two", [
+    ({"accelmon_address": "10.0.0.1"}, {"accelmon_address": "10.0.0.1", "node_exporter_port": 9101}),
+    ({"ansible_host": "127.0.0.1"}, {"ansible_host": "127.0.0.1"}),
+    ({"accelmon_address": "x"}, {"accelmon_address": "x", "node_exporter_state": "absent"}),
+    ({"accelmon_address": "x"}, {"accelmon_address": "x", "accelmon_exporters": []}),
+])
+def test_no_clash(one, two):
+    assert check({"a": one, "b": two}) == {"fleet": [], "hosts": {}}
+
+
+def test_host_in_both_groups_does_not_clash_with_itself():
+    assert check({"a": {}}, {"a": {}}) == {"fleet": [], "hosts": {}}
+
+
+def test_many_clashing_hosts_are_named_shortly():
+    text = check({f"h{number}": {"accelmon_address": "x"} for number in range(9)})["hosts"]["h0"]
+    assert "of h1, h2, h3 and 5 more as well" in text
+
+
+def test_custom_exporter_on_our_own_port():
+    assert errors(accelmon_custom_exporters=[{"job": "j", "port": 9100}]) == [
+        'h: accelmon_custom_exporters = ["j:9100"]: node_exporter has this port; give one of them another']
+    assert errors(accelmon_custom_exporters=[{"job": "j", "port": 9100}], node_exporter_state="absent") == []
+
+
+def test_two_paths_of_one_custom_port():
+    assert errors(accelmon_custom_exporters=[{"job": "j", "port": 1}, {"job": "j", "port": 1, "path": "/other"}]) == []
+
+
+@pytest.mark.parametrize("name", ["accelmon_source", "node_exporter_source"])
+def test_bundle_needs_its_directory(name):
+    assert errors(**{name: "bundle"}) == [f"h: {name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle"]
+    assert errors(**{name: "bundle", "accelmon_bundle": "/srv"}) == []
+
+
+def test_secret_values_are_not_shown():
+    assert "hunter2" not in "".join(errors(accelmon_pasword="hunter2"))

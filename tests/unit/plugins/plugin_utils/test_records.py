@@ -1,0 +1,204 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan and the record of one host, from its variables and facts.
+
+Stubbed: `hostvars` is a dictionary; facts have the shape that accelerator_facts documents, and are made up.
+"""
+import json
+
+import pytest
+from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, records
+from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
+from ansible.errors import AnsibleFilterError
+
+
+def plan(told=None, **variables):
+    if told is not None:
+        variables["ansible_facts"] = told
+    return records.make_plan("h", fleet.HostVariables({"h": variables}, "h"))
+
+
+def refused(told=None, **variables):
+    with pytest.raises(records.FleetError) as error:
+        plan(told, **variables)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def record(told=None, answered=True, **variables):
+    if told is not None:
+        variables["ansible_facts"] = told
+    return records.make_record("h", fleet.HostVariables({"h": variables}, "h"), fleet.Reader(fleet.plan_specs()), answered)
+
+
+def elected(made):
+    return [one["elected"] for one in made["exporters"] if one["job"] == "node_exporter"]
+
+
+@pytest.mark.parametrize("devices,vendors", [
+    ([], []),
+    ([device(), device()], ["nvidia"]),
+    ([device("amd")], ["amd"]),
+    ([device(), device("amd")], ["amd", "nvidia"]),
+    ([device(state="no_device_nodes")], ["nvidia"]),
+    ([device("google_tpu", model="v5e")], []),
+])
+def test_roles_follow_the_devices(devices, vendors):
+    made = plan(facts(*devices))
+    assert made["roles"] == ["node_exporter"] + ["textfile_collector"] * bool(vendors)
+    assert elected(made) == [vendors]
+
+
+def test_driver_without_devices_needs_no_collector():
+    made = plan(facts(summary={"nvidia": {"count": 0, "models": {}, "states": {}, "driver_only": True}}))
+    assert made["roles"] == ["node_exporter"]
+
+
+def test_host_without_facts_has_what_the_inventory_gives_it():
+    assert plan()["roles"] == ["node_exporter"]
+    made = plan(accelmon_expected={"nvidia": 8, "amd": 0})
+    assert made["roles"] == ["node_exporter", "textfile_collector"]
+    assert elected(made) == [["nvidia"]]
+
+
+def test_declared_exporters_win():
+    assert plan(facts(device()), accelmon_exporters=["node_exporter"])["roles"] == ["node_exporter"]
+    assert elected(plan(facts(device()), accelmon_exporters=["node_exporter"])) == [[]]
+    assert plan(facts(), accelmon_exporters=["textfile_collector", "node_exporter"])["roles"] == ["node_exporter", "textfile_collector"]
+    assert plan(facts(device()), accelmon_exporters=[]) == {"roles": [], "exporters": [], "listen": ""}
+
+
+def test_external_node_exporter_is_scraped_and_not_run():
+    made = plan(facts(device()), node_exporter_managed="external", node_exporter_port=9200)
+    assert made["roles"] == ["textfile_collector"]
+    assert made["exporters"] == [{"job": "node_exporter", "port": 9200, "scheme": "http", "path": "/metrics", "elected": ["nvidia"]}]
+
+
+def test_absent_node_exporter_is_removed_and_not_scraped():
+    made = plan(facts(device()), node_exporter_state="absent")
+    assert "node_exporter" in made["roles"]
+    assert made["exporters"] == []
+
+
+def test_maintenance_keeps_the_target():
+    assert plan(facts(), accelmon_state="maintenance")["exporters"] == plan(facts())["exporters"]
+
+
+def test_custom_exporters_come_last():
+    made = plan(facts(), accelmon_custom_exporters=[{"job": "ipmi", "port": 9290, "scheme": "https", "path": "/i", "labels": {"a": "b"}}])
+    assert made["exporters"][1:] == [
+        {"job": "ipmi", "port": 9290, "scheme": "https", "path": "/i", "labels": {"a": "b"}, "elected": [], "custom": True}]
+
+
+@pytest.mark.parametrize("variables,own,expected", [
+    ({"accelmon_address": "10.0.0.7"}, ["10.0.0.7"], "10.0.0.7"),
+    ({"ansible_host": "10.0.0.7"}, ["10.0.0.7", "10.1.0.7"], "10.0.0.7"),
+    ({"ansible_host": "10.0.0.7"}, ["192.168.0.1"], ""),
+    ({"ansible_host": "10.0.0.7", "accelmon_listen": "192.168.0.1"}, ["192.168.0.1"], "192.168.0.1"),
+    ({"ansible_host": "2001:DB8::7"}, ["2001:db8::7"], "2001:db8::7"),
+    ({}, ["10.0.0.7"], ""),
+])
+def test_listen(variables, own, expected):
+    assert plan(facts(addresses=own), **variables)["listen"] == expected
+
+
+def test_listen_of_a_host_without_facts():
+    assert plan(ansible_host="10.0.0.7", accelmon_listen="0.0.0.0")["listen"] == "0.0.0.0"
+
+
+@pytest.mark.parametrize("state,mend", [
+    ("driver_missing", "install the vendor's driver"),
+    ("driver_unbound", "ask the kernel log why the driver did not take the device"),
+    ("wrong_driver", "replace the driver that holds the device by the vendor's"),
+])
+def test_missing_driver_is_an_error(state, mend):
+    assert refused(facts(device(), device(state=state))) == (
+        f"h: accelmon_driver_missing = fail: 1 nvidia accelerator has no working driver (H100 SXM 10de:2330 0000:1b:00.0 {state}); "
+        f"{mend}, or set accelmon_driver_missing to ignore to monitor the host without them")
+
+
+def test_missing_drivers_of_two_vendors_are_counted():
+    text = refused(facts(*[device(state="driver_missing")] * 8, device("amd", state="driver_missing")))
+    assert "1 amd accelerator and 8 nvidia accelerators have no working driver (" in text
+    assert " and 6 more)" in text
+
+
+def test_missing_driver_ignored_leaves_host_metrics_and_the_count():
+    told = facts(device(state="driver_missing"), device(state="driver_missing"))
+    made = plan(told, accelmon_driver_missing="ignore")
+    assert made["roles"] == ["node_exporter"]
+    assert elected(made) == [[]]
+    kept = record(told, accelmon_driver_missing="ignore")
+    assert kept["accelerators"] == {"nvidia": {"H100 SXM": 2}}
+
+
+def test_missing_driver_ignored_keeps_the_collector_for_devices_that_have_one():
+    assert plan(facts(device(), device(state="driver_unbound")), accelmon_driver_missing="ignore")["roles"] == [
+        "node_exporter", "textfile_collector"]
+
+
+def test_virtual_functions_and_passed_through_devices_are_not_missing_a_driver():
+    """They are among the devices and not in the summary."""
+    told = facts(device())
+    told["accelerators"]["devices"] += [device(kind="virtual_function", state="driver_missing"), device(state="passthrough")]
+    assert plan(told)["roles"] == ["node_exporter", "textfile_collector"]
+
+
+def test_bad_value_is_an_error_of_the_plan():
+    assert refused(node_exporter_port=0) == "h: node_exporter_port = 0: not a port; use 1 to 65535"
+
+
+def test_record():
+    made = record(
+        facts(device(), device("amd")), ansible_host="10.0.0.7", accelmon_cluster="c", accelmon_rack="r1", accelmon_labels={"room": "b"},
+        accelmon_expected={"nvidia": 8})
+    assert made == {
+        "host": "h", "address": "10.0.0.7", "cluster": "c", "labels": {"rack": "r1", "room": "b"}, "state": "active", "answered": True,
+        "accelerators": {"nvidia": {"H100 SXM": 1}, "amd": {"MI300X": 1}}, "expected": {"nvidia": 8},
+        "exporters": [{"job": "node_exporter", "port": 9100, "scheme": "http", "path": "/metrics", "elected": ["amd", "nvidia"]}]}
+
+
+def test_old_facts_of_a_host_that_did_not_answer_do_not_count():
+    made = record(facts(device()), answered=False)
+    assert (made["answered"], made["accelerators"], elected(made)) == (False, {}, [[]])
+
+
+def test_host_that_ran_without_telling_facts_did_not_answer():
+    assert record()["answered"] is False
+
+
+def test_bad_values_of_a_host_that_did_not_answer_leave_it_a_target():
+    made = record(answered=False, node_exporter_port=0, accelmon_labels="x")
+    assert (made["exporters"][0]["port"], made["labels"]) == (9100, {})
+
+
+def test_bad_values_of_a_host_that_answered_are_errors():
+    with pytest.raises(records.FleetError, match="^h: node_exporter_port = 0: "):
+        record(facts(), node_exporter_port=0)
+
+
+def test_host_of_an_unusable_cluster_is_left_out():
+    assert record(answered=False, accelmon_cluster="a/b") is None
+
+
+def test_filter_gives_one_sorted_json_text():
+    hostvars = {"b": {"ansible_facts": facts(device())}, "a": {}, "bad": {"accelmon_cluster": "a/b"}}
+    text = fleet_records(["b", "a", "bad", "b"], hostvars, answered=["b"])
+    assert not text.startswith("{")
+    made = json.loads(text)
+    assert made["version"] == 1
+    assert [(one["host"], one["answered"]) for one in made["records"]] == [("a", False), ("b", True)]
+    assert fleet_records(["a", "b"], hostvars, answered=["b"]) == text
+
+
+def test_filter_names_a_host_that_is_not_in_the_inventory():
+    with pytest.raises(AnsibleFilterError, match="nohost: fleet_records: not in the inventory"):
+        fleet_records(["nohost"], {})
+
+
+def test_filter_names_host_and_variable():
+    with pytest.raises(AnsibleFilterError, match="a: accelmon_state = off: not a choice; use active or maintenance"):
+        fleet_records(["a"], {"a": {"accelmon_state": "off", "ansible_facts": facts()}}, answered=["a"])
