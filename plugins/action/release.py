@@ -50,7 +50,7 @@ class ActionModule(ActionBase):
         """Copy a file into the task's private directory on the host; its path there."""
         if not self._connection._shell.tmpdir:
             self._make_tmp_path()
-        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "source")
+        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "accelmon_release")
         self._transfer_file(local, remote)
         self._fixup_perms2((self._connection._shell.tmpdir, remote))
         return remote

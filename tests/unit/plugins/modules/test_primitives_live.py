@@ -63,7 +63,7 @@ class Control:
             "PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "no_proxy": "127.0.0.1",
             "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"), "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_LOCAL_TEMP": str(self.folder / "local_tmp"), "ANSIBLE_REMOTE_TEMP": str(self.remote_tmp), "ANSIBLE_NOCOLOR": "1",
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         }
         command = [sys.executable, "-m", "ansible", "playbook", str(playbook), "-e", "ansible_python_interpreter=" + sys.executable]
         done = subprocess.run(command + list(options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
@@ -74,8 +74,8 @@ class Control:
 
     @staticmethod
     def transfers(output):
-        """Files that were brought to the host. Modules are piped in, so every PUT is one of ours, or of the results."""
-        return [line for line in output.splitlines() if " PUT " in line and line.rstrip().endswith("/source")]
+        """Files that were brought to the host. """
+        return [line for line in output.splitlines() if " PUT " in line and line.rstrip().endswith("/accelmon_release")]
 
 
 @pytest.fixture
