@@ -124,11 +124,24 @@ def test_series(fleet):
     ]
 
 
-def test_second_run_limited_to_one_node_changes_nothing(fleet):
-    status, output = play(fleet, FLEET, NODES, "--limit", "gpu1", "-v")
+def test_run_limited_to_one_node_leaves_the_others_alone(fleet):
+    """Without naming the monitoring host, and though the inventory says something new about another node."""
+    status, output = play(fleet, FLEET, dict(NODES, gpu4={"accelmon_rack": "elsewhere"}), "--limit", "gpu1")
     assert status == 0, output
     assert "changed=0" in output
-    assert "gpu4" in (fleet / "state" / "default.json").read_text()
+
+
+def test_node_that_cannot_be_reached_stays_as_it_was_and_new_ones_are_pending(fleet):
+    lost = {"ansible_connection": "ssh", "ansible_ssh_common_args": "-o BatchMode=yes -o ConnectTimeout=1", "ansible_port": 1}
+    before = json.loads((fleet / "state" / "default.json").read_text())["hosts"]
+    told = {host: told for host, told in TOLD.items() if host != "gpu1"}
+    nodes = dict(NODES, gpu1=dict(NODES["gpu1"], ansible_host="127.0.0.1", accelmon_address="10.0.0.1", **lost), new=NODES["gpu4"] | {"ansible_host": "10.0.0.5"})
+    reach = "- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.raw: 'true'\n      changed_when: false\n"
+    status, output = play(fleet, reach + FLEET.lstrip("\n"), nodes, "-e", json.dumps({"told": told}))
+    assert status == 4, output
+    after = json.loads((fleet / "state" / "default.json").read_text())["hosts"]
+    assert after["gpu1"] == before["gpu1"]
+    assert after["new"]["status"] == "pending"
 
 
 def test_missing_driver_stops_only_its_host(tmp_path):
