@@ -27,9 +27,10 @@ case ${1:-} in
 The demo runs. Its accelerators are SIMULATED (below the vendor tool for NVIDIA, below sysfs for AMD); all else is real.
 Its alerts fire after 10 seconds instead of minutes (accelmon_alert_overrides in $inventory/group_vars/all.yml).
 
-  storage and its query page   http://127.0.0.1:8428/vmui
-  targets                      http://127.0.0.1:8429/targets
-  alerts                       http://127.0.0.1:8880/vmalert/alerts
+  alerts                        http://127.0.0.1:8880/vmalert/alerts
+  targets                       http://127.0.0.1:8429/targets
+  storage, for instance         http://127.0.0.1:8428/api/v1/query?query=accelerator_temperature_celsius
+  (Debian builds VictoriaMetrics without its own query page. Look at the series with any tool that speaks to Prometheus.)
 
 Try:
   python3 lab/lab.py device remove --name demo nvidia1 3    # "restore" puts it back; look at status.yml half a minute later
