@@ -3,9 +3,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write docs/alerts.md and docs/series.md from the catalogue. A test fails when they no longer agree with it."""
+"""Write docs/alerts.md, docs/series.md and docs/variables.md from where they are declared.
+
+A test fails when the pages no longer agree with it.
+"""
 
 import os
+import re
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -14,8 +18,17 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), ".collections"))
 # pylint: disable=wrong-import-position
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import SEVERITIES, raw, rollup_rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.variables import fleet_variables, role_variables, roles
 
 NOTE = "<!-- Written by docs/generate.py from plugins/catalogue; change it there. -->\n\n"
+
+VARIABLES = """# Variables
+
+Set them in the inventory: for all hosts, a group, or one host. The first play of `site.yml` checks every variable of every
+host, and names what is misspelt or has a wrong value before anything is changed.
+
+## The fleet
+"""
 
 ALERTS = """# Alerts
 
@@ -130,7 +143,38 @@ def series_page():
     return text
 
 
-PAGES = {"alerts.md": alerts_page, "series.md": series_page}
+def shown(value):
+    """A default value as code; nothing for one that is empty."""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`" if value not in (None, "", [], {}) else ""
+
+
+def prose(description):
+    """A description, which may be a list of paragraphs, without Ansible's markup."""
+    text = " ".join([description] if isinstance(description, str) else description)
+    text = re.sub(r"\b[CVOMIP]\(([^()]*(?:\([^()]*\)[^()]*)*)\)", r"`\1`", text)
+    return text.replace("|", "\\|")
+
+
+def table(variables):
+    """The variables of one place as a table."""
+    text = "\n| Variable | Type | Default | Meaning |\n|---|---|---|---|\n"
+    for name, spec in variables.items():
+        kind = " \\| ".join(f"`{choice}`" for choice in spec["choices"]) if "choices" in spec else spec["type"]
+        text += f"| `{name}` | {kind} | {shown(spec.get('default'))} | {prose(spec['description'])} |\n"
+    return text
+
+
+def variables_page():
+    """Text of variables.md."""
+    fleet = fleet_variables()
+    text = NOTE.replace("plugins/catalogue", "plugins/catalogue/variables.yml and roles/*/meta/argument_specs.yml") + VARIABLES + table(fleet)
+    for role in roles():
+        own = {name: spec for name, spec in role_variables(role).items() if name.startswith(role + "_")}
+        text += f"\n## {role}\n" + table(own)
+    return text
+
+
+PAGES = {"alerts.md": alerts_page, "series.md": series_page, "variables.md": variables_page}
 
 
 def main():

@@ -92,7 +92,7 @@ EXAMPLES = r"""
     programs:
       node_exporter: node_exporter
   vars:
-    artifact: "{{ accelmon_bundle | accelmon.fleet.bundle_artifact('node_exporter', 'amd64') }}"
+    artifact: "{{ {} | accelmon.fleet.release_artifact('node_exporter', 'bundle', 'amd64', accelmon_bundle) }}"
 
 - name: Remove it
   accelmon.fleet.release:

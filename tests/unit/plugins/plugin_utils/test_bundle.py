@@ -5,9 +5,12 @@ import os
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.bundle_artifact import FilterModule
+from ansible_collections.accelmon.fleet.plugins.filter.release_artifact import release_artifact
 
-bundle_artifact = FilterModule().filters()["bundle_artifact"]
+
+def bundle_artifact(path, name, architecture, version=None):
+    """The filter as the roles call it for a bundle."""
+    return release_artifact({"version": version}, name, "bundle", architecture, path)
 
 
 def artifact(name="tool", version="1.0", architecture="amd64", file="tool.tgz", sha256="A" * 64, system="linux"):
@@ -81,8 +84,8 @@ def test_locks_that_cannot_be_used(bundle, text, message):
 
 
 @pytest.mark.parametrize("path, message", [
-    ("/nowhere", "bundle = /nowhere: it has no lock.json on the control node"), ("bundle", "the path is relative"), ("", "this is no path"),
-    (None, "this is no path"),
+    ("/nowhere", "bundle = /nowhere: it has no lock.json on the control node"), ("bundle", "the path is relative"), ("", "there is no bundle; set accelmon_bundle"),
+    (None, "there is no bundle; set accelmon_bundle"),
 ])
 def test_bundles_that_are_none(path, message):
     with pytest.raises(AnsibleFilterError, match=message):

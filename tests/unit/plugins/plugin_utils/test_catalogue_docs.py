@@ -18,7 +18,7 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["alerts.md", "series.md"])
+@pytest.mark.parametrize("name", ["alerts.md", "series.md", "variables.md"])
 def test_the_page_is_what_the_catalogue_says(name):
     """If not: run docs/generate.py."""
     assert (DOCS / name).read_text(encoding="utf-8") == generator().PAGES[name]()
