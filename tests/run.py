@@ -232,6 +232,7 @@ def molecule(run):
 
 def matrix(run):
     """Run the unit tests under other releases of ansible-core, each in an environment of its own."""
+    failures = []
     for core, pythons in MATRIX:
         interpreter = next((path for path in map(find_python, pythons) if path), None)
         if not interpreter:
@@ -245,7 +246,12 @@ def matrix(run):
             command([python, "-m", "pip", "install", "--quiet", "ansible-core~=%s.0" % core, "pytest"])
             with open(os.path.join(folder, "complete"), "w", encoding="utf-8"):
                 pass
-        unit_tests(run, python, "units under ansible-core " + core)
+        try:
+            unit_tests(run, python, "units under ansible-core " + core)
+        except Failed as failure:
+            failures.append("ansible-core %s: %s" % (core, failure))
+    if failures:
+        raise Failed("; ".join(failures))
 
 
 PARTS = {"lint": lint, "sanity": sanity, "units": units, "rules": rules, "molecule": molecule, "matrix": matrix}
