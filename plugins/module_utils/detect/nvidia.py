@@ -196,10 +196,20 @@ def _unlisted_by_pci(root, listed, devices, version):
     return found
 
 
+def _rows(text):
+    """The lines of a CSV text as lists of cells. A line that is none (a NUL, megabytes in one cell) is left out."""
+    for line in text.splitlines():
+        try:
+            for row in csv.reader([line], skipinitialspace=True):
+                yield row
+        except csv.Error:
+            continue
+
+
 def parse(program, text):
     """What `COMMANDS` printed, as {address: {index, uuid, ...}}. Cells that the tool cannot fill are left out."""
     found = {}
-    for row in csv.reader(text.splitlines(), skipinitialspace=True):
+    for row in _rows(text):
         cells = dict((key, value.strip()) for key, value in zip(COLUMNS, row) if not _UNKNOWN.search(value.strip()))
         address = pci.normal_address(cells.get("pci.bus_id", "")) if len(row) == len(COLUMNS) else None
         if not address:

@@ -38,7 +38,7 @@ def test_nvidia_memory_of_a_unified_device_is_unknown():
 
 @pytest.mark.parametrize("text", [
     "", "\n\n", "No devices were found\n", "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n",
-    "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.90\n", "\x00\xff,,,,,,,,,\n",
+    "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.90\n", "\x00\xff,,,,,,,,,\n", "x" * 200000 + "\n",
     "Unable to determine the device handle for GPU0000:43:00.0: GPU is lost.  Reboot the system to recover this GPU\n",
     'a "quoted, b\n' * 5, "0, GPU-1, 00000000:1B:00.0\n"])
 def test_nvidia_messages_are_no_devices(text):
