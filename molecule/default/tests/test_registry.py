@@ -49,11 +49,12 @@ def test_two_clusters_live_side_by_side_on_one_monitoring_host(fleet, tmp_path):
     try:
         fleet.site(inventory=other)
         assert set(registry(fleet, "other")["hosts"]) == {"plain1"}
-        assert {name: host["highest"] for name, host in registry(fleet)["hosts"].items()} == {name: host["highest"] for name, host in before.items()}
+        assert {name: host["highest"] for name, host in registry(fleet)["hosts"].items()} == {
+            name: host["highest"] for name, host in before.items()}
         assert targets(fleet) == {"mon1", "nvidia1", "amd1", "plain1"}
         eventually(lambda: fleet.values('up{node="plain1",job="node_exporter"}', "cluster") == {"default": 1, "other": 1}, what="both are scraped")
     finally:
-        fleet.shell("mon1", "rm -f /var/lib/accelmon/registry/other.* /var/lib/accelmon/targets/*/other.json /var/lib/accelmon/textfile/accelmon_fleet_other.prom")
+        fleet.shell("mon1", "cd /var/lib/accelmon && rm -f registry/other.* targets/*/other.json textfile/accelmon_fleet_other.prom")
         fleet.site()
 
 

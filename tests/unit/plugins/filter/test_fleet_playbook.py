@@ -135,7 +135,8 @@ def test_node_that_cannot_be_reached_stays_as_it_was_and_new_ones_are_pending(fl
     lost = {"ansible_connection": "ssh", "ansible_ssh_common_args": "-o BatchMode=yes -o ConnectTimeout=1", "ansible_port": 1}
     before = json.loads((fleet / "state" / "default.json").read_text())["hosts"]
     told = {host: told for host, told in TOLD.items() if host != "gpu1"}
-    nodes = dict(NODES, gpu1=dict(NODES["gpu1"], ansible_host="127.0.0.1", accelmon_address="10.0.0.1", **lost), new=NODES["gpu4"] | {"ansible_host": "10.0.0.5"})
+    nodes = dict(NODES, gpu1=dict(NODES["gpu1"], ansible_host="127.0.0.1", accelmon_address="10.0.0.1", **lost),
+                 new=NODES["gpu4"] | {"ansible_host": "10.0.0.5"})
     reach = "- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.raw: 'true'\n      changed_when: false\n"
     status, output = play(fleet, reach + FLEET.lstrip("\n"), nodes, "-e", json.dumps({"told": told}))
     assert status == 4, output

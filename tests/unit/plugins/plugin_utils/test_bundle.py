@@ -84,7 +84,8 @@ def test_locks_that_cannot_be_used(bundle, text, message):
 
 
 @pytest.mark.parametrize("path, message", [
-    ("/nowhere", "bundle = /nowhere: it has no lock.json on the control node"), ("bundle", "the path is relative"), ("", "there is no bundle; set accelmon_bundle"),
+    ("/nowhere", "bundle = /nowhere: it has no lock.json on the control node"), ("bundle", "the path is relative"),
+    ("", "there is no bundle; set accelmon_bundle"),
     (None, "there is no bundle; set accelmon_bundle"),
 ])
 def test_bundles_that_are_none(path, message):
