@@ -40,13 +40,15 @@ def test_a_lost_device_is_not_forgiven_until_somebody_accepts_it(fleet):
     eventually(lambda: fleet.values("accelmon_expected_accelerators").get("nvidia1") == 8, what="it is expected again")
 
 
-def test_maintenance_mutes_a_node_and_keeps_it(fleet):
-    fleet.site("--limit", "plain1", "-e", "accelmon_state=maintenance")
+def test_maintenance_mutes_a_node_that_is_down_already(fleet, tmp_path):
+    inventory = fleet.inventory_of(tmp_path / "maintenance.json", variables={"plain1": {"accelmon_state": "maintenance"}})
+    fleet.lab("stop", "plain1")
     try:
-        fleet.lab("stop", "plain1")
+        eventually(lambda: fleet.firing("HostDown", node="plain1"), what="HostDown fires")
+        fleet.site("--limit", "nvidia1", inventory=inventory)
+        eventually(lambda: not fleet.firing("HostDown", node="plain1"), what="maintenance mutes it")
         eventually(lambda: fleet.values('up{job="node_exporter"}').get("plain1") == 0, what="the node is seen as down")
         eventually(lambda: fleet.values("accelmon_fleet_node_info").get("plain1") == 1, 5, "it is still a target")
-        assert not fleet.firing("HostDown", node="plain1")
         assert "maintenance" in fleet.play("playbooks/status.yml").output
     finally:
         fleet.lab("start", "plain1")

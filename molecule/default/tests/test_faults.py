@@ -32,11 +32,11 @@ def test_a_run_killed_between_swap_and_restart_is_completed_by_the_next(fleet):
     try:
         eventually(lambda: "sleep 600" in fleet.shell("plain1", "ps -eo args"), 60, "the run is about to restart the service")
         run.send_signal(signal.SIGKILL)
-        fleet.shell("plain1", "pkill -9 -f 'sleep 600'; pkill -9 -f AnsiballZ; true")
+        fleet.shell("plain1", "pkill -9 -f '[s]leep 600'; pkill -9 -f '[A]nsiballZ'; true")
     finally:
         run.kill()
         run.communicate()
-        fleet.shell("plain1", f"rm {wedge}; pkill -9 -f 'sleep 600'; true")
+        fleet.shell("plain1", f"rm {wedge}; pkill -9 -f '[s]leep 600'; true")
     assert process(fleet, "plain1", "accelmon-node-exporter") == before, "the service must still run as it was"
     assert "--collector.uname" in fleet.shell("plain1", "cat /etc/systemd/system/accelmon-node-exporter.service")
 

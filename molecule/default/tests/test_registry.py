@@ -15,8 +15,8 @@ def targets(fleet, cluster="default"):
     return {entry["labels"]["node"] for entry in json.loads(fleet.shell("mon1", f"cat /var/lib/accelmon/targets/node_exporter/{cluster}.json"))}
 
 
-def test_one_node_is_recorded_without_naming_the_monitoring_host(fleet):
-    fleet.site("--limit", "amd1", "-e", "accelmon_rack=r42")
+def test_one_node_is_recorded_without_naming_the_monitoring_host(fleet, tmp_path):
+    fleet.site("--limit", "amd1", inventory=fleet.inventory_of(tmp_path / "rack.json", variables={"amd1": {"accelmon_rack": "r42"}}))
     try:
         hosts = registry(fleet)["hosts"]
         assert hosts["amd1"]["labels"] == {"rack": "r42"}
@@ -58,8 +58,9 @@ def test_two_clusters_live_side_by_side_on_one_monitoring_host(fleet, tmp_path):
         fleet.site()
 
 
-def test_two_runs_at_once_lose_neither_record(fleet):
-    runs = [fleet.start("site.yml", "--limit", host, "-e", f"accelmon_rack={host}-rack") for host in ("nvidia1", "amd1")]
+def test_two_runs_at_once_lose_neither_record(fleet, tmp_path):
+    inventory = fleet.inventory_of(tmp_path / "racks.json", variables={host: {"accelmon_rack": f"{host}-rack"} for host in ("nvidia1", "amd1")})
+    runs = [fleet.start("site.yml", "--limit", host, inventory=inventory) for host in ("nvidia1", "amd1")]
     outputs = [run.communicate(timeout=300)[0] for run in runs]
     try:
         assert [run.returncode for run in runs] == [0, 0], "\n".join(outputs)

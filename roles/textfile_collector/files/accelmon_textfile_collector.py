@@ -610,6 +610,16 @@ def amd_addresses(root):
         yield address
 
 
+def read_into(files, failed, name, path):
+    """Put a file's text into `files`, or its name into `failed` if reading it gives an error that means something."""
+    try:
+        with open(path, "rb") as stream:
+            files[name] = stream.read(65536).decode("utf-8", "replace").strip()
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            failed.append(name)
+
+
 def amd_probe(root, ras_due):
     """The raw text of everything that is read of each device, for a child with a deadline.
 
@@ -620,27 +630,18 @@ def amd_probe(root, ras_due):
     for address in amd_addresses(root):
         folder = os.path.join(root, "sys/bus/pci/devices", address)
         files, failed = {}, []
-
-        def take(name, path, files=files, failed=failed):
-            try:
-                with open(path, "rb") as stream:
-                    files[name] = stream.read(65536).decode("utf-8", "replace").strip()
-            except OSError as error:
-                if error.errno not in UNSUPPORTED:
-                    failed.append(name)
-
         for name in AMD_FILES:
-            take(name, os.path.join(folder, name))
-        take("runtime_status", os.path.join(folder, "power/runtime_status"))
+            read_into(files, failed, name, os.path.join(folder, name))
+        read_into(files, failed, "runtime_status", os.path.join(folder, "power/runtime_status"))
         if files.get("runtime_status") != "suspended":
             for name in AMD_LIVE_FILES:
-                take(name, os.path.join(folder, name))
+                read_into(files, failed, name, os.path.join(folder, name))
             for path in sorted(glob.glob(os.path.join(glob.escape(folder), "hwmon/hwmon*/*"))):
                 if AMD_HWMON.match(os.path.basename(path)):
-                    take(os.path.basename(path), path)
+                    read_into(files, failed, os.path.basename(path), path)
             if address in ras_due:
                 for path in sorted(glob.glob(os.path.join(glob.escape(folder), "ras/*_err_count"))):
-                    take("ras/" + os.path.basename(path), path)
+                    read_into(files, failed, "ras/" + os.path.basename(path), path)
         devices.append({"address": address, "files": files, "failed": failed})
     return devices
 

@@ -189,7 +189,7 @@ def mutated(text, chance):
         position = chance.randrange(len(data) + 1)
         data[position:position + chance.choice((0, 0, 1, 3, 40))] = chance.choice((
             b"", b",", b", ", b"\n", b'"', b"\\", b"{", b"}", b"\x00", b"\xff", b"\r", b"[N/A]", b"ERR!", b"nan", b"-1", b"1e999",
-            b"9" * chance.randint(1, 40), "\u2028".encode(), "\x85".encode(), bytes(chance.randrange(256) for _ in range(5))))
+            b"9" * chance.randint(1, 40), "\u2028".encode(), "\x85".encode(), bytes(chance.randrange(256) for dummy in range(5))))
     return bytes(data)
 
 
@@ -204,7 +204,7 @@ def test_no_output_of_a_tool_makes_a_broken_file(program):
     assert len(program.nvidia_table(rows, fields, program.Problems())) == 2
     useful = 0
     for _round in range(700):
-        data = mutated(rows, chance) if chance.random() < 0.9 else bytes(chance.randrange(256) for _ in range(chance.randrange(300)))
+        data = mutated(rows, chance) if chance.random() < 0.9 else bytes(chance.randrange(256) for dummy in range(chance.randrange(300)))
         problems, samples = program.Problems(), []
         for row in program.nvidia_table(data.decode("utf-8", "replace"), fields, problems):
             samples += program.nvidia_samples(row, problems)
