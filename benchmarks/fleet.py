@@ -13,8 +13,10 @@ host's facts to the variable manager when the play starts. That is the call that
 a module with facts, so `hostvars` costs what it costs after a real detection. The facts are made up: eight NVIDIA
 devices on seven hosts of eight, four AMD devices on the others.
 
-The scraping host is this machine, with a local connection, so the figures contain the work of the module
-fleet_registry, which in a real fleet is done by the scraping host. That part is also measured on its own.
+The scraping host is this machine, with a local connection, so the plays with a registry contain the work of the module
+fleet_registry, which in a real fleet is done by the scraping host. It is measured on its own as well, and taken off for
+the line "of that, the controller". The line "reading each host once" is what Ansible itself takes to hand over the
+variables and facts of every host, without which nothing can be rendered.
 """
 import argparse
 import json
@@ -22,6 +24,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -67,6 +70,22 @@ class CallbackModule(CallbackBase):
             manager.set_host_facts(name, facts(int(name[3:])))
 '''
 
+FILTER = '''
+def read_each(hosts, hostvars):
+    return sum(len(hostvars.raw_get(host)) for host in hosts)
+
+
+class FilterModule:
+    def filters(self):
+        return {"read_each": read_each}
+'''
+
+READ = """
+    - ansible.builtin.assert:
+        that: ansible_play_hosts_all | read_each(hostvars) > 100
+        quiet: true
+      run_once: true
+"""
 CHECK = """
     - ansible.builtin.assert:
         that: "(groups | accelmon.fleet.fleet_check(hostvars)) == {'fleet': [], 'hosts': {}}"
@@ -98,6 +117,7 @@ NOTHING = """
 """
 PLAYS = {
     "nothing": NOTHING,
+    "reading each host once": NOTHING + READ,
     "preflight check": NOTHING + CHECK,
     "records alone": NOTHING + RECORDS,
     "records, registry, targets": NOTHING + REGISTRY,
@@ -147,9 +167,12 @@ class Bench:
         self.ansible_playbook = ansible_playbook
         os.mkdir(os.path.join(directory, "callbacks"))
         self.write("callbacks/bench_facts.py", CALLBACK)
+        os.mkdir(os.path.join(directory, "filters"))
+        self.write("filters/bench_filter.py", FILTER)
         self.environment = dict(
             os.environ, ANSIBLE_CONFIG=os.path.join(ROOT, "ansible.cfg"), ANSIBLE_COLLECTIONS_PATH=os.path.join(ROOT, ".collections"),
             ANSIBLE_CALLBACK_PLUGINS=os.path.join(directory, "callbacks"), ANSIBLE_CALLBACKS_ENABLED="bench_facts",
+            ANSIBLE_FILTER_PLUGINS=os.path.join(directory, "filters"),
             ANSIBLE_INJECT_FACT_VARS=str(inject), ANSIBLE_LOCALHOST_WARNING="False")
 
     def write(self, name, text):
@@ -207,8 +230,12 @@ def main():
     parser.add_argument("--inject-facts", action="store_true", help="with inject_facts_as_vars on, as outside of this checkout")
     arguments = parser.parse_args()
     version = subprocess.run([arguments.ansible_playbook, "--version"], stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()[0]
+    started = time.process_time()
+    sum(range(10 ** 7))
+    speed = time.process_time() - started
     print(f"{version}, {os.cpu_count()} cores, "
-          f"load {os.getloadavg()[0]:.1f}, best of {arguments.repeat}, inject_facts_as_vars={arguments.inject_facts}")
+          f"load {os.getloadavg()[0]:.1f}, best of {arguments.repeat}, inject_facts_as_vars={arguments.inject_facts}, "
+          f"sum(range(10**7)) takes {speed:.2f} s")
     print(f"{'hosts':>6}  {'what':<28} {'CPU s':>7} {'ms/host':>8} {'MB':>5}")
     failed = []
     with tempfile.TemporaryDirectory(prefix="accelmon-bench-") as directory:
@@ -222,6 +249,7 @@ def main():
                     measured.append(bench.run(hosts, play))
             base = min(cpu for cpu, _size in results["nothing"])
             row(hosts, "first registry run", first, (first - base) / hosts * 1000, size)
+            module, module_size, length = module_alone(bench, hosts)
             for play, measured in results.items():
                 cpu, size = min(cpu for cpu, _size in measured), max(size for _cpu, size in measured)
                 cost = (cpu - base) / hosts * 1000
@@ -229,10 +257,12 @@ def main():
                 if size > LIMIT_MB:
                     failed.append(f"{play} at {hosts} hosts takes {size:.0f} MB, more than {LIMIT_MB}")
                 limit = {"records, registry, targets": LIMIT_MS, "whole": AIM_MS}.get(play)
-                if hosts == max(arguments.hosts) and limit and cost > limit:
-                    failed.append(f"{play} at {hosts} hosts takes {cost:.3f} ms per host, more than {limit}")
-            cpu, size, length = module_alone(bench, hosts)
-            row(hosts, "the module alone", cpu, cpu / hosts * 1000, size, f"  ({length / 1e6:.1f} MB of records)")
+                if limit:
+                    cost = (cpu - base - module) / hosts * 1000
+                    row(hosts, "  of that, the controller", cpu - base - module, cost, size)
+                    if hosts == max(arguments.hosts) and cost > limit:
+                        failed.append(f"{play} at {hosts} hosts takes {cost:.3f} ms per host of the controller, more than {limit}")
+            row(hosts, "the module alone", module, module / hosts * 1000, module_size, f"  ({length / 1e6:.1f} MB of records)")
     for line in failed:
         print(f"over budget: {line}")
     return 1 if failed else 0

@@ -57,9 +57,9 @@ def test_verify_and_status_agree_that_all_is_well(fleet, tmp_path):
     assert status.code == 0 and "nvidia 8/8" in status.output and "amd 4/4" in status.output, status.output
 
 
-def test_an_exporter_listens_on_the_nodes_own_address_alone(fleet):
+def test_an_exporter_listens_on_the_nodes_own_address_alone(fleet, tmp_path):
     own = fleet.shell("plain1", "ip -o -4 address show dev eth0").split()[3].partition("/")[0]
-    fleet.site("--limit", "plain1", "-e", f"accelmon_address={own}")
+    fleet.site("--limit", "plain1", inventory=fleet.inventory_of(tmp_path / "own.json", variables={"plain1": {"accelmon_address": own}}))
     try:
         assert f"{own}:9100" in fleet.shell("plain1", "ss -Hltn").split()
         eventually(lambda: fleet.values('up{job="node_exporter",node="plain1"}', "instance").get(f"{own}:9100") == 1, what="it is scraped there")
