@@ -3,14 +3,14 @@ SHELL = /bin/sh
 TOOLS = tests/setup.sh
 LAB_TOOLS = tests/setup.sh --lab
 
-.PHONY: help demo demo-down test test-all lint sanity units rules molecule clean
+.PHONY: help demo demo-down test test-all lint build sanity units rules molecule clean
 
 help:
 	@echo "make demo       a monitored fleet with simulated accelerators in containers; left running"
 	@echo "make demo-down  removes it"
-	@echo "make test       lint, sanity, units, rules and the default molecule scenario (up to 30 minutes when cold)"
+	@echo "make test       lint, build, sanity, units, rules and the default molecule scenario (up to 30 minutes when cold)"
 	@echo "make test-all   the same with every molecule scenario and every ansible-core this machine has a Python for"
-	@echo "make lint | sanity | units | rules | molecule   one part of it"
+	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
 	@echo "make clean      removes what tests left in the checkout; the cache and the images stay"
 
 demo:
@@ -25,7 +25,7 @@ test:
 test-all:
 	@$(LAB_TOOLS) python tests/run.py --all
 
-lint sanity units:
+lint build sanity units:
 	@$(TOOLS) python tests/run.py $@
 
 rules molecule:

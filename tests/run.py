@@ -6,7 +6,7 @@
 
     tests/setup.sh [--lab] python tests/run.py [--all] [PART...]
 
-Parts: lint sanity units rules molecule, and with --all also matrix. Without a name, all of them run.
+Parts: lint build sanity units rules molecule, and with --all also matrix. Without a name, all of them run.
 """
 
 import argparse
@@ -111,16 +111,45 @@ def lint(dummy):
     )
 
 
-def sanity(run):
-    """Run ansible-test sanity in a copy, because it needs a path ending in ansible_collections/NAMESPACE/NAME."""
-    copy = os.path.join(CACHE, "sanity", hashlib.sha256(ROOT.encode()).hexdigest()[:8], "ansible_collections", "accelmon", "fleet")
-    shutil.rmtree(copy, ignore_errors=True)
+def copy_tracked(folder):
+    """Copy the tracked files, without the link to themselves, into a folder made anew. Return it."""
+    shutil.rmtree(folder, ignore_errors=True)
     for path in tracked():
         if path.startswith(".collections/"):
             continue
-        target = os.path.join(copy, path)
+        target = os.path.join(folder, path)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         shutil.copy(os.path.join(ROOT, path), target, follow_symlinks=False)
+    return folder
+
+
+def build(dummy):
+    """Build and install the collection, and see that it can be played: installed, and from the checkout with a home that cannot be written."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = copy_tracked(os.path.join(folder, "source"))
+        installed = environment(ANSIBLE_COLLECTIONS_PATH=os.path.join(folder, "installed"), ANSIBLE_HOME=os.path.join(folder, "home"))
+        check = ["ansible-playbook", "--syntax-check", "-i", os.path.join(ROOT, "inventories", "example", "hosts.ini")]
+        readonly = {key: value for key, value in environment(HOME="/proc/none").items() if key != "ANSIBLE_HOME"}
+        every(
+            lambda: command(["ansible-galaxy", "collection", "build", "--output-path", folder], cwd=source, env=installed),
+            lambda: command(["ansible-galaxy", "collection", "install", "--offline", "-p", os.path.join(folder, "installed")]
+                            + glob.glob(os.path.join(folder, "*.tar.gz")), cwd=folder, env=installed),
+            lambda: command(check + ["accelmon.fleet." + name for name in ("site", "verify", "status", "accept_devices", "prune")], cwd=folder, env=installed),
+            lambda: no_tests(os.path.join(folder, "installed", "ansible_collections", "accelmon", "fleet")),
+            lambda: command(check + ["site.yml"], env=readonly),
+        )
+
+
+def no_tests(folder):
+    """See that an installed collection has nothing that only its contributors need."""
+    extra = sorted(set(os.listdir(folder)) & {"tests", "molecule", "lab", "benchmarks", "Makefile", ".ci", ".collections", ".cache"})
+    if extra:
+        raise Failed("the built collection holds %s; add it to build_ignore" % ", ".join(extra))
+
+
+def sanity(run):
+    """Run ansible-test sanity in a copy, because it needs a path ending in ansible_collections/NAMESPACE/NAME."""
+    copy = copy_tracked(os.path.join(CACHE, "sanity", hashlib.sha256(ROOT.encode()).hexdigest()[:8], "ansible_collections", "accelmon", "fleet"))
     # Without a work tree of its own ansible-test would look at every file, ignored ones too.
     command(["git", "init", "--quiet"], cwd=copy)
     command(["git", "add", "--all"], cwd=copy)
@@ -254,7 +283,7 @@ def matrix(run):
         raise Failed("; ".join(failures))
 
 
-PARTS = {"lint": lint, "sanity": sanity, "units": units, "rules": rules, "molecule": molecule, "matrix": matrix}
+PARTS = {"lint": lint, "build": build, "sanity": sanity, "units": units, "rules": rules, "molecule": molecule, "matrix": matrix}
 
 
 def fixtures():

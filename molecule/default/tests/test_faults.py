@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from conftest import CHECKOUT, eventually
+from conftest import eventually
 
 # How long the storage is away; `make test-all` sets ten minutes.
 OUTAGE_SECONDS = int(os.environ.get("ACCELMON_OUTAGE_SECONDS", "45"))
@@ -94,18 +94,14 @@ def test_a_sites_own_rule_file_is_loaded_and_goes_when_it_is_not_named_any_more(
     assert "own.yml" not in fleet.shell("mon1", "ls /etc/accelmon/rules")
 
 
-def test_a_bad_scrape_file_is_refused_and_the_one_in_use_stays(fleet):
-    before = fleet.shell("mon1", "cat /etc/accelmon/vmagent/scrape.yml")
-    play = CHECKOUT / ".cache" / "bad_scrape.yml"
-    play.parent.mkdir(exist_ok=True)
-    play.write_text(json.dumps([{"hosts": "mon1", "gather_facts": False, "become": True,
-                                 "vars": {"vmagent_scrape": "{{ {} }}"},
-                                 "tasks": [{"accelmon.fleet.config_set": {
-                                     "name": "vmagent",
-                                     "files": [{"path": "/etc/accelmon/vmagent/scrape.yml", "content": "scrape_configs: [{job_name: x, no_such_key: 1}]\n"}],
-                                     "validate": [{"argv": ["/usr/bin/vmagent", "-dryRun", "-promscrape.config.strictParse",
-                                                            "-promscrape.config={stage}/etc/accelmon/vmagent/scrape.yml"]}]}}]}]))
-    run = fleet.play(play.relative_to(CHECKOUT))
-    play.unlink()
+def test_a_bad_scrape_file_is_refused_and_the_one_in_use_stays(fleet, tmp_path):
+    path = "/etc/accelmon/vmagent/scrape.yml"
+    before = fleet.shell("mon1", f"cat {path}")
+    play = tmp_path / "bad_scrape.yml"
+    play.write_text(json.dumps([{"hosts": "mon1", "gather_facts": False, "become": True, "tasks": [{"accelmon.fleet.config_set": {
+        "name": "vmagent",
+        "files": [{"path": path, "content": "scrape_configs: [{job_name: x, no_such_key: 1}]\n"}],
+        "validate": [{"argv": ["/usr/bin/vmagent", "-dryRun", "-promscrape.config.strictParse", "-promscrape.config={stage}" + path]}]}}]}]))
+    run = fleet.play(play)
     assert run.code != 0 and "no_such_key" in run.output, run.output
-    assert fleet.shell("mon1", "cat /etc/accelmon/vmagent/scrape.yml") == before
+    assert fleet.shell("mon1", f"cat {path}") == before

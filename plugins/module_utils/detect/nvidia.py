@@ -200,8 +200,7 @@ def _rows(text):
     """The lines of a CSV text as lists of cells. A line that is none (a NUL, megabytes in one cell) is left out."""
     for line in text.splitlines():
         try:
-            for row in csv.reader([line], skipinitialspace=True):
-                yield row
+            yield from csv.reader([line], skipinitialspace=True)
         except csv.Error:
             continue
 
