@@ -332,7 +332,7 @@ def _with_status(status, cluster, node, found):
 
 
 def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, registry_problems=None,
-            rule_groups=(), watchdog="Watchdog", collector_limit=45, dial_timeout=2.0):
+            rule_groups=(), watchdog="Watchdog", collector_limit=60, dial_timeout=2.0):
     """Everything that is wrong.
 
     only: names of the nodes to judge, None for all; inventory_hosts: names that must be registered

@@ -71,9 +71,13 @@ options:
     type: str
     default: 15s
   fresh_intervals:
-    description: Number of intervals that a sample, and the last success of a collector, may be old.
+    description: Number of intervals that a sample may be old.
     type: int
     default: 3
+  collector_limit:
+    description: Seconds that the last success of a textfile collector may be old. It runs on a timer of its own.
+    type: int
+    default: 60
   recording_delay:
     description: Seconds that recorded series may be older than scraped ones; vmalert evaluates 30 s late unless told otherwise.
     type: int
@@ -183,7 +187,7 @@ def judge(params, monitor, dials=None, seen=None):
         clusters, seen, dials or {}, monitor,
         only=params["hosts"], inventory_hosts=params["inventory_hosts"], registry_problems=problems,
         rule_groups=params["rule_groups"], watchdog=params["watchdog"],
-        collector_limit=fleet_view.windows(params)[0], dial_timeout=params["dial_timeout"])
+        collector_limit=params["collector_limit"], dial_timeout=params["dial_timeout"])
     return result, seen, clusters
 
 
@@ -218,6 +222,7 @@ def main():
             rule_groups=dict(type="list", elements="str", default=[]),
             watchdog=dict(type="str", default="Watchdog"),
             wait=dict(type="int", default=0),
+            collector_limit=dict(type="int", default=60),
             dial_timeout=dict(type="int", default=2),
             dial_budget=dict(type="int", default=60),
         ),

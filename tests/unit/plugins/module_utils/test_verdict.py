@@ -194,7 +194,7 @@ def test_expected_devices_that_no_exporter_reports_are_a_failure():
 
 
 @pytest.mark.parametrize("age, reason", [
-    (46, "the textfile collector last succeeded for nvidia 46 s ago (limit 45 s)"),
+    (61, "the textfile collector last succeeded for nvidia 61 s ago (limit 60 s)"),
     (None, "the textfile collector never succeeded for nvidia"),
 ])
 def test_a_stale_collector_is_the_cause_and_hides_its_devices(age, reason):
