@@ -117,11 +117,11 @@ NOTHING = """
 """
 PLAYS = {
     "nothing": NOTHING,
-    "reading each host once": NOTHING + READ,
-    "preflight check": NOTHING + CHECK,
-    "records alone": NOTHING + RECORDS,
-    "records, registry, targets": NOTHING + REGISTRY,
-    "whole": NOTHING + CHECK + REGISTRY,
+    "reading each host once": READ,
+    "preflight check": CHECK,
+    "records alone": RECORDS,
+    "records, registry, targets": REGISTRY,
+    "whole": CHECK + REGISTRY,
 }
 
 

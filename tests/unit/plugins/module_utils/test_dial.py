@@ -100,6 +100,8 @@ def _talker():
 
     yield start
     for listener in listeners:
+        # Closing alone leaves the thread in accept(), on a descriptor that the next socket may get.
+        listener.shutdown(socket.SHUT_RDWR)
         listener.close()
 
 

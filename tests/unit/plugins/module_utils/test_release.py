@@ -90,6 +90,8 @@ class Web:
         self.server.daemon_threads = True
         if context:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        # A connection that is gone again before it is accepted must not hold the server for ever.
+        self.server.socket.settimeout(1)
         self.scheme = "https" if context else "http"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
