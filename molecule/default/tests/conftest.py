@@ -117,9 +117,9 @@ class Fleet:
         alerts = self.fetch("http://127.0.0.1:8880/api/v1/alerts")["data"]["alerts"]
         return any(found["name"] == alert and found["state"] == "firing" and labels.items() <= found["labels"].items() for found in alerts)
 
-    def verify(self, *arguments):
+    def verify(self, *arguments, **options):
         """Run playbooks/verify.yml."""
-        return self.play("playbooks/verify.yml", *arguments)
+        return self.play("playbooks/verify.yml", *arguments, **options)
 
 
 def eventually(condition, seconds=90, what=None):

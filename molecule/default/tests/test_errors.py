@@ -62,7 +62,7 @@ def test_a_node_that_does_not_answer_is_a_target_that_is_down(fleet, tmp_path):
     run = fleet.play("site.yml", inventory=inventory)
     assert run.recap["ghost1"]["unreachable"] == 1 and all(run.recap[host]["failed"] == 0 for host in OTHERS), run.output
     try:
-        verified = fleet.verify("-i", str(inventory))
+        verified = fleet.verify(inventory=inventory)
         assert verified.code != 0 and message(verified, "ghost1: "), verified.output
         eventually(lambda: fleet.values('up{job="node_exporter"}').get("ghost1") == 0, what="it is scraped, in vain")
     finally:
