@@ -113,9 +113,8 @@ def test_first_run_writes_everything_and_the_second_nothing(host):
 
 
 def test_result_does_not_carry_the_records(host):
-    result = host.run([record("a")])
-    assert "records" not in result["invocation"]["module_args"]
-    assert "inventory_hosts" not in result["invocation"]["module_args"]
+    """Core 2.21 adds the arguments to a result only when asked; older cores always do."""
+    assert "exporters" not in json.dumps(host.run([record("a")]))
 
 
 def test_parsed_records_are_taken_too(host):
