@@ -45,7 +45,7 @@ def test_maintenance_mutes_a_node_that_is_down_already(fleet, tmp_path):
     fleet.lab("stop", "plain1")
     try:
         eventually(lambda: fleet.firing("HostDown", node="plain1"), what="HostDown fires")
-        fleet.site("--limit", "nvidia1", inventory=inventory)
+        fleet.play("site.yml", "--limit", "plain1,mon1", inventory=inventory)
         eventually(lambda: not fleet.firing("HostDown", node="plain1"), what="maintenance mutes it")
         eventually(lambda: fleet.values('up{job="node_exporter"}').get("plain1") == 0, what="the node is seen as down")
         eventually(lambda: fleet.values("accelmon_fleet_node_info").get("plain1") == 1, 5, "it is still a target")
@@ -53,6 +53,7 @@ def test_maintenance_mutes_a_node_that_is_down_already(fleet, tmp_path):
     finally:
         fleet.lab("start", "plain1")
     fleet.site("--limit", "plain1")
+    assert "maintenance" not in fleet.play("playbooks/status.yml").output
 
 
 def test_a_hung_vendor_tool_disturbs_no_scrape(fleet):

@@ -16,11 +16,12 @@ def targets(fleet, cluster="default"):
 
 
 def test_one_node_is_recorded_without_naming_the_monitoring_host(fleet, tmp_path):
-    fleet.site("--limit", "amd1", inventory=fleet.inventory_of(tmp_path / "rack.json", variables={"amd1": {"accelmon_rack": "r42"}}))
+    fleet.site("--limit", "amd1", inventory=fleet.inventory_of(tmp_path / "rack.json", variables={
+        "amd1": {"accelmon_rack": "r42"}, "nvidia1": {"accelmon_rack": "r7"}}))
     try:
         hosts = registry(fleet)["hosts"]
         assert hosts["amd1"]["labels"] == {"rack": "r42"}
-        assert hosts["nvidia1"]["labels"] == {}, "a host outside of the limit keeps its record"
+        assert hosts["nvidia1"]["labels"] == {}, "nothing changes about a host outside of the limit"
         eventually(lambda: fleet.values('up{node="amd1",job="node_exporter"}', "rack") == {"r42": 1}, what="the new label is scraped")
     finally:
         fleet.site("--limit", "amd1")
