@@ -2,7 +2,6 @@
 
 import shutil
 
-import pytest
 from conftest import eventually
 
 OTHERS = ("mon1", "nvidia1", "amd1")
@@ -13,17 +12,21 @@ def message(run, *words):
     return [line for line in run.output.splitlines() if all(word in line for word in words)]
 
 
-@pytest.mark.parametrize("variables,words", [
-    ({"node_exporter_prot": 9101}, ("plain1", "node_exporter_prot", "node_exporter_port")),
-    ({"accelmon_rak": "r1"}, ("plain1", "accelmon_rak", "accelmon_rack")),
-    ({"node_exporter_port": 99999}, ("plain1", "node_exporter_port", "99999")),
-    ({"accelmon_expected": {"nvidja": 8}}, ("plain1", "accelmon_expected", "nvidja")),
-    ({"accelmon_rack": "{{ no_such_variable }}"}, ("plain1", "accelmon_rack")),
-])
-def test_a_bad_variable_stops_its_host_alone(fleet, tmp_path, variables, words):
-    inventory = fleet.inventory_of(tmp_path / "bad.json", variables={"plain1": variables})
+BAD = {
+    "node_exporter_prot": (9101, "node_exporter_port"),
+    "accelmon_rak": ("r1", "accelmon_rack"),
+    "node_exporter_port": (99999, "99999"),
+    "accelmon_expected": ({"nvidja": 8}, "nvidja"),
+    "accelmon_rack": ("{{ no_such_variable }}", "no_such_variable"),
+}
+
+
+def test_every_bad_variable_of_a_host_is_named_at_once_and_stops_it_alone(fleet, tmp_path):
+    inventory = fleet.inventory_of(tmp_path / "bad.json", variables={"plain1": {name: value for name, (value, dummy) in BAD.items()}})
     run = fleet.play("site.yml", inventory=inventory)
-    assert run.code != 0 and message(run, *words), run.output
+    assert run.code != 0
+    for name, (dummy, word) in BAD.items():
+        assert message(run, "plain1", name + " = ", word), run.output
     assert run.recap["plain1"]["failed"] == 1
     for host in OTHERS:
         assert run.recap[host]["failed"] == 0 and run.recap[host]["ok"] > 8, run.output
