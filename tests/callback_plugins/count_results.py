@@ -37,7 +37,7 @@ class CallbackModule(CallbackBase):
         chain = task.get_dep_chain() or []
         role = chain[0] if chain else task._role
         if role:
-            self.roles[host][role.get_name()] += 1
+            self.roles[host][role.get_name().rpartition(".")[2]] += 1
 
     def v2_runner_on_ok(self, result):
         """Counted."""
