@@ -29,7 +29,7 @@ MISSING = [name for name in PROGRAMS if not shutil.which(name, path=FOLDER)]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason="not found in ACCELMON_PROGRAMS or on PATH: " + ", ".join(MISSING))
 
 GROUPS = ["accelmon_devices", "accelmon_nodes", "accelmon_racks", "accelmon_clusters", "accelmon_alerts"]
-PATIENCE = 45
+PATIENCE = 90
 
 
 class Exporter:
@@ -259,12 +259,13 @@ def test_maintenance_mutes(lab):
     end = time.monotonic() + PATIENCE
     while True:
         result = fleet_verify.explained(lab.params(), "mon01")
+        # An alert that fired before the mute was evaluated has to end, though the device stays away.
         if [item["note"] for item in result["notes"]] == [
-                "in maintenance, its alerts are muted; now 3 of 4 nvidia accelerators fresh"]:
+                "in maintenance, its alerts are muted; now 3 of 4 nvidia accelerators fresh"] and lab.rows()["gpu2"]["alerts"] == []:
             break
         assert time.monotonic() < end, result
         time.sleep(0.5)
-    assert result["failures"] == [] and lab.rows()["gpu2"]["alerts"] == []
+    assert result["failures"] == []
     lab.have("gpu2", 4)
     lab.record({"gpu1": 8, "gpu2": 4})
     lab.becomes([])
