@@ -152,7 +152,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
-from ansible_collections.accelmon.fleet.plugins.module_utils import ports, systemd
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, ports, systemd
 
 UNITS = "/etc/systemd/system"
 OWNED = "/var/lib/accelmon/services"
@@ -209,16 +209,11 @@ class Service(object):
         known = self.owned()
         if known == dict(known, **what) or self.module.check_mode:
             return
-        if not os.path.isdir(OWNED):
-            os.makedirs(OWNED, 0o755)
+        atomic.make_folders(OWNED)
         self.write(self.owned_path, json.dumps(dict(known, **what), sort_keys=True) + "\n")
 
     def write(self, path, text):
-        temporary = os.path.join(self.module.tmpdir, os.path.basename(path))
-        with open(temporary, "w") as stream:
-            stream.write(text)
-        os.chmod(temporary, 0o644)
-        self.module.atomic_move(temporary, path)
+        atomic.write(path, text.encode("utf-8"), relabel=atomic.relabeler(self.module))
 
     # Claim
 
