@@ -1,7 +1,10 @@
 # Copyright (c) 2026 accelmon.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hosts of a lab: containers that run systemd, on one network, reached by ssh on the machine's loopback address."""
+"""The hosts of a lab: containers that run systemd, on one network, reached by ssh on the machine's loopback address.
+
+A lab may have an IPv6 network too. A host that is on that one alone has no IPv4 address, and is reached at its own address.
+"""
 
 import concurrent.futures
 import contextlib
@@ -29,6 +32,8 @@ SPEC_LABEL = "accelmon.lab.spec"
 # Below the range that the kernel takes for outgoing connections, so that a port is still free after a restart.
 PORTS = (20000, 32000)
 BOOT_SECONDS = 60
+# What a host's "network" may be, and the networks that it is then on.
+NETWORKS = {"ipv4": (4,), "ipv6": (6,), "dual": (4, 6)}
 
 # SYS_ADMIN and an unmasked /proc: without them systemd silently leaves out ProtectSystem, PrivateTmp and IPAddressDeny.
 # MKNOD is for the simulated device nodes. The machine's /sys/fs/cgroup is never mounted: a container's systemd would
@@ -66,6 +71,8 @@ class Lab:
         self.name = name
         self.folder = os.path.join(engine.cache(), "lab", name)
         self.network = "accelmon-" + name
+        # A dot, which no lab's name has, so that it is no other lab's network.
+        self.network6 = self.network + ".ipv6"
         self.key = os.path.join(engine.cache(), "lab-ssh-key")
         self.state = {}
 
@@ -112,9 +119,9 @@ def normalise(specs):
     """Check the list of hosts and fill in what was left out. Return {name: spec}."""
     result = {}
     if not isinstance(specs, list) or not specs:
-        raise Error("the hosts must be a JSON list of {name, image, devices, groups, publish}")
+        raise Error("the hosts must be a JSON list of {name, image, devices, groups, publish, network}")
     for spec in specs:
-        unknown = set(spec) - {"name", "image", "devices", "groups", "publish"}
+        unknown = set(spec) - {"name", "image", "devices", "groups", "publish", "network"}
         if "name" not in spec or unknown:
             raise Error("host %s: needs a name and takes no %s" % (spec.get("name", spec), ", ".join(sorted(unknown)) or "other keys"))
         name = spec["name"]
@@ -125,7 +132,12 @@ def normalise(specs):
             "devices": list(spec.get("devices", [])),
             "groups": list(spec.get("groups", [])),
             "publish": {str(port): int(local) for port, local in (spec.get("publish") or {}).items()},
+            "network": spec.get("network", "ipv4"),
         }
+        if result[name]["network"] not in NETWORKS:
+            raise Error("host %s: network %r: use one of %s" % (name, result[name]["network"], ", ".join(NETWORKS)))
+        if result[name]["publish"] and result[name]["network"] == "ipv6":
+            raise Error("host %s: publish: only a host with IPv4 has ports on 127.0.0.1; use network dual, or its own address" % name)
         hardware.hardware(name, result[name]["devices"])
     return result
 
@@ -144,6 +156,16 @@ def mac(address):
     return "02:ac:%s" % ":".join("%02x" % int(part) for part in address.split("."))
 
 
+def mac6(address):
+    """Return a hardware address for an address of the lab's IPv6 network."""
+    return "02:ad:00:00:00:%02x" % (int(ipaddress.ip_address(address)) & 0xff)
+
+
+def endpoint(known):
+    """Return (address, port) at which this machine reaches a host's ssh."""
+    return ("127.0.0.1", known["port"]) if "port" in known else (known["address6"], 22)
+
+
 def ssh_key(lab):
     """Make the key that all labs admit, once. Return the public half."""
     os.makedirs(os.path.dirname(lab.key), exist_ok=True)
@@ -155,10 +177,34 @@ def ssh_key(lab):
 
 def network(lab):
     """Make the lab's network unless it is there. Return its addresses."""
-    if podman("network", "exists", lab.network, check=False).returncode != 0:
-        podman("network", "create", "--label", "%s=%s" % (LABEL, lab.name), lab.network)
-    found = json.loads(podman("network", "inspect", lab.network).stdout)[0]
+    return make_network(lab, lab.network)
+
+
+def network6(lab):
+    """Make the lab's IPv6 network unless it is there: unique local addresses, told from the lab's name. Return its addresses."""
+    digest = hashlib.sha256(lab.name.encode()).hexdigest()
+    return make_network(lab, lab.network6, "--subnet", "fd%s:%s:%s::/64" % (digest[:2], digest[2:6], digest[6:10]))
+
+
+def make_network(lab, name, *arguments):
+    """Make a network unless it is there. Return its addresses."""
+    if podman("network", "exists", name, check=False).returncode != 0:
+        podman("network", "create", "--label", "%s=%s" % (LABEL, lab.name), *arguments, name)
+    found = json.loads(podman("network", "inspect", name).stdout)[0]
     return ipaddress.ip_network(found["subnets"][0]["subnet"])
+
+
+def gateways(lab, known):
+    """Return {"-4" or "-6": address of the way out} of the networks that a host is on."""
+    names = {"-4": lab.network if "address" in known else None, "-6": lab.network6 if "address6" in known else None}
+    return {family: json.loads(podman("network", "inspect", name).stdout)[0]["subnets"][0]["gateway"] for family, name in names.items() if name}
+
+
+def place(hosts, known, key, addresses):
+    """Give a host an address that no other host of the lab has, unless it has one."""
+    if key not in known:
+        used = [entry.get(key) for entry in hosts.values()]
+        known[key] = next(str(addresses[number]) for number in range(10, 250) if str(addresses[number]) not in used)
 
 
 def up(lab, specs):
@@ -170,15 +216,20 @@ def up(lab, specs):
         for gone in sorted(set(lab.state["hosts"]) - set(specs)):
             discard(lab, gone)
         addresses = network(lab)
+        addresses6 = network6(lab) if any(6 in NETWORKS[spec["network"]] for spec in specs.values()) else None
         hosts = lab.state["hosts"]
         for name, spec in specs.items():
             known = hosts.setdefault(name, {})
             known["groups"] = spec["groups"]
-            if "port" not in known:
-                known["port"] = free_port([entry.get("port") for entry in hosts.values()])
-            if "address" not in known:
-                used = [entry.get("address") for entry in hosts.values()]
-                known["address"] = next(str(addresses[number]) for number in range(10, 250) if str(addresses[number]) not in used)
+            families = NETWORKS[spec["network"]]
+            for key in (("port", "address") if 4 not in families else ()) + (("address6",) if 6 not in families else ()):
+                known.pop(key, None)
+            if 4 in families:
+                if "port" not in known:
+                    known["port"] = free_port([entry.get("port") for entry in hosts.values()])
+                place(hosts, known, "address", addresses)
+            if 6 in families:
+                place(hosts, known, "address6", addresses6)
         there = engine.inspect(lab.container(name) for name in specs)
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             jobs = [pool.submit(ensure, lab, name, spec, tags[spec["image"]], public_key, there.get(lab.container(name)))
@@ -197,7 +248,8 @@ def up(lab, specs):
 def ensure(lab, name, spec, image, public_key, found):
     """Make one host run as specified. Return whether anything had to be done."""
     known = lab.state["hosts"][name]
-    wanted = json.dumps([spec["image"], spec["devices"], spec["publish"], image, known["port"], known["address"], RUN, hardware.fingerprint()])
+    reached = [known[key] for key in ("port", "address", "address6") if key in known]
+    wanted = json.dumps([spec["image"], spec["devices"], spec["publish"], image] + reached + [RUN, hardware.fingerprint()])
     wanted = hashlib.sha256(wanted.encode()).hexdigest()[:16]
     if found and found["Config"]["Labels"].get(SPEC_LABEL) == wanted and known.get("ready") == wanted:
         if found["State"]["Running"]:
@@ -212,10 +264,16 @@ def ensure(lab, name, spec, image, public_key, found):
     volumes = ["pci:/sys/bus/pci/devices:ro", "module:/sys/module:ro", "lab:/lab"]
     if any(text.startswith("nvidia:") and not text.endswith(":none") for text in spec["devices"]):
         volumes.append("lab/nvidia-smi:/usr/bin/nvidia-smi:ro")
-    publish = ["127.0.0.1:%d:22" % known["port"]] + ["127.0.0.1:%d:%s" % (local, port) for port, local in spec["publish"].items()]
+    networks = []
+    if "address" in known:
+        networks.append("%s:ip=%s,mac=%s,alias=%s" % (lab.network, known["address"], mac(known["address"]), name))
+    if "address6" in known:
+        networks.append("%s:ip6=%s,mac=%s,alias=%s" % (lab.network6, known["address6"], mac6(known["address6"]), name))
+    publish = ["127.0.0.1:%d:22" % known["port"]] if "port" in known else []
+    publish += ["127.0.0.1:%d:%s" % (local, port) for port, local in spec["publish"].items()]
     podman("run", "--detach", "--name", lab.container(name), "--hostname", name,
            "--label", "%s=%s" % (LABEL, lab.name), "--label", "%s=%s" % (SPEC_LABEL, wanted),
-           "--network", lab.network, "--network-alias", name, "--ip", known["address"], "--mac-address", mac(known["address"]), *RUN,
+           *[part for attached in networks for part in ("--network", attached)], *RUN,
            *[part for volume in volumes for part in ("--volume", "%s/%s" % (folder, volume))],
            *[part for port in publish for part in ("--publish", port)], image)
     booted(lab, name, "strict")
@@ -227,19 +285,20 @@ def ensure(lab, name, spec, image, public_key, found):
 
 
 def booted(lab, name, strictness):
-    """Wait until a host has booted and its ssh answers on the published port. ``strictness`` "any" accepts failed units."""
+    """Wait until a host has booted and its ssh answers. ``strictness`` "any" accepts failed units."""
     done = podman("exec", lab.container(name), "sh", "-c", BOOTED, "sh", strictness, check=False)
     if done.returncode != 0:
         raise Error("host %s: did not boot: %s" % (name, done.stderr.strip()))
+    reached = endpoint(lab.state["hosts"][name])
     end = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < end:
         with contextlib.suppress(OSError):
-            with socket.create_connection(("127.0.0.1", lab.state["hosts"][name]["port"]), 2) as connection:
+            with socket.create_connection(reached, 2) as connection:
                 connection.settimeout(5)
                 if connection.recv(4) == b"SSH-":
                     return
         time.sleep(0.1)
-    raise Error("host %s: ssh does not answer on 127.0.0.1 port %d" % (name, lab.state["hosts"][name]["port"]))
+    raise Error("host %s: ssh does not answer on %s port %d" % (name, *reached))
 
 
 def canary(lab, name):
@@ -277,10 +336,9 @@ def reboot(lab, name):
 
 def route(lab, name, online):
     """Take a host's way out of the lab's network, or give it back. Its neighbours stay reachable."""
-    lab.known(name)
-    gateway = json.loads(podman("network", "inspect", lab.network).stdout)[0]["subnets"][0]["gateway"]
-    command = ["ip", "route", "replace", "default", "via", gateway] if online else ["ip", "route", "delete", "default"]
-    podman("exec", "--privileged", lab.container(name), *command)
+    for family, gateway in gateways(lab, lab.known(name)).items():
+        command = ["replace", "default", "via", gateway] if online else ["delete", "default"]
+        podman("exec", "--privileged", lab.container(name), "ip", family, "route", *command)
 
 
 def device(lab, name, wanted, present):
@@ -323,8 +381,8 @@ def inventory(lab):
     hosts, groups = {}, {}
     for name, known in sorted(lab.state["hosts"].items()):
         hosts[name] = {
-            "ansible_host": "127.0.0.1",
-            "ansible_port": known["port"],
+            "ansible_host": endpoint(known)[0],
+            "ansible_port": endpoint(known)[1],
             "ansible_user": "ansible",
             "ansible_ssh_private_key_file": lab.key,
             "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",

@@ -35,7 +35,7 @@ def arguments(argv):
     command("images", "Build the images that are missing.", named=False).add_argument("releases", nargs="*", metavar="RELEASE")
     command("tools", "Print a folder with promtool, vmalert-tool and the other packaged programs.", named=False)
     command("up", "Make a lab have exactly these hosts, running.").add_argument(
-        "--hosts", required=True, help="a file with a JSON list of {name, image, devices, groups, publish}, or - for standard input")
+        "--hosts", required=True, help="a file with a JSON list of {name, image, devices, groups, publish, network}, or - for standard input")
     command("down", "Remove all that up made.")
     command("inventory", "Print the Ansible inventory of a lab as JSON.")
     for name, text in (("stop", "Shut a host down."), ("start", "Boot a stopped host."), ("reboot", "Boot a host again."),

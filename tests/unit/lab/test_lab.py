@@ -6,7 +6,10 @@
 
 import importlib.machinery
 import importlib.util
+import ipaddress
+import json
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -128,3 +131,81 @@ def test_smi_failures(smi):
     assert smi("--query-gpu=index,power.draw", "--format=csv,noheader")[1].splitlines()[0] == "0, ERR!"
     behaviour.write_text("garbage\n")
     assert smi("-L")[0] == 0
+
+
+@pytest.fixture(name="podman")
+def fake_podman(tmp_path, monkeypatch):
+    """Stand-in for podman and for booting: {name: subnet} of the networks made, and the arguments of each `podman run`."""
+    made, runs = {}, {}
+
+    def podman(*arguments, **dummy):
+        name, code, text = arguments[-1], 0, ""
+        if arguments[:2] == ("network", "exists"):
+            code = 0 if name in made else 1
+        elif arguments[:2] == ("network", "create"):
+            made[name] = arguments[arguments.index("--subnet") + 1] if "--subnet" in arguments else "10.99.0.0/24"
+        elif arguments[:2] == ("network", "inspect"):
+            text = json.dumps([{"subnets": [{"subnet": made[name], "gateway": made[name].split("/")[0] + "1"}]}])
+        elif arguments[0] == "run":
+            runs[arguments[arguments.index("--hostname") + 1]] = list(arguments)
+        elif arguments[0] == "exec" and "route" in arguments:
+            runs.setdefault("route", []).append(arguments[-5:])
+        return subprocess.CompletedProcess(arguments, code, text, "")
+
+    monkeypatch.setattr(hosts, "podman", podman)
+    monkeypatch.setattr(hosts.engine, "inspect", lambda names: {})
+    monkeypatch.setattr(hosts.engine, "cache", lambda: str(tmp_path))
+    monkeypatch.setattr(hosts.images, "build_all", lambda releases: {release: "image-" + release for release in releases})
+    monkeypatch.setattr(hosts, "ssh_key", lambda lab: "key")
+    monkeypatch.setattr(hosts, "booted", lambda *dummy: None)
+    monkeypatch.setattr(hosts, "canary", lambda *dummy: None)
+    return made, runs
+
+
+def test_a_lab_of_all_networks(podman):
+    made, runs = podman
+    lab = hosts.Lab("t")
+    hosts.up(lab, [{"name": "old"}, {"name": "new", "network": "ipv6", "groups": ["g"]}, {"name": "both", "network": "dual", "publish": {"80": 8080}}])
+    assert set(made) == {"accelmon-t", "accelmon-t.ipv6"}
+    subnet = ipaddress.ip_network(made["accelmon-t.ipv6"])
+    assert subnet.version == 6 and subnet.is_private and subnet.prefixlen == 64
+
+    def option(host, name):
+        return [value for key, value in zip(runs[host], runs[host][1:]) if key == name]
+    assert [network.split(":")[0] for network in option("old", "--network")] == ["accelmon-t"]
+    assert [network.split(":")[0] for network in option("new", "--network")] == ["accelmon-t.ipv6"]
+    assert [network.split(":")[0] for network in option("both", "--network")] == ["accelmon-t", "accelmon-t.ipv6"]
+    assert option("new", "--publish") == []
+    assert len(option("both", "--publish")) == 2
+
+    found = hosts.inventory(lab)["all"]["hosts"]
+    assert ipaddress.ip_address(found["new"]["ansible_host"]) in subnet and found["new"]["ansible_port"] == 22
+    for host in ("old", "both"):
+        assert found[host]["ansible_host"] == "127.0.0.1" and found[host]["ansible_port"] != 22
+
+    hosts.route(lab, "both", False)
+    hosts.route(lab, "new", False)
+    assert [arguments[0:2] for arguments in runs["route"]] == [("ip", "-4")] + [("ip", "-6")] * 2
+
+
+def test_a_host_keeps_its_address_and_may_change_its_network(podman):
+    lab = hosts.Lab("t")
+    hosts.up(lab, [{"name": "a", "network": "ipv6"}, {"name": "b", "network": "dual"}])
+    before = hosts.inventory(lab)["all"]["hosts"]
+    hosts.up(lab, [{"name": "b"}, {"name": "a", "network": "ipv6"}])
+    after = hosts.inventory(lab)["all"]["hosts"]
+    assert after["a"] == before["a"]
+    assert "address6" not in lab.state["hosts"]["b"]
+
+
+def test_a_lab_without_ipv6_asks_for_no_ipv6(podman):
+    made, dummy = podman
+    hosts.up(hosts.Lab("t"), [{"name": "a"}])
+    assert set(made) == {"accelmon-t"}
+
+
+def test_network_errors():
+    with pytest.raises(hardware.Error, match="ipv4, ipv6, dual"):
+        hosts.normalise([{"name": "a", "network": "token-ring"}])
+    with pytest.raises(hardware.Error, match="dual"):
+        hosts.normalise([{"name": "a", "network": "ipv6", "publish": {"80": 8080}}])
