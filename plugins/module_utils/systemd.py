@@ -35,6 +35,14 @@ def parse_show(text):
     return units
 
 
+def offline(enabled):
+    """What `show` would say of a unit that cannot run, from the answer of `systemctl --root=/ is-enabled`."""
+    state = enabled.strip()
+    found = {"": "not-found", "not-found": "not-found", "masked": "masked"}.get(state, "loaded")
+    return {"LoadState": found, "UnitFileState": "" if found == "not-found" else state, "ActiveState": "inactive",
+            "MainPID": "0", "NeedDaemonReload": "no", "Result": "success"}
+
+
 def generation(unit_text, paths):
     """A short hash of the unit's text and of what its process reads only once.
 

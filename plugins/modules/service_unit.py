@@ -16,6 +16,8 @@ description:
   - O(phase=run) writes the unit, enables it, starts it, and restarts it whenever its process was started from another
     program, unit or configuration than those in place. So a run that was killed half-way is completed by the next.
     If the service does not become healthy with a changed unit, the unit before it is put back.
+  - A daemon that can read its configuration again is given O(reload_on) instead of a restart. O(phase=reload) does that alone,
+    for files that are written after the daemon was run.
 attributes:
   check_mode:
     support: full
@@ -29,10 +31,18 @@ options:
     type: str
     required: true
   phase:
-    description: V(claim) before the files of the service are written, V(run) afterwards.
+    description:
+      - V(claim) before the files of the service are written, V(run) afterwards.
+      - V(reload) only brings a running daemon to read O(reload_on) again, if they changed since it read them.
     type: str
-    choices: [claim, run]
+    choices: [claim, run, reload]
     required: true
+  image:
+    description:
+      - The host is an image that is being built; it needs no running systemd. The unit is written and enabled;
+        nothing is started, reloaded or asked, and listening ports are not looked at.
+    type: bool
+    default: false
   state:
     description: Whether the service shall be there.
     type: str
@@ -84,6 +94,14 @@ options:
     type: list
     elements: str
     default: []
+  reload_on:
+    description:
+      - Files that the process reads again when it is reloaded, as paths or shell patterns.
+        The service is reloaded if they changed since its process read them, also when a run before this one was killed in between.
+      - The unit must have C(ExecReload).
+    type: list
+    elements: str
+    default: []
   probe:
     description: How to know that the service is healthy.
     type: dict
@@ -93,10 +111,27 @@ options:
         type: str
         required: true
       status:
-        description: HTTP status codes that mean healthy.
+        description: HTTP status codes that mean healthy; V(401) where the page wants a password.
         type: list
         elements: int
         default: [200]
+      scheme:
+        description: Whether it speaks TLS.
+        type: str
+        choices: [http, https]
+        default: http
+      ca_file:
+        description:
+          - Certificates of the authorities that the server's certificate may come from, with V(https).
+            Empty means those that the host trusts. Names in the certificate are not compared.
+        type: path
+        default: ""
+      client_certificate:
+        description:
+          - With V(required) the server must refuse a client without a certificate, after it has shown its own.
+        type: str
+        choices: [none, required]
+        default: none
       timeout:
         description: Seconds to wait for it.
         type: int
@@ -125,6 +160,12 @@ EXAMPLES = r"""
         variable: node_exporter_port
     probe:
       path: /metrics
+
+- name: Let it read rules that were written after it
+  accelmon.fleet.service_unit:
+    name: prometheus
+    phase: reload
+    reload_on: [/etc/accelmon/rules/*.yml]
 """
 
 RETURN = r"""
@@ -151,8 +192,7 @@ import shutil
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, ports, systemd
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, loaded, ports, probe, systemd
 
 UNITS = "/etc/systemd/system"
 OWNED = "/var/lib/accelmon/services"
@@ -189,11 +229,22 @@ class Service(object):
     def systemctl(self, verb, *units):
         self.do("%s %s" % (verb, " ".join(units)), "systemctl", verb, *units)
 
+    def switch(self, verb, unit, *options):
+        """Enable, disable, mask or unmask a unit; in an image by its links alone."""
+        if self.params["image"]:
+            self.do("%s %s" % (verb, unit), "systemctl", "--root=/", verb, unit)
+        else:
+            self.do("%s %s" % (verb, unit), "systemctl", verb, *(options + (unit,)))
+
     def show(self, *units):
+        """What systemd says of each unit; of an image, what its files say."""
+        if self.params["image"]:
+            return [systemd.offline(self.module.run_command(["systemctl", "--root=/", "is-enabled", unit])[1]) for unit in units]
         properties = "LoadState,ActiveState,UnitFileState,MainPID,NeedDaemonReload,Result"
         code, out, err = self.module.run_command(["systemctl", "show", "--property=" + properties] + list(units))
         if code:
-            self.fail("systemd does not answer on this host (%s); accelmon.fleet needs systemd as its first process" % err.strip())
+            self.fail("systemd does not answer on this host (%s); accelmon.fleet needs systemd as its first process, "
+                      "or accelmon_phase = image where an image is built" % err.strip())
         return systemd.parse_show(out)
 
     # What we own beside the unit: {"package": name, "masked": unit}.
@@ -227,7 +278,7 @@ class Service(object):
             package = "present"
             if self.params["package_unit"] and theirs["LoadState"] == "not-found":
                 # Masked before it exists, so that no moment is left in which the package could start it.
-                self.systemctl("mask", self.params["package_unit"])
+                self.switch("mask", self.params["package_unit"])
                 self.own(masked=self.params["package_unit"])
         if self.params["package"] and (package or self.shared_package()):
             self.own(package=self.params["package"])
@@ -251,6 +302,8 @@ class Service(object):
                       % (self.params["managed_variable"], unit, self.mend()))
 
     def refuse_taken_port(self, ours):
+        if self.params["image"]:
+            return
         sockets = ports.listeners() if self.params["listen"] else []
         for wanted in self.params["listen"]:
             inodes = ports.conflicts(sockets, wanted["address"], wanted["port"])
@@ -282,22 +335,31 @@ class Service(object):
         before = self.put(self.unit, systemd.with_generation(self.params["unit"], value))
         if wants_timer:
             self.put(self.timer, self.params["timer"])
-        if self.diff or "yes" in (unit["NeedDaemonReload"], timer["NeedDaemonReload"]):
+        if not self.params["image"] and (self.diff or "yes" in (unit["NeedDaemonReload"], timer["NeedDaemonReload"])):
             self.do("daemon-reload", "systemctl", "daemon-reload")
         main, known = (self.timer, timer) if wants_timer else (self.unit, unit)
         if known["UnitFileState"] != "enabled":
-            self.systemctl("enable", main)
+            self.switch("enable", main)
+        if self.params["image"]:
+            return {"generation": value}
         healthy = self.run_timer(timer, unit) if wants_timer else self.run_service(unit, value)
         if not healthy and not self.module.check_mode:
             self.give_up(before)
         return {"generation": value}
 
     def run_service(self, unit, value):
-        if unit["ActiveState"] not in ("active", "activating", "reloading"):
-            self.systemctl("start", self.unit)
-        elif systemd.running_generation(unit["MainPID"]) != value:
-            self.systemctl("restart", self.unit)
-        return self.module.check_mode or self.probe()
+        running = unit["ActiveState"] in ("active", "activating", "reloading")
+        if running and systemd.running_generation(unit["MainPID"]) == value:
+            self.reload(unit)
+            return self.module.check_mode or self.healthy()
+        digests = self.digests()  # before it starts: what changes while it reads is read once more by the next run
+        self.systemctl("restart" if running else "start", self.unit)
+        if self.module.check_mode:
+            return True
+        healthy = self.healthy()
+        if healthy:
+            self.remember(digests)
+        return healthy
 
     def run_timer(self, timer, unit):
         if timer["ActiveState"] != "active":
@@ -309,33 +371,69 @@ class Service(object):
                 return self.module.run_command(["systemctl", "start", self.unit])[0] == 0
         return unit["Result"] in ("success", "")
 
-    def probe(self):
+    # Reload
+
+    def digests(self):
+        """{pattern: digest} of what this run names and of what the process is known to read."""
+        if not self.params["reload_on"]:
+            return {}
+        patterns = set(loaded.read(self.name)["patterns"]) | set(self.params["reload_on"])
+        return dict((pattern, loaded.digest(pattern)) for pattern in patterns)
+
+    def remember(self, digests):
+        """Note that the process that runs now has read the files with these digests."""
+        if not digests or self.module.check_mode:
+            return
+        identity = loaded.process(self.show(self.unit)[0]["MainPID"])[0]
+        state = {"process": identity, "patterns": digests}
+        if identity and state != loaded.read(self.name):
+            atomic.make_folders(loaded.FOLDER)
+            self.write(os.path.join(loaded.FOLDER, self.name), loaded.text(state))
+
+    def reload(self, unit):
+        """Bring the running process to read its files again, if it has not read them as they are."""
+        digests = self.digests()
+        if not digests:
+            return
+        identity, started = loaded.process(unit["MainPID"])
+        if not loaded.is_current(loaded.read(self.name), identity, started, digests):
+            self.actions.append("reload " + self.unit)
+            if self.module.check_mode:
+                return
+            code, out, err = self.module.run_command(["systemctl", "reload", self.unit])
+            if code:
+                self.seen = (err or out).strip()
+                self.give_up(None, "does not read its files again")
+        self.remember(digests)
+
+    def reload_only(self):
+        """A service that does not run reads its files when it starts."""
+        unit = None if self.params["image"] else self.show(self.unit)[0]
+        if unit and unit["ActiveState"] == "active":
+            self.reload(unit)
+            if self.actions and not self.module.check_mode and not self.healthy():
+                self.give_up(None, "is not healthy after it was reloaded")
+        return {}
+
+    # Health
+
+    def healthy(self):
         """Whether the service is running and answers as it should, within the time that it has."""
-        probe = self.params["probe"] or {"timeout": 5}
-        deadline = time.time() + probe["timeout"]
+        wanted = self.params["probe"] or {"timeout": 5}
+        deadline = time.time() + wanted["timeout"]
         while True:
             self.seen = "%s is %s" % (self.unit, self.show(self.unit)[0]["ActiveState"])
             if self.seen.endswith(" active"):
-                if "path" not in probe:
+                if "path" not in wanted:
                     return True
-                code, self.seen = self.ask(self.url(probe["path"]))
-                if code in probe["status"]:
+                listen = self.params["listen"][0]
+                healthy, self.seen = probe.judge(wanted, probe.ask(
+                    probe.local(listen["address"]), listen["port"], wanted["path"], wanted["scheme"], wanted["ca_file"]))
+                if healthy:
                     return True
             if time.time() > deadline:
                 return False
             time.sleep(0.2)
-
-    def url(self, path):
-        """A page of the service as it is reached from its own host."""
-        listen = self.params["listen"][0]
-        address = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen["address"], listen["address"])
-        return "http://%s:%d%s" % ("[%s]" % address if ":" in address else address, listen["port"], path)
-
-    def ask(self, url):
-        try:
-            return open_url(url, timeout=5, use_proxy=False, validate_certs=False).getcode(), ""
-        except Exception as error:  # pylint: disable=broad-except  # any failure means: not healthy yet
-            return getattr(error, "code", None), "%s: %s" % (url, error)
 
     def put(self, unit, text):
         """Write a unit file if it differs; what was there before, or None if nothing or the same was."""
@@ -353,10 +451,10 @@ class Service(object):
             self.write(path, text)
         return before or None
 
-    def give_up(self, before):
+    def give_up(self, before, what="does not become healthy"):
         """Fail with the journal; put the unit back that was there before, if this run changed it."""
         log = self.module.run_command(["journalctl", "--unit=" + self.unit, "--lines=20", "--no-pager", "--output=cat"])[1]
-        message = "%s does not become healthy (%s)" % (self.unit, getattr(self, "seen", "its run failed"))
+        message = "%s %s (%s)" % (self.unit, what, getattr(self, "seen", "its run failed"))
         if before:
             self.write(os.path.join(UNITS, self.unit), before)
             self.run("systemctl", "daemon-reload")
@@ -370,18 +468,18 @@ class Service(object):
         for unit in (self.timer, self.unit):
             path = os.path.join(UNITS, unit)
             if os.path.exists(path):
-                self.systemctl("disable", "--now", unit)
+                self.switch("disable", unit, "--now")
                 self.actions.append("remove " + path)
                 with open(path) as stream:
                     self.diff.append({"before_header": path, "after_header": path, "before": stream.read(), "after": ""})
                 if not self.module.check_mode:
                     os.remove(path)
-        if self.diff:
+        if self.diff and not self.params["image"]:
             self.do("daemon-reload", "systemctl", "daemon-reload")
         owned = self.owned()
         package = "absent" if owned.get("package") and not self.shared_package() else ""
         if owned.get("masked"):
-            self.systemctl("unmask", owned["masked"])
+            self.switch("unmask", owned["masked"])
         if owned:
             self.actions.append("forget " + self.owned_path)
             if not self.module.check_mode:
@@ -393,7 +491,8 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "phase": {"type": "str", "choices": ["claim", "run"], "required": True},
+            "phase": {"type": "str", "choices": ["claim", "run", "reload"], "required": True},
+            "image": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "user": {"type": "str"},
             "listen": {"type": "list", "elements": "dict", "default": [], "options": {
@@ -408,10 +507,14 @@ def main():
             "unit": {"type": "str"},
             "timer": {"type": "str"},
             "restart_on": {"type": "list", "elements": "str", "default": []},
+            "reload_on": {"type": "list", "elements": "str", "default": []},
             "probe": {"type": "dict", "options": {
                 "path": {"type": "str", "required": True},
                 "status": {"type": "list", "elements": "int", "default": [200]},
                 "timeout": {"type": "int", "default": 30},
+                "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
+                "ca_file": {"type": "path", "default": ""},
+                "client_certificate": {"type": "str", "choices": ["none", "required"], "default": "none"},
             }},
         },
         supports_check_mode=True,
@@ -423,6 +526,8 @@ def main():
         result = service.remove()
     elif module.params["phase"] == "claim":
         result = service.claim()
+    elif module.params["phase"] == "reload":
+        result = service.reload_only()
     else:
         result = service.run_present()
     module.exit_json(changed=bool(service.actions), actions=service.actions, diff=service.diff, **result)

@@ -1,0 +1,73 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ask one page of a service of this host, over HTTP or TLS, without a proxy and without following redirects.
+
+With TLS the server's certificate must lead to the given authority. Its names are not compared: a service is asked at
+whatever address it listens on, its clients ask it by name.
+"""
+import http.client
+import re
+import socket
+import ssl
+
+# How a server says, in its handshake, that a client without a certificate may not come in.
+DEMANDS_CERTIFICATE = re.compile("ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|HANDSHAKE_FAILURE)|SSLV3_ALERT_HANDSHAKE_FAILURE")
+
+
+def url(scheme, address, port, path):
+    """A page's address for messages."""
+    return "%s://%s:%d%s" % (scheme, "[%s]" % address if ":" in address else address, port, path)
+
+
+def local(address):
+    """The address of this host at which something that listens on `address` is reached."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+
+
+def tls_context(ca_file):
+    """Settings of a client that trusts one authority; without one, those that this host trusts."""
+    context = ssl.create_default_context(cafile=ca_file or None)
+    context.check_hostname = False
+    return context
+
+
+def ask(address, port, path, scheme="http", ca_file="", timeout=5):
+    """(HTTP status, "", what was seen), or (None, kind, what was seen).
+
+    kind: `certificate_required`: the server's certificate is good and the server wants one of ours;
+    `failed`: anything else
+    """
+    place = url(scheme, address, port, path)
+    try:
+        connection = socket.create_connection((address, port), timeout)
+        try:
+            if scheme == "https":
+                connection = tls_context(ca_file).wrap_socket(connection, server_hostname=address)
+            client = http.client.HTTPConnection(address, port, timeout=timeout)
+            client.sock = connection
+            client.request("GET", path, headers={"Connection": "close"})
+            status = client.getresponse().status
+            return status, "", "%s: HTTP %d" % (place, status)
+        finally:
+            connection.close()
+    except ssl.SSLError as error:
+        reason = getattr(error, "reason", None) or str(error)
+        kind = "certificate_required" if DEMANDS_CERTIFICATE.search(reason) else "failed"
+        return None, kind, "%s: TLS: %s" % (place, reason)
+    except (OSError, http.client.HTTPException) as error:
+        return None, "failed", "%s: %s" % (place, str(error) or type(error).__name__)
+
+
+def judge(probe, answer):
+    """(healthy, what was seen): whether an answer of `ask` is what the probe wants.
+
+    probe: {"status": [codes], "client_certificate": "none" or "required"}
+    """
+    status, kind, seen = answer
+    if probe.get("client_certificate", "none") == "required":
+        if status is not None:
+            return False, seen + " to a client without a certificate"
+        return kind == "certificate_required", seen
+    return status in probe["status"], seen

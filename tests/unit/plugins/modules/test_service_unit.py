@@ -1,0 +1,192 @@
+"""The module service_unit beyond what the lab shows: reloads, and images.
+
+Stubbed: AnsibleModule, systemctl (it notes its calls and answers from a dictionary) and the three folders. The process
+that stands for the service is real.
+"""
+
+import json
+import subprocess
+
+import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils import loaded, systemd
+from ansible_collections.accelmon.fleet.plugins.modules import service_unit
+
+UNIT = "[Service]\nExecStart=/bin/x\n\n[Install]\nWantedBy=multi-user.target\n"
+
+
+class Failed(Exception):
+    pass
+
+
+class Host:
+    """What stands for AnsibleModule and for systemd."""
+
+    def __init__(self):
+        self.check_mode = False
+        self.params = {}
+        self.calls = []
+        self.shown = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "MainPID": "0", "NeedDaemonReload": "no",
+                      "Result": "success"}
+        self.enabled = {}
+        self.failing = set()
+
+    def run_command(self, argv):
+        self.calls.append(" ".join(argv))
+        if "is-enabled" in argv:
+            return 1, self.enabled.get(argv[-1], "") + "\n", ""
+        if argv[1] == "show":
+            block = "".join(f"{key}={value}\n" for key, value in self.shown.items())
+            return 0, "\n".join([block] * len(argv[3:])), ""
+        return (1, "", "refused") if argv[1] in self.failing else (0, "the journal", "")
+
+    def fail_json(self, msg, **more):
+        raise Failed(msg)
+
+    def selinux_enabled(self):
+        return False
+
+    def did(self):
+        """What was asked of systemctl beside questions."""
+        return [call for call in self.calls if " show " not in call and "is-enabled" not in call and not call.startswith("journalctl")]
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    for name in ("UNITS", "OWNED"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setattr(service_unit, name, str(tmp_path / name))
+    monkeypatch.setattr(loaded, "FOLDER", str(tmp_path / "loaded"))
+    monkeypatch.setattr(loaded.read, "__defaults__", (str(tmp_path / "loaded"),))
+    return Host()
+
+
+def service(host, **params):
+    host.calls.clear()
+    host.params = dict({"name": "x", "phase": "run", "image": False, "state": "present", "user": "", "listen": [], "managed_variable": "",
+                        "package": "", "package_unit": "", "program": "/bin/x", "unit": UNIT, "timer": None, "restart_on": [], "reload_on": [],
+                        "probe": None}, **params)
+    return service_unit.Service(host)
+
+
+@pytest.fixture
+def running(host):
+    """A process with the generation of UNIT, as the service's main process."""
+    value = systemd.generation(UNIT, ["/bin/x"])
+    with subprocess.Popen(["sleep", "60"], env={systemd.GENERATION: value}) as child:
+        while systemd.running_generation(child.pid) != value:
+            pass
+        host.shown["MainPID"] = str(child.pid)
+        yield child
+        child.kill()
+
+
+def test_files_that_change_are_read_again_once(host, running, tmp_path):
+    rules = tmp_path / "a.yml"
+    rules.write_text("1")
+    params = {"reload_on": [str(tmp_path / "*.yml")]}
+    service(host, **params).run_present()
+    first = host.did()
+    assert first[:1] == ["systemctl daemon-reload"] and first[1:] == ["systemctl reload accelmon-x.service"], "nobody knows what it has read"
+    service(host, **params).run_present()
+    assert host.did() == []
+    rules.write_text("2")
+    host.check_mode = True
+    made = service(host, **params)
+    made.run_present()
+    assert (host.did(), made.actions) == ([], ["reload accelmon-x.service"])
+    host.check_mode = False
+    service(host, **params).run_present()
+    assert host.did() == ["systemctl reload accelmon-x.service"]
+    service(host, **params).run_present()
+    assert host.did() == []
+
+
+def test_a_reload_that_fails_is_tried_again(host, running, tmp_path):
+    (tmp_path / "a.yml").write_text("1")
+    params = {"reload_on": [str(tmp_path / "a.yml")]}
+    service(host, **params).run_present()
+    (tmp_path / "a.yml").write_text("2")
+    host.failing.add("reload")
+    for _again in range(2):
+        with pytest.raises(Failed, match="accelmon-x.service does not read its files again .refused.; its journal ends with:\nthe journal"):
+            service(host, **params).run_present()
+    host.failing.clear()
+    service(host, **params).run_present()
+    assert host.did() == ["systemctl reload accelmon-x.service"]
+
+
+def test_phase_reload_does_that_alone_and_knows_what_the_other_phase_knows(host, running, tmp_path):
+    config, rules = tmp_path / "config.yml", tmp_path / "rules.yml"
+    config.write_text("1")
+    rules.write_text("1")
+    service(host, reload_on=[str(config), str(rules)]).run_present()
+    rules.write_text("2")
+    service(host, phase="reload", reload_on=[str(rules)]).reload_only()
+    assert host.did() == ["systemctl reload accelmon-x.service"]
+    service(host, phase="reload", reload_on=[str(rules)]).reload_only()
+    service(host, reload_on=[str(config), str(rules)]).run_present()
+    assert host.did() == []
+    config.write_text("2")
+    service(host, phase="reload", reload_on=[str(rules)]).reload_only()
+    assert host.did() == ["systemctl reload accelmon-x.service"], "a reload reads every file, so it counts for all"
+    service(host, reload_on=[str(config), str(rules)]).run_present()
+    assert host.did() == []
+
+
+def test_phase_reload_leaves_a_service_that_does_not_run(host, tmp_path):
+    host.shown["ActiveState"] = "inactive"
+    made = service(host, phase="reload", reload_on=[str(tmp_path / "rules.yml")])
+    made.reload_only()
+    assert (host.did(), made.actions) == ([], [])
+
+
+def test_a_restart_reads_everything(host, running, tmp_path):
+    rules = tmp_path / "a.yml"
+    rules.write_text("1")
+    service(host, reload_on=[str(rules)]).run_present()
+    rules.write_text("2")
+    service(host, reload_on=[str(rules)], unit=UNIT + "# other\n").run_present()
+    assert host.did() == ["systemctl daemon-reload", "systemctl restart accelmon-x.service"]
+    state = loaded.read("x")
+    assert state["patterns"] == {str(rules): loaded.digest(str(rules))} and state["process"].startswith(str(running.pid))
+
+
+def test_an_image_gets_its_unit_enabled_and_nothing_started(host, tmp_path):
+    made = service(host, image=True, probe={"path": "/metrics"}, listen=[{"address": "", "port": 9100, "variable": "x_port"}])
+    made.run_present()
+    assert (tmp_path / "UNITS" / "accelmon-x.service").read_text().startswith("[Service]\nEnvironment=ACCELMON_GENERATION=")
+    assert host.did() == ["systemctl --root=/ enable accelmon-x.service"]
+    assert all(call.startswith("systemctl --root=/ ") for call in host.calls)
+    host.enabled["accelmon-x.service"] = "enabled"
+    made = service(host, image=True)
+    made.run_present()
+    assert made.actions == []
+    service(host, image=True, phase="reload", reload_on=["/x"]).reload_only()
+    assert host.calls == []
+
+
+def test_an_image_masks_the_packages_unit_before_the_package_comes(host, tmp_path):
+    params = {"image": True, "phase": "claim", "package": "p", "package_unit": "p.service", "program": str(tmp_path / "missing"),
+              "listen": [{"address": "", "port": 22, "variable": "x_port"}], "managed_variable": "x_managed"}
+    assert service(host, **params).claim() == {"package": "present"}
+    assert host.did() == ["systemctl --root=/ mask p.service"]
+    assert json.loads((tmp_path / "OWNED" / "x.json").read_text()) == {"masked": "p.service", "package": "p"}
+    host.enabled["p.service"] = "enabled"
+    with pytest.raises(Failed, match="x_managed = install: p.service is already in use on this host"):
+        service(host, **params).claim()
+
+
+def test_an_image_forgets_a_service(host, tmp_path):
+    service(host, image=True).run_present()
+    service(host, image=True, state="absent").remove()
+    assert host.did() == ["systemctl --root=/ disable accelmon-x.service"]
+    assert list((tmp_path / "UNITS").iterdir()) == []
+
+
+@pytest.mark.parametrize("answer,state", [
+    ("enabled\n", ("loaded", "enabled")), ("disabled\n", ("loaded", "disabled")), ("masked\n", ("masked", "masked")),
+    ("\n", ("not-found", "")), ("not-found\n", ("not-found", "")),
+])
+def test_what_an_image_says_of_a_unit(answer, state):
+    known = systemd.offline(answer)
+    assert (known["LoadState"], known["UnitFileState"]) == state
