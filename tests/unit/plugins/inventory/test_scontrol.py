@@ -83,7 +83,8 @@ def test_what_is_no_node_output_is_refused(text, word):
 
 
 @pytest.mark.parametrize("record, word", [
-    ("NodeName=-oProxyCommand=x State=IDLE", "not a host name"), ("NodeName={{1+1}} State=IDLE", "not a host name"), ("NodeName= State=IDLE", "not a host name"),
+    ("NodeName=-oProxyCommand=x State=IDLE", "not a host name"), ("NodeName={{1+1}} State=IDLE", "not a host name"),
+    ("NodeName= State=IDLE", "not a host name"),
     ("NodeName=gpu[1-4] State=IDLE", "not a host name"), ("NodeName=a NodeAddr=-v State=IDLE", "neither a host name"),
     ("NodeName=a NodeAddr={{1+1}} State=IDLE", "neither a host name"), ("NodeName=a NodeAddr=a:22 State=IDLE", "port"),
     ("NodeName=a State={{1+1}}", "not a state"), ("NodeName=a NodeAddr=b", "without a state"), ("NodeName=a State=IDLE\nNodeName=a State=IDLE", "twice"),
@@ -224,3 +225,11 @@ def test_nothing_is_run_unless_live_is_set(tmp_path):
     path = program(tmp_path, f"touch {tmp_path}/ran")
     inventory(source(tmp_path, f"file: nodes.txt\nprogram: {path}\n"))
     assert not os.path.exists(tmp_path / "ran")
+
+
+def test_the_example():
+    found = inventory(REPOSITORY / "inventories" / "lists")
+    assert found["accelerator_nodes"]["hosts"] == ["gpu001", "gpu002", "gpu003", "node101", "node102"]
+    assert found["monitoring"]["hosts"] == ["mon1"]
+    assert found["_meta"]["hostvars"]["node101"]["accelmon_expected"] == {"nvidia": 8}
+    assert found["_meta"]["hostvars"]["gpu003"]["accelmon_rack"] == "r2"
