@@ -7,6 +7,7 @@
 values: as `fleet.read_values` gives them for `fleet.plan_specs`
 facts: as `fleet.facts_of` gives them, or None for a host that did not answer
 """
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.exporters import is_closed
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import is_own
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import RIDING_EXPORTERS, Problem
 
@@ -65,26 +66,46 @@ def wanted(values, vendors):
     return ["node_exporter", "textfile_collector"] if vendors else ["node_exporter"]
 
 
-def roles_to_run(values, vendors):
-    """The exporter roles to run on the host. An exporter that someone else manages is scraped, and its role not run."""
-    external = values["node_exporter_managed"] == "external"
-    return [role for role in wanted(values, vendors) if not (external and role == "node_exporter")]
+# What a role does about an exporter that someone else manages: prove that it serves us, or nothing.
+UNMANAGED = {"adopt": ["node_exporter_adopted"], "external": []}
+
+
+def roles_to_run(values, vendors, facts, monitoring):
+    """What to run on the host: `access` first, then its exporters. One that someone else manages is scraped all the same.
+
+    monitoring: whether the host scrapes the fleet
+    """
+    roles = ["access"] if needs_access(values, facts, monitoring) else []
+    for role in wanted(values, vendors):
+        roles += UNMANAGED.get(values["node_exporter_managed"], [role]) if role == "node_exporter" else [role]
+    return roles
+
+
+def needs_access(values, facts, monitoring):
+    """Whether secrets or certificates belong on the host, or are there and have to go."""
+    closed = is_closed(values["accelmon_exporter_tls"], values["accelmon_exporter_auth"])
+    return monitoring or closed or bool(facts and facts["access"])
 
 
 def exporters(values, vendors):
     """The exporter entries of the host's record: our own, then the custom ones."""
     entries = []
     if "node_exporter" in wanted(values, vendors) and values["node_exporter_state"] != "absent":
-        entries.append({"job": "node_exporter", "port": values["node_exporter_port"], "scheme": "http", "path": "/metrics",
-                        "elected": vendors})
+        ours = values["node_exporter_managed"] == "install"
+        entries.append({"job": "node_exporter", "port": values["node_exporter_port"],
+                        "scheme": "https" if ours and values["accelmon_exporter_tls"] != "none" else "http",
+                        "path": values["node_exporter_metrics_path"], "elected": vendors})
     for custom in values["accelmon_custom_exporters"]:
         entries.append(dict(custom, elected=[], custom=True))
     return entries
 
 
 def listen_address(values, address, facts):
-    """The address for the host's exporters to listen on: its own, else `accelmon_listen`; "" means all."""
-    if facts is not None and is_own(address, facts["addresses"]):
+    """The address for the host's exporters to listen on: its own, else `accelmon_listen`; "" means all.
+
+    An image is not the host that it will run on, and has no address of its own.
+    """
+    if values["accelmon_phase"] != "image" and facts is not None and is_own(address, facts["addresses"]):
         return address
     return values["accelmon_listen"]
 

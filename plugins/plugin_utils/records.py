@@ -40,7 +40,7 @@ def make_plan(host, variables_of_host):
             raise FleetError(f"{host}: {fleet.error_text('accelmon_driver_missing', 'fail', problem)}") from None
     vendors = plan.elected(values, facts)
     return {
-        "roles": plan.roles_to_run(values, vendors),
+        "roles": plan.roles_to_run(values, vendors, facts, "monitoring" in variables_of_host.raw.get("group_names", ())),
         "exporters": plan.exporters(values, vendors),
         "listen": plan.listen_address(values, address, facts),
     }

@@ -48,6 +48,8 @@ def _format_by_name(name, spec):
         return "port"
     if name.endswith("_listen") and spec.get("type") == "str":
         return "listen"
+    if name.endswith("_metrics_path"):
+        return "page"
     return None
 
 
@@ -228,6 +230,13 @@ def path(value):
     return value
 
 
+def page(value):
+    """Path of a page on a web server."""
+    if not re.match(r"/[^\s?#]*\Z", value):
+        raise Problem("not the path of a page; begin it with / and use no blank, ? or #")
+    return value
+
+
 def duration(value):
     """A duration as Prometheus writes it, longer than nothing."""
     if not DURATION.match(value):
@@ -309,6 +318,6 @@ def _custom_exporter(entry):
 
 FORMATS = {
     check.__name__: check
-    for check in (port, cluster, address, listen, label_value, labels, expected, strings, hosts, path, duration, exporters,
+    for check in (port, cluster, address, listen, label_value, labels, expected, strings, hosts, path, page, duration, exporters,
                   custom_exporters)
 }

@@ -136,7 +136,8 @@ def test_is_own(address, own, expected):
 def test_facts():
     assert fleet.facts_of(host({})) is None
     assert fleet.facts_of(host({"ansible_facts": {"accelmon_node": {}}})) is None
-    assert fleet.facts_of(host({"ansible_facts": {"accelerators": {}}})) == {"summary": {}, "devices": [], "addresses": []}
+    assert fleet.facts_of(host({"ansible_facts": {"accelerators": {}}})) == {
+        "summary": {}, "devices": [], "addresses": [], "access": False}
 
 
 @pytest.mark.parametrize("name,variables,text", [

@@ -77,6 +77,38 @@ def test_external_node_exporter_is_scraped_and_not_run():
     assert made["exporters"] == [{"job": "node_exporter", "port": 9200, "scheme": "http", "path": "/metrics", "elected": ["nvidia"]}]
 
 
+def test_adopted_node_exporter_is_proven_and_scraped_as_it_is():
+    made = plan(facts(device()), node_exporter_managed="adopt", node_exporter_metrics_path="/own", accelmon_exporter_tls="managed")
+    assert made["roles"] == ["access", "node_exporter_adopted", "textfile_collector"]
+    assert made["exporters"] == [{"job": "node_exporter", "port": 9100, "scheme": "http", "path": "/own", "elected": ["nvidia"]}]
+
+
+@pytest.mark.parametrize("variables,node,needed,scheme", [
+    ({}, {}, False, "http"),
+    ({"group_names": ["accelerator_nodes", "monitoring"]}, {}, True, "http"),
+    ({"accelmon_exporter_tls": "managed"}, {}, True, "https"),
+    ({"accelmon_exporter_tls": "files"}, {}, True, "https"),
+    ({"accelmon_exporter_auth": "basic"}, {}, True, "http"),
+    ({}, {"access": True}, True, "http"),
+    ({}, {"access": False}, False, "http"),
+])
+def test_access_where_something_is_closed_or_was(variables, node, needed, scheme):
+    made = plan(facts(node=node), **variables)
+    assert made["roles"] == ["access"] * needed + ["node_exporter"]
+    assert [exporter["scheme"] for exporter in made["exporters"]] == [scheme]
+
+
+def test_access_of_a_host_without_facts_follows_the_inventory():
+    assert plan(accelmon_exporter_tls="managed")["roles"] == ["access", "node_exporter"]
+    assert record(answered=False, accelmon_exporter_tls="managed")["exporters"][0]["scheme"] == "https"
+
+
+def test_page_of_node_exporter():
+    assert plan(facts(), node_exporter_metrics_path="/own/page")["exporters"][0]["path"] == "/own/page"
+    assert refused(node_exporter_metrics_path="metrics") == (
+        "h: node_exporter_metrics_path = metrics: not the path of a page; begin it with / and use no blank, ? or #")
+
+
 def test_absent_node_exporter_is_removed_and_not_scraped():
     made = plan(facts(device()), node_exporter_state="absent")
     assert "node_exporter" in made["roles"]
@@ -100,6 +132,7 @@ def test_custom_exporters_come_last():
     ({"ansible_host": "10.0.0.7", "accelmon_listen": "192.168.0.1"}, ["192.168.0.1"], "192.168.0.1"),
     ({"ansible_host": "2001:DB8::7"}, ["2001:db8::7"], "2001:db8::7"),
     ({}, ["10.0.0.7"], ""),
+    ({"accelmon_address": "10.0.0.7", "accelmon_phase": "image"}, ["10.0.0.7"], ""),
 ])
 def test_listen(variables, own, expected):
     assert plan(facts(addresses=own), **variables)["listen"] == expected

@@ -1,0 +1,37 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every exporter of ours needs alike: its access, in its arguments, its unit and its probe."""
+
+# Written by the role access; one file for every exporter of a host.
+WEB_CONFIG = "/etc/accelmon/web/exporter.yml"
+CA_FILE = "/etc/accelmon/tls/ca.crt"
+GROUP = "accelmon"
+
+
+def is_closed(tls, auth):
+    """Whether the exporters of a host ask for anything before they answer."""
+    return tls != "none" or auth != "none"
+
+
+def access(tls, auth, client_auth, path):
+    """{"arguments", "unit", "probe"} of an exporter that understands exporter-toolkit's web configuration.
+
+    tls: none | managed | files, auth: none | basic, client_auth: whether `files` wants a client certificate
+    path: its page
+    unit: sections of directives beside its own; probe: as the role service takes it
+    """
+    if not is_closed(tls, auth):
+        return {"arguments": [], "unit": {}, "probe": {"path": path}}
+    probe = {"path": path, "status": [401 if auth == "basic" else 200]}
+    if tls != "none":
+        demanded = tls == "managed" or client_auth
+        probe.update(scheme="https", ca_file=CA_FILE, client_certificate="required" if demanded else "none")
+    return {
+        "arguments": [f"--web.config.file={WEB_CONFIG}"],
+        # It reads passwords and certificates for every request, but whether it speaks TLS at all only when it starts:
+        # a switch has to change the unit. systemd leaves a name that begins with X- alone.
+        "unit": {"Service": {"SupplementaryGroups": GROUP, "X-Accelmon-Access": f"tls={tls} auth={auth}"}},
+        "probe": probe,
+    }
