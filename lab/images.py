@@ -16,9 +16,9 @@ from hardware import Error
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAME = "localhost/accelmon-lab"
 LABEL = "accelmon.lab.image"
-# What the roles install, by release. Old releases of the storage and alerting programs are not worth testing.
+# What the roles install, by release. Bookworm's VictoriaMetrics is too old to be worth testing.
 PREFETCH = {
-    "bookworm": ["prometheus-node-exporter"],
+    "bookworm": ["prometheus-node-exporter", "prometheus", "prometheus-alertmanager"],
     "trixie": ["prometheus-node-exporter", "victoria-metrics", "prometheus", "prometheus-alertmanager"],
 }
 # The Containerfile's own packages: having them in the base keeps its step short, and out of most rebuilds.

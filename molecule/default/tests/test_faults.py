@@ -66,8 +66,7 @@ def test_no_sample_is_lost_while_the_storage_is_away(fleet):
 
     def stored():
         """The storage has samples from after the outage, and those from before it have arrived."""
-        text = fleet.shell("mon1", "curl -sf http://127.0.0.1:8428/api/v1/export -d 'match[]=up{node=\"plain1\",job=\"node_exporter\"}' "
-                                   f"-d start={begin - 30:.0f}")
+        text = fleet.get(fleet.storage("/api/v1/export"), "--data", 'match[]=up{node="plain1",job="node_exporter"}', "--data", f"start={begin - 30:.0f}")
         times = sorted(moment / 1000 for line in text.splitlines() for moment in json.loads(line)["timestamps"])
         gaps = [later - earlier for earlier, later in zip(times, times[1:])]
         return times and times[-1] > stopped and max(gaps) < 2 * 5 and gaps

@@ -1,0 +1,188 @@
+"""The lab as its user sees it: playbooks run from the checkout, queries to the real storage, faults on real hosts.
+
+For the tests of every scenario. Simulated in all of them: the accelerators, below nvidia-smi for NVIDIA and below sysfs for
+AMD. The hosts are containers with a systemd of their own; nothing else is stubbed.
+"""
+
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import time
+import urllib.parse
+
+import yaml
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
+LAB = [sys.executable, str(CHECKOUT / "lab" / "lab.py")]
+PLAYBOOK = pathlib.Path(sys.executable).with_name("ansible-playbook")
+ADHOC = pathlib.Path(sys.executable).with_name("ansible")
+STACK_PASSWORD = "/etc/accelmon/secrets/stack_password"
+# Where the storage and what evaluates the rules answer, by backend.
+PORTS = {"victoriametrics": (8428, 8880), "prometheus": (9090, 9090)}
+# Hands the password to curl by standard input, so that no process list has it. printf is the shell's own.
+CURL = (f"if test -s {STACK_PASSWORD}; then printf 'user = \"accelmon:%s\"' \"$(cat {STACK_PASSWORD})\"; fi | "
+        "curl --config - --silent --show-error --fail --max-time 20 ")
+
+
+class Run:
+    """How a playbook ended: its exit status, what it printed, and its recap as {host: {counter: n}}."""
+
+    def __init__(self, process):
+        self.code, self.output = process.returncode, process.stdout
+        self.recap = {}
+        for line in self.output.rpartition("PLAY RECAP")[2].splitlines()[1:]:
+            host, found, counters = line.partition(" : ")
+            if found:
+                self.recap[host.strip()] = {key: int(value) for key, value in (pair.split("=") for pair in counters.split())}
+
+    def changed(self):
+        """How many results changed something, on all hosts together."""
+        return sum(counters["changed"] for counters in self.recap.values())
+
+
+class Fleet:
+    """The fleet of one scenario, in its lab.
+
+    scenario: the scenario's folder
+    """
+
+    def __init__(self, scenario, name, inventory):
+        self.name, self.inventory = name, inventory
+        self.definition = yaml.safe_load((pathlib.Path(scenario) / "molecule.yml").read_text())
+        self.platforms = {entry["name"]: entry for entry in self.definition["platforms"]}
+        self.variables = self.definition["provisioner"]["inventory"]
+        self.settings = self.variables["group_vars"]["all"]
+        self.backend = self.settings.get("accelmon_backend", "victoriametrics")
+
+    @property
+    def hosts(self):
+        """Names of all hosts, in the order of the scenario."""
+        return list(self.platforms)
+
+    @property
+    def accelerators(self):
+        """{host: {vendor: number of devices}} of the hosts that have some."""
+        found = {}
+        for name, entry in self.platforms.items():
+            for text in entry.get("devices", []):
+                vendor, dummy, count = text.split(":")[:3]
+                found.setdefault(name, {})[vendor] = int(count)
+        return found
+
+    @property
+    def monitors(self):
+        """Names of the monitoring hosts."""
+        return [name for name, entry in self.platforms.items() if "monitoring" in entry.get("groups", [])]
+
+    def start(self, playbook, *arguments, inventory=None, env=None):
+        """Start a playbook of the checkout; the process."""
+        command = [str(PLAYBOOK), "-i", str(inventory or self.inventory), str(CHECKOUT / playbook), *map(str, arguments)]
+        return subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", **(env or {})})
+
+    def play(self, playbook, *arguments, **options):
+        """Run a playbook of the checkout to its end."""
+        process = self.start(playbook, *arguments, **options)
+        process.stdout_text = process.communicate(timeout=600)[0]
+        return Run(subprocess.CompletedProcess(process.args, process.returncode, process.stdout_text))
+
+    def site(self, *arguments, **options):
+        """Run site.yml; it has to succeed."""
+        run = self.play("site.yml", *arguments, **options)
+        assert run.code == 0, run.output
+        return run
+
+    def lab(self, *arguments):
+        """Run lab.py for this lab; what it printed."""
+        command, *rest = arguments
+        return subprocess.run([*LAB, command, "--name", self.name, *rest], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def container(self, host):
+        """The container that stands for a host."""
+        return f"accelmon-{self.name}-{host}"
+
+    def pci(self, host):
+        """The host's PCI tree, on this machine."""
+        mounts = json.loads(subprocess.run(["podman", "inspect", "--format", "{{json .Mounts}}", self.container(host)],
+                                           check=True, stdout=subprocess.PIPE, text=True).stdout)
+        return pathlib.Path(next(mount["Source"] for mount in mounts if mount["Destination"] == "/sys/bus/pci/devices"))
+
+    def inventory_of(self, path, hosts=None, groups=None, variables=None, settings=None):
+        """Write an inventory of some of the lab's hosts (default: all) and give its path.
+
+        groups: {group: [hosts]} instead of the lab's; variables: {host: {name: value}}, for new hosts too;
+        settings: {name: value} for all hosts, over those of the scenario
+        """
+        known = json.loads(self.lab("inventory"))["all"]
+        kept = {host: {**entry, **self.variables.get("host_vars", {}).get(host, {})}
+                for host, entry in known["hosts"].items() if hosts is None or host in hosts}
+        for host, values in (variables or {}).items():
+            kept[host] = {**kept.get(host, {}), **values}
+        groups = groups or {group: list(entry["hosts"]) for group, entry in known["children"].items()}
+        children = {group: {"hosts": {host: {} for host in members if host in kept}} for group, members in groups.items()}
+        path.write_text(json.dumps({"all": {"hosts": kept, "children": children, "vars": {**self.settings, **(settings or {})}}}))
+        return path
+
+    def shell(self, host, command, check=True):
+        """Run a command as root on a host; what it printed."""
+        done = subprocess.run(["podman", "exec", self.container(host), "sh", "-c", command],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        assert not check or done.returncode == 0, f"{host}: {command}: {done.stdout}"
+        return done.stdout
+
+    def get(self, url, *arguments, monitor=None):
+        """A page of the stack, with its password, as a monitoring host sees it (default: the first)."""
+        return self.shell(monitor or self.monitors[0], CURL + shlex.join([*arguments, url]))
+
+    def fetch(self, url, monitor=None):
+        """A page of the stack, decoded from JSON."""
+        return json.loads(self.get(url, monitor=monitor))
+
+    def storage(self, path, backend=None):
+        """URL of a page of the storage on a monitoring host."""
+        return f"http://127.0.0.1:{PORTS[backend or self.backend][0]}{path}"
+
+    def query(self, expression, monitor=None, backend=None, **options):
+        """{labels as a frozenset of pairs: value} of an instant query to the storage."""
+        backend = backend or self.backend
+        arguments = {"query": expression, **options}
+        if backend == "victoriametrics":
+            arguments.setdefault("latency_offset", "1s")
+        answer = self.fetch(self.storage("/api/v1/query?" + urllib.parse.urlencode(arguments), backend), monitor)
+        return {frozenset(series["metric"].items()): float(series["value"][1]) for series in answer["data"]["result"]}
+
+    def values(self, expression, label="node", **options):
+        """{value of one label: value} of an instant query."""
+        return {dict(labels).get(label): value for labels, value in self.query(expression, **options).items()}
+
+    def firing(self, alert, monitor=None, **labels):
+        """Whether the alert fires with these labels."""
+        alerts = self.fetch(f"http://127.0.0.1:{PORTS[self.backend][1]}/api/v1/alerts", monitor)["data"]["alerts"]
+        return any(alert in (found.get("name"), found["labels"].get("alertname")) and found["state"] == "firing"
+                   and labels.items() <= found["labels"].items() for found in alerts)
+
+    def verify(self, *arguments, **options):
+        """Run playbooks/verify.yml."""
+        return self.play("playbooks/verify.yml", *arguments, **options)
+
+
+def eventually(condition, seconds=90, what=None):
+    """Wait until a condition holds; its last value."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            value = condition()
+        except AssertionError:
+            value = None
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition.__doc__ or condition}"
+        time.sleep(1)
+
+
+def of_scenario(conftest):
+    """The fleet of the scenario whose tests have this conftest."""
+    return Fleet(pathlib.Path(conftest).parents[1], os.environ["ACCELMON_LAB_NAME"], os.environ["MOLECULE_INVENTORY_FILE"])
