@@ -1,0 +1,108 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: certificate_signing
+short_description: Sign the hosts' certificates with the fleet's authority
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Runs on the first monitoring host, where M(accelmon.fleet.fleet_secrets) keeps the authority.
+  - Names and purposes of a certificate are those given here. A request only proves the key; what else it asks for is ignored.
+  - Every certificate is good for 397 days.
+attributes:
+  check_mode:
+    support: full
+    description: Signs nothing, and predicts that it would.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+options:
+  requests:
+    description: One entry for each host that needs a certificate. An entry with an empty C(csr) is left out.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      host:
+        description: Name of the host.
+        type: str
+        required: true
+      csr:
+        description: The request that M(accelmon.fleet.host_certificate) returned, with a key EC P-256.
+        type: str
+        required: true
+      names:
+        description: Host names and IP addresses of the host.
+        type: list
+        elements: str
+        required: true
+      client:
+        description: Whether the host may also be a client, that is, scrape others.
+        type: bool
+        default: false
+  state_dir:
+    description: Where the authority is kept.
+    type: path
+    default: /var/lib/accelmon/secrets
+"""
+
+EXAMPLES = r"""
+- name: Sign
+  accelmon.fleet.certificate_signing:
+    requests:
+      - host: gpu7
+        csr: "{{ request.csr }}"
+        names: [gpu7, 10.0.0.7]
+  delegate_to: "{{ groups['monitoring'][0] }}"
+"""
+
+RETURN = r"""
+certificates:
+  description: The certificates in PEM, by host.
+  type: dict
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils.pki import PkiError
+from ansible_collections.accelmon.fleet.plugins.module_utils.secrets_store import SecretsError, Store
+
+
+def run(params, check, relabel=None):
+    """The module's result."""
+    requests = [request for request in params["requests"] if request["csr"]]
+    if check or not requests:
+        return {"changed": bool(requests), "certificates": {}}
+    with Store(params["state_dir"], relabel).lock():
+        return {"changed": True, "certificates": Store(params["state_dir"], relabel).sign(requests)}
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "requests": {"type": "list", "elements": "dict", "required": True, "options": {
+                "host": {"type": "str", "required": True},
+                "csr": {"type": "str", "required": True},
+                "names": {"type": "list", "elements": "str", "required": True},
+                "client": {"type": "bool", "default": False},
+            }},
+            "state_dir": {"type": "path", "default": "/var/lib/accelmon/secrets"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**run(module.params, module.check_mode, atomic.relabeler(module)))
+    except (PkiError, SecretsError, atomic.Busy) as error:
+        module.fail_json(msg=str(error))
+    except (IOError, OSError) as error:
+        module.fail_json(msg="state_dir = %s: %s; mend that on this host" % (module.params["state_dir"], error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: fleet_secrets
+short_description: Make, keep and change the fleet's passwords and certificate authority
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Runs on the first monitoring host, which keeps them in a directory that root alone can read, under a lock.
+  - A password that is not given is generated once. Its bcrypt hash is kept with its salt, so that it never changes by itself.
+  - The certificate authority is made once. It is replaced in three steps, so that both are trusted everywhere in between.
+  - Use C(no_log) with it, for it returns the secrets; they come in one text in base64, because the passwords that were given
+    to it would be blotted out otherwise.
+  - The hash is made by libcrypt or perl, the authority by openssl. Nothing is installed.
+attributes:
+  check_mode:
+    support: full
+    description: Predicts the change; changes nothing. Where there is nothing yet, it returns values that stand for those to be made.
+  diff_mode:
+    support: none
+    description: Secrets are not shown.
+options:
+  passwords:
+    description: The passwords by name. One that is empty is kept, or generated if there is none.
+    type: dict
+    required: true
+  rotate:
+    description: Names of passwords to generate anew.
+    type: list
+    elements: str
+    default: []
+  authority:
+    description:
+      - V(keep) makes the authority where there is none.
+      - V(prepare) makes another one that is trusted and does not sign yet. V(switch) lets that one sign and trusts both.
+        V(finish) ends the trust in the former one, if no certificate of it that is still valid is in use.
+    type: str
+    choices: [keep, prepare, switch, finish]
+    default: keep
+  force:
+    description: With O(authority=finish), leave hosts behind that have a certificate of the former authority.
+    type: bool
+    default: false
+  create:
+    description: With V(false), nothing is made where there is nothing yet.
+    type: bool
+    default: true
+  state_dir:
+    description: Where they are kept.
+    type: path
+    default: /var/lib/accelmon/secrets
+  witness:
+    description:
+      - A file that every monitoring host has once there are secrets. If it is here and the secrets are not, then they are on
+        another host, and none are made.
+    type: path
+    default: /etc/accelmon/secrets/stack_password
+seealso:
+  - module: accelmon.fleet.certificate_signing
+  - module: accelmon.fleet.host_certificate
+"""
+
+EXAMPLES = r"""
+- name: Read or make the fleet's secrets
+  accelmon.fleet.fleet_secrets:
+    passwords:
+      stack: "{{ accelmon_stack_password | default('') }}"
+      exporter: ""
+  delegate_to: "{{ groups['monitoring'][0] }}"
+  run_once: true
+  no_log: true
+  register: secrets
+"""
+
+RETURN = r"""
+encoded:
+  description: JSON in base64, C(passwords) and C(hashes), each by name.
+  type: str
+  returned: success
+signing:
+  description: Certificate of the authority that signs, in PEM.
+  type: str
+  returned: success
+bundle:
+  description: Certificates of all authorities that are trusted.
+  type: str
+  returned: success
+made:
+  description: What this run made or changed, in words, without the values.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import base64
+import json
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils.bcrypt import BcryptError
+from ansible_collections.accelmon.fleet.plugins.module_utils.pki import PkiError
+from ansible_collections.accelmon.fleet.plugins.module_utils.secrets_store import SecretsError, Store, check_password
+
+
+def result(store, names):
+    """What the module returns."""
+    passwords = dict((name, store.data["passwords"].get(name, {}).get("password", "(to be made)")) for name in names)
+    hashes = dict((name, store.data["passwords"].get(name, {}).get("hash", "(to be made)")) for name in names)
+    encoded = base64.b64encode(json.dumps({"passwords": passwords, "hashes": hashes}).encode("utf-8")).decode("ascii")
+    return {"encoded": encoded, "signing": store.signing(), "bundle": store.bundle(), "made": store.changed, "changed": bool(store.changed)}
+
+
+def predict(store, params):
+    """Note what a run would make, from what is there."""
+    for name, given in params["passwords"].items():
+        known = store.data["passwords"].get(name, {}).get("password")
+        if given:
+            check_password("accelmon_%s_password" % name, given)
+        if name in params["rotate"] or not known or given and given != known:
+            store.changed.append("password of %s" % name)
+    role = {"keep": None, "prepare": "next", "switch": "signing", "finish": "previous"}[params["authority"]]
+    known = store.data["authority"]
+    if not known.get("signing") or params["authority"] == "prepare" and not known.get("next") \
+            or params["authority"] == "switch" and known.get("next") or role == "previous" and known.get("previous"):
+        store.changed.append("certificate authority")
+
+
+def run(params, check, relabel=None):
+    """The module's result."""
+    passwords = dict((str(name), str(value or "")) for name, value in params["passwords"].items())
+    params = dict(params, passwords=passwords)
+    for name in params["rotate"]:
+        if name not in passwords:
+            raise SecretsError("rotate = %s: there is no such password; use some of %s" % (name, ", ".join(sorted(passwords))))
+    store = Store(params["state_dir"], relabel)
+    if not store.exists:
+        if os.path.exists(params["witness"]):
+            raise SecretsError(
+                "%s: it is missing, but this host has passwords of another one (%s); copy %s as root from the host that was first in the "
+                "group monitoring, or remove %s to begin anew and converge the whole fleet"
+                % (store.path, params["witness"], store.folder, params["witness"]))
+        if not params["create"]:
+            return result(store, passwords)
+    if check:
+        predict(store, params)
+        return result(store, passwords)
+    with store.lock():
+        store = Store(params["state_dir"], relabel)
+        for name in sorted(passwords):
+            store.password(name, passwords[name], name in params["rotate"])
+        store.authority(params["authority"], params["force"])
+        if store.changed:
+            store.save()
+    return result(store, passwords)
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "passwords": {"type": "dict", "required": True, "no_log": True},
+            "rotate": {"type": "list", "elements": "str", "default": []},
+            "authority": {"type": "str", "choices": ["keep", "prepare", "switch", "finish"], "default": "keep"},
+            "force": {"type": "bool", "default": False},
+            "create": {"type": "bool", "default": True},
+            "state_dir": {"type": "path", "default": "/var/lib/accelmon/secrets"},
+            "witness": {"type": "path", "default": "/etc/accelmon/secrets/stack_password"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**run(module.params, module.check_mode, atomic.relabeler(module)))
+    except (BcryptError, PkiError, SecretsError, atomic.Busy) as error:
+        module.fail_json(msg=str(error))
+    except (IOError, OSError) as error:
+        module.fail_json(msg="state_dir = %s: %s; mend that on this host" % (module.params["state_dir"], error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: host_certificate
+short_description: Key and certificate of a host, in two phases
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - In the phase V(request) it looks at the host's certificate. If that does not do, it makes a new key, which never leaves
+    the host, and returns a request for M(accelmon.fleet.certificate_signing).
+  - In the phase V(install) it puts key, certificate and trusted authorities into place, each in one step.
+  - A certificate does not do if it is missing, damaged or expired, if less than a third of its time is left, if names or
+    purposes are others, if another authority signs now, or if its key is not the one beside it.
+  - With O(mode=files) it checks a site's own files and links to them, so that what the site renews holds at once.
+  - Makes the system group of O(group), whose members may read the key.
+attributes:
+  check_mode:
+    support: full
+    description: Looks and checks; makes no key, and predicts the change.
+  diff_mode:
+    support: none
+    description: Keys are not shown, and certificates say nothing to a reader.
+options:
+  phase:
+    description: What to do now.
+    type: str
+    choices: [request, install]
+    required: true
+  mode:
+    description: Whose certificate it is. With V(none), the phase V(install) removes ours, and links to others.
+    type: str
+    choices: [managed, files, none]
+    required: true
+  host:
+    description: Name of the host in messages.
+    type: str
+    required: true
+  address:
+    description: What the scraping hosts call the host by.
+    type: str
+    required: true
+  names:
+    description: All names and addresses for a managed certificate.
+    type: list
+    elements: str
+    default: []
+  client:
+    description: Whether the host may also be a client, that is, scrape others.
+    type: bool
+    default: false
+  authority:
+    description: For the phase V(request), certificate of the authority that signs.
+    type: str
+    default: ""
+  renew:
+    description: For the phase V(request), ask for a new key and certificate in any case.
+    type: bool
+    default: false
+  certificate:
+    description: For the phase V(install), the new certificate; empty to keep the present one.
+    type: str
+    default: ""
+  bundle:
+    description: For the phase V(install), certificates of all authorities that are trusted.
+    type: str
+    default: ""
+  key_file:
+    description: With O(mode=files), the private key on the host.
+    type: str
+    default: ""
+  certificate_file:
+    description: With O(mode=files), the certificate on the host, followed by those between it and the authority.
+    type: str
+    default: ""
+  ca_file:
+    description: With O(mode=files), the trusted authorities on the host.
+    type: str
+    default: ""
+  group:
+    description: System group whose members may read the key.
+    type: str
+    default: accelmon
+  directory:
+    description: Where C(host.key), C(host.crt) and C(ca.crt) are.
+    type: path
+    default: /etc/accelmon/tls
+  pending:
+    description: Where a new key waits for its certificate.
+    type: path
+    default: /var/lib/accelmon/tls
+"""
+
+EXAMPLES = r"""
+- name: Look at the certificate
+  accelmon.fleet.host_certificate:
+    phase: request
+    mode: managed
+    host: gpu7
+    address: 10.0.0.7
+    names: [gpu7, 10.0.0.7]
+    authority: "{{ secrets.signing }}"
+  register: request
+
+- name: Put the new one into place
+  accelmon.fleet.host_certificate:
+    phase: install
+    mode: managed
+    host: gpu7
+    address: 10.0.0.7
+    certificate: "{{ signed.certificates['gpu7'] | default('') }}"
+    bundle: "{{ secrets.bundle }}"
+"""
+
+RETURN = r"""
+csr:
+  description: The request, in PEM; empty if none is needed, and in check mode.
+  type: str
+  returned: in the phase request
+why:
+  description: Why a new certificate is needed; empty if none is.
+  type: str
+  returned: in the phase request
+written:
+  description: Files that were put into place or removed, or would be.
+  type: list
+  elements: str
+  returned: in the phase install
+ends:
+  description: Seconds since 1970 at which the C(host)'s certificate and that of its authority, C(ca), expire.
+  type: dict
+  returned: in the phase install
+"""
+
+import grp
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils.certificates import CertificateError, HostCertificate, check_files
+from ansible_collections.accelmon.fleet.plugins.module_utils.pki import PkiError
+
+
+def group_id(name):
+    """Number of a group, None if there is none."""
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
+
+
+def make_group(module, name):
+    """Make the system group if it is missing. Returns its number, None in check mode, and whether it is new."""
+    found = group_id(name)
+    if found is not None or module.check_mode:
+        return found, found is None
+    status, _output, errors = module.run_command(["groupadd", "--system", name])
+    if status and group_id(name) is None:  # another task may have made it just now
+        raise CertificateError("group = %s: it cannot be made (%s); make it by hand" % (name, errors.strip()))
+    return group_id(name), True
+
+
+def request(params, own, gid, check):
+    """Result of the phase request."""
+    if params["mode"] == "managed":
+        why = "it was asked for" if params["renew"] else own.unfit(params["names"], params["client"], params["authority"])
+        return {"changed": bool(why), "why": why, "csr": own.request() if why and not check else ""}
+    if params["mode"] == "files":
+        check_files(params["host"], site_files(params), params["address"], params["client"], gid, params["group"])
+    return {"changed": False, "why": "", "csr": ""}
+
+
+def install(params, own, check):
+    """Result of the phase install."""
+    if params["mode"] == "none":
+        written = own.remove(check)
+    elif params["mode"] == "files":
+        written = own.link(site_files(params), check)
+    else:
+        written = own.install(params["certificate"], params["bundle"], check)
+    return {"changed": bool(written), "written": written, "ends": {} if params["mode"] == "none" else own.ends()}
+
+
+def site_files(params):
+    """The paths of key, certificate and authorities."""
+    return params["key_file"], params["certificate_file"], params["ca_file"]
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "phase": {"type": "str", "choices": ["request", "install"], "required": True},
+            "mode": {"type": "str", "choices": ["managed", "files", "none"], "required": True},
+            "host": {"type": "str", "required": True},
+            "address": {"type": "str", "required": True},
+            "names": {"type": "list", "elements": "str", "default": []},
+            "client": {"type": "bool", "default": False},
+            "authority": {"type": "str", "default": ""},
+            "renew": {"type": "bool", "default": False},
+            "certificate": {"type": "str", "default": ""},
+            "bundle": {"type": "str", "default": ""},
+            "key_file": {"type": "str", "default": "", "no_log": False},
+            "certificate_file": {"type": "str", "default": ""},
+            "ca_file": {"type": "str", "default": ""},
+            "group": {"type": "str", "default": "accelmon"},
+            "directory": {"type": "path", "default": "/etc/accelmon/tls"},
+            "pending": {"type": "path", "default": "/var/lib/accelmon/tls"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        gid, made = make_group(module, params["group"])
+        own = HostCertificate(params["directory"], params["pending"], gid, atomic.relabeler(module))
+        if params["phase"] == "request":
+            result = request(params, own, gid, module.check_mode)
+        else:
+            result = install(params, own, module.check_mode)
+    except (CertificateError, PkiError) as error:
+        module.fail_json(msg=str(error))
+    except (IOError, OSError) as error:
+        module.fail_json(msg="%s: %s; mend that on the host" % (params["directory"], error))
+    result["changed"] = result["changed"] or made and params["mode"] != "none"
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
