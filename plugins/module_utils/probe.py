@@ -39,6 +39,11 @@ def ask(address, port, path, scheme="http", ca_file="", timeout=5):
     kind: `certificate_required`: the server's certificate is good and the server wants one of ours;
     `failed`: anything else
     """
+    return fetch(address, port, path, scheme, ca_file, timeout, 0)[:3]
+
+
+def fetch(address, port, path, scheme="http", ca_file="", timeout=5, limit=64 * 1024 * 1024):
+    """As `ask`, and the page's text as the fourth, at most `limit` bytes of it."""
     place = url(scheme, address, port, path)
     try:
         connection = socket.create_connection((address, port), timeout)
@@ -48,16 +53,17 @@ def ask(address, port, path, scheme="http", ca_file="", timeout=5):
             client = http.client.HTTPConnection(address, port, timeout=timeout)
             client.sock = connection
             client.request("GET", path, headers={"Connection": "close"})
-            status = client.getresponse().status
-            return status, "", "%s: HTTP %d" % (place, status)
+            answer = client.getresponse()
+            text = answer.read(limit).decode("utf-8", "replace") if limit else ""
+            return answer.status, "", "%s: HTTP %d" % (place, answer.status), text
         finally:
             connection.close()
     except ssl.SSLError as error:
         reason = getattr(error, "reason", None) or str(error)
         kind = "certificate_required" if DEMANDS_CERTIFICATE.search(reason) else "failed"
-        return None, kind, "%s: TLS: %s" % (place, reason)
+        return None, kind, "%s: TLS: %s" % (place, reason), ""
     except (OSError, http.client.HTTPException) as error:
-        return None, "failed", "%s: %s" % (place, str(error) or type(error).__name__)
+        return None, "failed", "%s: %s" % (place, str(error) or type(error).__name__), ""
 
 
 def judge(probe, answer):

@@ -55,7 +55,7 @@ def generation(unit_text, paths):
         try:
             stat = os.stat(real)
             if stat.st_mode & 0o111:
-                known = json.dumps([real, stat.st_size, stat.st_mtime])
+                known = json.dumps([real, stat.st_size, int(stat.st_mtime)])  # an image keeps whole seconds
             else:
                 with open(real, "rb") as stream:
                     known = hashlib.sha256(stream.read()).hexdigest()

@@ -102,6 +102,11 @@ options:
     type: list
     elements: str
     default: []
+  leaves:
+    description: Files that the service writes while it runs, and that would mislead when it is gone. They go with O(state=absent).
+    type: list
+    elements: str
+    default: []
   probe:
     description: How to know that the service is healthy.
     type: dict
@@ -476,6 +481,11 @@ class Service(object):
                     os.remove(path)
         if self.diff and not self.params["image"]:
             self.do("daemon-reload", "systemctl", "daemon-reload")
+        for path in self.params["leaves"]:
+            if os.path.lexists(path):
+                self.actions.append("remove " + path)
+                if not self.module.check_mode:
+                    os.remove(path)
         owned = self.owned()
         package = "absent" if owned.get("package") and not self.shared_package() else ""
         if owned.get("masked"):
@@ -508,6 +518,7 @@ def main():
             "timer": {"type": "str"},
             "restart_on": {"type": "list", "elements": "str", "default": []},
             "reload_on": {"type": "list", "elements": "str", "default": []},
+            "leaves": {"type": "list", "elements": "str", "default": []},
             "probe": {"type": "dict", "options": {
                 "path": {"type": "str", "required": True},
                 "status": {"type": "list", "elements": "int", "default": [200]},

@@ -50,11 +50,11 @@ def quote(argument):
 
 
 def lines(key, value):
-    """The lines of one directive: a list is a command line for Exec…=, else the directive repeated; None is left out."""
+    """The lines of one directive: a list is a command line for Exec…=, else the directive repeated; None and an empty list are left out."""
     if value is None:
         return []
     if isinstance(value, (list, tuple)):
-        if key.startswith("Exec"):
+        if key.startswith("Exec") and value:
             return [f"{key}={' '.join(quote(item) for item in value)}"]
         return [line for item in value for line in lines(key, item)]
     if isinstance(value, bool):

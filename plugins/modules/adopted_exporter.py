@@ -1,0 +1,244 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: adopted_exporter
+short_description: Prove that somebody else's node_exporter serves us
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Asks a node_exporter that is not ours, whatever runs it (a package's unit, a unit of the site, a container), and proves that
+    its page is the one that is expected and that files in O(directory) appear on it.
+  - Its unit, its flags, its container and its other textfiles are left as they are. The only change is one file of ours,
+    C(accelmon_adopted.prom) in O(directory), by which the proof is made; O(state=absent) removes it.
+attributes:
+  check_mode:
+    support: full
+    description: Asks the exporter and predicts the change. What needs the file is proven only when the file is there.
+  diff_mode:
+    support: full
+    description: Shows the file before and after.
+options:
+  name:
+    description: Name of the exporter's role.
+    type: str
+    choices: [node_exporter]
+    default: node_exporter
+  state:
+    description: Whether it is relied on.
+    type: str
+    choices: [present, absent]
+    default: present
+  port:
+    description: Port that it listens on.
+    type: int
+    default: 9100
+  path:
+    description: Path of its page.
+    type: str
+    default: /metrics
+  address:
+    description: An address to try where no listening socket of this host shows one.
+    type: str
+    default: 127.0.0.1
+  directory:
+    description: Directory of this host whose textfiles it exports.
+    type: path
+    default: /var/lib/accelmon/textfile
+  collector:
+    description: Whether our collector of accelerators puts its file there. Then no other may export the same series.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds to wait until the file appears on the page.
+    type: int
+    default: 10
+"""
+
+EXAMPLES = r"""
+- name: Prove that the distribution's node_exporter serves us
+  accelmon.fleet.adopted_exporter:
+    directory: /var/lib/prometheus/node-exporter
+    collector: true
+"""
+
+RETURN = r"""
+url:
+  description: Where it answered.
+  type: str
+  returned: O(state=present)
+version:
+  description: What it says of its version; empty if it does not say.
+  type: str
+  returned: O(state=present)
+"""
+
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, ports, probe, systemd, textfiles
+
+UNITS = "/etc/systemd/system"
+OURS = "/var/lib/accelmon/"
+MARKER = "accelmon_adopted.prom"
+MARKER_TEXT = """\
+# HELP accelmon_adopted_info An exporter that somebody else runs and that accelmon.fleet relies on.
+# TYPE accelmon_adopted_info gauge
+accelmon_adopted_info{directory="%s",exporter="%s"} 1
+"""
+
+
+class Refused(Exception):
+    """Why the exporter cannot be adopted, and what to do, in one line."""
+
+
+class Adoption(object):
+    """One exporter of somebody else on this host."""
+
+    def __init__(self, module):
+        self.module = module
+        self.params = module.params
+        self.name = module.params["name"]
+        self.marker = os.path.join(module.params["directory"], MARKER)
+        self.text = MARKER_TEXT % (module.params["directory"].replace("\\", "\\\\").replace('"', '\\"'), self.name)
+
+    def current(self):
+        """Text of the marker file; empty if there is none."""
+        try:
+            with open(self.marker) as stream:
+                return stream.read()
+        except OSError:
+            return ""
+
+    def diff(self, before, after):
+        return {"before_header": self.marker, "after_header": self.marker, "before": before, "after": after}
+
+    def remove(self):
+        before = self.current()
+        if before and not self.module.check_mode:
+            os.remove(self.marker)
+        return {"changed": bool(before), "diff": self.diff(before, "")}
+
+    def places(self):
+        """(addresses to try, pid of the listening process or None)."""
+        sockets = ports.listeners()
+        taken = [address for address, port, _inode in sockets if port == self.params["port"]]
+        owner = ports.owner(ports.conflicts(sockets, "", self.params["port"])) if taken else None
+        known = [probe.local(address) for address in taken] + ["127.0.0.1", "::1", self.params["address"]]
+        return list(dict.fromkeys(known)), owner and owner["pid"]
+
+    def page(self, addresses):
+        """(address, samples) of the first address that has the exporter's page."""
+        seen = []
+        for address in addresses:
+            status, _kind, what, text = probe.fetch(address, self.params["port"], self.params["path"], timeout=10)
+            if status == 200:
+                return address, textfiles.samples(text)
+            seen.append(what)
+        raise Refused("%s_port = %d: no %s answers on this host (%s); start it, or correct %s_port or %s_metrics_path, or set %s_managed to install"
+                      % (self.name, self.params["port"], self.name, "; ".join(seen[:2]), self.name, self.name, self.name))
+
+    def prove_kind(self, known, url):
+        """It must be what it is taken for."""
+        if not any(name in ("node_exporter_build_info", "node_scrape_collector_success") for name, _labels, _value in known):
+            raise Refused("%s_port = %d: the page %s is not of a %s; correct %s_port, or list it in accelmon_custom_exporters"
+                          % (self.name, self.params["port"], url, self.name, self.name))
+
+    def prove_alone(self, known):
+        """No other collector may export what ours exports: everything about accelerators would count twice."""
+        others = textfiles.foreign_devices(known)
+        if self.params["collector"] and others:
+            names = ", ".join(sorted(set(name for name, _labels, _value in others))[:2])
+            raise Refused("accelmon_exporters = auto: another collector on this host already exports %s; replace it with "
+                          "adopt_textfile_gpu.yml, or list only node_exporter in accelmon_exporters" % names)
+
+    def refuse_own(self):
+        unit = systemd.unit_name(self.name)
+        if os.path.exists(os.path.join(UNITS, unit)):
+            raise Refused("%s_managed = adopt: our own %s is still on this host; run once with %s_managed: install and %s_state: absent"
+                          % (self.name, unit, self.name, self.name))
+
+    def shows(self, known):
+        return any(name == "accelmon_adopted_info" and labels.get("directory") == self.params["directory"] for name, labels, _value in known)
+
+    def where(self, pid, known):
+        """What to do about a textfile directory that is not the exporter's."""
+        directory = self.params["directory"]
+        collectors = [labels.get("collector") for name, labels, _value in known if name == "node_scrape_collector_success"]
+        if collectors and "textfile" not in collectors:
+            return "its textfile collector is off; start it with %s=%s" % (textfiles.FLAG, directory)
+        inside = textfiles.directory_of(textfiles.command_line(pid)) if pid else ""
+        if not inside:
+            return "start it with %s=%s, or set accelmon_textfile_directory to the directory of this host that it reads" % (textfiles.FLAG, directory)
+        outside = textfiles.on_host(pid, inside)
+        if not outside:
+            return ("it reads %s, as it sees it in its container or mount namespace; mount a directory of this host there, "
+                    "and set accelmon_textfile_directory to it" % inside)
+        if textfiles.same(outside, directory):
+            return "it reads that directory, and does not show what is in it; look at its log"
+        named = "" if outside == inside else " (which it sees as %s)" % inside
+        return "it reads %s%s; set accelmon_textfile_directory to that" % (outside, named)
+
+    def write(self):
+        if self.params["directory"].startswith(OURS):
+            atomic.make_folders(self.params["directory"])
+        atomic.write(self.marker, self.text.encode("utf-8"), relabel=atomic.relabeler(self.module))
+
+    def adopt(self):
+        self.refuse_own()
+        addresses, pid = self.places()
+        address, known = self.page(addresses)
+        url = probe.url("http", address, self.params["port"], self.params["path"])
+        self.prove_kind(known, url)
+        self.prove_alone(known)
+        before = self.current()
+        changed = before != self.text
+        directory = self.params["directory"]
+        if changed and not os.path.isdir(directory) and not directory.startswith(OURS):
+            raise Refused("accelmon_textfile_directory = %s: this host has no such directory; %s" % (directory, self.where(pid, known)))
+        if not (changed and self.module.check_mode):
+            if changed:
+                self.write()
+            deadline = time.time() + self.params["timeout"]
+            while not self.shows(known) and time.time() < deadline:
+                time.sleep(0.5)
+                known = self.page([address])[1]
+            if not self.shows(known):
+                if changed:
+                    os.remove(self.marker)
+                raise Refused("accelmon_textfile_directory = %s: what is put there does not appear on %s; %s"
+                              % (directory, url, self.where(pid, known)))
+        if any(name == "node_textfile_scrape_error" and float(value) for name, _labels, value in known):
+            self.module.warn("%s says node_textfile_scrape_error 1: one of the files in its textfile directory is broken" % url)
+        version = next((labels.get("version", "") for name, labels, _value in known if name == "node_exporter_build_info"), "")
+        return {"changed": changed, "url": url, "version": version, "diff": self.diff(before, self.text)}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "choices": ["node_exporter"], "default": "node_exporter"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "port": {"type": "int", "default": 9100},
+            "path": {"type": "str", "default": "/metrics"},
+            "address": {"type": "str", "default": "127.0.0.1"},
+            "directory": {"type": "path", "default": "/var/lib/accelmon/textfile"},
+            "collector": {"type": "bool", "default": False},
+            "timeout": {"type": "int", "default": 10},
+        },
+        supports_check_mode=True,
+    )
+    adoption = Adoption(module)
+    try:
+        result = adoption.remove() if module.params["state"] == "absent" else adoption.adopt()
+    except (Refused, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
