@@ -1,0 +1,131 @@
+"""What must be closed is closed, what must be open is open. Simulated: the accelerators."""
+
+import ipaddress
+import json
+import time
+
+from conftest import eventually
+
+EXPORTERS = {"nvidia1": 9100, "six1": 9100, "mon1": 9100, "mon2": 9100}
+PAIR = "--cert /etc/accelmon/tls/host.crt --key /etc/accelmon/tls/host.key"
+CA = "--cacert /etc/accelmon/tls/ca.crt"
+
+
+def address(fleet, host):
+    """Where the fleet's targets say that a host is scraped."""
+    found = [dict(labels)["instance"] for labels in fleet.query(f'up{{job="node_exporter",node="{host}"}}')]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def reaches(fleet, client, url, options=""):
+    """(curl's exit status, HTTP status or 000) of a request from a host."""
+    said = fleet.shell(client, f"curl -g -s -o /dev/null --max-time 10 -w '%{{http_code}}' {options} '{url}'; echo \" $?\"")
+    status, code = said.split()
+    return int(code), status
+
+
+def test_verify_passes(fleet):
+    run = fleet.verify("-e", "accelmon_verify_wait=90")
+    assert run.code == 0, run.output
+
+
+def test_both_monitoring_hosts_see_the_whole_fleet(fleet):
+    devices = {host: sum(vendors.values()) for host, vendors in fleet.accelerators.items()}
+    for monitor in fleet.monitors:
+        eventually(lambda: fleet.values('up{job="node_exporter"}', monitor=monitor) == dict.fromkeys(fleet.hosts, 1), 60, f"{monitor} scrapes all")  # pylint: disable=cell-var-from-loop
+        eventually(lambda: fleet.values("count by (node) (accelerator_info)", monitor=monitor) == devices, 60, f"{monitor} has the devices")  # pylint: disable=cell-var-from-loop
+
+
+def test_a_node_with_ipv6_alone_is_scraped_at_its_address_in_brackets(fleet):
+    assert "inet " not in fleet.shell("six1", "ip -4 address show scope global")
+    host, dummy, port = address(fleet, "six1").rpartition(":")
+    assert host[0] == "[" and host[-1] == "]" and ipaddress.ip_address(host[1:-1]).version == 6 and port == "9100"
+
+
+def test_exporters_answer_the_monitoring_hosts_alone(fleet):
+    for host in fleet.hosts:
+        place = address(fleet, host)
+        for client in fleet.monitors:
+            assert reaches(fleet, client, f"https://{place}/metrics", f"{PAIR} {CA}") == (0, "200"), (client, host)
+            assert reaches(fleet, client, f"https://{place}/metrics", CA)[1] == "000", f"{host}: without a certificate"
+            assert reaches(fleet, client, f"http://{place}/metrics")[1] in ("000", "400"), f"{host}: plain HTTP"
+
+
+def test_the_certificate_of_a_node_opens_nothing(fleet):
+    """Whoever takes over one node can read no other. nvidia1 has IPv4 alone, so it cannot reach six1 in the first place."""
+    for host in ("mon1", "mon2"):
+        assert reaches(fleet, "nvidia1", f"https://{address(fleet, host)}/metrics", f"{PAIR} {CA}")[1] == "000"
+    for host in ("mon1", "mon2"):
+        assert reaches(fleet, "six1", f"https://{host}:9100/metrics", f"-6 {PAIR} {CA}")[1] == "000"
+
+
+def test_a_certificate_of_another_authority_opens_nothing(fleet):
+    fleet.shell("mon1", "mkdir -p /tmp/other && cd /tmp/other && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=mon1 "
+                        "-addext extendedKeyUsage=clientAuth -keyout key -out crt 2>/dev/null")
+    try:
+        assert reaches(fleet, "mon1", f"https://{address(fleet, 'nvidia1')}/metrics", f"--cert /tmp/other/crt --key /tmp/other/key {CA}")[1] == "000"
+    finally:
+        fleet.shell("mon1", "rm -r /tmp/other")
+
+
+def test_every_listener_of_the_stack_wants_the_password(fleet):
+    for monitor in fleet.monitors:
+        sockets = [line.split() for line in fleet.shell(monitor, "ss -Hltnp").splitlines()]
+        ours = {entry[3] for entry in sockets if any(name in entry[-1] for name in ("victoria", "vmagent", "vmalert", "alertmanager", "prometheus\""))}
+        ours = {place for place in ours if not place.endswith((":9100", ":9094"))}
+        assert {place.rpartition(":")[2] for place in ours} == {"8428", "8429", "8880", "9093"}
+        for place in ours:
+            scheme = "http" if place.startswith("127.0.0.1") else "https"
+            for path in ("/metrics", "/api/v1/query?query=up", "/api/v2/alerts", "/debug/pprof/cmdline", "/flags", "/-/reload", "/internal/resetRollupResultCache"):
+                said = reaches(fleet, monitor, f"{scheme}://{place}{path}", "-k")
+                assert said[1] in ("401", "404", "000"), (monitor, place, path, said)
+                wrong = reaches(fleet, monitor, f"{scheme}://{place}{path}", "-k -u accelmon:wrong")
+                assert wrong[1] in ("401", "404", "000"), (monitor, place, path, wrong)
+
+
+def test_the_pair_of_alertmanagers_is_one_cluster_that_nobody_else_can_join(fleet):
+    for monitor in fleet.monitors:
+        status = fleet.fetch("http://127.0.0.1:9093/api/v2/status", monitor)["cluster"]
+        assert status["status"] == "ready" and len(status["peers"]) == 2, status
+        gossip = [line.split()[3] for line in fleet.shell(monitor, "ss -Hltn").splitlines() if line.split()[3].endswith(":9094")]
+        assert gossip and not any(place.startswith("127.") for place in gossip)
+        place = gossip[0].replace("*", "127.0.0.1")
+        assert reaches(fleet, "mon1", f"https://{monitor}:9094/", CA)[1] == "000", place
+
+
+RECEIVER = """
+import http.server, json
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with open("/run/receiver.log", "a") as log:
+            for alert in body["alerts"]:
+                log.write(json.dumps([alert["status"], alert["labels"]]) + "\\n")
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(("", 9999), Handler).serve_forever()
+"""
+
+
+def test_an_alert_arrives_once_though_two_hosts_watch(fleet, tmp_path):
+    fleet.shell("mon1", f"cat > /run/receiver.py <<'END'\n{RECEIVER}\nEND\nrm -f /run/receiver.log\n"
+                        "systemd-run --unit=receiver python3 /run/receiver.py")
+    inventory = fleet.inventory_of(tmp_path / "webhook.json", settings={"alertmanager_webhook_urls": ["http://mon1:9999/"]})
+
+    def received():
+        """[(status, node)] of HostDown, as they arrived."""
+        lines = fleet.shell("mon1", "cat /run/receiver.log 2>/dev/null", check=False).splitlines()
+        return [(status, labels.get("node")) for status, labels in map(json.loads, lines) if labels["alertname"] == "HostDown"]
+    try:
+        fleet.site("--limit", "monitoring", inventory=inventory)
+        fleet.lab("stop", "six1")
+        eventually(lambda: fleet.firing("HostDown", monitor="mon1", node="six1") and fleet.firing("HostDown", monitor="mon2", node="six1"), what="both fire")
+        eventually(lambda: ("firing", "six1") in received(), 120, "the receiver has it")
+        # The second of a pair waits 15 seconds for the first.
+        time.sleep(25)
+        assert received().count(("firing", "six1")) == 1, received()
+    finally:
+        fleet.lab("start", "six1")
+        fleet.shell("mon1", "systemctl stop receiver")
+        fleet.site("--limit", "monitoring")

@@ -1,0 +1,120 @@
+"""Secrets are where they belong and nowhere else. Simulated: the accelerators."""
+
+import pathlib
+import subprocess
+import time
+
+import pytest
+from conftest import CHECKOUT
+from secrets_of import PLACES, leaks, secrets
+
+WATCH = "while sleep 0.2; do cat /proc/[0-9]*/cmdline; done 2>/dev/null | tr '\\0' ' ' > /run/processes.log"
+
+
+@pytest.fixture(name="known", scope="module")
+def known_secrets(fleet):
+    """What is looked for. Fails when there is nothing to look for."""
+    found = secrets(fleet)
+    origins = {origin for origin in found.values()}
+    for host in fleet.monitors:
+        assert f"{host}:/etc/accelmon/secrets/stack_password" in origins
+    for host in fleet.hosts:
+        assert f"{host}:/etc/accelmon/tls/host.key" in origins
+    assert any(origin.startswith("mon1:/var/lib/accelmon/secrets/") for origin in origins)
+    return found
+
+
+def test_every_host_has_a_key_of_its_own(fleet, known):
+    keys = [secret for secret, origin in known.items() if origin.endswith("/host.key")]
+    assert len(keys) >= len(fleet.hosts)
+
+
+def test_a_run_with_all_its_words_shows_none(fleet, known):
+    """Passwords and web configuration are written anew, so that the diff would have something to show."""
+    for host in fleet.hosts:
+        fleet.shell(host, f"systemd-run --unit=watch-processes sh -c \"{WATCH.replace('$', chr(92) + '$')}\"")
+    own = subprocess.Popen(["sh", "-c", "while sleep 0.2; do cat /proc/[0-9]*/cmdline; done 2>/dev/null"], stdout=subprocess.PIPE)
+    try:
+        fleet.shell("mon2", "rm -f /etc/accelmon/secrets/stack_password /etc/accelmon/web/stack.yml /etc/accelmon/web/exporter.yml")
+        fleet.shell("nvidia1", "rm -f /etc/accelmon/web/exporter.yml")
+        run = fleet.site("-vvv", "--diff", env={"ANSIBLE_DEBUG": "0"})
+        assert run.changed() > 0 and "/etc/accelmon/web" in run.output, run.recap
+        assert leaks(known, run.output) == []
+    finally:
+        own.terminate()
+        processes = own.communicate()[0].replace(b"\0", b" ").decode(errors="replace")
+        for host in fleet.hosts:
+            fleet.shell(host, "systemctl stop watch-processes")
+    assert "site.yml" in processes and leaks(known, processes) == []
+    for host in fleet.hosts:
+        seen = fleet.shell(host, "cat /run/processes.log; rm /run/processes.log; ps axww -o args")
+        assert "node-exporter" in seen and leaks(known, seen) == [], host
+    assert fleet.verify("-e", "accelmon_verify_wait=90").code == 0
+
+
+def test_no_journal_has_one(fleet, known):
+    for host in fleet.hosts:
+        journal = fleet.shell(host, "journalctl --no-pager --all --output=json | tr -d '\\\\'")
+        assert "ansible-" in journal, "modules write what they are called with to the journal"
+        assert leaks(known, journal) == [], host
+
+
+def test_units_and_their_environment_have_none(fleet, known):
+    for host in fleet.hosts:
+        said = fleet.shell(host, "cat /etc/systemd/system/accelmon-*; systemctl show --all 'accelmon-*'")
+        assert leaks(known, said) == [], host
+
+
+def test_files_with_secrets_are_where_they_belong_and_nobody_else_can_read_them(fleet, known):
+    listed = "/run/what-to-look-for"
+    for host in fleet.hosts:
+        fleet.shell(host, f"umask 077; cat > {listed} <<'END'\n" + "\n".join(known) + "\nEND")
+        try:
+            files = fleet.shell(host, f"grep -rlF -f {listed} --exclude={pathlib.Path(listed).name} /etc /home /opt /root /run /srv /tmp /usr/local /var "
+                                      "--devices=skip 2>/dev/null | xargs -r stat -c '%a %U:%G %n'").splitlines()
+        finally:
+            fleet.shell(host, f"rm {listed}")
+        assert files, host
+        for line in files:
+            mode, owner, path = line.split(" ", 2)
+            assert path.startswith(PLACES), f"{host}: {line}"
+            assert int(mode, 8) & 0o037 == 0 and owner in ("root:root", "root:accelmon"), f"{host}: {line}"
+        private = fleet.shell(host, "stat -c %a /var/lib/accelmon/secrets 2>/dev/null || echo 700").strip()
+        assert private == "700", host
+
+
+def test_a_users_process_on_a_host_reads_none(fleet, known):
+    for host in fleet.hosts:
+        said = fleet.shell(host, "su ansible -s /bin/sh -c 'cat /etc/accelmon/secrets/* /etc/accelmon/web/* /etc/accelmon/tls/* /var/lib/accelmon/secrets/*' 2>&1",
+                           check=False)
+        assert leaks(known, said) == [], host
+
+
+def test_facts_have_none(fleet, known, tmp_path):
+    """A fact cache, as AWX keeps one, takes no secret along."""
+    fleet.site(env={"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(tmp_path)})
+    cached = "".join(path.read_text() for path in tmp_path.iterdir() if path.is_file())
+    assert "accelerators" in cached and leaks(known, cached.replace("\\n", "\n")) == []
+
+
+def rotate(fleet, *arguments):
+    """Run rotate.yml; it has to succeed."""
+    run = fleet.play("playbooks/rotate.yml", "-vvv", "--diff", *arguments)
+    assert run.code == 0, run.output
+    return run
+
+
+def test_rotation_replaces_every_secret_without_a_gap(fleet, known):
+    assert (CHECKOUT / "playbooks" / "rotate.yml").exists()
+    begin = time.time()
+    run = rotate(fleet)
+    after = secrets(fleet)
+    assert leaks(known, run.output) == [] and leaks(after, run.output) == []
+    kept = {origin for secret, origin in known.items() if secret in after}
+    assert not any(origin.endswith(("stack_password", "host.key")) for origin in kept), kept
+    verified = fleet.verify("-e", "accelmon_verify_wait=90")
+    assert verified.code == 0, verified.output
+    window = f'(up{{job="node_exporter"}}[{time.time() - begin + 5:.0f}s])'
+    lost = fleet.values(f"count_over_time{window} - sum_over_time{window}")
+    assert lost and max(lost.values()) <= 3, f"scrapes that failed: {lost}"
+    assert fleet.site().changed() == 0

@@ -1,0 +1,57 @@
+"""From one backend to the other and back, on a monitoring host that has a packaged VictoriaMetrics. Simulated: the accelerators."""
+
+import time
+import urllib.parse
+
+from conftest import eventually
+
+UNITS = {
+    "prometheus": ["accelmon-prometheus"],
+    "victoriametrics": ["accelmon-victoriametrics", "accelmon-vmagent", "accelmon-vmalert"],
+}
+
+
+def active(fleet, host="mon1"):
+    """Our units that run on a monitoring host, without those that every backend has."""
+    listed = fleet.shell(host, "systemctl list-units --plain --no-legend --state=active 'accelmon-*.service'").split("\n")
+    return sorted(line.split(".service")[0] for line in listed if line.split(".service")[0] in sum(UNITS.values(), []))
+
+
+def test_the_chosen_backend_runs_alone(fleet):
+    for host in fleet.monitors:
+        assert active(fleet, host) == UNITS["prometheus"]
+
+
+def test_a_page_of_the_storage_needs_the_password(fleet):
+    for host in fleet.monitors:
+        said = fleet.shell(host, "curl -s -o /dev/null -w '%{http_code}' 'http://127.0.0.1:9090/api/v1/query?query=up'")
+        assert said == "401"
+
+
+def test_every_monitoring_host_sees_the_same_fleet(fleet):
+    seen = [fleet.values("count by (node) (accelerator_info)", monitor=host) for host in fleet.monitors]
+    assert seen[0] == {host: sum(vendors.values()) for host, vendors in fleet.accelerators.items()}
+    assert all(other == seen[0] for other in seen)
+
+
+def test_a_running_fleet_changes_its_backend_and_comes_back(fleet, tmp_path):
+    begin = time.time()
+    other = fleet.inventory_of(tmp_path / "victoriametrics.json", variables={"mon1": {"accelmon_backend": "victoriametrics"}})
+    run = fleet.site("--limit", "mon1", inventory=other)
+    try:
+        assert active(fleet) == sorted(UNITS["victoriametrics"])
+        assert active(fleet, "mon2") == UNITS["prometheus"], "the other monitoring host is not touched"
+        verified = fleet.verify("-e", "accelmon_verify_wait=90", inventory=other)
+        assert verified.code == 0, verified.output
+        devices = sum(sum(vendors.values()) for vendors in fleet.accelerators.values())
+        assert list(fleet.query("count(accelerator_info)", backend="victoriametrics").values()) == [devices]
+        assert fleet.site("--limit", "mon1", inventory=other).changed() == 0
+    finally:
+        run = fleet.site("--limit", "mon1")
+    assert active(fleet) == UNITS["prometheus"], run.output
+    verified = fleet.verify("-e", "accelmon_verify_wait=90")
+    assert verified.code == 0, verified.output
+    # What the first backend had stored is still there.
+    arguments = urllib.parse.urlencode({"query": 'up{job="node_exporter",node="nvidia1"}', "start": begin - 30, "end": begin, "step": 5})
+    answer = fleet.fetch(fleet.storage("/api/v1/query_range?" + arguments))
+    assert eventually(lambda: answer["data"]["result"], 5), "the data from before the change"
