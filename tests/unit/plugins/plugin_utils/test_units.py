@@ -39,3 +39,7 @@ def test_a_timer_has_no_sandbox_and_no_daemon_defaults():
 def test_sections_stand_in_their_usual_order():
     text = unit_text({"Service": {"ExecStart": ["/bin/x"]}, "Unit": {"Description": "x"}})
     assert text.index("[Unit]") < text.index("[Service]") < text.index("[Install]")
+
+
+def test_an_empty_command_line_is_left_out():
+    assert directives(unit_text({"Service": {"ExecStart": ["/bin/x"], "ExecStartPost": [], "ReadWritePaths": []}}), "ExecStartPost") == []

@@ -253,3 +253,31 @@ def test_the_program_runs_by_itself(node, interpreter):
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
     metrics = support.Metrics(node.output.read_text(encoding="utf-8"))
     assert len(metrics.devices()) == 9 and metrics.errors("nvidia") == {} and metrics.errors("amd") == {}
+
+
+def test_the_file_is_published_into_somebody_elses_directory(node, program, tmp_path):
+    own, theirs = tmp_path / "own", tmp_path / "theirs"
+    own.mkdir()
+    theirs.mkdir()
+    source, target = own / "accelmon_accelerators.prom", theirs / "accelmon_accelerators.prom"
+    arguments = ["--output", str(source), "--state", str(own / "state.json"), "--publish", str(theirs)]
+    assert program.main(arguments) == 1, "nothing to publish"
+    source.write_text("a 1\n")
+    os.chmod(str(source), 0o600)
+    target.symlink_to(tmp_path / "elsewhere")
+    assert program.main(arguments) == 0
+    assert not target.is_symlink() and not (tmp_path / "elsewhere").exists()
+    assert target.read_text() == "a 1\n" and stat.S_IMODE(target.stat().st_mode) == 0o644
+    assert os.listdir(str(theirs)) == ["accelmon_accelerators.prom"]
+
+
+@pytest.mark.parametrize("trick", ["link", "hardlink", "fifo"])
+def test_nothing_is_published_that_is_not_the_collectors_file(node, program, tmp_path, trick, capsys):
+    own, theirs, secret = tmp_path / "own", tmp_path / "theirs", tmp_path / "secret"
+    own.mkdir()
+    theirs.mkdir()
+    secret.write_text("password\n")
+    source = str(own / "accelmon_accelerators.prom")
+    {"link": os.symlink, "hardlink": os.link, "fifo": lambda _from, to: os.mkfifo(to)}[trick](str(secret), source)
+    assert program.main(["--output", source, "--state", str(own / "state.json"), "--publish", str(theirs)]) == 1
+    assert os.listdir(str(theirs)) == [] and capsys.readouterr().err
