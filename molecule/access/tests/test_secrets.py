@@ -15,7 +15,7 @@ WATCH = "while sleep 0.2; do cat /proc/[0-9]*/cmdline; done 2>/dev/null | tr '\\
 def known_secrets(fleet):
     """What is looked for. Fails when there is nothing to look for."""
     found = secrets(fleet)
-    origins = {origin for origin in found.values()}
+    origins = set().union(*found.values())
     for host in fleet.monitors:
         assert f"{host}:/etc/accelmon/secrets/stack_password" in origins
     for host in fleet.hosts:
@@ -25,15 +25,18 @@ def known_secrets(fleet):
 
 
 def test_every_host_has_a_key_of_its_own(fleet, known):
-    keys = [secret for secret, origin in known.items() if origin.endswith("/host.key")]
-    assert len(keys) >= len(fleet.hosts)
+    keys = [origins for origins in known.values() if any(origin.endswith("/host.key") for origin in origins)]
+    assert {host for origins in keys for host in origins} == {f"{host}:/etc/accelmon/tls/host.key" for host in fleet.hosts}
+    assert all(len(origins) == 1 for origins in keys)
 
 
-def test_a_run_with_all_its_words_shows_none(fleet, known):
+def test_a_run_with_all_its_words_shows_none(fleet, known, tmp_path):
     """Passwords and web configuration are written anew, so that the diff would have something to show."""
     for host in fleet.hosts:
         fleet.shell(host, f"systemd-run --unit=watch-processes sh -c \"{WATCH.replace('$', chr(92) + '$')}\"")
-    own = subprocess.Popen(["sh", "-c", "while sleep 0.2; do cat /proc/[0-9]*/cmdline; done 2>/dev/null"], stdout=subprocess.PIPE)
+    log = tmp_path / "processes.log"
+    with log.open("wb") as stream:
+        own = subprocess.Popen(["sh", "-c", "while sleep 0.2; do cat /proc/[0-9]*/cmdline; done 2>/dev/null"], stdout=stream)
     try:
         fleet.shell("mon2", "rm -f /etc/accelmon/secrets/stack_password /etc/accelmon/web/stack.yml /etc/accelmon/web/exporter.yml")
         fleet.shell("nvidia1", "rm -f /etc/accelmon/web/exporter.yml")
@@ -42,9 +45,10 @@ def test_a_run_with_all_its_words_shows_none(fleet, known):
         assert leaks(known, run.output) == []
     finally:
         own.terminate()
-        processes = own.communicate()[0].replace(b"\0", b" ").decode(errors="replace")
+        own.wait()
         for host in fleet.hosts:
             fleet.shell(host, "systemctl stop watch-processes")
+    processes = log.read_bytes().replace(b"\0", b" ").decode(errors="replace")
     assert "site.yml" in processes and leaks(known, processes) == []
     for host in fleet.hosts:
         seen = fleet.shell(host, "cat /run/processes.log; rm /run/processes.log; ps axww -o args")
@@ -110,7 +114,7 @@ def test_rotation_replaces_every_secret_without_a_gap(fleet, known):
     run = rotate(fleet)
     after = secrets(fleet)
     assert leaks(known, run.output) == [] and leaks(after, run.output) == []
-    kept = {origin for secret, origin in known.items() if secret in after}
+    kept = {origin for secret, origins in known.items() if secret in after for origin in origins}
     assert not any(origin.endswith(("stack_password", "host.key")) for origin in kept), kept
     verified = fleet.verify("-e", "accelmon_verify_wait=90")
     assert verified.code == 0, verified.output

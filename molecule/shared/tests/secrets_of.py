@@ -9,26 +9,39 @@ READ = ("for f in $(find /etc/accelmon/secrets /etc/accelmon/web /var/lib/accelm
         "test -f $f && echo \"=== $f\" && cat $f && echo; done; true")
 
 
+class Secrets(dict):
+    """Secrets by which a failed test shows none."""
+
+    def __repr__(self):
+        return f"{len(self)} secrets"
+
+
 def secrets(fleet):
-    """{secret: where it is from} of all hosts: passwords, their hashes, lines of private keys."""
-    found = {}
+    """{secret: places it is from} of all hosts: passwords, their hashes, lines of private keys."""
+    found = Secrets()
     for host in fleet.hosts:
         for part in ("\n" + fleet.shell(host, READ)).split("\n=== ")[1:]:
             path, dummy, text = part.partition("\n")
-            found.update((secret, f"{host}:{path}") for secret in of_text(text))
+            for secret in of_text(text):
+                found.setdefault(secret, set()).add(f"{host}:{path}")
     return found
 
 
 def of_text(text):
     """The secrets in the text of a file."""
-    hashes = re.findall(r"\$2[aby]\$[./A-Za-z0-9$]{50,}", text)
-    if "PRIVATE KEY" in text:
-        # The first line of a key tells its kind, and is the same for all of them.
-        return hashes + [line for body in re.findall(r"PRIVATE KEY-----\n(.*?)\n-----END", text, re.DOTALL) for line in body.split("\n")[1:] if len(line) > 20]
     try:
-        return hashes + [word for word in words(json.loads(text)) if is_password(word)]
+        return [secret for word in words(json.loads(text)) for secret in of_word(word)]
     except ValueError:
-        return hashes + ([text.strip()] if is_password(text.strip()) else [])
+        return of_word(text)
+
+
+def of_word(text):
+    """The secrets in one text."""
+    found = re.findall(r"\$2[aby]\$[./A-Za-z0-9$]{50,}", text)
+    for body in re.findall(r"PRIVATE KEY-----\n(.*?)\n-----END", text, re.DOTALL):
+        # The first line of a key tells its kind, and the last ones may be the public half. In between every kind is secret.
+        found += body.split("\n")[1:2]
+    return found + ([text.strip()] if is_password(text.strip()) else [])
 
 
 def words(value):
@@ -41,10 +54,10 @@ def words(value):
 
 
 def is_password(text):
-    """Whether a text looks like a generated password: one word, long, of letters and digits."""
-    return re.match(r"[A-Za-z0-9_+/=-]{16,}\Z", text) is not None and re.search(r"\d", text) is not None
+    """Whether a text looks like a generated password: one word, long, of letters and digits. Fingerprints are no secrets."""
+    return not re.match(r"[0-9a-f]{64}\Z", text) and re.match(r"[A-Za-z0-9_+/=-]{16,}\Z", text) is not None and re.search(r"\d", text) is not None
 
 
 def leaks(known, text):
     """Where the secrets are from that a text has; never the secrets themselves, so that a failed test prints none."""
-    return sorted({origin for secret, origin in known.items() if secret in text})
+    return sorted({origin for secret, origins in known.items() if secret in text for origin in origins})
