@@ -1,6 +1,4 @@
-"""Exporters that were there before: adopted and external ones. Simulated: the accelerators."""
-
-import json
+"""Exporters that were there before, with this backend. More on them is in the scenario brownfield. Simulated: the accelerators."""
 
 from conftest import eventually
 
@@ -25,31 +23,3 @@ def test_an_adopted_exporter_publishes_the_accelerators_beside_the_sites_own_fil
 
 def test_an_external_exporter_is_scraped_where_it_is(fleet):
     assert any(dict(labels)["instance"].endswith(":9200") for labels in fleet.query('up{job="node_exporter",node="ext1"} == 1'))
-
-
-def test_a_lost_accelerator_of_an_adopted_host_is_noticed(fleet):
-    fleet.lab("device", "remove", "amd1", "1")
-    try:
-        eventually(lambda: fleet.firing("AcceleratorMissing", node="amd1"), what="AcceleratorMissing fires")
-    finally:
-        fleet.lab("device", "restore", "amd1", "1")
-    eventually(lambda: not fleet.firing("AcceleratorMissing"), what="AcceleratorMissing ends")
-
-
-def test_an_adopted_exporter_that_does_not_read_our_directory_is_an_error(fleet, tmp_path):
-    inventory = fleet.inventory_of(tmp_path / "elsewhere.json", variables={"amd1": {"accelmon_textfile_directory": "/var/lib/accelmon/textfile"}})
-    run = fleet.play("site.yml", "--limit", "amd1", inventory=inventory)
-    assert run.code != 0 and "accelmon_textfile_directory" in run.output, run.output
-    fleet.site("--limit", "amd1")
-
-
-def test_what_absent_removes_is_ours_alone(fleet):
-    before = fleet.shell("amd1", STATE)
-    fleet.site("--limit", "amd1", "-e", json.dumps({"node_exporter_state": "absent", "textfile_collector_state": "absent"}))
-    try:
-        assert fleet.shell("amd1", STATE) == before
-        files = fleet.shell("amd1", "ls /var/lib/prometheus/node-exporter").split()
-        assert "site.prom" in files and not [name for name in files if name.startswith("accelmon_")], files
-    finally:
-        fleet.site("--limit", "amd1")
-    assert fleet.verify("-e", "accelmon_verify_wait=60").code == 0
