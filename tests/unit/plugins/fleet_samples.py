@@ -61,4 +61,5 @@ def facts(*devices, **changes):
         told["models"][one["model"]] = told["models"].get(one["model"], 0) + 1
         told["states"][one["state"]] = told["states"].get(one["state"], 0) + 1
     summary.update(changes.get("summary", {}))
-    return {"accelerators": {"devices": list(devices), "summary": summary}, "accelmon_node": {"addresses": changes.get("addresses", []), **changes.get("node", {})}}
+    node = {"addresses": changes.get("addresses", []), **changes.get("node", {})}
+    return {"accelerators": {"devices": list(devices), "summary": summary}, "accelmon_node": node}
