@@ -57,8 +57,10 @@ def private_data_dir(fleet):
 
 def filled(fleet, folder):
     """The folder, with all that a job needs."""
+    # What a clone would have: no file that git ignores.
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     project = folder / "project"
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=CHECKOUT, stdout=subprocess.PIPE, check=True).stdout.decode().split("\0")
+    listed = subprocess.run(listing, cwd=CHECKOUT, stdout=subprocess.PIPE, check=True).stdout.decode().split("\0")
     for name in filter(None, listed):
         if (CHECKOUT / name).exists() or (CHECKOUT / name).is_symlink():
             (project / name).parent.mkdir(parents=True, exist_ok=True)
