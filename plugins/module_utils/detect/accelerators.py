@@ -5,10 +5,12 @@
 """The accelerators of this host: all vendors put together in the shape of the facts."""
 import time
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.detect import amd, command, nvidia, pci, states
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import (
+    amd, apple, aws_neuron, command, furiosa, google_tpu, intel_gaudi, intel_gpu, nvidia, pci, rebellions, states, tenstorrent)
 
-# One vendor is one module. Each has VENDOR, PCI_VENDORS, DRIVER, find(root, functions), COMMANDS, parse(program, text).
-VENDORS = (amd, nvidia)
+# One vendor is one module. Each has VENDOR, PCI_VENDORS, DRIVER, find(root, functions), and COMMANDS: the tools to ask for
+# details. If there are any, it has parse(program, text) too.
+VENDORS = (amd, apple, aws_neuron, furiosa, google_tpu, intel_gaudi, intel_gpu, nvidia, rebellions, tenstorrent)
 
 # How long a device may be silent on the bus during a reset. The wait is spent only where one is silent.
 SETTLE = 1.5
@@ -68,7 +70,7 @@ def detect(root="/", sleep=time.sleep):
 def _to_ask(facts):
     """The vendors whose driver holds a device, each with those devices. Only there has the vendor's tool an answer."""
     held = [(vendor, [one for one in facts["devices"] if one["vendor"] == vendor.VENDOR and one.get("driver") == vendor.DRIVER])
-            for vendor in VENDORS]
+            for vendor in VENDORS if vendor.COMMANDS]
     return [(vendor, devices) for vendor, devices in held if devices]
 
 
@@ -101,7 +103,7 @@ def _ask(vendor, devices, timeout, run, which):
         return {"status": "hung", "message": "%s did not finish properly within %d s and was killed" % (argv[0], timeout)}
     details = vendor.parse(argv[0], output)
     for device in devices:
-        for key, value in details.get(device["pci_address"], {}).items():
+        for key, value in details.get(device.get("pci_address"), {}).items():
             device.setdefault(key, value)
     if code == 0 and details:
         return {"status": "ok"}

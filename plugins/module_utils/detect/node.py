@@ -4,6 +4,7 @@
 
 """What the fleet needs to know of the host itself, from files and the kernel, without running a program."""
 import os
+import platform
 import re
 import socket
 import sys
@@ -69,15 +70,27 @@ def _packed(family, address):
         return None
 
 
-def describe(root="/"):
-    """The fact `accelmon_node`: {architecture, distribution?, distribution_version?, python_version, addresses, systemd}.
+def selinux(root):
+    """What SELinux does: enforcing or permissive; None where there is none, or it is switched off."""
+    return {"0": "permissive", "1": "enforcing"}.get(files.line(os.path.join(root, "sys/fs/selinux/enforce")))
 
-    addresses are literals, IPv4 first, without loopback and link-local ones.
+
+def describe(root="/"):
+    """The fact `accelmon_node`: {architecture, distribution?, distribution_version?, python_version, addresses, systemd, access, selinux?}.
+
+    addresses are literals, IPv4 first, without loopback and link-local ones. access says whether exporters of this host were
+    closed by a run before.
     """
     release = os_release(root)
+    if os.uname().sysname == "Darwin":
+        release = {"ID": "macos", "VERSION_ID": platform.mac_ver()[0]}
     node = {"architecture": architecture(os.uname().machine), "python_version": "%d.%d.%d" % sys.version_info[:3],
-            "addresses": ipv4(root) + ipv6(root), "systemd": os.path.isdir(os.path.join(root, "run/systemd/system"))}
+            "addresses": ipv4(root) + ipv6(root), "systemd": os.path.isdir(os.path.join(root, "run/systemd/system")),
+            "access": os.path.lexists(os.path.join(root, "etc/accelmon/web/exporter.yml"))}
     for key, name in (("distribution", "ID"), ("distribution_version", "VERSION_ID")):
         if release.get(name):
             node[key] = release[name]
+    enforcing = selinux(root)
+    if enforcing:
+        node["selinux"] = enforcing
     return node

@@ -7,7 +7,7 @@ import csv
 import os
 import re
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, pci, states
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, pci, states, tegra
 
 VENDOR = "nvidia"
 PCI_VENDORS = ("10de",)
@@ -18,6 +18,8 @@ PROC = "proc/driver/nvidia"
 # USB 0c03, UCSI 0c80) is part of a GPU or serves it.
 CLASSES = ("0300", "0302", "1200")
 NVSWITCHES = ("1af1", "22a3")
+# GPUs whose memory is the host's, and which are counted whatever their class.
+UNIFIED = ("2b00", "2e12")
 
 # Names after the PCI ID database. They are our own stable names: the driver's are in `product`.
 MODELS = {
@@ -72,7 +74,7 @@ COMMANDS = (("nvidia-smi", "--query-gpu=" + ",".join(COLUMNS), "--format=csv,noh
 
 def is_gpu(function):
     """Whether a PCI function is a GPU: by its class, or by its id where the class cannot be read."""
-    return function["class"] in CLASSES if "class" in function else function["device"] in MODELS
+    return function["class"] in CLASSES or function["device"] in UNIFIED if "class" in function else function["device"] in MODELS
 
 
 def model(function):
@@ -166,9 +168,19 @@ def find(root, functions):
         device.update(_identity(root, about, version if held else None))
         devices.append(device)
     devices += _unlisted_by_pci(root, listed or {}, devices, version)
+    inside = tegra.find(root, bool(devices))
+    if inside and not devices:
+        version = inside[0].get("driver_version")  # the module nvidia is there for the display only
+    devices += inside
+    return states.known(devices=devices, loaded=loaded, driver_version=version, note=_note(functions, gpus, inside))
+
+
+def _note(functions, gpus, inside):
+    """What to know of the devices as a whole, or None."""
     switches = sum(1 for one in functions if one["device"] in NVSWITCHES)
-    note = "%d NVSwitch: its fabric manager must run" % switches if switches else None
-    return states.known(devices=devices, loaded=loaded, driver_version=version, note=note)
+    if switches:
+        return "%d NVSwitch: its fabric manager must run" % switches
+    return "the GPU has no memory of its own" if inside or any(one["device"] in UNIFIED for one in gpus) else None
 
 
 def _identity(root, about, version):

@@ -4,6 +4,7 @@
 
 """The states of a device, and what is common to all vendors in finding them."""
 import os
+import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files
 
@@ -20,6 +21,10 @@ VIRTUAL = "virtual"                      # a virtual function not in use by a vi
 
 VIRTUAL_FUNCTION = "virtual_function"    # the kind, beside gpu, npu, tpu
 
+# For the vendors whose driver has had several names: whatever is bound is taken for theirs.
+ANY = "*"
+PLACEHOLDERS = ("pci-stub", "uio_pci_generic", "igb_uio")
+
 
 def handed_out(driver):
     """Whether a driver holds devices for virtual machines only."""
@@ -27,17 +32,26 @@ def handed_out(driver):
 
 
 def by_driver(function, expected, loaded):
-    """The state that the binding alone decides; None when the expected driver holds the device."""
+    """The state that the binding alone decides; None when the expected driver holds the device.
+
+    expected: its name, or a collection of names, of which ANY allows every driver that is no placeholder.
+    """
     driver = function.get("driver")
     if handed_out(driver):
         return PASSTHROUGH
     if function["virtual"]:
         return VIRTUAL
-    if driver == expected:
+    if driver and is_expected(driver, expected):
         return None
     if driver:
         return WRONG_DRIVER
     return DRIVER_UNBOUND if loaded else DRIVER_MISSING
+
+
+def is_expected(driver, expected):
+    """Whether a driver's name is an expected one, as in by_driver()."""
+    names = (expected,) if isinstance(expected, str) else expected
+    return driver in names or ANY in names and driver not in PLACEHOLDERS
 
 
 def by_nodes(root, nodes):
@@ -46,6 +60,12 @@ def by_nodes(root, nodes):
     if not all(os.path.exists(path) for path in paths):
         return NO_DEVICE_NODES
     return READY if all(files.usable(path) for path in paths) else PERMISSION_DENIED
+
+
+def by_number(root, folder, pattern, bound):
+    """The state of any of `bound` devices whose nodes cannot be told apart: there must be as many nodes as devices."""
+    nodes = [os.path.join(folder, name) for name in files.names(os.path.join(root, folder)) if re.match(pattern, name)]
+    return by_nodes(root, nodes) if len(nodes) >= bound else NO_DEVICE_NODES
 
 
 def counted(device):

@@ -55,15 +55,34 @@ def test_a_whole_host(host):
     host("proc/net/if_inet6", IF_INET6)
     host("etc/os-release", 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\nHOME_URL="x"\n')
     host("run/systemd/system/x", "")
+    host("etc/accelmon/web/exporter.yml", "")
+    host("sys/fs/selinux/enforce", "1")
     found = node.describe(host.root)
     assert found.pop("architecture") and found.pop("python_version").count(".") == 2
-    assert found == {"distribution": "debian", "distribution_version": "12", "systemd": True,
+    assert found == {"distribution": "debian", "distribution_version": "12", "systemd": True, "access": True, "selinux": "enforcing",
                      "addresses": ["9.1.2.3", "10.0.0.5", "2001:db8::5", "fd00::2"]}
 
 
 def test_a_bare_host(host):
     found = node.describe(host.root)
-    assert sorted(found) == ["addresses", "architecture", "python_version", "systemd"]
+    assert sorted(found) == ["access", "addresses", "architecture", "python_version", "systemd"]
+    assert found["addresses"] == [] and found["systemd"] is False and found["access"] is False
+
+
+@pytest.mark.parametrize("text, wanted", [("0", "permissive"), ("1\n", "enforcing"), ("", None), (b"\xff", None), ("2", None)])
+def test_selinux(host, text, wanted):
+    host("sys/fs/selinux/enforce", text)
+    assert node.describe(host.root).get("selinux") == wanted
+
+
+def test_a_mac(host, monkeypatch):
+    class Names:
+        sysname, machine = "Darwin", "arm64"
+
+    monkeypatch.setattr(node.os, "uname", Names)
+    monkeypatch.setattr(node.platform, "mac_ver", lambda: ("14.5", ("", "", ""), "arm64"))
+    found = node.describe(host.root)
+    assert (found["distribution"], found["distribution_version"], found["architecture"]) == ("macos", "14.5", "arm64")
     assert found["addresses"] == [] and found["systemd"] is False
 
 

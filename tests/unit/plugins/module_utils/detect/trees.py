@@ -10,6 +10,7 @@ machines/<name>.json holds:
   pci       {address: "vendor:device class driver|- name=content ..."}: one function each
   nvidia    {address: "minor product"}: an entry in the NVIDIA driver's own list
   files     {path: content}; null makes a folder, "-> x" a link to x, "hex:00ff" those bytes
+  system    {name, silicon, chip}: what apple.system() answers; Linux without it
   denied    paths that the user may not use (the test stubs the check: tests often run as root)
   expected  {common: {...}, devices: [{...}], summary: {...}}: the facts; `common` goes into each device, a null
             takes a key out again
@@ -43,6 +44,11 @@ def load(name):
     """One description, as it is in its file."""
     with open(os.path.join(FOLDER, name + ".json"), encoding="utf-8") as stream:
         return json.load(stream)
+
+
+def system(tree):
+    """What a machine's kernel says of itself."""
+    return tree.get("system", {"name": "Linux", "silicon": False, "chip": None})
 
 
 def uuid(minor):
