@@ -5,7 +5,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import CHECKOUT
+from conftest import STACK_PASSWORD
 from secrets_of import PLACES, leaks, secrets
 
 WATCH = "while sleep 0.2; do cat /proc/[0-9]*/cmdline; done 2>/dev/null | tr '\\0' ' ' > /run/processes.log"
@@ -102,24 +102,50 @@ def test_facts_have_none(fleet, known, tmp_path):
     assert "accelerators" in cached and leaks(known, cached.replace("\\n", "\n")) == []
 
 
-def rotate(fleet, *arguments):
-    """Run rotate.yml; it has to succeed."""
-    run = fleet.play("playbooks/rotate.yml", "-vvv", "--diff", *arguments)
+def rotate(fleet, what, known):
+    """Run rotate.yml; it has to succeed and to show neither what was nor what is. The secrets afterwards."""
+    run = fleet.play("playbooks/rotate.yml", "-vvv", "--diff", "-e", f"accelmon_rotate={what}")
     assert run.code == 0, run.output
-    return run
-
-
-def test_rotation_replaces_every_secret_without_a_gap(fleet, known):
-    assert (CHECKOUT / "playbooks" / "rotate.yml").exists()
-    begin = time.time()
-    run = rotate(fleet)
     after = secrets(fleet)
     assert leaks(known, run.output) == [] and leaks(after, run.output) == []
+    return after
+
+
+def verified(fleet):
+    """verify.yml has to succeed."""
+    run = fleet.verify("-e", "accelmon_verify_wait=90")
+    assert run.code == 0, run.output
+
+
+def test_passwords_and_certificates_are_replaced_without_a_gap(fleet, known):
+    old = fleet.shell("mon1", f"cat {STACK_PASSWORD}").strip()
+    begin = time.time()
+    after = rotate(fleet, "stack,exporter,certificates", known)
     kept = {origin for secret, origins in known.items() if secret in after for origin in origins}
-    assert not any(origin.endswith(("stack_password", "host.key")) for origin in kept), kept
-    verified = fleet.verify("-e", "accelmon_verify_wait=90")
-    assert verified.code == 0, verified.output
+    assert not [origin for origin in kept if origin.endswith(("_password", "/stack.yml", "/host.key"))], kept
+    verified(fleet)
     window = f'(up{{job="node_exporter"}}[{time.time() - begin + 5:.0f}s])'
     lost = fleet.values(f"count_over_time{window} - sum_over_time{window}")
-    assert lost and max(lost.values()) <= 3, f"scrapes that failed: {lost}"
+    assert set(lost) == set(fleet.hosts) and max(lost.values()) <= 2, f"scrapes that failed: {lost}"
+    for port in (8428, 8429, 8880, 9093):
+        said = fleet.shell("mon1", f"curl -s -o /dev/null -w '%{{http_code}}' -u accelmon:{old} http://127.0.0.1:{port}/metrics")
+        assert said == "401", f"port {port} takes the old password"
     assert fleet.site().changed() == 0
+
+
+def test_the_authority_is_replaced_while_both_are_trusted(fleet, known):
+    count = "grep -c BEGIN /etc/accelmon/tls/ca.crt"
+    use = "curl -g -s -o /dev/null --max-time 10 -w '%{http_code}' --cacert /etc/accelmon/tls/ca.crt --cert /run/old/host.crt --key /run/old/host.key"
+    place = next(dict(labels)["instance"] for labels in fleet.query('up{job="node_exporter",node="nvidia1"}'))
+    fleet.shell("mon1", "mkdir -m 700 -p /run/old && cp /etc/accelmon/tls/host.* /run/old/")
+    try:
+        assert fleet.shell("mon1", f"{use} https://{place}/metrics") == "200"
+        rotate(fleet, "ca", known)
+        verified(fleet)
+        assert {fleet.shell(host, count).strip() for host in fleet.hosts} == {"2"}
+        rotate(fleet, "ca_end", known)
+        verified(fleet)
+        assert {fleet.shell(host, count).strip() for host in fleet.hosts} == {"1"}
+        assert fleet.shell("mon1", f"{use} https://{place}/metrics", check=False) == "000", "a certificate of the former authority opens nothing"
+    finally:
+        fleet.shell("mon1", "rm -r /run/old")

@@ -18,7 +18,6 @@ import yaml
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 LAB = [sys.executable, str(CHECKOUT / "lab" / "lab.py")]
 PLAYBOOK = pathlib.Path(sys.executable).with_name("ansible-playbook")
-ADHOC = pathlib.Path(sys.executable).with_name("ansible")
 STACK_PASSWORD = "/etc/accelmon/secrets/stack_password"
 # Where the storage and what evaluates the rules answer, by backend.
 PORTS = {"victoriametrics": (8428, 8880), "prometheus": (9090, 9090)}
