@@ -56,7 +56,7 @@ def test_only_keys_that_every_engine_knows(text):
 
 def test_only_functions_that_both_languages_share_and_only_series_that_somebody_writes():
     sources = load("sources")
-    known = {"up", "node_time_seconds"} | set(sources["registry"])
+    known = {"up", "node_time_seconds"} | set(sources["registry"]) | set(sources["access"])
     for source in sources["sources"].values():
         known |= set(source["metrics"])
     for rule in RECORDS + ALERTS:
