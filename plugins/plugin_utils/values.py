@@ -223,6 +223,19 @@ def hosts(value):
     return strings(_list(value))
 
 
+def batches(value):
+    """A rolling run's batches: numbers of hosts or percentages, in a list, or in text with commas; [] is all hosts at once."""
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
+    found = []
+    for part in parts:
+        text = str(part).strip()
+        if text and not re.match(r"([1-9]\d*|([1-9]\d?|100)%)\Z", text):
+            raise Problem('not a batch; use a number of hosts such as 10, a percentage such as "20%", or some of them such as "1,10,25%"')
+        if text:
+            found.append(text if text.endswith("%") else int(text))
+    return found
+
+
 def path(value):
     """An absolute path; "" stays."""
     if value and not value.startswith(("/", "~")):
@@ -318,6 +331,6 @@ def _custom_exporter(entry):
 
 FORMATS = {
     check.__name__: check
-    for check in (port, cluster, address, listen, label_value, labels, expected, strings, hosts, path, page, duration, exporters,
+    for check in (port, cluster, address, listen, label_value, labels, expected, strings, hosts, batches, path, page, duration, exporters,
                   custom_exporters)
 }

@@ -1,0 +1,38 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filter batches: in what steps a rolling run goes through the fleet."""
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, variables
+
+NAME = "accelmon_serial"
+
+
+def batches(groups, hostvars):
+    """Batches for a play's `serial`, from `accelmon_serial` as the first node has it; [] is all hosts at once.
+
+    groups, hostvars: the variables of these names. A play knows no host yet when it asks; while only its syntax is checked or
+    its tasks are listed, there are no hostvars at all.
+    """
+    hosts = list(groups.get("accelerator_nodes") or []) + list(groups.get("monitoring") or [])
+    if not hosts or hosts[0] not in hostvars:
+        return []
+    found = fleet.HostVariables(hostvars, hosts[0])
+    if NAME not in found.raw:
+        return []
+    try:
+        return fleet.Reader({NAME: variables.fleet_variables()[NAME]}).read(found, NAME)
+    except fleet.BadValue as error:
+        raise AnsibleFilterError(f"{hosts[0]}: {error}") from None
+
+
+class FilterModule:
+    """Announces the filter."""
+
+    def filters(self):
+        """{name: function}."""
+        return {"batches": batches}
