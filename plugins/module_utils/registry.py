@@ -11,7 +11,8 @@ and an entry is
    "reached": whether the host ever answered,
    "status": "active" | "maintenance" | "pending" (never reached) | "retired" (no longer in the inventory),
    "seen": {vendor: {model: count}} when it last answered,
-   "highest": {vendor: {model: count}}, the most ever recorded, lowered only by accepting what was seen}
+   "highest": {vendor: {model: count}}, the most ever recorded, lowered only by accepting what was seen,
+   "unwatched"?: [vendor] whose devices on this host no exporter can read though it reads the vendor's others}
 Nothing here forgets a host or lowers a count unless `prune` or `accept` says so.
 """
 import json
@@ -20,6 +21,9 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.targets import enco
 
 VERSION = 1
 STATUSES = ("active", "maintenance", "retired", "pending")
+
+# Vendors whose devices some exporter of ours can read. Those of the others are recorded and counted, and nobody misses them.
+SOURCED = ("amd", "nvidia")
 
 # What the inventory declares holds for a host that did not answer as well; the rest is what was found on it.
 DECLARED = ("address", "labels", "state", "expected")
@@ -76,6 +80,23 @@ def expected(entry):
         counts[vendor] = sum(models.values())
     counts.update(entry["expected"])
     return counts
+
+
+def is_watched(entry, vendor):
+    """Whether an exporter can tell that this vendor's devices are missing on this host."""
+    if vendor in entry.get("unwatched", ()):
+        return False
+    return vendor in SOURCED or any(vendor in (exporter.get("elected") or ()) for exporter in entry["exporters"])
+
+
+def watched(entry):
+    """The part of expected() that alerts and checks go by."""
+    return dict((vendor, count) for vendor, count in expected(entry).items() if is_watched(entry, vendor))
+
+
+def unwatched(entry):
+    """The part of expected() that is only recorded, without zeros."""
+    return dict((vendor, count) for vendor, count in expected(entry).items() if count and not is_watched(entry, vendor))
 
 
 def by_cluster(records_of_run):
@@ -149,6 +170,9 @@ def _merge_record(entry, record):
     merged["reached"] = old["reached"] or record["answered"]
     merged["seen"] = _copy(record["accelerators"]) if record["answered"] else old["seen"]
     merged["highest"] = _highest(old["highest"], merged["seen"])
+    blind = (record if record["answered"] else old).get("unwatched")
+    if blind:
+        merged["unwatched"] = list(blind)
     return _with_status(merged, retired=False)
 
 
@@ -211,7 +235,7 @@ def series(registry):
     lines.append("# HELP accelmon_expected_accelerators Number of accelerators that the host must have.")
     lines.append("# TYPE accelmon_expected_accelerators gauge")
     for host, entry in hosts:
-        for vendor, count in sorted(expected(entry).items()):
+        for vendor, count in sorted(watched(entry).items()):
             lines.append("accelmon_expected_accelerators%s %d" % (_labels(cluster=cluster, node=host, vendor=vendor), count))
     return "\n".join(lines) + "\n"
 

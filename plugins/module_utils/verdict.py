@@ -11,7 +11,8 @@ Shapes used throughout:
 """
 import re
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.registry import expected as expected_devices
+from ansible_collections.accelmon.fleet.plugins.module_utils.registry import unwatched as unwatched_devices
+from ansible_collections.accelmon.fleet.plugins.module_utils.registry import watched as expected_devices
 from ansible_collections.accelmon.fleet.plugins.module_utils.targets import instance
 
 # Lines about the monitoring host come first: they often explain the others.
@@ -375,10 +376,13 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
         scraped = storage and cluster in scraped_clusters
         recorded = cluster in recorded_clusters
         unrecorded = 0
+        blind = {}
         for node, host in data["hosts"].items():
             status = host["status"]
             targets = exporter_targets(host)
             expected = expected_devices(host)
+            for vendor, count in unwatched_devices(host).items():
+                blind[vendor] = blind.get(vendor, 0) + count
             counts["nodes"] += 1
             counts["targets"] += len(targets)
             counts["accelerators_expected"] += sum(expected.values())
@@ -408,6 +412,9 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
                 unrecorded += 1
             elif status == "active" and scraped and not found:
                 counts["fine"] += 1
+        notes += [{"cluster": cluster, "node": monitor, "note": (
+            "%d %s accelerator%s of cluster %s recorded, not watched: no exporter reads them yet"
+            % (blind[vendor], vendor, "" if blind[vendor] == 1 else "s", cluster))} for vendor in sorted(blind)]
         if storage and not scraped and any(host["exporters"] for host in data["hosts"].values()):
             failures.append(failure(
                 cluster, monitor, "scraper", "no target of cluster %s is scraped" % cluster,
@@ -440,9 +447,10 @@ def report(result):
 def status_rows(clusters, seen, only=None):
     """One row for each registered node.
 
-    Row: {cluster, node, address, state, accelerators: {vendor: {"seen": n or None, "expected": n}},
+    Row: {cluster, node, address, state, accelerators: {vendor: {"seen": n or None, "expected": n, "unwatched"?: n}},
     exporters: {job: up | down | unknown}, alerts: [name], problem: bool}
     state: active, maintenance, retired, pending, or down: active, with exporters and none of them up
+    unwatched counts the recorded devices that no exporter can read; they are not among the expected ones
     seen is None and exporters are unknown while the storage cannot be asked.
     Rows are sorted by cluster and node.
     """
@@ -462,6 +470,8 @@ def status_rows(clusters, seen, only=None):
                 count = seen["devices"].get((cluster, node, vendor), 0)
                 if expected.get(vendor, 0) or count:
                     accelerators[vendor] = {"seen": count if storage else None, "expected": expected.get(vendor, 0)}
+            for vendor, count in unwatched_devices(host).items():
+                accelerators.setdefault(vendor, {"seen": 0, "expected": 0})["unwatched"] = count
             exporters = {}
             for job, _target, name in exporter_targets(host):
                 value = "unknown" if not storage else "up" if seen["up"].get((cluster, node, job, name)) else "down"
@@ -516,6 +526,8 @@ def totals(rows):
         for vendor, item in row["accelerators"].items():
             entry = accelerators.setdefault(vendor, {"seen": 0, "expected": 0})
             entry["expected"] += item["expected"]
+            if "unwatched" in item:
+                entry["unwatched"] = entry.get("unwatched", 0) + item["unwatched"]
             if item["seen"] is None:
                 entry["seen"] = None
             elif entry["seen"] is not None:
@@ -527,10 +539,14 @@ def totals(rows):
 
 
 def _accelerator_words(accelerators):
-    """ "nvidia 7/8, amd 4/4", "nvidia ?/8" while nothing is known, "-" for none."""
-    return ", ".join(
-        "%s %s/%d" % (vendor, "?" if item["seen"] is None else item["seen"], item["expected"])
-        for vendor, item in sorted(accelerators.items())) or "-"
+    """ "nvidia 7/8, amd 4/4", "nvidia ?/8" while nothing is known, "furiosa 2 (not watched)", "-" for none."""
+    words = []
+    for vendor, item in sorted(accelerators.items()):
+        if item["expected"] or item["seen"] or not item.get("unwatched"):
+            words.append("%s %s/%d" % (vendor, "?" if item["seen"] is None else item["seen"], item["expected"]))
+        if item.get("unwatched"):
+            words.append("%s %d (not watched)" % (vendor, item["unwatched"]))
+    return ", ".join(words) or "-"
 
 
 def table(rows):

@@ -35,7 +35,13 @@ def driverless(summary):
 def monitorable(summary):
     """Vendors with at least one device that a tool can read, sorted."""
     without = driverless(summary)
-    return sorted(vendor for vendor, told in summary.items() if told.get("count", 0) > without.get(vendor, 0))
+    return sorted(vendor for vendor, told in summary.items()
+                  if told.get("count", 0) > without.get(vendor, 0) and told.get("count", 0) > told.get("embedded", 0))
+
+
+def unwatched(summary):
+    """Vendors of which the host has devices that no tool reads though it reads the vendor's others, sorted: GPUs inside a Tegra."""
+    return sorted(str(vendor) for vendor, told in summary.items() if told.get("embedded") and vendor in TEXTFILE_VENDORS)
 
 
 def counts(summary):
@@ -112,7 +118,8 @@ def listen_address(values, address, facts):
 
 def check_drivers(facts):
     """Raises Problem when counted devices have no working driver."""
-    without = driverless(facts["summary"])
+    # What no exporter of ours reads is recorded with or without a driver.
+    without = {vendor: count for vendor, count in driverless(facts["summary"]).items() if vendor in TEXTFILE_VENDORS}
     if not without:
         return
     devices = [device for device in facts["devices"]

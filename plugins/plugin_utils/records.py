@@ -61,7 +61,9 @@ def make_record(host, variables_of_host, reader, answered):
     labels = values["accelmon_labels"]
     if values["accelmon_rack"]:
         labels = dict(labels, rack=values["accelmon_rack"])
+    blind = plan.unwatched(facts["summary"]) if facts is not None else []
     return {
+        **({"unwatched": blind} if blind else {}),
         "host": host,
         "address": address,
         "cluster": values["accelmon_cluster"],

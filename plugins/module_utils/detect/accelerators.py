@@ -34,7 +34,8 @@ def _tally(values):
 def summary(found):
     """What one vendor's find() amounts to; None when the host has nothing of that vendor to count.
 
-    {count, models: {model: n}, states: {state: n}, driver_version?, partitions?: {mode: n}, vendor_note?}. Where the
+    {count, models: {model: n}, states: {state: n}, driver_version?, partitions?: {mode: n}, vendor_note?, embedded?}, where
+    embedded counts the devices that the vendor's tool for all others does not read. Where the
     driver is loaded and there is no device at all, {count: 0, models: {}, states: {}, driver_only: true}.
     """
     devices = [one for one in found["devices"] if states.counted(one)]
@@ -44,6 +45,9 @@ def summary(found):
               "states": _tally(one["state"] for one in devices)}
     if not devices:
         result["driver_only"] = True
+    embedded = sum(1 for one in devices if found.get("embedded") and "pci_address" not in one)
+    if embedded:
+        result["embedded"] = embedded
     modes = {}
     for part in (one["partitions"] for one in devices if "partitions" in one):
         if "count" in part:

@@ -143,7 +143,7 @@ def nodes_state(root, minor, bound):
 
 
 def find(root, functions):
-    """All NVIDIA GPUs of the host: {devices, loaded, driver_version?, note?}."""
+    """All NVIDIA GPUs of the host: {devices, loaded, driver_version?, note?, embedded?: whether one is inside a Tegra}."""
     loaded = os.path.isdir(os.path.join(root, "sys/module", DRIVER))
     version = driver_version(root)
     listed = driver_list(root)
@@ -172,7 +172,8 @@ def find(root, functions):
     if inside and not devices:
         version = inside[0].get("driver_version")  # the module nvidia is there for the display only
     devices += inside
-    return states.known(devices=devices, loaded=loaded, driver_version=version, note=_note(functions, gpus, inside))
+    return states.known(devices=devices, loaded=loaded, driver_version=version, note=_note(functions, gpus, inside),
+                        embedded=bool(inside) or None)
 
 
 def _note(functions, gpus, inside):
