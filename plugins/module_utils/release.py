@@ -4,10 +4,12 @@
 
 """Programs of one product, installed by version and checksum.
 
-  <root>/<name>/<version>-<first 12 digits of the sha256>/<program>     each 0755 and root's
-  <root>/<name>/<version>-.../.accelmon-release.json                    what was installed there
-  <root>/<name>/current, previous                                       links to such directories
-  <root>/<name>/.incoming                                               of the run that is installing
+  <root>/<name>/<version>-<first 12 digits of the sha256>/bin/<program>  each 0755 and root's
+  <root>/<name>/<version>-.../.accelmon-release.json                     what was installed there
+  <root>/<name>/current, previous                                        links to such directories
+  <root>/<name>/.incoming                                                of the run that is installing
+
+The directory bin is for SELinux, whose policies label /opt/**/bin as programs that systemd may start.
 
 A version directory appears by a rename when it is complete, `current` changes by the rename of a link.
 The marker holds size and times of every program besides its sha256. Programs are large, so their content is read again only
@@ -26,6 +28,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
 
 MARKER = ".accelmon-release.json"
 INCOMING = ".incoming"
+PROGRAMS = "bin"
 MAX_BYTES = 1 << 30  # of an archive, and of all programs taken from one
 MAX_MEMBERS = 100000
 STALL_SECONDS = 30
@@ -404,7 +407,7 @@ class Release(object):
             return False, [], None
         attributes, stale = [], False
         for name, member in self.programs.items():
-            entry, path = marker["programs"].get(name), os.path.join(folder, name)
+            entry, path = marker["programs"].get(name), os.path.join(folder, PROGRAMS, name)
             if not entry or entry["member"] != member:
                 return False, [], None
             try:
@@ -504,7 +507,7 @@ class Release(object):
         if state["attributes"]:
             marker = self._marker(self.folder)
             for name in self.programs:
-                marker["programs"][name]["stamp"] = stamp(os.lstat(os.path.join(folder, name)))
+                marker["programs"][name]["stamp"] = stamp(os.lstat(os.path.join(folder, PROGRAMS, name)))
             self._write_marker(folder, marker)
         if state["current"] != self.folder:
             os.utime(folder, None)  # versions are pruned by the time they were last made current
@@ -527,19 +530,23 @@ class Release(object):
             got, size = take(source["src"], archive)
         self._verify(got, size, what)
         os.mkdir(tree, 0o700)
-        sums = unpack(archive, self.programs, tree, what)
+        os.mkdir(os.path.join(tree, PROGRAMS), 0o700)
+        sums = unpack(archive, self.programs, os.path.join(tree, PROGRAMS), what)
         os.unlink(archive)
         folder = os.path.join(self.home, self.folder)
         if os.path.islink(folder) or (os.path.lexists(folder) and not os.path.isdir(folder)):
             raise ReleaseError("root = %s: %s is no directory; move it away" % (self.root, folder))
-        for name in sums:
-            self._own(os.path.join(tree, name))
+        for name in [""] + sorted(sums):  # the directory itself too
+            path = os.path.join(PROGRAMS, name).rstrip("/")
+            self._own(os.path.join(tree, path))
             if self.relabel:
-                self.relabel(os.path.join(tree, name), os.path.join(folder, name))
+                self.relabel(os.path.join(tree, path), os.path.join(folder, path))
         if os.path.isdir(folder):
             # It is damaged, and may be running: its programs are replaced one by one, so that none is missing at any moment.
+            if not os.path.isdir(os.path.join(folder, PROGRAMS)):
+                atomic.make_folders(os.path.join(folder, PROGRAMS), relabel=self.relabel)
             for name in sums:
-                os.rename(os.path.join(tree, name), os.path.join(folder, name))
+                os.rename(os.path.join(tree, PROGRAMS, name), os.path.join(folder, PROGRAMS, name))
             self._write_marker(folder, self._new_marker(folder, sums))
         else:
             self._write_marker(tree, self._new_marker(tree, sums))
@@ -560,7 +567,7 @@ class Release(object):
         old = self._marker(os.path.basename(folder)) or {"programs": {}}
         programs = dict(old["programs"])
         for name, value in sums.items():
-            programs[name] = {"member": self.programs[name], "sha256": value, "stamp": stamp(os.lstat(os.path.join(folder, name)))}
+            programs[name] = {"member": self.programs[name], "sha256": value, "stamp": stamp(os.lstat(os.path.join(folder, PROGRAMS, name)))}
         return {"version": 1, "name": self.name, "release": str(self.version), "sha256": self.sha256, "programs": programs}
 
     def _write_marker(self, folder, marker):

@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Fetches an archive or plain program, verifies its SHA-256 on the host that will run it, and takes the named programs out of it.
-  - They come to C(ROOT/NAME/VERSION-SHA/), C(ROOT)'s with mode V(0755), where C(SHA) is the first 12 digits of the checksum.
+  - They come to C(ROOT/NAME/VERSION-SHA/bin/), root's with mode V(0755), where C(SHA) is the first 12 digits of the checksum.
     The link C(ROOT/NAME/current) is switched in one step when that directory is complete. If anything fails before,
     the version that runs stays as it is. Versions that were current before are kept for a way back, see O(keep).
   - If the release is installed and intact, nothing is fetched and nothing is transferred. Programs are known to be intact

@@ -158,7 +158,7 @@ EXAMPLES = r"""
   accelmon.fleet.service_unit:
     name: node_exporter
     phase: run
-    program: /opt/accelmon/node_exporter/current/node_exporter
+    program: /opt/accelmon/node_exporter/current/bin/node_exporter
     unit: "{{ node_exporter_unit }}"
     listen:
       - port: 9100

@@ -163,7 +163,7 @@ class Host:
         return self.release(data, version, **options).present(source or {"url": self.web.url("/tool.tar.gz")}, check, seconds)
 
     def run(self, program="tool"):
-        return subprocess.run([str(self.root / "tool" / "current" / program)], stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+        return subprocess.run([str(self.root / "tool" / "current" / "bin" / program)], stdout=subprocess.PIPE, check=True).stdout.decode().strip()
 
     def names(self):
         return sorted(os.listdir(str(self.root / "tool")))
@@ -186,9 +186,9 @@ def test_every_kind_of_archive_is_installed(host, pack):
     assert result["changed"] and result["previous"] == "" and host.run() == "one"
     folder = "1.0-" + sha256(data)[:12]
     assert host.names() == [".lock", folder, "current"]
-    assert sorted(os.listdir(result["directory"])) == [".accelmon-release.json", "tool"]
+    assert sorted(os.listdir(result["directory"])) == [".accelmon-release.json", "bin"]
     assert os.readlink(result["path"]) == folder
-    found = os.stat(result["path"] + "/tool")
+    found = os.stat(result["path"] + "/bin/tool")
     assert stat.S_IMODE(found.st_mode) == 0o755 and found.st_uid == os.geteuid() and found.st_gid == os.getegid()
     assert stat.S_IMODE(os.stat(result["directory"]).st_mode) == 0o755
 
@@ -270,7 +270,7 @@ def test_a_file_of_this_host(host, tmp_path):
 def test_a_damaged_program_is_replaced(host):
     data = archive_of("one")
     result = host.install(data)
-    program = result["directory"] + "/tool"
+    program = result["directory"] + "/bin/tool"
     found = os.stat(program)
     with open(program, "r+b") as stream:
         stream.seek(20)
@@ -282,11 +282,11 @@ def test_a_damaged_program_is_replaced(host):
 
 
 @pytest.mark.parametrize("harm", [
-    lambda folder: os.unlink(folder + "/tool"),
-    lambda folder: os.truncate(folder + "/tool", 10),
+    lambda folder: os.unlink(folder + "/bin/tool"),
+    lambda folder: os.truncate(folder + "/bin/tool", 10),
     lambda folder: os.unlink(folder + "/.accelmon-release.json"),
     lambda folder: open(folder + "/.accelmon-release.json", "w").close(),
-    lambda folder: (os.unlink(folder + "/tool"), os.symlink("/bin/true", folder + "/tool")),
+    lambda folder: (os.unlink(folder + "/bin/tool"), os.symlink("/bin/true", folder + "/bin/tool")),
     shutil.rmtree,
 ], ids=["gone", "short", "no marker", "empty marker", "a link", "all gone"])
 def test_every_harm_is_mended(host, harm):
@@ -298,17 +298,17 @@ def test_every_harm_is_mended(host, harm):
 
 def test_a_copied_disk_costs_one_reading_and_no_change(host):
     data = archive_of("one")
-    program = host.install(data)["directory"] + "/tool"
+    program = host.install(data)["directory"] + "/bin/tool"
     os.utime(program, (1, 1))
     asked = len(host.web.requests)
     assert not host.install(data)["changed"] and len(host.web.requests) == asked
-    marker = json.load(open(os.path.dirname(program) + "/.accelmon-release.json"))
+    marker = json.load(open(os.path.dirname(os.path.dirname(program)) + "/.accelmon-release.json"))
     assert marker["programs"]["tool"]["stamp"] == releases.stamp(os.lstat(program))
 
 
 def test_a_wrong_mode_is_mended_without_the_network(host):
     data = archive_of("one")
-    program = host.install(data)["directory"] + "/tool"
+    program = host.install(data)["directory"] + "/bin/tool"
     os.chmod(program, 0o777)
     asked = len(host.web.requests)
     result = host.install(data)
@@ -548,14 +548,14 @@ def test_a_run_killed_at_any_moment_leaves_a_whole_version_and_is_completed(tmp_
                 stream.write(archive_of(version))
             host.release(archive_of(version), version).present({"src": host.file})
         if damage:
-            os.truncate(str(host.root / "tool" / "current" / "tool"), 100)
+            os.truncate(str(host.root / "tool" / "current" / "bin" / "tool"), 100)
         host.file = str(path)
         killed = install_and_die(host, archive_of("3.0"), "3.0", step)
         assert host.run() in ("2.0", "3.0", ""), step
         assert host.run() != "" or damage, step
         for name in host.names():
             if "-" in name and not damage:
-                assert os.path.exists(str(host.root / "tool" / name / "tool")), (step, name)
+                assert os.path.exists(str(host.root / "tool" / name / "bin" / "tool")), (step, name)
         result = host.release(archive_of("3.0"), "3.0").present({"src": host.file})
         assert host.run() == "3.0" and result["previous"] == "2.0", step
         assert [name for name in host.names() if "-" in name and not name.startswith(("2.0", "3.0"))] == [], step

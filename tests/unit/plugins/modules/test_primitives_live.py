@@ -113,7 +113,7 @@ def publish():
 
 
 def run_program(control):
-    return subprocess.run([str(control.folder / "opt" / "tool" / "current" / "tool")], stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+    return subprocess.run([str(control.folder / "opt" / "tool" / "current" / "bin" / "tool")], stdout=subprocess.PIPE, check=True).stdout.decode().strip()
 
 
 def release(control, data, version, **options):
