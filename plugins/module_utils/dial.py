@@ -15,6 +15,8 @@ import ssl
 import threading
 import time
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.client_access import Stranger
+
 THREADS = 256
 # A dialling thread needs little stack; 256 threads of the usual 8 MiB would look large to a memory limit.
 STACK_BYTES = 512 * 1024
@@ -23,12 +25,13 @@ STACK_BYTES = 512 * 1024
 HOST_WIDE = ("unresolved", "timeout", "no_route")
 
 
-def dial(address, port, scheme="http", path="/metrics", timeout=2.0):
+def dial(address, port, scheme="http", path="/metrics", timeout=2.0, access=None):
     """One call. Returns (kind, detail).
 
     kind: unresolved | refused | timeout | no_route | silent | not_http | tls | http | ok | error
     detail: the HTTP status for `http` and `ok`, else a short text, possibly ""
     timeout: seconds for each of connecting and answering
+    access: a client_access.Access; without one certificates are not judged, and nothing is shown
     """
     try:
         found = socket.getaddrinfo(address, port, 0, socket.SOCK_STREAM)
@@ -50,7 +53,7 @@ def dial(address, port, scheme="http", path="/metrics", timeout=2.0):
             except OSError as error:
                 outcome = _connect_outcome(error)
                 continue
-            return _ask(connection, address, port, scheme, path)
+            return _ask(connection, address, port, scheme, path, access or Stranger())
         finally:
             connection.close()
     return outcome
@@ -67,18 +70,15 @@ def _connect_outcome(error):
     return "error", error.strerror or str(error)
 
 
-def _ask(connection, address, port, scheme, path):
-    """(kind, detail) of one GET over a connected socket. Certificates are not judged: the scraper does that."""
+def _ask(connection, address, port, scheme, path, access):
+    """(kind, detail) of one GET over a connected socket."""
     try:
         if scheme == "https":
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            connection = context.wrap_socket(connection, server_hostname=address)
+            connection = access.context().wrap_socket(connection, server_hostname=address)
         client = http.client.HTTPConnection(address, port)
         client.sock = connection
         try:
-            client.request("GET", path, headers={"Connection": "close"})
+            client.request("GET", path, headers=dict(access.headers(), Connection="close"))
             status = client.getresponse().status
         finally:
             client.close()
@@ -95,11 +95,12 @@ def _ask(connection, address, port, scheme, path):
     return ("ok" if status == 200 else "http"), str(status)
 
 
-def dial_all(targets, timeout=2.0, budget=60.0, threads=THREADS):
+def dial_all(targets, timeout=2.0, budget=60.0, threads=THREADS, access_of=None):
     """Dial many targets. Returns {target: (kind, detail)}; a target that time did not allow has kind `skipped`.
 
     targets: [(address, port, scheme, path)]
     timeout: seconds for one call, budget: seconds for all of them
+    access_of: function that gives the access for a target, or None
     Ports of one address are called one after the other; once the address is found silent or unknown, the rest of
     its ports get the same answer without a call.
     """
@@ -123,7 +124,7 @@ def dial_all(targets, timeout=2.0, budget=60.0, threads=THREADS):
                 answer = None
                 for target in batch:
                     if answer is None or answer[0] not in HOST_WIDE:
-                        answer = dial(*target, timeout=timeout)
+                        answer = dial(*target, timeout=timeout, access=access_of(target) if access_of else None)
                     answers[target] = answer
         finally:
             idle.release()

@@ -14,7 +14,9 @@ import ssl
 import time
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.client_access import Access
 
 # VictoriaMetrics hides the last 30 s unless told otherwise; Prometheus ignores the parameter.
 LATENCY_OFFSET = "1s"
@@ -53,18 +55,23 @@ def one_line(text, limit=200):
     return flat if len(flat) <= limit else flat[:limit - 3] + "..."
 
 
-def get_json(what, url, timeout, form=None):
-    """The member `data` of the API's answer.
+def get_text(what, url, timeout, form=None, access=None):
+    """The body of an answer.
 
     what: what the service is called in errors, "storage" or "rule evaluator"
     form: dict; sent as a POST, so that long queries fit
+    access: a client_access.Access
     """
+    access = access or Access()
     body = urlencode(form).encode("ascii") if form is not None else None
-    opener = build_opener(ProxyHandler({}))
     try:
-        answer = opener.open(Request(url, data=body), timeout=timeout)
+        handlers = [ProxyHandler({})] + ([HTTPSHandler(context=access.context())] if url.startswith("https:") else [])
+        request = Request(url, data=body)
+        for name, value in access.headers().items():
+            request.add_unredirected_header(name, value)
+        answer = build_opener(*handlers).open(request, timeout=timeout)
         try:
-            text = answer.read()
+            return answer.read()
         finally:
             answer.close()
     except HTTPError as error:
@@ -73,8 +80,12 @@ def get_json(what, url, timeout, form=None):
         raise QueryError("cannot reach the %s at %s: %s" % (what, url, explain(error)))
     except Exception as error:  # http.client raises its own family for answers that are not HTTP
         raise QueryError("the %s at %s does not answer in HTTP: %s" % (what, url, one_line(error or type(error).__name__)))
+
+
+def get_json(what, url, timeout, form=None, access=None):
+    """The member `data` of the Prometheus API's answer; parameters as for `get_text`."""
     try:
-        parsed = json.loads(text.decode("utf-8"))
+        parsed = json.loads(get_text(what, url, timeout, form, access).decode("utf-8"))
         if parsed["status"] != "success":
             raise QueryError("the %s at %s refuses: %s" % (what, url, one_line(parsed.get("error", "no reason given"))))
         return parsed["data"]
@@ -90,7 +101,7 @@ def _api_message(error):
         return ""
 
 
-def instant_query(storage_url, expression, timeout, now=None):
+def instant_query(storage_url, expression, timeout, now=None, access=None):
     """[(labels dict, value float)] of one instant query.
 
     now: seconds since the epoch, the time of evaluation; default the present
@@ -101,7 +112,7 @@ def instant_query(storage_url, expression, timeout, now=None):
         "time": "%.3f" % (time.time() if now is None else now),
         "latency_offset": LATENCY_OFFSET,
     }
-    data = get_json("storage", url, timeout, form)
+    data = get_json("storage", url, timeout, form, access)
     try:
         if data["resultType"] != "vector":
             raise QueryError("the storage at %s gives a %s where a vector was asked for" % (url, data["resultType"]))
@@ -110,10 +121,10 @@ def instant_query(storage_url, expression, timeout, now=None):
         raise QueryError("the storage at %s does not answer like the Prometheus API" % url)
 
 
-def rule_groups(rules_url, timeout):
+def rule_groups(rules_url, timeout, access=None):
     """[{name, rules: [{name, type, health, last_error, state}]}] of vmalert or Prometheus."""
     url = rules_url.rstrip("/") + "/api/v1/rules"
-    data = get_json("rule evaluator", url, timeout)
+    data = get_json("rule evaluator", url, timeout, access=access)
     try:
         return [
             {
@@ -135,11 +146,21 @@ def rule_groups(rules_url, timeout):
         raise QueryError("the rule evaluator at %s does not answer like the Prometheus API" % url)
 
 
-def firing_alerts(rules_url, timeout):
+def firing_alerts(rules_url, timeout, access=None):
     """[labels dict] of the alerts that fire now, from vmalert or Prometheus."""
     url = rules_url.rstrip("/") + "/api/v1/alerts"
-    data = get_json("rule evaluator", url, timeout)
+    data = get_json("rule evaluator", url, timeout, access=access)
     try:
         return [dict(alert["labels"]) for alert in data["alerts"] or [] if alert["state"] == "firing"]
     except (KeyError, TypeError, ValueError):
         raise QueryError("the rule evaluator at %s does not answer like the Prometheus API" % url)
+
+
+def received_alerts(alertmanager_url, name, timeout, access=None):
+    """[labels dict] of the alerts of one name that an Alertmanager has, muted ones too."""
+    url = alertmanager_url.rstrip("/") + "/api/v2/alerts"
+    text = get_text("alertmanager", url + "?" + urlencode({"filter": 'alertname="%s"' % name}), timeout, access=access)
+    try:
+        return [dict(alert["labels"]) for alert in json.loads(text.decode("utf-8"))]
+    except (KeyError, TypeError, ValueError):
+        raise QueryError("the alertmanager at %s does not answer like its API" % url)

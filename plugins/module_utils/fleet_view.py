@@ -7,6 +7,7 @@ import os
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_query, registry, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.client_access import Access
 
 ARGUMENTS = dict(
     clusters=dict(type="list", elements="str", default=[]),
@@ -18,7 +19,14 @@ ARGUMENTS = dict(
     fresh_intervals=dict(type="int", default=3),
     recording_delay=dict(type="int", default=30),
     query_timeout=dict(type="int", default=15),
+    password_file=dict(type="path", default="/etc/accelmon/secrets/stack_password", no_log=False),
+    ca_file=dict(type="path", default="/etc/accelmon/tls/ca.crt"),
 )
+
+
+def stack_access(params, names=False):
+    """The access to storage and rule evaluator, which are on this host; with `names` to services of other hosts."""
+    return Access(params["password_file"], params["ca_file"], names=names)
 
 
 def read_registry(state_dir, names):
@@ -113,9 +121,10 @@ def observe(params, clusters, rules=False, alerts=False, details=True):
     url, timeout = params["storage_url"], params["query_timeout"]
     scraped, recorded = windows(params)
     where = matcher(clusters)
+    access = stack_access(params)
 
     def ask(expression):
-        return fleet_query.instant_query(url, expression, timeout)
+        return fleet_query.instant_query(url, expression, timeout, access=access)
 
     try:
         for labels, value in ask("last_over_time(up{%s}[%ds])" % (where, scraped)):
@@ -134,16 +143,29 @@ def observe(params, clusters, rules=False, alerts=False, details=True):
         seen["storage_error"] = str(error)
     if rules:
         try:
-            seen["groups"] = fleet_query.rule_groups(params["rules_url"], timeout)
+            seen["groups"] = fleet_query.rule_groups(params["rules_url"], timeout, access)
         except fleet_query.QueryError as error:
             seen["rules_error"] = str(error)
     if alerts:
         try:
-            seen["alerts"] = fleet_query.firing_alerts(params["rules_url"], timeout)
+            seen["alerts"] = fleet_query.firing_alerts(params["rules_url"], timeout, access)
         except fleet_query.QueryError as error:
             seen["rules_error"] = str(error)
             seen["alerts"] = _recorded_alerts(ask, recorded) if not seen["storage_error"] else []
     return seen
+
+
+def arrivals(params):
+    """[(url, error or None, whether the watchdog arrived)] of the programs that receive the alerts."""
+    found = []
+    for url in params["alertmanager_urls"]:
+        error, arrived = None, not params["watchdog"]
+        try:
+            arrived = bool(fleet_query.received_alerts(url, params["watchdog"] or "Watchdog", params["query_timeout"], stack_access(params, True))) or arrived
+        except fleet_query.QueryError as problem:
+            error = str(problem)
+        found.append((url, error, arrived))
+    return found
 
 
 def _recorded_alerts(ask, window):
@@ -161,6 +183,7 @@ def lost_devices(params, clusters, keys):
     keys: set of (cluster, node) to look at
     """
     _scraped, recorded = windows(params)
+    access = stack_access(params)
     by_cluster = {}
     for cluster, node in keys:
         by_cluster.setdefault(cluster, set()).add(node)
@@ -170,7 +193,7 @@ def lost_devices(params, clusters, keys):
         selector = "accelerator_info{%s%s}" % (matcher([cluster]), nodes)
         expression = "last_over_time(%s[1d]) unless on (cluster, node, vendor, index, uuid) (%s)" % (
             selector, fresh_devices([cluster], recorded, nodes))
-        for labels, _value in fleet_query.instant_query(params["storage_url"], expression, params["query_timeout"]):
+        for labels, _value in fleet_query.instant_query(params["storage_url"], expression, params["query_timeout"], access=access):
             key = (labels.get("cluster"), labels.get("node"), labels.get("vendor"))
             words = "index %s" % labels.get("index", "?")
             identity = labels.get("uuid") or labels.get("serial")

@@ -16,8 +16,8 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.registry import wat
 from ansible_collections.accelmon.fleet.plugins.module_utils.targets import instance
 
 # Lines about the monitoring host come first: they often explain the others.
-CHECKS = ("registry", "storage", "generation", "rules", "watchdog", "scraper", "recording",
-          "registered", "pending", "target", "collector", "devices")
+CHECKS = ("registry", "storage", "generation", "rules", "watchdog", "alertmanager", "access", "scraper", "recording",
+          "registered", "pending", "target", "open", "collector", "devices")
 
 DEVICE_WORDS = 8  # lost devices named in one line; the rest is counted
 
@@ -33,10 +33,13 @@ def empty_seen():
     lost: {(cluster, node, vendor): [text naming one device that was recorded lately and is not now]}
     groups: as `fleet_query.rule_groups` gives them
     alerts: [labels] that fire
+    alertmanagers: [(url, error or None, whether the watchdog arrived there)]
+    open_stack: [(name, url, what it does)] of listeners of the stack that let a stranger in
+    open_targets: {target: what it does} of exporters that let a stranger in
     """
     return {
         "storage_error": None, "rules_error": None, "up": {}, "devices": {}, "collector_age": {},
-        "generations": {}, "lost": {}, "groups": [], "alerts": [],
+        "generations": {}, "lost": {}, "groups": [], "alerts": [], "alertmanagers": [], "open_stack": [], "open_targets": {},
     }
 
 
@@ -271,6 +274,45 @@ def rules_failures(seen, monitor, wanted_groups, watchdog):
     return found
 
 
+def alertmanager_failures(seen, monitor, watchdog):
+    """Failures of what receives the alerts: unreachable, or nothing arrives there."""
+    found = []
+    for url, error, arrived in seen["alertmanagers"]:
+        if error:
+            found.append(failure("", monitor, "alertmanager", error, "start it; site.yml --limit monitoring does"))
+        elif not arrived:
+            found.append(failure(
+                "", monitor, "alertmanager", "the alert %s does not arrive at the alertmanager at %s" % (watchdog, url),
+                "wait for one evaluation; if it stays, look at the log of the rule evaluator on %s" % monitor))
+    return found
+
+
+def access_failures(seen, monitor):
+    """Listeners of the stack that answer a stranger."""
+    return [failure("", monitor, "access", "%s at %s %s" % (name, url, what),
+                    "run site.yml --limit %s; if it stays, something else listens there" % monitor)
+            for name, url, what in seen["open_stack"]]
+
+
+def own_targets(clusters, status=("active",)):
+    """{target: job} of the exporters that are the collection's own, on hosts with one of these states."""
+    found = {}
+    for data in clusters.values():
+        for host in data["hosts"].values():
+            if host["status"] in status:
+                for exporter, (job, target, _instance) in zip(host["exporters"], exporter_targets(host)):
+                    if not exporter.get("custom"):
+                        found[target] = job
+    return found
+
+
+def open_failures(cluster, node, host, seen):
+    """Exporters of a host that let a stranger in, though they shall not."""
+    return [failure(cluster, node, "open", "%s on %s %s" % (job, name, seen["open_targets"][target]),
+                    "run site.yml --limit %s; if it stays, something else listens there" % node)
+            for job, target, name in exporter_targets(host) if target in seen["open_targets"]]
+
+
 def generation_failures(clusters, seen, monitor):
     """Clusters whose registry is newer than what the storage knows of it."""
     found = []
@@ -360,6 +402,8 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
             "", monitor, "storage", seen["storage_error"],
             "start it on %s (site.yml does); until then no node can be judged" % monitor))
     failures += rules_failures(seen, monitor, rule_groups, watchdog)
+    failures += alertmanager_failures(seen, monitor, watchdog)
+    failures += access_failures(seen, monitor)
 
     # Without a readable registry every name would be missing: that is one cause, and already told.
     if not registry_problems:
@@ -405,6 +449,7 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
                         cluster, node, host, seen, set(job for job, _target, _scraped in down), collector_limit, recorded)
                     missing_layer = not recorded and not found and any(expected.values())
                     notes += _surplus_notes(cluster, node, expected, seen, vendors)
+            found += open_failures(cluster, node, host, seen)
             found, remarks = _with_status(status, cluster, node, found)
             failures += found
             notes += remarks

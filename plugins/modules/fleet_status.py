@@ -13,23 +13,8 @@ description:
   - Runs on a scraping host. Reads the registry there, asks the storage and the rule evaluator, and gives one row for each node.
   - Works while the storage cannot be reached; the rows then hold what the registry knows, and RV(problems) says so.
   - Changes nothing.
-attributes:
-  check_mode:
-    support: full
-    description: Reads only; does the same as without check mode.
-  diff_mode:
-    support: none
-    description: Changes nothing.
+extends_documentation_fragment: [accelmon.fleet.fleet_view]
 options:
-  clusters:
-    description: Clusters to list; empty means all that the registry holds.
-    type: list
-    elements: str
-    default: []
-  hosts:
-    description: Names of the nodes to list; without it all that are registered.
-    type: list
-    elements: str
   only_problems:
     description: List only nodes that are down, pending or retired, lack accelerators, or have an exporter down or an alert firing.
     type: bool
@@ -39,34 +24,6 @@ options:
     type: str
     choices: [worst, name]
     default: worst
-  state_dir:
-    description: Folder with the registry files.
-    type: path
-    default: /var/lib/accelmon/registry
-  storage_url:
-    description: Base URL of the storage, VictoriaMetrics or Prometheus.
-    type: str
-    default: http://127.0.0.1:8428
-  rules_url:
-    description: Base URL of the rule evaluator, vmalert or Prometheus.
-    type: str
-    default: http://127.0.0.1:8880
-  interval:
-    description: Scrape interval, as seconds or with a unit, such as V(15s) or V(1m).
-    type: str
-    default: 15s
-  fresh_intervals:
-    description: Number of intervals that a sample may be old.
-    type: int
-    default: 3
-  recording_delay:
-    description: Seconds that recorded series may be older than scraped ones; vmalert evaluates 30 s late unless told otherwise.
-    type: int
-    default: 30
-  query_timeout:
-    description: Seconds that one query may take.
-    type: int
-    default: 15
 seealso:
   - module: accelmon.fleet.fleet_verify
   - module: accelmon.fleet.fleet_registry

@@ -12,31 +12,16 @@ author: accelmon.fleet contributors (@accelmon)
 description:
   - Runs on a scraping host. Reads the registry there, asks the storage and the rule evaluator, and says what is wrong.
   - Checks that every target is up, every expected accelerator fresh, every textfile collector fresh, the rules loaded
-    and healthy, the watchdog firing, and the registry's newest generation scraped.
+    and healthy, the watchdog firing and arrived where alerts are received, and the registry's newest generation scraped.
+  - Checks that what shall be closed is closed. Where O(password_file) exists, no listener of the stack may answer without the
+    password. An exporter with TLS may answer neither plain HTTP nor, with O(exporter_client_certificate), a client without a certificate.
   - A target that is not up is dialled from this host, to tell a name that does not resolve from a refused port,
     a silent host and an exporter that answers with an error. Many are dialled at once, within a bounded time.
   - One cause gives one failure. A host that is down gives one line, not one for each of its accelerators.
   - Hosts in maintenance and retired hosts are notes, not failures.
   - Does not fail for what is wrong with the fleet; look at RV(ok). Changes nothing.
-attributes:
-  check_mode:
-    support: full
-    description: Reads only; does the same as without check mode.
-  diff_mode:
-    support: none
-    description: Changes nothing.
+extends_documentation_fragment: [accelmon.fleet.fleet_view]
 options:
-  clusters:
-    description: Clusters to verify; empty means all that the registry holds.
-    type: list
-    elements: str
-    default: []
-  hosts:
-    description:
-      - Names of the nodes to verify; without it all that are registered.
-      - What concerns the monitoring host itself is always verified.
-    type: list
-    elements: str
   inventory_hosts:
     description: Names that must be registered; one that is not is a failure.
     type: list
@@ -45,18 +30,6 @@ options:
   monitoring_host:
     description: The name of this host in the failures; by default its host name.
     type: str
-  state_dir:
-    description: Folder with the registry files.
-    type: path
-    default: /var/lib/accelmon/registry
-  storage_url:
-    description: Base URL of the storage, VictoriaMetrics or Prometheus.
-    type: str
-    default: http://127.0.0.1:8428
-  rules_url:
-    description: Base URL of the rule evaluator, vmalert or Prometheus.
-    type: str
-    default: http://127.0.0.1:8880
   rule_groups:
     description: Names of rule groups that must be loaded. At least one group must be loaded in any case.
     type: list
@@ -66,26 +39,39 @@ options:
     description: Name of the alert that must always fire; empty if there is none.
     type: str
     default: Watchdog
-  interval:
-    description: Scrape interval, as seconds or with a unit, such as V(15s) or V(1m).
-    type: str
-    default: 15s
-  fresh_intervals:
-    description: Number of intervals that a sample may be old.
-    type: int
-    default: 3
   collector_limit:
     description: Seconds that the last success of a textfile collector may be old. It runs on a timer of its own.
     type: int
     default: 60
-  recording_delay:
-    description: Seconds that recorded series may be older than scraped ones; vmalert evaluates 30 s late unless told otherwise.
-    type: int
-    default: 30
-  query_timeout:
-    description: Seconds that one query may take.
-    type: int
-    default: 15
+  alertmanager_urls:
+    description: Base URLs of the programs that receive the alerts.
+    type: list
+    elements: str
+    default: []
+  stack_urls:
+    description: Base URLs of all listeners of the stack on this host, by name. They are asked for C(/metrics) without a password.
+    type: dict
+    default: {}
+  certificate_file:
+    description: Certificate that this host shows to exporters.
+    type: path
+    default: /etc/accelmon/tls/host.crt
+  key_file:
+    description: Its key.
+    type: path
+    default: /etc/accelmon/tls/host.key
+  exporter_password_file:
+    description: File on this host with the password for exporters.
+    type: path
+    default: /etc/accelmon/secrets/exporter_password
+  exporter_client_certificate:
+    description: Whether exporters with TLS must refuse a client without a certificate.
+    type: bool
+    default: true
+  exporter_password:
+    description: Whether the collection's exporters must refuse a client without the password.
+    type: bool
+    default: false
   wait:
     description: Seconds to try again until nothing is wrong.
     type: int
@@ -127,7 +113,8 @@ ok:
 failures:
   description:
     - What is wrong, in a fixed order, each cause once.
-    - C(check) is one of registry, storage, generation, rules, watchdog, scraper, recording, registered, pending, target, collector, devices.
+    - C(check) is one of registry, storage, generation, rules, watchdog, alertmanager, access, scraper, recording, registered, pending,
+      target, open, collector, devices.
     - C(line) is node, reason and mend in one line.
   returned: always
   type: list
@@ -168,11 +155,14 @@ report:
   type: str
 """
 
+import os
 import socket
 import time
+from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import dial, fleet_query, fleet_view, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.client_access import Access
 
 # Seconds between two tries while waiting.
 PAUSE = 5
@@ -183,6 +173,7 @@ def judge(params, monitor, dials=None, seen=None):
     clusters, problems = fleet_view.read_registry(params["state_dir"], params["clusters"])
     if seen is None:
         seen = fleet_view.observe(params, clusters, rules=True)
+        seen["alertmanagers"] = fleet_view.arrivals(params)
     result = verdict.verdict(
         clusters, seen, dials or {}, monitor,
         only=params["hosts"], inventory_hosts=params["inventory_hosts"], registry_problems=problems,
@@ -206,10 +197,59 @@ def explained(params, monitor):
             seen["lost"] = fleet_view.lost_devices(params, clusters, lacking)
         except fleet_query.QueryError:
             pass  # the storage went away just now: the failure stands without the names of the devices
-    if lacking or result["to_dial"]:
-        dials = dial.dial_all(result["to_dial"], timeout=params["dial_timeout"], budget=params["dial_budget"])
-        result = judge(params, monitor, dials, seen)[0]
-    return result
+    seen["open_stack"] = open_stack(params)
+    seen["open_targets"] = open_targets(params, clusters, set(result["to_dial"]))
+    dials = dial_down(params, clusters, result["to_dial"])
+    return judge(params, monitor, dials, seen)[0]
+
+
+def dial_down(params, clusters, targets):
+    """{target: (kind, detail)} of exporters that are not up. Only our own are shown what this host brings along."""
+    ours = verdict.own_targets(clusters, ("active", "pending"))
+    encrypted = Access(params["exporter_password_file"], params["ca_file"], params["certificate_file"], params["key_file"])
+    # Without TLS anybody could listen in; the scraper shows the password there only where the site chose so.
+    plain = Access(params["exporter_password_file"] if params["exporter_password"] else "")
+
+    def access_of(target):
+        if target not in ours:
+            return None
+        return encrypted if target[2] == "https" else plain
+    return dial.dial_all(targets, timeout=params["dial_timeout"], budget=params["dial_budget"], access_of=access_of)
+
+
+def open_stack(params):
+    """[(name, url, what it does)] of listeners of the stack that answer without the password."""
+    if not os.path.exists(params["password_file"]):
+        return []
+    targets = {}
+    for name, url in params["stack_urls"].items():
+        parts = urlsplit(url)
+        targets[(parts.hostname, parts.port, parts.scheme, "/metrics")] = (name, url)
+    answers = dial.dial_all(targets, timeout=params["dial_timeout"], budget=params["dial_budget"])
+    return sorted(targets[target] + ("answers HTTP %s without a password" % detail,)
+                  for target, (kind, detail) in answers.items() if kind in ("ok", "http") and detail not in ("401", "403"))
+
+
+def open_targets(params, clusters, down):
+    """{target: what it does} of the collection's exporters that answer who shall not be answered; those that are down left out."""
+    ours = [target for target in verdict.own_targets(verdict.select(clusters, params["hosts"])) if target not in down]
+    found = {}
+
+    def ask(targets):
+        return dial.dial_all(targets, timeout=params["dial_timeout"], budget=params["dial_budget"])
+    encrypted = [target for target in ours if target[2] == "https"]
+    unencrypted = dict(((address, port, "http", path), (address, port, scheme, path)) for address, port, scheme, path in encrypted)
+    # A server that speaks TLS answers plain HTTP with 400 and nothing else.
+    for target, (kind, detail) in ask(unencrypted).items():
+        if kind == "ok" or kind == "http" and detail != "400":
+            found[unencrypted[target]] = "answers plain HTTP"
+    for target, (kind, detail) in ask(encrypted if params["exporter_client_certificate"] else []).items():
+        if kind in ("ok", "http"):
+            found.setdefault(target, "answers a client without a certificate")
+    for target, (kind, detail) in ask(ours if params["exporter_password"] else []).items():
+        if kind == "ok":
+            found.setdefault(target, "answers without a password")
+    return found
 
 
 def main():
@@ -225,6 +265,13 @@ def main():
             collector_limit=dict(type="int", default=60),
             dial_timeout=dict(type="int", default=2),
             dial_budget=dict(type="int", default=60),
+            alertmanager_urls=dict(type="list", elements="str", default=[]),
+            stack_urls=dict(type="dict", default={}),
+            certificate_file=dict(type="path", default="/etc/accelmon/tls/host.crt"),
+            key_file=dict(type="path", default="/etc/accelmon/tls/host.key", no_log=False),
+            exporter_password_file=dict(type="path", default="/etc/accelmon/secrets/exporter_password", no_log=False),
+            exporter_client_certificate=dict(type="bool", default=True),
+            exporter_password=dict(type="bool", default=False, no_log=False),
         ),
         supports_check_mode=True,
     )

@@ -179,7 +179,7 @@ def test_the_other_ports_of_a_silent_host_are_not_called(monkeypatch):
     """Stubbed: dial.dial, which counts its calls."""
     calls = []
 
-    def answer(address, port, scheme, path, timeout):
+    def answer(address, port, scheme, path, timeout, access):
         calls.append((address, port))
         return ("timeout", "") if address == "a" else ("refused", "")
     monkeypatch.setattr(dial, "dial", answer)

@@ -8,6 +8,7 @@ Stubbed: storage and rule evaluator, by a web server that gives answers recorded
 (tests/fixtures/api: two nodes; gpu1 has lost a device, gpu2's exporter is stopped). Dialling is real: nothing listens on
 the port that the registry has for gpu2.
 """
+import base64
 import contextlib
 import http.server
 import json
@@ -39,10 +40,15 @@ ALERTS_SERIES = {"status": "success", "data": {"resultType": "vector", "result":
 
 
 class Services:
-    """Storage, rule evaluator and registry of the recorded fleet; `broken` answers HTTP 500."""
+    """Storage, rule evaluator, alertmanager and registry of the recorded fleet; `broken` answers HTTP 500.
+
+    password: if set, whoever does not bring it as the user accelmon gets HTTP 401
+    received: alerts that the alertmanager has
+    """
 
     def __init__(self, folder):
-        self.broken, self.queries = set(), []
+        self.broken, self.queries, self.password = set(), [], ""
+        self.received = [{"labels": {"alertname": "Watchdog"}}]
         self.holder = socket.socket()
         self.holder.bind(("127.0.0.1", 0))
         self.dead_port = self.holder.getsockname()[1]
@@ -54,6 +60,11 @@ class Services:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self):
+                wanted = "Basic " + base64.b64encode(("accelmon:" + services.password).encode()).decode()
+                if services.password and self.headers.get("Authorization") != wanted:
+                    self.send_response(401)
+                    self.end_headers()
+                    return
                 form = parse_qs(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
                 query = form.get("query", [""])[0]
                 name = services.name(self.path, query)
@@ -76,16 +87,19 @@ class Services:
         """The fixture that answers this request."""
         if path == "/api/v1/query":
             return next(name for start, name in QUERIES.items() if query.startswith(start))
-        return path.rpartition("/")[2]
+        return "received" if path.startswith("/api/v2/alerts?") else path.rpartition("/")[2]
 
     def text(self, name):
         if name == "alerts_series":
             return json.dumps(ALERTS_SERIES)
+        if name in ("received", "metrics"):
+            return json.dumps(self.received)
         return (FIXTURES / (name + ".json")).read_text().replace("19102", str(self.dead_port))
 
     def run(self, module, **options):
         """The result of one run of the module."""
-        args = dict({"state_dir": str(self.state_dir), "storage_url": self.url, "rules_url": self.url}, **options)
+        nothing = str(self.state_dir / "none")
+        args = dict({"password_file": nothing, "ca_file": nothing, "state_dir": str(self.state_dir), "storage_url": self.url, "rules_url": self.url}, **options)
         done = subprocess.run(
             [sys.executable, "-m", MODULES + module], input=json.dumps({"ANSIBLE_MODULE_ARGS": args}),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=60, check=False,
@@ -224,3 +238,38 @@ def test_cluster_names_are_safe_in_a_query(clusters, wanted):
 @pytest.mark.parametrize("text, seconds", [("15s", 15), ("15", 15), ("1m30s", 90), ("2h", 7200)])
 def test_durations(text, seconds):
     assert fleet_view.seconds(text) == seconds
+
+
+def test_verify_asks_whether_the_alerts_arrive(services):
+    line = "mon01: the alert Watchdog does not arrive at the alertmanager at %s; wait for one evaluation" % services.url
+    options = {"monitoring_host": "mon01", "alertmanager_urls": [services.url]}
+
+    def of_alertmanager():
+        return [item["line"] for item in services.run("fleet_verify", **options)["failures"] if item["check"] == "alertmanager"]
+    assert of_alertmanager() == []
+    services.received = []
+    assert [found.startswith(line) for found in of_alertmanager()] == [True]
+    services.broken = {"received"}
+    assert "answers HTTP 500" in of_alertmanager()[0]
+
+
+@pytest.mark.parametrize("module", ["fleet_status", "fleet_verify"])
+def test_both_bring_the_password_where_there_is_one(services, module, tmp_path):
+    services.password = "the password"
+    (tmp_path / "password").write_text("the password\n")
+    told = json.dumps(services.run(module, password_file=str(tmp_path / "password")))
+    assert "401" not in told and "the password" not in told
+    assert "answers HTTP 401" in json.dumps(services.run(module))
+
+
+def test_verify_says_which_listener_of_the_stack_is_open(services, tmp_path):
+    services.password = "the password"
+    (tmp_path / "password").write_text("the password")
+    options = {"monitoring_host": "mon01", "stack_urls": {"vmagent": services.url}, "password_file": str(tmp_path / "password")}
+
+    def of_access():
+        return [item["line"] for item in services.run("fleet_verify", **options)["failures"] if item["check"] == "access"]
+    assert of_access() == []
+    services.password = ""
+    assert of_access() == ["mon01: vmagent at %s answers HTTP 200 without a password; run site.yml --limit mon01; if it stays, "
+                           "something else listens there" % services.url]

@@ -1,0 +1,60 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a client of the fleet's own services brings along: a password, whom it trusts, and a certificate of its own."""
+import base64
+import os
+import ssl
+
+USER = "accelmon"
+
+
+class Access(object):
+    """A file that does not exist counts as none: a host that is not closed has none of them.
+
+    password_file: holds the password of the user accelmon
+    ca_file: authorities that a server's certificate must lead to, name included unless `names` says otherwise
+    certificate_file, key_file: the client's own
+    names: whether the server's name must be in its certificate; a service of this very host need not have one for its address
+    """
+
+    def __init__(self, password_file="", ca_file="", certificate_file="", key_file="", names=True):
+        self._names = names
+        self.password = ""
+        if password_file and os.path.exists(password_file):
+            with open(password_file, encoding="utf-8") as stream:
+                self.password = stream.read().strip()
+        self._files = tuple(path if path and os.path.exists(path) else "" for path in (ca_file, certificate_file, key_file))
+        self._context = None
+
+    def headers(self):
+        """Headers of a request; they must not follow a redirect."""
+        if not self.password:
+            return {}
+        return {"Authorization": "Basic " + base64.b64encode(("%s:%s" % (USER, self.password)).encode("utf-8")).decode("ascii")}
+
+    def context(self):
+        """Settings for TLS."""
+        if self._context is None:
+            ca_file, certificate_file, key_file = self._files
+            self._context = ssl.create_default_context(cafile=ca_file or None)
+            self._context.check_hostname = self._names
+            if certificate_file and key_file:
+                self._context.load_cert_chain(certificate_file, key_file)
+        return self._context
+
+
+class Stranger(object):
+    """A client with nothing, who takes every server for good: what such a one may see, everybody may."""
+
+    def headers(self):
+        """None."""
+        return {}
+
+    def context(self):
+        """Settings for TLS."""
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
