@@ -1,0 +1,208 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: node_preflight
+short_description: Tell what could be in the way of an installation
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Looks at the host that it runs on, and judges nothing. The filter P(accelmon.fleet.preflight_findings#filter) does.
+  - Reads files and the kernel only and starts no process, unless O(bcrypt) is set.
+  - With O(targets) it also calls other hosts, many at once, to tell whether this host reaches them.
+attributes:
+  check_mode:
+    support: full
+    description: Reads only; does the same as without check mode.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+options:
+  ports:
+    description: Ports that services of ours shall listen on.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: Address; empty means every address.
+        type: str
+        default: ""
+      port:
+        description: TCP port.
+        type: int
+        required: true
+      variable:
+        description: The variable that sets the port.
+        type: str
+        required: true
+      unit:
+        description: Our own unit, which may listen there already.
+        type: str
+        required: true
+  paths:
+    description: Folders that something shall be put into. They need not exist.
+    type: list
+    elements: str
+    default: []
+  programs:
+    description: Programs that are needed.
+    type: list
+    elements: str
+    default: []
+  bcrypt:
+    description: Whether to try to make a bcrypt hash.
+    type: bool
+    default: false
+  controller_time:
+    description: The control node's time when the task began, in seconds since 1970.
+    type: float
+  targets:
+    description: Places that this host shall reach.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      host:
+        description: Whose place it is.
+        type: str
+        required: true
+      address:
+        description: Name or address.
+        type: str
+        required: true
+      port:
+        description: TCP port.
+        type: int
+        required: true
+  timeout:
+    description: Seconds that one call of O(targets) may take; all of them together may take thirty times that.
+    type: float
+    default: 2.0
+"""
+
+EXAMPLES = r"""
+- name: Look whether there is room
+  accelmon.fleet.node_preflight:
+    paths: [/opt/accelmon, /var/lib/accelmon]
+    ports:
+      - port: 9100
+        variable: node_exporter_port
+        unit: accelmon-node-exporter.service
+  become: true
+"""
+
+RETURN = r"""
+observed:
+  description: What the host tells. What cannot be told is absent.
+  returned: always
+  type: dict
+  contains:
+    ports:
+      description: Those wanted ports that something else listens on.
+      returned: always
+      type: list
+      elements: dict
+      sample: [{port: 9100, variable: node_exporter_port, owner: "prometheus-node-exporter.service (pid 7, prometheus-node)"}]
+    paths:
+      description: For each path the free bytes and inodes, the mount that it is on, and those of its options that matter.
+      returned: always
+      type: dict
+      sample: {/opt/accelmon: {free_bytes: 1073741824, free_inodes: 65536, mount: /opt, options: [noexec]}}
+    systemd_running:
+      description: Whether systemd is the first process.
+      returned: always
+      type: bool
+    systemd_version:
+      description: Its version.
+      returned: when it can be told
+      type: int
+    selinux:
+      description: V(enforcing) or V(permissive).
+      returned: when SELinux is on
+      type: str
+    fapolicyd:
+      description: Whether fapolicyd decides which programs may run.
+      returned: always
+      type: bool
+    missing:
+      description: Those programs that are not installed.
+      returned: always
+      type: list
+      elements: str
+    bcrypt:
+      description: Why no bcrypt hash can be made; empty if it can.
+      returned: with O(bcrypt)
+      type: str
+    python_version:
+      description: Version of the Python that runs modules.
+      returned: always
+      type: str
+    clock_offset:
+      description: Seconds that the host's clock is ahead of the control node's, with the time that it took to get here.
+      returned: with O(controller_time)
+      type: float
+reached:
+  description: For each host of O(targets), what came of the call, as in M(accelmon.fleet.fleet_verify), and the place that was called.
+  returned: with O(targets)
+  type: dict
+  sample: {gpu7: [timeout, "10.0.0.7:9100"]}
+"""
+
+import platform
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import bcrypt, dial, preflight, targets
+
+
+def try_bcrypt():
+    """Why no hash can be made; "" if it can."""
+    try:
+        bcrypt.hashed("preflight", "$2b$04$" + bcrypt.salt()[7:])
+    except bcrypt.BcryptError as error:
+        return str(error)
+    return ""
+
+
+def reach(wanted, timeout):
+    """{host: [kind, place]} of calls to all targets at once."""
+    places = dict((one["host"], (one["address"], one["port"], "http", "/")) for one in wanted)
+    answers = dial.dial_all(sorted(set(places.values())), timeout=timeout, budget=30 * timeout)
+    return dict((host, [answers[place][0], targets.instance(place[0], place[1])]) for host, place in places.items())
+
+
+def main():
+    """Run as a module."""
+    now = time.time()
+    place = dict(address=dict(type="str", default=""), port=dict(type="int", required=True),
+                 variable=dict(type="str", required=True), unit=dict(type="str", required=True))
+    target = dict(host=dict(type="str", required=True), address=dict(type="str", required=True), port=dict(type="int", required=True))
+    module = AnsibleModule(
+        argument_spec=dict(
+            ports=dict(type="list", elements="dict", default=[], options=place),
+            paths=dict(type="list", elements="str", default=[]),
+            programs=dict(type="list", elements="str", default=[]),
+            bcrypt=dict(type="bool", default=False),
+            controller_time=dict(type="float"),
+            targets=dict(type="list", elements="dict", default=[], options=target),
+            timeout=dict(type="float", default=2.0),
+        ),
+        supports_check_mode=True,
+    )
+    params = module.params
+    observed = preflight.look(params["ports"], params["paths"], params["programs"])
+    observed["python_version"] = platform.python_version()
+    if params["bcrypt"]:
+        observed["bcrypt"] = try_bcrypt()
+    if params["controller_time"] is not None:
+        observed["clock_offset"] = round(now - params["controller_time"], 3)
+    more = {"reached": reach(params["targets"], params["timeout"])} if params["targets"] else {}
+    module.exit_json(changed=False, observed=observed, **more)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Preflight: what to look at on each host, and what is in the way of an installation. Pure functions.
+
+A finding is {host, what, value, mend, severity: error | warning, line}.
+"""
+from ansible_collections.accelmon.fleet.plugins.module_utils import systemd
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
+
+GIB = 1024 ** 3
+MIB = 1024 ** 2
+
+# What runs on a monitoring host, by backend, beside Alertmanager.
+STACK = {"victoriametrics": ("victoriametrics", "vmagent", "vmalert"), "prometheus": ("prometheus",)}
+
+# Distributions that have packages of the programs. All others need accelmon_source = release or bundle.
+PACKAGED = ("debian", "ubuntu")
+
+# Free bytes: below the first it fails, below the second it will soon. Programs, then what nodes and monitoring hosts write.
+PROGRAMS = "/opt/accelmon"
+STATE = "/var/lib/accelmon"
+CONFIGURATION = "/etc/accelmon"
+ROOM = {PROGRAMS: (200 * MIB, 500 * MIB), CONFIGURATION: (1 * MIB, 10 * MIB)}
+ROOM_STATE = {False: (10 * MIB, 100 * MIB), True: (1 * GIB, 10 * GIB)}
+INODES = 1000
+
+# StateDirectory came with the first. Before the second, systemd ignores parts of the sandbox, ProtectProc last.
+SYSTEMD = (235, 247)
+PYTHON = (3, 6)
+
+# Seconds. The first is what the way to a busy host may take and must not be taken for a wrong clock; beyond the second, samples
+# that a node dates itself count as stale, and certificates made a moment ago are not valid yet.
+CLOCK = (5, 60)
+
+# Answers of a call that prove the way there. That nothing listens yet is no finding.
+THERE = ("refused", "ok", "http", "tls", "not_http", "silent")
+WAYS = {
+    "unresolved": ("the name does not resolve there", "add it to DNS or to /etc/hosts of {monitor}, or set accelmon_address"),
+    "timeout": ("no answer", "open the way from {monitor}, or set accelmon_address to an address that it reaches"),
+    "no_route": ("no route", "give {monitor} a route, or set accelmon_address to an address that it reaches"),
+    "skipped": ("not called, too many others did not answer", "mend those, and run again"),
+    "error": ("the call failed", "look at the network of {monitor}"),
+}
+
+
+def finding(host, what, value, mend, severity="error"):
+    """One finding, with its line."""
+    return {"host": host, "what": what, "value": value, "mend": mend, "severity": severity,
+            "line": f"{severity}: {host}: {what} = {value}; {mend}"}
+
+
+def specs():
+    """{name: spec} of the variables that are read here."""
+    known, names = variables.all_variables(), set(fleet.PLAN_VARIABLES) | {"accelmon_source", "accelmon_backend", "accelmon_textfile_directory"}
+    for role in ("node_exporter", "alertmanager") + sum(STACK.values(), ()):
+        names |= {f"{role}_{word}" for word in ("port", "listen", "source", "managed", "state")}
+    return {name: known[name] for name in names & known.keys()}
+
+
+class Host:
+    """What one host is meant to be: its checked values, its role in the fleet, the services of ours on it.
+
+    Bad values have their default here; the check of the inventory has told about them.
+    """
+
+    def __init__(self, name, hostvars):
+        self.name = name
+        found = fleet.HostVariables(hostvars, name)
+        self.given = found.raw.keys()
+        self.values = fleet.Reader(specs()).read_all(found)[0]
+        self.monitoring = "monitoring" in found.raw.get("group_names", ())
+        self.facts = fleet.facts_of(found)
+        self.node = (found.raw.get("ansible_facts") or {}).get("accelmon_node") or {}
+        try:
+            self.address = fleet.host_address(name, found, self.values["accelmon_address"])
+        except fleet.BadValue:
+            self.address = name
+
+    def services(self):
+        """[(role, address to listen on, port)] of the daemons that we run on the host."""
+        values, found = self.values, []
+        vendors = plan.elected(values, self.facts)
+        if ("node_exporter" in plan.wanted(values, vendors) and values["node_exporter_managed"] == "install"
+                and values["node_exporter_state"] != "absent"):
+            found.append(("node_exporter", plan.listen_address(values, self.address, self.facts), values["node_exporter_port"]))
+        if self.monitoring:
+            stack = STACK[values.get("accelmon_backend", "victoriametrics")] + ("alertmanager",)
+            found += [(role, values.get(f"{role}_listen") or "127.0.0.1", values[f"{role}_port"]) for role in stack if f"{role}_port" in values]
+        return found
+
+    def source(self, role):
+        """Where a role takes its program from, and the variable that says so."""
+        name = f"{role}_source" if f"{role}_source" in self.given else "accelmon_source"
+        return self.values[name], name
+
+
+def wants(name, hostvars):
+    """Options of the module node_preflight for one host."""
+    host = Host(name, hostvars)
+    tls = host.values["accelmon_exporter_tls"] == "managed"
+    return {
+        "ports": [{"address": address, "port": port, "variable": f"{role}_port", "unit": systemd.unit_name(role)}
+                  for role, address, port in host.services()],
+        "paths": [PROGRAMS, CONFIGURATION, STATE, host.values["accelmon_textfile_directory"]],
+        "programs": ["openssl"] if tls or host.monitoring else [],
+        "bcrypt": host.monitoring or host.values["accelmon_exporter_auth"] == "basic",
+    }
+
+
+def places(hosts, hostvars):
+    """[{host, address, port}] to call from a scraping host: one exporter of each host."""
+    found = []
+    for name in hosts:
+        host = Host(name, hostvars)
+        entries = plan.exporters(host.values, plan.elected(host.values, host.facts))
+        if entries:
+            found.append({"host": name, "address": host.address, "port": entries[0]["port"]})
+    return found
+
+
+def findings(hosts, hostvars, observed, reached):
+    """All findings, errors first, then by host.
+
+    hosts: names; observed: {host: what node_preflight saw there}, without hosts that did not answer
+    reached: {monitoring host: {host: [kind, place]}}
+    """
+    monitors = [name for name in hostvars_group(hostvars, hosts) if "clock_offset" in observed.get(name, {})]
+    clock = observed[monitors[0]]["clock_offset"] if monitors else None
+    found = []
+    for name in hosts:
+        if name not in observed:
+            found.append(finding(name, "answer", "none", "make it reachable for Ansible, or take it out of the run"))
+            continue
+        found += judge(Host(name, hostvars), observed[name], clock, monitors[:1])
+    for monitor, answers in sorted(reached.items()):
+        found += unreached(monitor, answers)
+    return sorted(found, key=lambda one: (one["severity"] != "error", hosts.index(one["host"]) if one["host"] in hosts else -1))
+
+
+def hostvars_group(hostvars, hosts):
+    """Those of the hosts that scrape the fleet."""
+    return [name for name in hosts if "monitoring" in (fleet.HostVariables(hostvars, name).raw.get("group_names") or ())]
+
+
+def judge(host, observed, clock, monitors):
+    """Findings about one host that answered."""
+    found = [finding(host.name, f"{entry['variable']} {entry['port']}", f"taken by {entry['owner']}", port_mend(entry))
+             for entry in observed["ports"]]
+    found += judge_room(host, observed["paths"])
+    found += judge_system(host, observed)
+    found += judge_sources(host, observed)
+    if clock is not None and host.name not in monitors and "clock_offset" in observed:
+        found += judge_clock(host, observed["clock_offset"] - clock, monitors[0])
+    if host.facts is not None and host.values["accelmon_driver_missing"] == "fail":
+        try:
+            plan.check_drivers(host.facts)
+        except Problem as problem:
+            value, dummy, mend = str(problem).partition("; ")
+            found.append(finding(host.name, "driver", value, mend))
+    return found
+
+
+def port_mend(entry):
+    """What to do about a port that somebody has."""
+    role = entry["variable"][:-len("_port")]
+    if role == "node_exporter" and "node-exporter" in entry["owner"].replace("_", "-"):
+        return "set node_exporter_managed to adopt or external to leave it and scrape it, or choose another node_exporter_port"
+    return f"stop that, or choose another {entry['variable']}"
+
+
+def judge_room(host, paths):
+    """Findings about the folders that something is put into."""
+    found = []
+    for path, told in sorted(paths.items()):
+        least, better = ROOM.get(path, ROOM_STATE[host.monitoring and path == STATE])
+        options, mount = told.get("options", []), told.get("mount", "/")
+        if "ro" in options:
+            found.append(finding(host.name, path, f"mounted read-only at {mount}", "mount it writable"))
+        if "noexec" in options and path == PROGRAMS:
+            found.append(finding(host.name, path, f"mounted noexec at {mount}", "mount it without noexec: programs run from there"))
+        free = told.get("free_bytes")
+        if free is not None and free < better:
+            found.append(finding(host.name, path, f"{free // MIB} MiB free at {mount}", f"make room: {better // MIB} MiB are wanted",
+                                 "error" if free < least else "warning"))
+        if told.get("free_inodes", INODES) < INODES:
+            found.append(finding(host.name, path, f"{told['free_inodes']} inodes free at {mount}", "remove files, or make the file system anew"))
+    return found
+
+
+def judge_system(host, observed):
+    """Findings about the operating system."""
+    found = []
+    if not observed["systemd_running"]:
+        found.append(finding(host.name, "first process", "not systemd", "boot the host with systemd, or use playbooks/image.yml for an image"))
+    version = observed.get("systemd_version")
+    if version is not None and version < SYSTEMD[1]:
+        old = version < SYSTEMD[0]
+        found.append(finding(host.name, "systemd", version, f"use a distribution with {SYSTEMD[0]} or newer" if old else
+                             f"nothing must be done: below {SYSTEMD[1]} it ignores parts of the sandbox, see docs/platforms.md",
+                             "error" if old else "warning"))
+    words = observed["python_version"].split(".")
+    if tuple(int(word) for word in words[:2]) < PYTHON:
+        found.append(finding(host.name, "Python", observed["python_version"], "set ansible_python_interpreter to 3.6 or newer"))
+    if observed["fapolicyd"] and any(host.source(role)[0] != "package" for role, dummy, dummy in host.services()):
+        found.append(finding(host.name, "fapolicyd", "running", f"trust the programs: fapolicyd-cli --file add {PROGRAMS}/ && fapolicyd-cli --update",
+                             "warning"))
+    found += [finding(host.name, "program", f"{name} is missing", f"install the package {name}") for name in observed["missing"]]
+    if observed.get("bcrypt"):
+        found.append(finding(host.name, "bcrypt", observed["bcrypt"].rpartition("; ")[0] or observed["bcrypt"],
+                             observed["bcrypt"].rpartition("; ")[2]))
+    return found
+
+
+def judge_sources(host, observed):
+    """Findings about where programs come from."""
+    distribution = host.node.get("distribution")
+    if distribution is None or distribution in PACKAGED:
+        return []
+    wrong = sorted({host.source(role)[1] for role, dummy, dummy in host.services() if host.source(role)[0] == "package"})
+    return [finding(host.name, name, "package", f"{distribution} has no such packages: set it to release or bundle") for name in wrong]
+
+
+def judge_clock(host, ahead, monitor):
+    """Findings about a clock; ahead: seconds before the monitoring host's."""
+    if abs(ahead) <= CLOCK[0]:
+        return []
+    word = "ahead of" if ahead > 0 else "behind"
+    return [finding(host.name, "clock", f"{abs(ahead):.0f} s {word} that of {monitor}", "synchronise both, for instance with chrony",
+                    "error" if abs(ahead) > CLOCK[1] else "warning")]
+
+
+def unreached(monitor, answers):
+    """Findings about hosts that a scraping host does not reach."""
+    found = []
+    for name, (kind, place) in sorted(answers.items()):
+        if kind not in THERE:
+            words, mend = WAYS.get(kind, WAYS["error"])
+            found.append(finding(name, f"scrape address {place} from {monitor}", words, mend.format(monitor=monitor)))
+    return found

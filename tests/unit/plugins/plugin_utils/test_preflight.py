@@ -1,0 +1,137 @@
+"""Preflight: what is asked of a host, and what is said of its answer.
+
+Stubbed: hosts; their variables, facts and answers are made here.
+"""
+
+import copy
+
+import pytest
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import preflight
+from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
+
+GOOD = {"ports": [], "paths": {"/opt/accelmon": {"free_bytes": 10 ** 12, "free_inodes": 10 ** 6, "mount": "/", "options": []}}, "fapolicyd": False,
+        "systemd_running": True, "systemd_version": 252, "missing": [], "python_version": "3.11.2", "clock_offset": 0.5}
+
+
+def fleet(**variables):
+    """hostvars of a monitoring host and a node with these variables."""
+    told = facts(node={"distribution": variables.pop("distribution", "debian")})
+    return {"mon": {"inventory_hostname": "mon", "group_names": ["monitoring"], "ansible_facts": told},
+            "gpu": {"inventory_hostname": "gpu", "group_names": ["accelerator_nodes"], "ansible_facts": told, **variables}}
+
+
+def judge(changes=(), hostvars=None, monitor=(), reached=None):
+    """Lines about a fleet whose node answers with these changes."""
+    observed = {"mon": dict(copy.deepcopy(GOOD), **dict(monitor)), "gpu": dict(copy.deepcopy(GOOD), **dict(changes))}
+    return [one["line"] for one in preflight.findings(["mon", "gpu"], hostvars or fleet(), observed, reached or {})]
+
+
+def test_nothing_is_said_of_a_good_fleet():
+    assert judge() == []
+
+
+@pytest.mark.parametrize("changes,line", [
+    ({"ports": [{"port": 9100, "variable": "node_exporter_port", "owner": "prometheus-node-exporter.service (pid 7, prometheus-node)"}]},
+     "error: gpu: node_exporter_port 9100 = taken by prometheus-node-exporter.service (pid 7, prometheus-node); "
+     "set node_exporter_managed to adopt or external to leave it and scrape it, or choose another node_exporter_port"),
+    ({"paths": {"/opt/accelmon": {"mount": "/opt", "options": ["noexec"]}}},
+     "error: gpu: /opt/accelmon = mounted noexec at /opt; mount it without noexec: programs run from there"),
+    ({"paths": {"/var/lib/accelmon": {"mount": "/var", "options": ["noexec"]}}}, None),
+    ({"paths": {"/var/lib/accelmon": {"mount": "/var", "options": ["ro"]}}}, "error: gpu: /var/lib/accelmon = mounted read-only at /var; mount it writable"),
+    ({"paths": {"/var/lib/accelmon": {"free_bytes": 50 * 2 ** 20}}}, "warning: gpu: /var/lib/accelmon = 50 MiB free at /; make room: 100 MiB are wanted"),
+    ({"paths": {"/var/lib/accelmon": {"free_bytes": 0}}}, "error: gpu: /var/lib/accelmon = 0 MiB free at /; make room: 100 MiB are wanted"),
+    ({"paths": {"/opt/accelmon": {"free_inodes": 3}}}, "error: gpu: /opt/accelmon = 3 inodes free at /; remove files, or make the file system anew"),
+    ({"systemd_running": False}, "error: gpu: first process = not systemd; boot the host with systemd, or use playbooks/image.yml for an image"),
+    ({"systemd_version": 219}, "error: gpu: systemd = 219; use a distribution with 235 or newer"),
+    ({"systemd_version": 239}, "warning: gpu: systemd = 239; nothing must be done: below 247 it ignores parts of the sandbox, see docs/platforms.md"),
+    ({"systemd_version": None}, None),
+    ({"python_version": "3.5.3"}, "error: gpu: Python = 3.5.3; set ansible_python_interpreter to 3.6 or newer"),
+    ({"python_version": "3.6.8"}, None),
+    ({"fapolicyd": True}, None),
+    ({"missing": ["openssl"]}, "error: gpu: program = openssl is missing; install the package openssl"),
+    ({"bcrypt": "bcrypt: none; install libxcrypt"}, "error: gpu: bcrypt = bcrypt: none; install libxcrypt"),
+    ({"clock_offset": 5.4}, None),
+    ({"clock_offset": 30.5}, "warning: gpu: clock = 30 s ahead of that of mon; synchronise both, for instance with chrony"),
+    ({"clock_offset": -3600.0}, "error: gpu: clock = 3600 s behind that of mon; synchronise both, for instance with chrony"),
+])
+def test_what_is_said_of_a_node(changes, line):
+    assert judge(changes) == ([line] if line else [])
+
+
+def test_a_monitoring_host_that_is_wrong_itself_is_what_others_are_compared_with():
+    assert judge(monitor={"clock_offset": 100.5}) == ["error: gpu: clock = 100 s behind that of mon; synchronise both, for instance with chrony"]
+    assert judge({"clock_offset": 100.0}, monitor={"clock_offset": 100.5}) == []
+
+
+def test_a_monitoring_host_wants_more_room():
+    paths = {"/var/lib/accelmon": {"free_bytes": 2 * 2 ** 30}}
+    assert judge({"paths": paths}) == []
+    assert judge(monitor={"paths": paths}) == ["warning: mon: /var/lib/accelmon = 2048 MiB free at /; make room: 10240 MiB are wanted"]
+
+
+def test_a_host_that_does_not_answer_is_an_error():
+    found = preflight.findings(["mon", "gpu"], fleet(), {"mon": GOOD}, {})
+    assert [one["line"] for one in found] == ["error: gpu: answer = none; make it reachable for Ansible, or take it out of the run"]
+
+
+@pytest.mark.parametrize("kind,said", [
+    ("unresolved", "the name does not resolve there; add it to DNS or to /etc/hosts of mon, or set accelmon_address"),
+    ("timeout", "no answer; open the way from mon, or set accelmon_address to an address that it reaches"),
+    ("no_route", "no route; give mon a route, or set accelmon_address to an address that it reaches"),
+    ("skipped", "not called, too many others did not answer; mend those, and run again"),
+    ("refused", None), ("ok", None), ("tls", None), ("not_http", None)])
+def test_the_way_from_the_scraping_host(kind, said):
+    line = f"error: gpu: scrape address 10.0.0.7:9100 from mon = {said}"
+    assert judge(reached={"mon": {"gpu": [kind, "10.0.0.7:9100"]}}) == ([line] if said else [])
+
+
+def test_programs_do_not_come_from_packages_where_there_are_none():
+    rocky = fleet(distribution="rocky", accelmon_source="package")
+    assert judge(hostvars=rocky)[-1] == "error: gpu: accelmon_source = package; rocky has no such packages: set it to release or bundle"
+    assert judge(hostvars=fleet(distribution="ubuntu")) == []
+    released = fleet(distribution="sles")
+    for host in released.values():
+        host["accelmon_source"] = "release"
+    assert judge(hostvars=released) == []
+    released["gpu"]["node_exporter_source"] = "package"
+    assert judge(hostvars=released) == ["error: gpu: node_exporter_source = package; sles has no such packages: set it to release or bundle"]
+
+
+def test_fapolicyd_matters_to_programs_that_no_package_brought():
+    lines = judge({"fapolicyd": True}, hostvars=fleet(accelmon_source="release"))
+    assert lines == ["warning: gpu: fapolicyd = running; trust the programs: fapolicyd-cli --file add /opt/accelmon/ && fapolicyd-cli --update"]
+
+
+def test_a_device_without_a_driver_is_an_error_with_its_mend():
+    hostvars = fleet()
+    hostvars["gpu"]["ansible_facts"] = facts(device(state="driver_missing"))
+    assert judge(hostvars=hostvars)[0].startswith("error: gpu: driver = 1 nvidia accelerator has no working driver")
+    hostvars["gpu"]["accelmon_driver_missing"] = "ignore"
+    assert judge(hostvars=hostvars) == []
+
+
+def test_what_is_asked_of_a_node_and_of_a_monitoring_host():
+    node = preflight.wants("gpu", fleet(node_exporter_port=9200))
+    assert node["ports"] == [{"address": "", "port": 9200, "variable": "node_exporter_port", "unit": "accelmon-node-exporter.service"}]
+    assert node["programs"] == [] and node["bcrypt"] is False
+    monitor = preflight.wants("mon", fleet())
+    assert {"node_exporter_port", "victoriametrics_port", "vmagent_port", "vmalert_port"} <= {port["variable"] for port in monitor["ports"]}
+    assert monitor["programs"] == ["openssl"] and monitor["bcrypt"] is True
+    assert preflight.wants("gpu", fleet(accelmon_exporter_tls="managed"))["programs"] == ["openssl"]
+    assert preflight.wants("gpu", fleet(node_exporter_managed="external"))["ports"] == []
+
+
+def test_a_bad_variable_is_left_to_the_check_of_the_inventory():
+    assert preflight.wants("gpu", fleet(node_exporter_port="many", accelmon_address="a b"))["ports"][0]["port"] == 9100
+
+
+def test_one_place_of_every_host_is_called():
+    hostvars = fleet(accelmon_address="fd00::7", node_exporter_managed="external", node_exporter_port=9200)
+    assert preflight.places(["mon", "gpu"], hostvars) == [
+        {"host": "mon", "address": "mon", "port": 9100}, {"host": "gpu", "address": "fd00::7", "port": 9200}]
+
+
+def test_errors_come_first():
+    severities = [one["severity"] for one in preflight.findings(
+        ["mon", "gpu"], fleet(), {"mon": dict(GOOD, systemd_version=240), "gpu": dict(GOOD, systemd_running=False)}, {})]
+    assert severities == ["error", "warning"]
