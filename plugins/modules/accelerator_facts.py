@@ -12,17 +12,20 @@ module: accelerator_facts
 short_description: Gather facts on the accelerators of a host
 version_added: 0.1.0
 description:
-  - Finds the NVIDIA and AMD accelerators of a Linux host, the state that their drivers have them in, and who they are.
-  - Reads C(/sys), C(/proc) and C(/dev) only. It needs no root, starts no process and opens no device, unless
+  - Finds the accelerators of a host, the state that their drivers have them in, and who they are.
+  - Knows GPUs of NVIDIA, AMD and Intel (discrete ones), NVIDIA Jetson, Intel Gaudi, Google TPU, Tenstorrent, Rebellions, Furiosa,
+    AWS Inferentia and Trainium, and Apple Silicon.
+  - Reads C(/sys), C(/proc) and C(/dev) only; on macOS, which has none of them, a few values of the kernel. It needs no root, starts no process and opens no device, unless
     O(gather_details) is set.
   - Look-alikes are not listed, such as NVSwitch, audio and USB functions of a GPU, the VGA function of a management
-    controller and graphics inside a processor.
+    controller, graphics and NPUs inside a processor, and the network cards and disks of cloud providers.
 author:
   - accelmon.fleet contributors (@accelmon)
 options:
   gather_details:
     description:
-      - Also ask the vendor's own tool (C(nvidia-smi), C(amd-smi), else C(rocm-smi)), once per vendor whose driver holds a device.
+      - Also ask the vendor's own tool (C(nvidia-smi), C(amd-smi), else C(rocm-smi)), once per vendor whose driver holds a device. The
+        other vendors' tools are not asked.
       - Adds what no file tells, such as the memory size and the serial number of an NVIDIA GPU.
       - The tool is killed with all its children after O(details_timeout). That it is missing, hangs or fails is recorded and
         is no failure of the module.
@@ -76,7 +79,9 @@ ansible_facts:
           returned: always
           contains:
             vendor:
-              description: The vendor, V(nvidia) or V(amd).
+              description:
+                - The vendor, V(nvidia), V(amd), V(intel_gaudi), V(intel_gpu), V(google_tpu), V(tenstorrent), V(rebellions), V(furiosa),
+                  V(aws_neuron) or V(apple).
               type: str
               returned: always
               sample: nvidia
@@ -100,13 +105,13 @@ ansible_facts:
             pci_address:
               description: Domain, bus, device and function, in lower case as sysfs writes them.
               type: str
-              returned: always
+              returned: except for the GPU inside a Jetson or a Mac
               sample: "0000:1b:00.0"
             kind:
               description:
-                - What the device is.
+                - What the device is, V(gpu), V(npu), V(tpu) or V(virtual_function).
                 - V(virtual_function) is a function that a device of this host offers to virtual machines. Seen from inside the
-                  virtual machine it is a V(gpu).
+                  virtual machine it is a device like others.
               type: str
               returned: always
               sample: gpu
@@ -136,7 +141,9 @@ ansible_facts:
               returned: when bound to the vendor's driver and that has a version
               sample: 550.90.07
             uuid:
-              description: C(GPU-...) for NVIDIA, the die's unique id in sixteen hexadecimal digits for AMD.
+              description:
+                - C(GPU-...) for NVIDIA, the die's unique id in sixteen hexadecimal digits for AMD, the chip's id for Tenstorrent, the
+                  card's for Furiosa.
               type: str
               returned: when known
               sample: GPU-9221d5d1-b60b-a624-bf14-0a1819cfda3b
@@ -153,8 +160,13 @@ ansible_facts:
             memory_bytes:
               description: The size of the device's memory.
               type: int
-              returned: when known, for NVIDIA only with O(gather_details)
+              returned: when known, for NVIDIA only with O(gather_details), for TPUs by their generation
               sample: 85520809984
+            chips:
+              description: The number of chips behind the one PCI function.
+              type: int
+              returned: for a Tenstorrent n300
+              sample: 2
             numa_node:
               description: The NUMA node that the device is attached to.
               type: int
@@ -188,6 +200,7 @@ ansible_facts:
               are not counted. A vendor without anything to count has no key.
             - C(count) devices, C(models) and C(states) with the number of devices each, C(driver_version), C(partitions) with the
               number of parts per mode, C(vendor_note).
+            - C(embedded), how many of the devices the vendor's usual tool does not read because they are part of a system on a chip.
             - C(driver_only) is true where the driver is loaded and there is no device.
           type: dict
           returned: always
@@ -242,6 +255,16 @@ ansible_facts:
           type: bool
           returned: always
           sample: true
+        access:
+          description: Whether a run before closed this host's exporters by TLS or a password.
+          type: bool
+          returned: always
+          sample: false
+        selinux:
+          description: What SELinux does, V(enforcing) or V(permissive).
+          type: str
+          returned: where it is switched on
+          sample: enforcing
 """
 
 from ansible.module_utils.basic import AnsibleModule

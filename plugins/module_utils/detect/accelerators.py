@@ -9,7 +9,8 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.detect import (
     amd, apple, aws_neuron, command, furiosa, google_tpu, intel_gaudi, intel_gpu, nvidia, pci, rebellions, states, tenstorrent)
 
 # One vendor is one module. Each has VENDOR, PCI_VENDORS, DRIVER, find(root, functions), and COMMANDS: the tools to ask for
-# details. If there are any, it has parse(program, text) too.
+# details. If there are any, it has parse(program, text) too. Where most of the vendor's PCI functions are something else, it has
+# is_ours(device id), so that those are not read any further.
 VENDORS = (amd, apple, aws_neuron, furiosa, google_tpu, intel_gaudi, intel_gpu, nvidia, rebellions, tenstorrent)
 
 # How long a device may be silent on the bus during a reset. The wait is spent only where one is silent.
@@ -18,7 +19,7 @@ SETTLE = 1.5
 
 def _look(root):
     """One look at the host: {vendor name: find()}."""
-    wanted = set(one for vendor in VENDORS for one in vendor.PCI_VENDORS)
+    wanted = dict((one, getattr(vendor, "is_ours", None)) for vendor in VENDORS for one in vendor.PCI_VENDORS)
     functions = pci.functions(root, wanted)
     return dict((vendor.VENDOR, vendor.find(root, [one for one in functions if one["vendor"] in vendor.PCI_VENDORS]))
                 for vendor in VENDORS)

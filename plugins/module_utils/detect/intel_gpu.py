@@ -32,14 +32,17 @@ BLOCKS = ((0x0b69, 0x0b6e), (0x0bd0, 0x0be5), (0x4905, 0x4909), (0x5690, 0x56ff)
 TWO_TILES = ("0bd5", "0bd6", "0bd7", "0bd8", "0b69")
 
 
+def is_ours(device):
+    """Whether a device id is a discrete GPU's."""
+    return device in MODELS or any(first <= int(device, 16) <= last for first, last in BLOCKS)
+
+
 def model(function):
     """Our name for a discrete GPU; None for everything else that Intel has on the bus."""
     key = function["device"]
     if function.get("class", CLASSES[0]) not in CLASSES:
         return None
-    if key in MODELS:
-        return "Intel " + MODELS[key]
-    return "Intel 8086:" + key if any(first <= int(key, 16) <= last for first, last in BLOCKS) else None
+    return "Intel " + MODELS.get(key, "8086:" + key) if is_ours(key) else None
 
 
 def nodes(root, function, dummy_bound):

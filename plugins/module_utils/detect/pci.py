@@ -37,8 +37,9 @@ def _part(pattern, path):
 
 
 def functions(root, vendors):
-    """The PCI functions of the given vendors ('10de'), in order of their address.
+    """The PCI functions of the given vendors, in order of their address.
 
+    vendors: {'10de': None, '8086': function of a device id that tells which to read}: most of a server is its processor's maker's
     Each is {address, path, vendor, device, class?, driver?, virtual, numa_node?}: `class` holds the first four digits
     ('0302'), `driver` the bound driver, `virtual` says whether it is a virtual function of a device in this host.
     A function that vanishes while it is read is left out.
@@ -50,10 +51,11 @@ def functions(root, vendors):
         vendor = _part(ID, os.path.join(path, "vendor")) if address else None
         if vendor not in vendors:
             continue
-        function = {"address": address, "path": path, "vendor": vendor, "device": _part(ID, os.path.join(path, "device")),
-                    "virtual": os.path.islink(os.path.join(path, "physfn"))}
-        if not function["device"]:
+        device = _part(ID, os.path.join(path, "device"))
+        if not device or vendors[vendor] and not vendors[vendor](device):
             continue
+        function = {"address": address, "path": path, "vendor": vendor, "device": device,
+                    "virtual": os.path.islink(os.path.join(path, "physfn"))}
         for key, value in (("class", _part(CLASS, os.path.join(path, "class"))),
                            ("driver", files.link(os.path.join(path, "driver"))),
                            ("numa_node", files.number(os.path.join(path, "numa_node")))):

@@ -22,6 +22,10 @@ def refuse(*args, **kwargs):
     raise AssertionError("detection started a process")
 
 
+ONE_OF_EACH = ("gaudi3_pcie_malfunction", "arc_permission_denied", "tpu_v2_v3_by_subsystem", "tenstorrent_n300_2", "rebellions_vf_guest",
+               "furiosa_rngd_2", "inferentia2_no_driver", "asahi_linux", "jetson_agx_orin", "l4_permission_denied", "mi300x_permission_denied")
+
+
 class TreeCase(unittest.TestCase):
     maxDiff = None
 
@@ -30,11 +34,7 @@ class TreeCase(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.root)
 
     def look(self, tree):
-        trees.build(tree, self.root)
-        denied = [os.path.join(self.root, path) for path in tree.get("denied", [])]
-        with mock.patch.object(files, "usable", lambda path: path not in denied), \
-                mock.patch.object(apple, "system", lambda: trees.system(tree)):
-            return accelerators.detect(self.root, sleep=lambda seconds: None)
+        return trees.look(tree, self.root)
 
 
 class TestTrees(TreeCase):
@@ -60,11 +60,51 @@ class TestAroundTrees(TreeCase):
             self.assertTrue(tree["source"], name)
 
     def test_no_process_is_started(self):
-        for name in ("h100_8_nvswitch", "mi300x_cpx", "nvidia_and_amd"):
+        for name in trees.names():
             with mock.patch.object(subprocess, "Popen", refuse), mock.patch.object(os, "system", refuse), \
                     mock.patch.object(os, "fork", refuse):
-                trees.build(trees.load(name), os.path.join(self.root, name))
-                self.assertTrue(accelerators.detect(os.path.join(self.root, name))["devices"])
+                self.assertIn("devices", trees.look(trees.load(name), os.path.join(self.root, name)))
+
+    def test_no_machine_breaks_when_no_file_can_be_read(self):
+        # EBUSY, EPERM, EIO and files that vanish between listing and reading all look like this.
+        for name in trees.names():
+            root = os.path.join(self.root, name)
+            trees.build(trees.load(name), root)
+            with trees.user_of(trees.load(name), root), mock.patch.object(files.os, "open", side_effect=OSError(16, "busy")):
+                facts = accelerators.detect(root, sleep=lambda seconds: None)
+            self.assertFalse([one for one in facts["devices"] if one.get("pci_id")], name)
+
+    def test_no_machine_breaks_when_reads_fail_or_are_cut_off(self):
+        # Each file of a machine in turn is unreadable, binary, cut off in the middle, or endless.
+        for name in ONE_OF_EACH:
+            tree = trees.load(name)
+            root = os.path.join(self.root, name)
+            trees.build(tree, root)
+            real = files.raw
+            read = set()
+            with trees.user_of(tree, root), mock.patch.object(files, "raw", lambda path, limit=files.LIMIT: (read.add(path), real(path, limit))[1]):
+                accelerators.detect(root, sleep=lambda seconds: None)
+            for broken in sorted(read):
+                for instead in (None, b"", b"\xff\xfe\x00\x80" * 8, b"\x00" * 64, b"0x", b"9" * 5000, (real(broken) or b"")[:-3]):
+                    with trees.user_of(tree, root), mock.patch.object(
+                            files, "raw", lambda path, limit=files.LIMIT, broken=broken, instead=instead: (
+                                instead if path == broken else real(path, limit))):
+                        facts = accelerators.detect(root, sleep=lambda seconds: None)
+                    for device in facts["devices"]:
+                        self.assertEqual([key for key, value in device.items() if value is None or value == ""], [], (name, broken, device))
+
+    def test_no_vendor_breaks_when_folders_vanish(self):
+        for name in trees.names():
+            root = os.path.join(self.root, name)
+            trees.build(trees.load(name), root)
+            real, left = files.names, [2]
+
+            def vanish(path, real=real, left=left):
+                left[0] -= 1
+                return real(path) if left[0] > 0 else []
+
+            with trees.user_of(trees.load(name), root), mock.patch.object(files, "names", vanish):
+                accelerators.detect(root, sleep=lambda seconds: None)
 
     def test_an_empty_root_is_an_empty_machine(self):
         self.assertEqual(accelerators.detect(self.root), {"devices": [], "summary": {}})

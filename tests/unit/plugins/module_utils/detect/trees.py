@@ -15,8 +15,12 @@ machines/<name>.json holds:
   expected  {common: {...}, devices: [{...}], summary: {...}}: the facts; `common` goes into each device, a null
             takes a key out again
 """
+import contextlib
 import json
 import os
+from unittest import mock
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import accelerators, apple, files
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "machines")
 ORIGINS = ("recorded", "derived from documentation", "guessed")
@@ -49,6 +53,21 @@ def load(name):
 def system(tree):
     """What a machine's kernel says of itself."""
     return tree.get("system", {"name": "Linux", "silicon": False, "chip": None})
+
+
+@contextlib.contextmanager
+def user_of(tree, root):
+    """While it lasts, the user may use no node that the description denies, and the kernel is the described one's."""
+    denied = [os.path.join(root, path) for path in tree.get("denied", [])]
+    with mock.patch.object(files, "usable", lambda path: path not in denied), mock.patch.object(apple, "system", lambda: system(tree)):
+        yield
+
+
+def look(tree, root):
+    """Build the tree below root and return what detection finds there, without waiting for silent devices."""
+    build(tree, root)
+    with user_of(tree, root):
+        return accelerators.detect(root, sleep=lambda seconds: None)
 
 
 def uuid(minor):
