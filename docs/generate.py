@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write docs/alerts.md, docs/series.md and docs/variables.md from where they are declared.
+"""Write docs/alerts.md, docs/hardening.md, docs/series.md and docs/variables.md from where they are declared.
 
 A test fails when the pages no longer agree with it.
 """
@@ -50,6 +50,41 @@ does not exist is refused before anything is written.
 
 Alerts read what exporters and the registry write, not the recorded series, so that trouble in the recording layer
 silences none of them.
+"""
+
+HARDENING = """# Hardening
+
+Every service of ours runs as a user of its own, without capabilities, and confined by systemd. The common part is `SANDBOX` in
+`plugins/plugin_utils/units.py`; a role declares what differs in its `vars/main.yml`, and the reasons are in
+`plugins/catalogue/hardening.yml`.
+
+`systemd-analyze security` gives each unit an exposure from 0 to 10. Units of Debian's own packages of the same daemons have 9.2.
+The molecule scenarios fail when a unit has more than is recorded here, or is not recorded at all; a unit test fails when a role
+differs from the common part without a reason.
+
+| unit | exposure at most | differs in | why |
+|---|---|---|---|
+"""
+
+LEFT = """
+## What none of them uses
+
+| directive | why |
+|---|---|
+"""
+
+HARDENING_END = """
+## What is tested
+
+* With Debian 12 (systemd 252) and Debian 13 (systemd 257), each unit's exposure, on running hosts.
+* That the collector, confined as it is, reads every accelerator; and that it reads none once its device nodes are hidden, so that
+  the test could fail. The accelerators are simulated: the simulated nvidia-smi opens `/dev/nvidiactl` as the real one does; AMD's
+  values come from sysfs, for which no device is needed.
+* That the sandbox acts at all in the lab's containers (`lab/canary.sh`). Limits on memory, CPU and tasks do not act there.
+
+systemd ignores directives that it does not know yet. With systemd 239 (EL 8) these are `ProtectProc`, `ProtectClock`,
+`ProtectKernelLogs` and `ProtectHostname`, by systemd's documentation; not run here. A site changes a unit with
+`<role>_unit_overrides`.
 """
 
 SERIES = """# Series
@@ -173,7 +208,21 @@ def variables_page():
     return text
 
 
-PAGES = {"alerts.md": alerts_page, "series.md": series_page, "variables.md": variables_page}
+def hardening_page():
+    """Text of hardening.md."""
+    text = NOTE + HARDENING
+    hardening = load("hardening")
+    for name, service in hardening["services"].items():
+        unit = f"`accelmon-{name.replace('_', '-')}`"
+        for directive, why in service["exceptions"].items() or [("", "")]:
+            text += f"| {unit} | {service['exposure']} | {directive and code([directive])} | {why} |\n"
+    text += LEFT
+    for directive, why in hardening["left"].items():
+        text += f"| {code([directive])} | {why} |\n"
+    return text + HARDENING_END
+
+
+PAGES = {"hardening.md": hardening_page, "alerts.md": alerts_page, "series.md": series_page, "variables.md": variables_page}
 
 
 def main():
