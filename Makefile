@@ -3,7 +3,7 @@ SHELL = /bin/sh
 TOOLS = tests/setup.sh
 LAB_TOOLS = tests/setup.sh --lab
 
-.PHONY: help demo demo-down test test-all lint build sanity units rules molecule clean
+.PHONY: help demo demo-down test test-all lint build sanity units rules molecule lab-cache clean
 
 help:
 	@echo "make demo       a monitored fleet with simulated accelerators in containers; left running"
@@ -11,6 +11,7 @@ help:
 	@echo "make test       lint, build, sanity, units, rules and the default molecule scenario (up to 30 minutes when cold)"
 	@echo "make test-all   the same with every molecule scenario and every ansible-core this machine has a Python for"
 	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
+	@echo "make lab-cache  builds release archives for the scenario release from Go modules, into the cache"
 	@echo "make clean      removes what tests left in the checkout; the cache and the images stay"
 
 demo:
@@ -30,6 +31,9 @@ lint build sanity units:
 
 rules molecule:
 	@$(LAB_TOOLS) python tests/run.py $@
+
+lab-cache:
+	@$(TOOLS) python lab/cache.py build
 
 clean:
 	rm -rf .ansible .cache tests/output *.tar.gz inventories/demo/lab.json

@@ -6,26 +6,19 @@
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import bundle as bundles
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import releases
 
 
-def release_artifact(pinned, name, source, architecture, bundle=""):
+def release_artifact(pinned, name, source, architecture, bundle="", lock_file="", url_prefix=""):
     """See release_artifact.yml."""
-    version = pinned.get("version") or ""
-    if source == "bundle":
+    try:
+        if source != "bundle":
+            return releases.release_artifact(pinned, name, architecture, lock_file, url_prefix)
         if not bundle:
             raise AnsibleFilterError(f"{name}_source = bundle: there is no bundle; set accelmon_bundle to its directory on the control node")
-        try:
-            return bundles.bundle_artifact(bundle, name, architecture, version)
-        except bundles.BundleError as error:
-            raise AnsibleFilterError(str(error)) from error
-    if not version:
-        raise AnsibleFilterError(f"{name}_version = '': {name}_source is release; set the version to install")
-    sha256 = (pinned.get("sha256") or {}).get(architecture)
-    if not sha256:
-        raise AnsibleFilterError(f"{name}_sha256 = {dict(pinned.get('sha256') or {})}: there is no checksum for {architecture}; "
-                                 f"add the one of version {version}")
-    url = pinned["url"].replace("{version}", version).replace("{architecture}", architecture)
-    return {"version": version, "url": url, "sha256": sha256}
+        return bundles.bundle_artifact(bundle, name, architecture, pinned.get("version") or "")
+    except (bundles.BundleError, releases.ReleaseError) as error:
+        raise AnsibleFilterError(str(error)) from error
 
 
 class FilterModule:

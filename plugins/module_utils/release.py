@@ -57,8 +57,22 @@ def check_url(url):
                            % re.sub(r"//[^/]*@", "//...@", url))
 
 
-def _opener():
-    """An opener that sends nothing but the request: no cookies, no credentials, and no redirect away from https."""
+def origin(url):
+    """(scheme, host, port) of a URL, which is who gets to see a request."""
+    from urllib.parse import urlsplit
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def authorize(request, token, token_url):
+    """Let a request carry the token if it goes to the token's own origin; a redirect does not take it along."""
+    if token and origin(request.full_url) == origin(token_url):
+        request.add_unredirected_header("Authorization", "Bearer " + token)
+    return request
+
+
+def _opener(token, token_url):
+    """An opener that sends nothing but the request: no cookies, no token to any but its origin, no redirect away from https."""
     from urllib.request import HTTPRedirectHandler, build_opener  # a converged run has no use for it
 
     class Redirects(HTTPRedirectHandler):
@@ -68,27 +82,30 @@ def _opener():
             check_url(newurl)
             if req.full_url.startswith("https:") and not newurl.startswith("https:"):
                 raise ReleaseError("url = %s: it redirects from https to %s; use a URL that stays with https" % (req.full_url, newurl))
-            return HTTPRedirectHandler.redirect_request(self, req, fp, code, msg, headers, newurl)
+            following = HTTPRedirectHandler.redirect_request(self, req, fp, code, msg, headers, newurl)
+            return authorize(following, token, token_url)
 
     opener = build_opener(Redirects)
     opener.addheaders = [("User-Agent", "accelmon.fleet")]
     return opener
 
 
-def download(url, path, seconds):
-    """Fetch a URL into a new file within so many seconds. Returns (sha256, size)."""
+def download(url, path, seconds, token="", token_url="", limit=None):
+    """Fetch a URL into a new file within so many seconds, of no more than `limit` bytes; the token is for the host of `token_url`. Returns (sha256, size)."""
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
+    from urllib.request import Request
     check_url(url)
+    limit = limit or MAX_BYTES
     deadline = time.time() + seconds
     try:
-        answer = _opener().open(url, timeout=min(seconds, STALL_SECONDS))
+        answer = _opener(token, token_url).open(authorize(Request(url), token, token_url), timeout=min(seconds, STALL_SECONDS))
         try:
             length = answer.headers.get("Content-Length")
             length = int(length) if length and length.isdigit() else None
-            if length is not None and length > MAX_BYTES:
-                raise fetch_error(url, "the answer has %d bytes, more than %d" % (length, MAX_BYTES))
-            digest, size = _save(answer, path, length, deadline, url, seconds)
+            if length is not None and length > limit:
+                raise fetch_error(url, "the answer has %d bytes, more than %d" % (length, limit))
+            digest, size = _save(answer, path, length, deadline, url, seconds, limit)
         finally:
             answer.close()
     except HTTPError as error:
@@ -104,7 +121,7 @@ def download(url, path, seconds):
     return digest, size
 
 
-def _save(answer, path, length, deadline, url, seconds):
+def _save(answer, path, length, deadline, url, seconds, limit):
     """Write an answer's body to a file, piece by piece as it arrives. Returns (sha256, size)."""
     digest, size = hashlib.sha256(), 0
     with open(path, "wb") as stream:
@@ -113,8 +130,8 @@ def _save(answer, path, length, deadline, url, seconds):
             if not chunk:
                 break
             size += len(chunk)
-            if size > MAX_BYTES:
-                raise fetch_error(url, "the answer has more than %d bytes" % MAX_BYTES)
+            if size > limit:
+                raise fetch_error(url, "the answer has more than %d bytes" % limit)
             digest.update(chunk)
             stream.write(chunk)
             if time.time() > deadline:
@@ -428,7 +445,7 @@ class Release(object):
     def present(self, source, check=False, seconds=300):
         """Install the release and make it current.
 
-        source: {"url": str} or {"src": path on this host}; None while it is not here: then all is done that can be without it
+        source: {"url": str, "token"?, "token_url"?} or {"src": path on this host}; None while it is not here: then all is done that can be without it
         Returns {changed, needs_source, version, path, directory, previous, pruned, diff}.
         """
         self.check_request()
@@ -524,7 +541,7 @@ class Release(object):
         archive, tree = os.path.join(self.incoming, "archive"), os.path.join(self.incoming, "tree")
         if "url" in source:
             what = source["url"]
-            got, size = download(what, archive, seconds)
+            got, size = download(what, archive, seconds, source.get("token", ""), source.get("token_url", ""))
         else:
             what = source["src"]
             got, size = take(source["src"], archive)

@@ -17,7 +17,7 @@ description:
   - If the release is installed and intact, nothing is fetched and nothing is transferred. Programs are known to be intact
     by their size and by the times of their content and inode; only if one of these differs are they read and compared again.
     So a change that a program makes is found, also if it sets the time of the file back; one made to the raw disk is not.
-  - The request carries no credentials of any kind, and a redirect from https to http is refused.
+  - The request carries no credentials but O(token), and a redirect from https to http is refused.
     A proxy is taken from the usual environment variables.
 attributes:
   check_mode:
@@ -44,6 +44,14 @@ options:
     type: str
   url:
     description: Where to fetch it from, http or https. Either this or O(src) is required with O(state=present).
+    type: str
+  token:
+    description:
+      - Sent as a bearer token to the scheme, host and port of O(token_url), and to no other. If O(url) is elsewhere, or is redirected
+        to elsewhere, that request goes without it.
+    type: str
+  token_url:
+    description: Whose token O(token) is. It is required for O(token) to have a meaning.
     type: str
   src:
     description: The file on the control node, or on the host itself with O(remote_src=true).
@@ -143,7 +151,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.release import Rele
 def source_of(params):
     """The source for Release.present; None for a file of the control node, which the action plugin brings if it is needed."""
     if params["url"]:
-        return {"url": params["url"]}
+        return {"url": params["url"], "token": params["token"] or "", "token_url": params["token_url"] or ""}
     return {"src": params["src"]} if params["remote_src"] else None
 
 
@@ -155,6 +163,8 @@ def main():
             "version": {"type": "str"},
             "sha256": {"type": "str"},
             "url": {"type": "str"},
+            "token": {"type": "str", "no_log": True},
+            "token_url": {"type": "str", "no_log": False},
             "src": {"type": "path"},
             "remote_src": {"type": "bool", "default": False},
             "programs": {"type": "dict", "default": {}},

@@ -1,4 +1,5 @@
-"""Where an archive comes from. Nothing is stubbed; tests of bundles themselves are in test_bundle.py."""
+"""Where an archive comes from. Nothing is stubbed; tests of bundles and releases themselves are in
+test_bundle.py and test_releases.py."""
 
 import pytest
 from ansible.errors import AnsibleFilterError

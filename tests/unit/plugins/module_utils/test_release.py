@@ -649,3 +649,32 @@ def test_a_converged_release_costs_little(host):
     started = time.process_time()
     host.install(data)
     assert time.process_time() - started < 0.02
+
+
+# Tokens
+
+def test_a_token_goes_to_its_own_host_alone(host, web, tmp_path):
+    other, data = Web(), archive_of("one")
+    try:
+        other.pages["/tool"] = data
+        web.pages.update({"/tool": redirect("/same"), "/same": redirect(other.url("/tool"))})
+        source = {"url": web.url("/tool"), "token": "geheim", "token_url": web.url("/prefix")}
+        host.release(data).present(source)
+        assert [headers.get("Authorization") for _path, headers in web.requests] == ["Bearer geheim", "Bearer geheim"]
+        assert len(other.requests) == 1 and "Authorization" not in other.requests[0][1]
+        # From elsewhere, also if that redirects back to it by another name of the same host.
+        web.requests.clear()
+        other.pages["/back"] = redirect(web.url("/gone").replace("127.0.0.1", "localhost"))
+        with pytest.raises(ReleaseError):
+            host.release(archive_of("two"), "2.0").present({"url": other.url("/back"), "token": "geheim", "token_url": web.url("")})
+        assert len(web.requests) == 1 and "Authorization" not in web.requests[0][1] and "Authorization" not in other.requests[-1][1]
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("url,same", [
+    ("https://m.example/x", True), ("https://M.example:443/x", True), ("http://m.example/x", False), ("https://m.example:8443/x", False),
+    ("https://m.example.evil/x", False), ("https://evil/m.example", False),
+])
+def test_an_origin_is_scheme_host_and_port(url, same):
+    assert (releases.origin(url) == releases.origin("https://m.example/mirror")) == same

@@ -1,0 +1,104 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: release_lock
+short_description: Write a lock file of releases from upstream's checksums
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Reads upstream's lists of checksums and writes version, address and SHA-256 of every archive that is wanted to a file.
+    No archive is fetched. It runs where upstream, or a mirror of it, can be reached; the lock file is then used anywhere.
+  - What is in the file already and not asked for stays. A checksum that is locked never changes for the same version; that is an error.
+attributes:
+  check_mode:
+    support: full
+    description: Reads the lists, and writes nothing.
+  diff_mode:
+    support: full
+    description: Shows the file before and after.
+options:
+  path:
+    description: The lock file.
+    type: path
+    required: true
+  releases:
+    description: What shall be in it, as P(accelmon.fleet.releases_wanted#filter) gives it.
+    type: list
+    elements: dict
+    required: true
+  token:
+    description: Sent as a bearer token to the scheme, host and port of O(token_url), and to no other.
+    type: str
+  token_url:
+    description: Whose token O(token) is.
+    type: str
+  timeout:
+    description: Seconds for each list.
+    type: int
+    default: 60
+"""
+
+EXAMPLES = r"""
+- name: Lock what the catalogue names, for both architectures
+  accelmon.fleet.release_lock:
+    path: /srv/fleet/releases.lock.json
+    releases: "{{ {} | accelmon.fleet.releases_wanted(['amd64', 'arm64']) }}"
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+releases:
+  description: All that the lock file has now, or would have.
+  type: dict
+  returned: success
+"""
+
+import os
+import shutil
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, release_lock
+from ansible_collections.accelmon.fleet.plugins.module_utils.release import ReleaseError
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "releases": {"type": "list", "elements": "dict", "required": True},
+            "token": {"type": "str", "no_log": True},
+            "token_url": {"type": "str", "no_log": False},
+            "timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    path = params["path"]
+    folder = tempfile.mkdtemp(dir=module.tmpdir)
+    try:
+        before = release_lock.read(path)
+        releases = release_lock.build(
+            params["releases"], before,
+            lambda url: release_lock.fetch(url, folder, params["timeout"], params["token"] or "", params["token_url"] or ""))
+        old, new = release_lock.render(before) if before else "", release_lock.render(releases)
+        if old != new and not module.check_mode:
+            if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+                raise ReleaseError("path = %s: its directory does not exist; make it" % path)
+            atomic.write(path, new.encode("utf-8"), 0o644)
+    except ReleaseError as error:
+        module.fail_json(msg=str(error))
+    except (IOError, OSError) as error:
+        module.fail_json(msg="path = %s: %s; mend that and run again" % (path, error))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    module.exit_json(changed=old != new, releases=releases,
+                     diff={"before_header": path, "after_header": path, "before": old, "after": new})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which release of a program is installed: what a role pins, else what the site's lock file says, else the catalogue."""
+
+import functools
+import os
+import re
+
+import yaml
+
+UPSTREAM = "https://github.com"
+CATALOGUE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "catalogue", "releases.yml")
+SHA256 = re.compile("[0-9a-f]{64}")
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~-]*")
+
+
+class ReleaseError(Exception):
+    """One line for the user."""
+
+
+@functools.lru_cache(maxsize=None)
+def catalogue():
+    """The releases that ship with the collection, {product: {roles, version, url, checksums, sha256}}."""
+    with open(CATALOGUE, encoding="utf-8") as stream:
+        return yaml.safe_load(stream)["releases"]
+
+
+def read_lock(path):
+    """The releases of a site's lock file, {product: {version, url?, sha256}}; {} without a path."""
+    if not path:
+        return {}
+    full = os.path.expanduser(str(path))
+    if not os.path.isabs(full):
+        raise ReleaseError(f"accelmon_lock_file = {path}: the path is relative; give an absolute one, such as {{{{ inventory_dir }}}}/{path}")
+    try:
+        with open(full, encoding="utf-8") as stream:
+            lock = yaml.safe_load(stream)
+    except FileNotFoundError:
+        raise ReleaseError(f"accelmon_lock_file = {path}: there is no such file on the control node; make it with playbooks/lock.yml") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ReleaseError(f"accelmon_lock_file = {path}: it cannot be read ({' '.join(str(error).split())}); mend it, or make it again "
+                           "with playbooks/lock.yml") from None
+    releases = lock.get("releases") if isinstance(lock, dict) and lock.get("version") == 1 else None
+    if not isinstance(releases, dict):
+        raise ReleaseError(f"accelmon_lock_file = {path}: it is no lock file of version 1; make it with playbooks/lock.yml")
+    for product, entry in releases.items():
+        _check_entry(path, product, entry)
+    return releases
+
+
+def _check_entry(path, product, entry):
+    """ReleaseError unless an entry of a lock file can be used."""
+    def wrong(field, value, problem):
+        raise ReleaseError(f"accelmon_lock_file = {path}: {product}: {field} = {value!r}: {problem}; mend it, or make it again with playbooks/lock.yml")
+    if product not in catalogue():
+        wrong("name", product, "there is no such release; there are " + ", ".join(catalogue()))
+    if not isinstance(entry, dict):
+        wrong("entry", entry, "this is no mapping")
+    if not isinstance(entry.get("version"), str) or not VERSION.fullmatch(entry["version"]):
+        wrong("version", entry.get("version"), "this is no version, which is a text")
+    if not isinstance(entry.get("url", ""), str):
+        wrong("url", entry["url"], "this is no text")
+    sums = entry.get("sha256")
+    if not isinstance(sums, dict):
+        wrong("sha256", sums, "this is no mapping of architectures")
+    for architecture, value in sums.items():
+        if not isinstance(value, str) or not SHA256.fullmatch(value):
+            wrong(f"sha256.{architecture}", value, "this is no SHA-256")
+
+
+def product_of(role):
+    """The release that a role's programs are in; None if there is none."""
+    return next((product for product, entry in catalogue().items() if role in entry["roles"]), None)
+
+
+def whole_url(url, prefix):
+    """A URL as it is, or what is relative behind the prefix."""
+    if re.match("https?://", url):
+        return url
+    return (prefix or UPSTREAM).rstrip("/") + "/" + url.lstrip("/")
+
+
+def release_artifact(pinned, role, architecture, lock_file="", prefix=""):
+    """{version, url, sha256} of the archive that a role installs.
+
+    pinned: the role's own {version, url, sha256: {architecture: digest}}, each empty unless it is set
+    """
+    product = product_of(role)
+    entry = dict(catalogue().get(product) or {})
+    entry.update(read_lock(lock_file).get(product) or {})
+    version = str(pinned.get("version") or entry.get("version") or "")
+    if not version:
+        raise ReleaseError(f"{role}_version = '': {role}_source is release; set the version to install")
+    url = pinned.get("url") or entry.get("url")
+    if not url:
+        raise ReleaseError(f"{role}_url = '': {role}_source is release; set the address of the archive")
+    sums = dict(entry.get("sha256") or {}) if version == entry.get("version") else {}
+    sums.update(pinned.get("sha256") or {})
+    if architecture not in sums:
+        mend = f"set {role}_sha256"
+        if product:
+            mend = (f"lock it on a connected machine with ansible-playbook accelmon.fleet.lock -e accelmon_lock_file=FILE "
+                    f"-e '{{\"accelmon_lock_versions\": {{\"{product}\": \"{version}\"}}, \"accelmon_lock_architectures\": [\"{architecture}\"]}}', or {mend}")
+        raise ReleaseError(f"{role}_sha256 = {dict(pinned.get('sha256') or {})}: no checksum of version {version} for {architecture} is known; {mend}")
+    url = whole_url(url, prefix).replace("{version}", version).replace("{architecture}", architecture)
+    return {"version": version, "url": url, "sha256": str(sums[architecture])}
+
+
+def wanted(versions, architectures, prefix="", names=None):
+    """What a lock file is made from, for the module release_lock.
+
+    versions: {product: version} where it shall not be the catalogue's; names: products, all if there are none
+    Returns [{name, version, url (relative), sums: {architecture: [URL of the checksums, name of the archive]}}].
+    """
+    for variable, given in (("accelmon_lock_versions", versions), ("accelmon_lock_releases", names or [])):
+        unknown = sorted(set(given) - set(catalogue()))
+        if unknown:
+            raise ReleaseError(f"{variable} = {', '.join(unknown)}: there is no such release; there are {', '.join(catalogue())}")
+    result = []
+    for product, entry in catalogue().items():
+        if names and product not in names:
+            continue
+        version = str(versions.get(product) or entry["version"])
+        if not VERSION.fullmatch(version):
+            raise ReleaseError(f"accelmon_lock_versions = {product}: {version}: this is no version; write it as upstream does, without v")
+        sums = {}
+        for architecture in architectures:
+            filled = [text.replace("{version}", version).replace("{architecture}", architecture) for text in (entry["checksums"], entry["url"])]
+            sums[architecture] = [whole_url(filled[0], prefix), os.path.basename(filled[1])]
+        result.append({"name": product, "version": version, "url": entry["url"], "sums": sums})
+    return result

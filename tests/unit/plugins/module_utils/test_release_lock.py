@@ -1,0 +1,83 @@
+"""Lock files from upstream's lists of checksums. The lists are made here; nothing is fetched."""
+
+import json
+
+import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils import release_lock
+from ansible_collections.accelmon.fleet.plugins.module_utils.release import ReleaseError
+
+A, B, C = "a" * 64, "b" * 64, "c" * 64
+LISTS = {
+    "http://u/sha256sums.txt": ("%s  tool-1.0.linux-amd64.tar.gz\n%s  tool-1.0.linux-arm64.tar.gz\n" % (A, B)).encode(),
+    "http://u/vm-amd64_checksums.txt": ("%s  vm-amd64.tar.gz\n%s *vm-prod\n\n" % (C, A)).encode(),
+}
+TOOL = {"name": "tool", "version": "1.0", "url": "x/tool-{version}.linux-{architecture}.tar.gz", "sums": {
+    "amd64": ["http://u/sha256sums.txt", "tool-1.0.linux-amd64.tar.gz"], "arm64": ["http://u/sha256sums.txt", "tool-1.0.linux-arm64.tar.gz"]}}
+VM = {"name": "vm", "version": "2.0", "url": "x/vm", "sums": {"amd64": ["http://u/vm-amd64_checksums.txt", "vm-amd64.tar.gz"]}}
+
+
+def test_both_projects_lists_are_read_once_each():
+    asked = []
+
+    def get(url):
+        asked.append(url)
+        return LISTS[url]
+
+    releases = release_lock.build([TOOL, VM], {}, get)
+    assert releases == {"tool": {"version": "1.0", "url": TOOL["url"], "sha256": {"amd64": A, "arm64": B}},
+                        "vm": {"version": "2.0", "url": "x/vm", "sha256": {"amd64": C}}}
+    assert sorted(asked) == sorted(LISTS)
+
+
+def test_what_was_not_asked_for_stays():
+    before = {"other": {"version": "9"}, "vm": {"version": "2.0", "url": "x/vm", "sha256": {"arm64": B}}}
+    releases = release_lock.build([VM], before, LISTS.get)
+    assert releases["other"] == {"version": "9"} and releases["vm"]["sha256"] == {"amd64": C, "arm64": B}
+
+
+def test_another_version_takes_no_checksum_along():
+    before = {"vm": {"version": "1.9", "url": "x/vm", "sha256": {"amd64": B, "arm64": B}}}
+    assert release_lock.build([VM], before, LISTS.get)["vm"]["sha256"] == {"amd64": C}
+
+
+def test_a_locked_checksum_never_changes():
+    with pytest.raises(ReleaseError, match="never changes"):
+        release_lock.build([VM], {"vm": {"version": "2.0", "sha256": {"amd64": B}}}, LISTS.get)
+
+
+def test_what_upstream_does_not_list_is_named():
+    with pytest.raises(ReleaseError, match="architecture = arm64.*does not list vm-arm64"):
+        release_lock.build([dict(VM, sums={"arm64": ["http://u/vm-amd64_checksums.txt", "vm-arm64.tar.gz"]})], {}, LISTS.get)
+
+
+@pytest.mark.parametrize("data,words", [
+    (b"<html>sign in</html>", "line 1 is no checksum"),
+    (A.encode() + b"  tool\n" + B.encode() + b"  tool\n", "two checksums"),
+    (A[:63].encode() + b"  tool", "line 1"),
+    (A.upper().encode() + b"  tool", "line 1"),
+    (A.encode() + b"  tool extra", "line 1"),
+    (A.encode() + b"\ttool", "line 1"),
+    (b"\xff\xfe", "no plain text"),
+    ("{}  töol".format(A).encode(), "no plain text"),
+    (b"\x1b[2J" + A.encode(), "line 1 is no checksum and file name but '"),
+])
+def test_a_hostile_list_is_refused_as_a_whole(data, words):
+    with pytest.raises(ReleaseError, match=words) as caught:
+        release_lock.parse_checksums(data, "http://u/list")
+    assert "\x1b" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"version": 2, "releases": {}}', '{"version": 1}'])
+def test_a_broken_lock_file_is_not_overwritten(tmp_path, text):
+    path = tmp_path / "lock.json"
+    path.write_text(text)
+    with pytest.raises(ReleaseError, match="move it away"):
+        release_lock.read(str(path))
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    path = tmp_path / "lock.json"
+    releases = release_lock.build([TOOL, VM], {}, LISTS.get)
+    path.write_text(release_lock.render(releases))
+    assert release_lock.read(str(path)) == releases == json.loads(path.read_text())["releases"]
+    assert release_lock.read(str(tmp_path / "none")) == {}
