@@ -7,6 +7,7 @@
 With TLS the server's certificate must lead to the given authority. Its names are not compared: a service is asked at
 whatever address it listens on, its clients ask it by name.
 """
+import base64
 import http.client
 import re
 import socket
@@ -33,6 +34,26 @@ def tls_context(ca_file):
     return context
 
 
+def credentials(password):
+    """The header of a request that shows the password of the user accelmon."""
+    if password is None:
+        return {}
+    return {"Authorization": "Basic " + base64.b64encode(("accelmon:" + password).encode("utf-8")).decode("ascii")}
+
+
+def ask_closed(address, port, path, scheme, ca_file, password_file, timeout=5):
+    """As `ask`, of a page that wants the password in a file: anybody else has to be refused."""
+    refused = ask(address, port, path, scheme, ca_file, timeout)
+    if refused[0] != 401:
+        return None, "failed", "%s to a client without the password" % refused[2]
+    try:
+        with open(password_file) as stream:
+            password = stream.read().strip()
+    except (OSError, ValueError) as error:
+        return None, "failed", "the password: %s" % error
+    return fetch(address, port, path, scheme, ca_file, timeout, 0, password)[:3]
+
+
 def ask(address, port, path, scheme="http", ca_file="", timeout=5):
     """(HTTP status, "", what was seen), or (None, kind, what was seen).
 
@@ -42,8 +63,8 @@ def ask(address, port, path, scheme="http", ca_file="", timeout=5):
     return fetch(address, port, path, scheme, ca_file, timeout, 0)[:3]
 
 
-def fetch(address, port, path, scheme="http", ca_file="", timeout=5, limit=64 * 1024 * 1024):
-    """As `ask`, and the page's text as the fourth, at most `limit` bytes of it."""
+def fetch(address, port, path, scheme="http", ca_file="", timeout=5, limit=64 * 1024 * 1024, password=None):
+    """As `ask`, and the page's text as the fourth, at most `limit` bytes of it. password: of the user accelmon."""
     place = url(scheme, address, port, path)
     try:
         connection = socket.create_connection((address, port), timeout)
@@ -52,7 +73,7 @@ def fetch(address, port, path, scheme="http", ca_file="", timeout=5, limit=64 * 
                 connection = tls_context(ca_file).wrap_socket(connection, server_hostname=address)
             client = http.client.HTTPConnection(address, port, timeout=timeout)
             client.sock = connection
-            client.request("GET", path, headers={"Connection": "close"})
+            client.request("GET", path, headers=dict({"Connection": "close"}, **credentials(password)))
             answer = client.getresponse()
             text = answer.read(limit).decode("utf-8", "replace") if limit else ""
             return answer.status, "", "%s: HTTP %d" % (place, answer.status), text

@@ -137,6 +137,11 @@ options:
         type: str
         choices: [none, required]
         default: none
+      password_file:
+        description:
+          - File on the host with the password of the user V(accelmon). The page must answer V(401) without it and O(probe.status) with it.
+        type: path
+        default: ""
       timeout:
         description: Seconds to wait for it.
         type: int
@@ -432,8 +437,9 @@ class Service(object):
                 if "path" not in wanted:
                     return True
                 listen = self.params["listen"][0]
-                healthy, self.seen = probe.judge(wanted, probe.ask(
-                    probe.local(listen["address"]), listen["port"], wanted["path"], wanted["scheme"], wanted["ca_file"]))
+                place = (probe.local(listen["address"]), listen["port"], wanted["path"], wanted["scheme"], wanted["ca_file"])
+                answer = probe.ask_closed(*(place + (wanted["password_file"],))) if wanted["password_file"] else probe.ask(*place)
+                healthy, self.seen = probe.judge(wanted, answer)
                 if healthy:
                     return True
             if time.time() > deadline:
@@ -526,6 +532,7 @@ def main():
                 "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
                 "ca_file": {"type": "path", "default": ""},
                 "client_certificate": {"type": "str", "choices": ["none", "required"], "default": "none"},
+                "password_file": {"type": "path", "no_log": False, "default": ""},
             }},
         },
         supports_check_mode=True,

@@ -22,7 +22,7 @@ EXPORTER_VARIABLES = {"node_exporter": (
 PLAN_VARIABLES = (
     "accelmon_cluster", "accelmon_address", "accelmon_listen", "accelmon_state", "accelmon_rack", "accelmon_labels",
     "accelmon_expected", "accelmon_exporters", "accelmon_custom_exporters", "accelmon_driver_missing",
-    "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_phase",
+    "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_phase", "accelmon_backend",
 ) + tuple(name for names in EXPORTER_VARIABLES.values() for name in names)
 
 # Stand for the value of a template that failed, and for one that must not be shown.

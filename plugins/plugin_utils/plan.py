@@ -77,11 +77,13 @@ UNMANAGED = {"adopt": ["node_exporter_adopted"], "external": []}
 
 
 def roles_to_run(values, vendors, facts, monitoring):
-    """What to run on the host: `access` first, then its exporters. One that someone else manages is scraped all the same.
+    """What to run on the host: `access` first, its backend, then its exporters. One that someone else manages is scraped all the same.
 
     monitoring: whether the host scrapes the fleet
     """
     roles = ["access"] if needs_access(values, facts, monitoring) else []
+    if monitoring:
+        roles.append(values["accelmon_backend"])
     for role in wanted(values, vendors):
         roles += UNMANAGED.get(values["node_exporter_managed"], [role]) if role == "node_exporter" else [role]
     return roles

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The scrape configuration of vmagent and of Prometheus: jobs, and identity written by relabelling.
+"""The scrape configuration of vmagent and of Prometheus: jobs, access, and identity written by relabelling.
 
 Targets are in files of the registry; only jobs and relabelling are here, so that this file changes with the
 configuration of the collection and never with the fleet.
@@ -11,6 +11,7 @@ configuration of the collection and never with the fleet.
 import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, milliseconds, plain
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.stack import CA_FILE, CERTIFICATE_FILE, KEY_FILE, NAME, USER
 
 BACKENDS = ("vmagent", "prometheus")
 DEFAULTS = {
@@ -19,7 +20,14 @@ DEFAULTS = {
     "scrape_timeout": None,
     "targets_dir": "/var/lib/accelmon/targets",
     "node_exporter": None,
+    "node_exporter_path": "/metrics",
+    "node_exporter_scheme": "http",
+    "exporter_tls": False,
+    "exporter_password_file": None,
     "stack": {},
+    "stack_password_file": None,
+    "alertmanagers": [],
+    "rule_files": [],
     "cluster": None,
     "node": None,
 }
@@ -79,13 +87,19 @@ def checked(options):
     for name in ("cluster", "node"):
         if not isinstance(chosen[name], str) or not chosen[name]:
             raise ScrapeError(f"{name} = {chosen[name]!r}: not a name; give the {name} of the host that scrapes")
+    if chosen["backend"] != "prometheus":
+        for name in ("alertmanagers", "rule_files"):
+            if chosen[name]:
+                raise ScrapeError(f"{name} = {chosen[name]!r}: {chosen['backend']} knows none; leave it out, or set backend to prometheus")
     if not isinstance(chosen["stack"], dict):
         raise ScrapeError(f"stack = {chosen['stack']!r}: not a mapping; give a mapping of job to host:port")
+    chosen["stack"] = {job: target if isinstance(target, dict) else {"target": target} for job, target in chosen["stack"].items()}
     for job in chosen["stack"]:
         if not JOB.match(str(job)) or job in OWN_JOBS:
-            raise ScrapeError(f"stack.{job} = {chosen['stack'][job]!r}: not a name that a job can have here; "
+            raise ScrapeError(f"stack.{job} = {chosen['stack'][job].get('target')!r}: not a name that a job can have here; "
                               f"use small letters, digits and _, and none of {', '.join(OWN_JOBS)}")
-    for what, value in [("node_exporter", chosen["node_exporter"])] + [(f"stack.{job}", target) for job, target in chosen["stack"].items()]:
+    for what, value in [("node_exporter", chosen["node_exporter"])] + [
+            (f"stack.{job}", service.get("target")) for job, service in chosen["stack"].items()]:
         match = HOST_PORT.match(str(value))
         if not match or not 0 < int(match.group(1)) < 65536:
             raise ScrapeError(f"{what} = {value!r}: not host:port; write for instance 127.0.0.1:9100 or [::1]:9100")
@@ -111,13 +125,57 @@ def identity(source, spec):
     return rules
 
 
-def file_job(job, pattern, backend, relabelling):
-    """A job whose targets are in files of the registry."""
+def basic_auth(password_file):
+    """A job's password, by its file."""
+    return {"basic_auth": {"username": USER, "password_file": password_file}} if password_file else {}
+
+
+def exporter_tls(server_name=None):
+    """How an exporter is asked that speaks TLS: it is checked, and shown the certificate of this host."""
+    return {"tls_config": {"ca_file": CA_FILE, "cert_file": CERTIFICATE_FILE, "key_file": KEY_FILE,
+                           **({"server_name": server_name} if server_name else {})}}
+
+
+def service_access(service, password_file):
+    """How a service of the stack is asked: {"scheme"?, "tls_config"?, "basic_auth"?}."""
+    access = basic_auth(password_file)
+    if service.get("scheme") == "https":
+        access.update(scheme="https", tls_config={"ca_file": CA_FILE, "server_name": service["server_name"]})
+    return access
+
+
+def file_job(job, pattern, backend, relabelling, access=None):
+    """A job whose targets are in files of the registry; access: {"tls_config"?, "basic_auth"?}."""
     files = {"files": [pattern]}
     if backend == "prometheus":
         # vmagent takes the interval from its command line and refuses it here.
         files["refresh_interval"] = "15s"
-    return {"job_name": job, "file_sd_configs": [files], "metric_relabel_configs": [REGISTRY_ONLY] + relabelling + [FORGET_ELECTED]}
+    return {"job_name": job, **(access or {}), "file_sd_configs": [files],
+            "metric_relabel_configs": [REGISTRY_ONLY] + relabelling + [FORGET_ELECTED]}
+
+
+def exporter_jobs(job, pattern, relabelling, chosen):
+    """The jobs of one exporter of ours: one, or two where the password must not go to those that speak no TLS."""
+    tls = exporter_tls() if chosen["exporter_tls"] else {}
+    secret = basic_auth(chosen["exporter_password_file"])
+    whole = file_job(job, pattern, chosen["backend"], relabelling, {**tls, **secret})
+    if not (tls and secret):
+        return [whole]
+    # An adopted or external exporter has no TLS and knows no password of ours.
+    plain_ones = file_job(f"{job}_plain", pattern, chosen["backend"], relabelling)
+    whole["relabel_configs"] = [{"source_labels": ["__scheme__"], "regex": "https", "action": "keep"}]
+    plain_ones["relabel_configs"] = [{"source_labels": ["__scheme__"], "regex": "https", "action": "drop"}, {"target_label": "job", "replacement": job}]
+    return [whole, plain_ones]
+
+
+def alerting(chosen):
+    """Prometheus' own sections: what evaluates the rules in vmalert's place."""
+    managers = [{**service_access(service, chosen["stack_password_file"]), "static_configs": [{"targets": [service["target"]]}]}
+                for service in chosen["alertmanagers"]]
+    return {
+        **({"rule_files": list(chosen["rule_files"])} if chosen["rule_files"] else {}),
+        **({"alerting": {"alertmanagers": managers}} if managers else {}),
+    }
 
 
 def scrape_file(options, sources=None):
@@ -128,21 +186,31 @@ def scrape_file(options, sources=None):
     jobs = {}
     for name, spec in sources.items():
         jobs.setdefault(spec["job"], []).extend(identity(name, spec))
-    configs = [file_job(job, f"{folder}/{job}/*.json", backend, relabelling) for job, relabelling in jobs.items()]
+    configs = []
+    for job, relabelling in jobs.items():
+        configs += exporter_jobs(job, f"{folder}/{job}/*.json", relabelling, chosen)
     # A target's own label `job` wins over the name of this job: each custom exporter appears under its own.
+    # Some other program's exporter: none of our passwords goes there.
     configs.append(file_job("custom", f"{folder}/custom/*.json", backend, []))
+    closed = chosen["node_exporter_scheme"] == "https"
     configs.append({
         "job_name": "accelmon_fleet",
         "honor_labels": True,
         "params": {"collect[]": ["textfile"]},
+        **({"metrics_path": chosen["node_exporter_path"]} if chosen["node_exporter_path"] != "/metrics" else {}),
+        **({"scheme": "https", **exporter_tls(NAME)} if closed else {}),
+        **basic_auth(chosen["exporter_password_file"]),
         "static_configs": [{"targets": [chosen["node_exporter"]]}],
         "metric_relabel_configs": [REGISTRY],
     })
     labels = {"cluster": chosen["cluster"], "node": chosen["node"]}
-    for job in sorted(chosen["stack"]):
-        configs.append({"job_name": job, "static_configs": [{"targets": [chosen["stack"][job]], "labels": labels}]})
+    for job, service in sorted(chosen["stack"].items()):
+        configs.append({"job_name": job, **service_access(service, chosen["stack_password_file"]),
+                        "static_configs": [{"targets": [service["target"]], "labels": labels}]})
     interval = str(chosen["scrape_interval"])
     return dump({
-        "global": {"scrape_interval": interval, "scrape_timeout": timeout(interval, chosen["scrape_timeout"])},
+        "global": {"scrape_interval": interval, "scrape_timeout": timeout(interval, chosen["scrape_timeout"]),
+                   **({"evaluation_interval": interval} if backend == "prometheus" else {})},
+        **alerting(chosen),
         "scrape_configs": configs,
     })

@@ -94,7 +94,7 @@ def test_plans(fleet):
     both = ["node_exporter", "textfile_collector"]
     assert plans == {
         "gpu1": {"roles": both, "listen": "10.0.0.1"}, "gpu2": {"roles": both, "listen": ""}, "gpu3": {"roles": both[:1], "listen": ""},
-        "gpu4": {"roles": both, "listen": ""}, "mon1": {"roles": ["access", "node_exporter"], "listen": ""}}
+        "gpu4": {"roles": both, "listen": ""}, "mon1": {"roles": ["access", "victoriametrics", "node_exporter"], "listen": ""}}
 
 
 def test_targets(fleet):

@@ -12,7 +12,8 @@ from ansible_collections.accelmon.fleet.plugins.module_utils import probe
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response({"/metrics": 200, "/closed": 401, "/moved": 302}.get(self.path, 404))
+        known = self.headers.get("Authorization") == "Basic YWNjZWxtb246czNjcmV0"  # accelmon:s3cret
+        self.send_response({"/metrics": 200, "/closed": 200 if known else 401, "/moved": 302}.get(self.path, 404))
         self.send_header("Location", "/metrics")
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -87,6 +88,23 @@ def test_plain_pages_by_their_status(serve):
     assert healthy(port, "/closed") == (False, f"http://127.0.0.1:{port}/closed: HTTP 401")
     assert healthy(port, "/closed", status=[200, 401])[0]
     assert not healthy(port, "/moved")[0], "a redirect is an answer of its own"
+
+
+def test_a_closed_page_refuses_others_and_answers_the_password(serve, tmp_path):
+    port = serve()
+    secret = tmp_path / "password"
+
+    def ask(path, text):
+        secret.write_text(text)
+        return probe.judge({"status": [200]}, probe.ask_closed("127.0.0.1", port, path, "http", "", str(secret)))
+
+    assert ask("/closed", "s3cret\n")[0]
+    good, seen = ask("/closed", "another")
+    assert not good and "401" in seen and "another" not in seen
+    good, seen = ask("/metrics", "s3cret")
+    assert not good and "without the password" in seen
+    secret.unlink()
+    assert "password" in probe.ask_closed("127.0.0.1", port, "/closed", "http", "", str(secret))[2]
 
 
 def test_nobody_there(serve):

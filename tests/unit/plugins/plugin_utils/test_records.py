@@ -94,8 +94,14 @@ def test_adopted_node_exporter_is_proven_and_scraped_as_it_is():
 ])
 def test_access_where_something_is_closed_or_was(variables, node, needed, scheme):
     made = plan(facts(node=node), **variables)
-    assert made["roles"] == ["access"] * needed + ["node_exporter"]
+    monitoring = "group_names" in variables
+    assert made["roles"] == ["access"] * needed + ["victoriametrics"] * monitoring + ["node_exporter"]
     assert [exporter["scheme"] for exporter in made["exporters"]] == [scheme]
+
+
+def test_a_monitoring_host_has_one_backend():
+    assert plan(group_names=["monitoring"], accelmon_backend="prometheus")["roles"] == ["access", "prometheus", "node_exporter"]
+    assert plan(accelmon_backend="prometheus")["roles"] == ["node_exporter"]
 
 
 def test_access_of_a_host_without_facts_follows_the_inventory():

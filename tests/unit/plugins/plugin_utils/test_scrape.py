@@ -29,6 +29,60 @@ def test_only_prometheus_gets_a_refresh_interval():
     assert scrape_file({**OPTIONS, "backend": "prometheus"}).count("refresh_interval: 15s") == 2
 
 
+PASSWORD = "/etc/accelmon/secrets/exporter_password"
+CERTIFICATE = {"ca_file": "/etc/accelmon/tls/ca.crt", "cert_file": "/etc/accelmon/tls/host.crt", "key_file": "/etc/accelmon/tls/host.key"}
+
+
+def test_open_exporters_are_shown_nothing():
+    for job in jobs(stack={"vmagent": "127.0.0.1:8429"}).values():
+        assert not {"tls_config", "basic_auth", "scheme", "relabel_configs"} & set(job)
+
+
+def test_closed_exporters_are_shown_what_they_want_and_others_nothing():
+    found = jobs(exporter_tls=True, exporter_password_file=PASSWORD, node_exporter_scheme="https", node_exporter_path="/m")
+    assert list(found) == ["node_exporter", "node_exporter_plain", "custom", "accelmon_fleet"]
+    assert found["node_exporter"]["tls_config"] == CERTIFICATE
+    assert found["node_exporter"]["basic_auth"] == {"username": "accelmon", "password_file": PASSWORD}
+    assert found["node_exporter"]["relabel_configs"] == [{"source_labels": ["__scheme__"], "regex": "https", "action": "keep"}]
+    assert found["node_exporter_plain"]["relabel_configs"][1] == {"target_label": "job", "replacement": "node_exporter"}
+    assert found["node_exporter_plain"]["metric_relabel_configs"] == found["node_exporter"]["metric_relabel_configs"]
+    for job in ("node_exporter_plain", "custom"):
+        assert not {"tls_config", "basic_auth"} & set(found[job])
+    assert found["accelmon_fleet"]["tls_config"] == {**CERTIFICATE, "server_name": "localhost"}
+    assert found["accelmon_fleet"]["metrics_path"] == "/m" and found["accelmon_fleet"]["scheme"] == "https"
+
+
+def test_one_job_is_enough_for_tls_or_a_password_alone():
+    assert jobs(exporter_tls=True)["node_exporter"]["tls_config"] == CERTIFICATE
+    assert jobs(exporter_password_file=PASSWORD)["node_exporter"]["basic_auth"]["password_file"] == PASSWORD
+    assert "node_exporter_plain" not in {**jobs(exporter_tls=True), **jobs(exporter_password_file=PASSWORD)}
+
+
+def test_services_of_the_stack_want_the_password_and_perhaps_tls():
+    found = jobs(stack_password_file="/p", stack={"prometheus": {"target": "10.0.0.5:9090", "scheme": "https", "server_name": "localhost"},
+                                                  "alertmanager": {"target": "127.0.0.1:9093", "scheme": "http", "server_name": ""}})
+    assert found["prometheus"]["scheme"] == "https" and found["prometheus"]["tls_config"]["server_name"] == "localhost"
+    assert "tls_config" not in found["alertmanager"]
+    assert all(found[job]["basic_auth"] == {"username": "accelmon", "password_file": "/p"} for job in ("prometheus", "alertmanager"))
+
+
+def test_prometheus_evaluates_and_notifies_all_alertmanagers_by_their_names():
+    managers = [{"target": "127.0.0.1:9093", "scheme": "https", "server_name": "localhost"}, {"target": "mon2:9093", "scheme": "https", "server_name": "mon2"}]
+    made = yaml.safe_load(scrape_file({**OPTIONS, "backend": "prometheus", "alertmanagers": managers, "rule_files": ["/r/*.yml"],
+                                       "stack_password_file": "/p", "scrape_interval": "5s"}))
+    assert made["rule_files"] == ["/r/*.yml"] and made["global"]["evaluation_interval"] == "5s"
+    found = made["alerting"]["alertmanagers"]
+    assert [(entry["static_configs"][0]["targets"], entry["tls_config"]["server_name"], entry["basic_auth"]["password_file"]) for entry in found] == [
+        (["127.0.0.1:9093"], "localhost", "/p"), (["mon2:9093"], "mon2", "/p")]
+
+
+def test_vmagent_gets_scrape_sections_alone():
+    assert set(yaml.safe_load(scrape_file(OPTIONS))) == {"global", "scrape_configs"}
+    for options in ({"rule_files": ["/r"]}, {"alertmanagers": [{"target": "a:1"}]}):
+        with pytest.raises(ScrapeError, match="vmagent knows none"):
+            scrape_file({**OPTIONS, **options})
+
+
 def test_the_same_text_whatever_the_order_of_options():
     stack = {"vmalert": "127.0.0.1:8880", "vmagent": "127.0.0.1:8429"}
     one = scrape_file({**OPTIONS, "stack": stack})

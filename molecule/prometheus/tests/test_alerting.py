@@ -1,0 +1,118 @@
+"""The way of an alert from a node to whoever is told, through a pair of Alertmanagers, with each backend.
+
+Simulated: the receiver, a program that keeps what it gets. The pair runs two releases of Alertmanager.
+"""
+
+import json
+
+import pytest
+
+from conftest import eventually
+
+PORT = 18099
+LOG = "/tmp/accelmon-notifications"
+RECEIVER = "accelmon-test-receiver"
+
+
+class Receiver:
+    """The receiver on the first monitoring host."""
+
+    def __init__(self, fleet):
+        self.fleet, self.host = fleet, fleet.monitors[0]
+
+    def start(self):
+        """Start it, with nothing received."""
+        with open(__file__.replace("test_alerting.py", "../../shared/tests/webhook_receiver.py"), encoding="utf-8") as stream:
+            program = stream.read()
+        self.fleet.shell(self.host, f"cat > /root/receiver.py <<'END'\n{program}\nEND\nrm -f {LOG}; "
+                                    f"systemd-run --unit {RECEIVER} --collect python3 /root/receiver.py {PORT} {LOG}")
+
+    def stop(self):
+        """Stop it."""
+        self.fleet.shell(self.host, f"systemctl stop {RECEIVER}; rm -f {LOG} /root/receiver.py", check=False)
+
+    def told(self, path, alert, status, **labels):
+        """Notifications at a path that have an alert with this name, status and labels."""
+        lines = self.fleet.shell(self.host, f"cat {LOG} 2>/dev/null || true").splitlines()
+        wanted = {"alertname": alert, **labels}
+        return [note for note in map(json.loads, lines) if note["path"] == path and any(
+            found["status"] == status and wanted.items() <= found["labels"].items() for found in note["alerts"])]
+
+
+def settings(backend):
+    """Variables of a run with a backend: notifications within seconds, to our receiver."""
+    return {"accelmon_backend": backend, "alertmanager_group_wait": "3s", "alertmanager_group_interval": "5s",
+            "alertmanager_webhook_urls": [f"http://mon1:{PORT}/all"], "alertmanager_watchdog_urls": [f"http://mon1:{PORT}/watchdog"]}
+
+
+@pytest.fixture(scope="module")
+def receiver(fleet):
+    """The receiver, running; afterwards the fleet is as the scenario wants it."""
+    made = Receiver(fleet)
+    made.start()
+    yield made
+    made.stop()
+    fleet.site("--limit", "monitoring")
+
+
+@pytest.fixture(scope="module", params=["prometheus", "victoriametrics"])
+def backend(request, fleet, receiver, tmp_path_factory):
+    """A backend on the first monitoring host; the second, whose Debian has too old a VictoriaMetrics, keeps Prometheus."""
+    path = tmp_path_factory.mktemp("alerting") / "inventory.json"
+    inventory = fleet.inventory_of(path, settings=settings("prometheus"), variables={"mon1": {"accelmon_backend": request.param}})
+    fleet.site("--limit", "monitoring", inventory=inventory)
+    return request.param
+
+
+def stop_a_node(fleet):
+    fleet.shell("plain1", "systemctl stop accelmon-node-exporter")
+
+
+def start_it(fleet):
+    fleet.shell("plain1", "systemctl start accelmon-node-exporter")
+
+
+def test_an_alert_is_told_once_and_so_is_its_end(fleet, receiver, backend):
+    before = len(receiver.told("/all", "HostDown", "firing", node="plain1"))
+    ended = len(receiver.told("/all", "HostDown", "resolved", node="plain1"))
+    stop_a_node(fleet)
+    try:
+        eventually(lambda: len(receiver.told("/all", "HostDown", "firing", node="plain1")) > before, what="the alert is told")
+    finally:
+        start_it(fleet)
+    eventually(lambda: len(receiver.told("/all", "HostDown", "resolved", node="plain1")) > ended, seconds=180, what="its end is told")
+    told = [note["at"] for note in receiver.told("/all", "HostDown", "firing", node="plain1")[before:]]
+    assert len(told) == 1, f"{backend}: both engines notify both Alertmanagers, and one notification goes out: {told}"
+
+
+def test_watchdog_goes_to_who_waits_for_it_and_to_nobody_else(receiver, backend):
+    eventually(lambda: receiver.told("/watchdog", "Watchdog", "firing"), what="Watchdog is told")
+    assert not receiver.told("/all", "Watchdog", "firing"), backend
+
+
+@pytest.mark.parametrize("stopped", ["mon1", "mon2"])
+def test_one_of_the_pair_is_enough(fleet, receiver, backend, stopped):
+    before = len(receiver.told("/all", "HostDown", "firing", node="plain1"))
+    fleet.shell(stopped, "systemctl stop accelmon-alertmanager")
+    try:
+        stop_a_node(fleet)
+        eventually(lambda: len(receiver.told("/all", "HostDown", "firing", node="plain1")) > before,
+                   what=f"with {backend}: told without the Alertmanager of {stopped}")
+    finally:
+        start_it(fleet)
+        fleet.shell(stopped, "systemctl start accelmon-alertmanager")
+    eventually(lambda: not fleet.firing("HostDown", monitor="mon2", node="plain1"), seconds=180, what="the alert ends")
+    eventually(lambda: receiver.told("/all", "HostDown", "resolved", node="plain1"), seconds=180, what="its end is told")
+
+
+def test_the_addresses_of_receivers_are_for_the_service_alone(fleet, backend):
+    for host in fleet.monitors:
+        assert fleet.shell(host, "stat -c '%a %U:%G' /etc/accelmon/alertmanager/alertmanager.yml").strip() == "640 root:accelmon", backend
+
+
+def test_gossip_wants_the_certificate_of_a_monitoring_host(fleet, backend):
+    """Neither without a certificate nor with that of a node; the handshake is refused once the server has seen what came."""
+    ask = "openssl s_client -connect mon1:9094 -CAfile /etc/accelmon/tls/ca.crt {} </dev/null 2>&1; true"
+    assert "Verify return code: 0" in fleet.shell("mon2", ask.format("-cert /etc/accelmon/tls/host.crt -key /etc/accelmon/tls/host.key")), backend
+    said = fleet.shell("mon2", "(sleep 1) | " + ask.format("").replace(" </dev/null", ""))
+    assert "alert" in said and "certificate" in said, said

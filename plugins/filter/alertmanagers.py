@@ -1,0 +1,44 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filter alertmanagers: those of all monitoring hosts, as one of them sees them."""
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import access, fleet, stack, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.records import FleetError
+
+READ = ("alertmanager_port", "alertmanager_gossip_port", "alertmanager_listen", "alertmanager_state")
+
+
+def alertmanagers(hosts, hostvars, host):
+    """See alertmanagers.yml."""
+    declared = variables.role_variables("alertmanager")
+    reader = fleet.Reader({name: declared[name] for name in READ})
+    members = {}
+    for name in map(str, hosts):
+        of_host = fleet.HostVariables(hostvars, name)
+        values, errors = reader.read_all(of_host)
+        if errors:
+            raise AnsibleFilterError(f"{name}: {errors[0]}")
+        if values["alertmanager_state"] == "absent":
+            continue
+        try:
+            address = access.host_names(name, of_host)["address"]
+        except FleetError as error:
+            raise AnsibleFilterError(str(error)) from None
+        members[name] = {"address": address, "port": values["alertmanager_port"], "gossip_port": values["alertmanager_gossip_port"],
+                         "listen": values["alertmanager_listen"]}
+    gossip = ""
+    if host in members:
+        facts = fleet.facts_of(fleet.HostVariables(hostvars, host))
+        members[host]["listen"], gossip = stack.places(members[host], facts["addresses"] if facts else [], len(members) > 1)
+    return {**stack.alertmanagers(host, members), "listen": members.get(host, {}).get("listen", "127.0.0.1"), "gossip": gossip}
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self):
+        """Name to function."""
+        return {"alertmanagers": alertmanagers}

@@ -1,0 +1,93 @@
+"""How the stack listens and is reached, and the routes of Alertmanager. Nothing is stubbed."""
+
+import pytest
+import yaml
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import stack
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.routes import RouteError, config_file
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost"])
+def test_on_loopback_it_wants_a_password_and_speaks_no_tls(address):
+    found = stack.listener(address, 8428)
+    assert found["scheme"] == "http" and found["server_name"] == "" and found["web_config"].endswith("/stack.yml")
+    assert "-httpAuth.password=file:///etc/accelmon/secrets/stack_password" in found["vm_arguments"]
+    assert not [word for word in found["vm_arguments"] if word.startswith("-tls")]
+    assert found["probe"] == {"path": "/-/ready", "password_file": "/etc/accelmon/secrets/stack_password"}
+
+
+@pytest.mark.parametrize(("address", "listen", "target"), [
+    ("10.0.0.5", "10.0.0.5:8428", "10.0.0.5:8428"), ("", ":8428", "127.0.0.1:8428"), ("0.0.0.0", "0.0.0.0:8428", "127.0.0.1:8428"),
+    ("::", "[::]:8428", "[::1]:8428"), ("2001:db8::5", "[2001:db8::5]:8428", "[2001:db8::5]:8428")])
+def test_beyond_loopback_it_speaks_tls(address, listen, target):
+    found = stack.listener(address, 8428)
+    assert (found["listen"], found["target"], found["url"]) == (listen, target, f"https://{target}")
+    assert {"-tls", "-tlsCertFile=/etc/accelmon/tls/host.crt", "-tlsKeyFile=/etc/accelmon/tls/host.key"} <= set(found["vm_arguments"])
+    assert found["web_config"].endswith("/stack_tls.yml") and found["server_name"] == "localhost"
+    assert found["probe"]["scheme"] == "https" and found["probe"]["ca_file"] == "/etc/accelmon/tls/ca.crt"
+
+
+def test_a_client_shows_the_password_by_its_file_and_checks_names_in_the_order_of_the_addresses():
+    services = [{"url": "https://a:1", "server_name": "a"}, {"url": "https://b:1", "server_name": "localhost"}]
+    assert stack.vm_client("notifier", services) == [
+        "-notifier.url=https://a:1", "-notifier.url=https://b:1", "-notifier.basicAuth.username=accelmon",
+        "-notifier.basicAuth.passwordFile=/etc/accelmon/secrets/stack_password", "-notifier.tlsCAFile=/etc/accelmon/tls/ca.crt",
+        "-notifier.tlsServerName=a", "-notifier.tlsServerName=localhost"]
+    plain = stack.vm_client("remoteWrite", [{"url": "http://127.0.0.1:8428", "server_name": ""}], "/api/v1/write")
+    assert plain[0] == "-remoteWrite.url=http://127.0.0.1:8428/api/v1/write" and not [word for word in plain if "tls" in word]
+    assert stack.vm_client("notifier", []) == []
+
+
+def member(address, listen=""):
+    return {"address": address, "port": 9093, "gossip_port": 9094, "listen": listen}
+
+
+def test_one_alone_is_on_loopback_and_gossips_with_nobody():
+    assert stack.places(member("mon1"), ["10.0.0.1"], False) == ("127.0.0.1", "")
+    found = stack.alertmanagers("mon1", {"mon1": member("mon1", "127.0.0.1")})
+    assert found["services"] == [{"host": "mon1", "url": "http://127.0.0.1:9093", "target": "127.0.0.1:9093", "scheme": "http", "server_name": ""}]
+    assert not found["pair"] and found["peers"] == [] and set(found["own"]) == {"alertmanager"}
+
+
+def test_several_are_reached_with_tls_each_by_its_own_name():
+    found = stack.alertmanagers("mon1", {"mon1": member("mon1", ""), "mon2": member("2001:db8::2")})
+    assert [(service["url"], service["server_name"]) for service in found["services"]] == [
+        ("https://127.0.0.1:9093", "localhost"), ("https://[2001:db8::2]:9093", "2001:db8::2")]
+    assert found["pair"] and found["peers"] == ["[2001:db8::2]:9094"]
+    assert found["own"]["alertmanager"]["host"] == "mon1"
+
+
+@pytest.mark.parametrize(("address", "listen", "own", "expected"), [
+    ("10.0.0.1", "", ["10.0.0.9", "10.0.0.1"], ("10.0.0.1", "10.0.0.1")),
+    ("mon1", "", ["10.0.0.9", "10.0.0.1"], ("", "10.0.0.9")),
+    ("mon1", "10.0.0.1", ["10.0.0.9"], ("10.0.0.1", "10.0.0.1")),
+    ("mon1", "0.0.0.0", ["10.0.0.9"], ("0.0.0.0", "10.0.0.9")),
+    ("mon1", "", [], ("", ""))])
+def test_gossip_is_at_one_address_of_the_host(address, listen, own, expected):
+    assert stack.places(member(address, listen), own, True) == expected
+
+
+def test_without_receivers_nothing_is_delivered():
+    made = yaml.safe_load(config_file({}))
+    assert made["receivers"] == [{"name": "default"}, {"name": "watchdog"}]
+    assert made["route"]["receiver"] == "default" and made["route"]["group_by"] == ["cluster", "alertname"]
+
+
+def test_watchdog_goes_to_its_own_receiver_alone():
+    made = yaml.safe_load(config_file({"webhook_urls": ["https://a/x"], "watchdog_urls": ["https://b/y"], "repeat_interval": "8h"}))
+    assert made["route"]["repeat_interval"] == "8h"
+    assert made["route"]["routes"][0]["matchers"] == ['alertname="Watchdog"'] and made["route"]["routes"][0]["receiver"] == "watchdog"
+    assert [receiver["webhook_configs"][0]["url"] for receiver in made["receivers"]] == ["https://a/x", "https://b/y"]
+    assert not made["route"]["routes"][0].get("continue")
+
+
+@pytest.mark.parametrize(("options", "part"), [
+    ({"webhook_urls": ["hooks.example.org/T0ken"]}, "alertmanager_webhook_urls, entry 1"),
+    ({"webhook_urls": "https://hooks.example.org/T0ken"}, "not a list"),
+    ({"watchdog_urls": ["https://a", 3]}, "alertmanager_watchdog_urls, entry 2"),
+    ({"group_interval": "0s"}, "alertmanager_group_interval = '0s'"), ({"group_wait": "soon"}, "alertmanager_group_wait = 'soon'"),
+    ({"group_wiat": "1s"}, "did you mean group_wait?")])
+def test_what_is_wrong_is_named_and_no_address_is_shown(options, part):
+    with pytest.raises(RouteError) as caught:
+        config_file(options)
+    assert part in str(caught.value) and "T0ken" not in str(caught.value) and "\n" not in str(caught.value)
