@@ -1,0 +1,83 @@
+"""The scrape interval stands in one place, and everything follows it.
+
+Stubbed: Ansible's templating, by plain Jinja with our filter. Expressions are read from the files of roles and playbooks.
+"""
+
+import pathlib
+import re
+
+import jinja2
+import pytest
+import yaml
+from ansible_collections.accelmon.fleet.plugins.filter.seconds import seconds
+from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_view
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load, milliseconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import recording_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import scrape_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.variables import fleet_variables
+
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+INTERVALS = ("5s", "15s", "60s")
+PERIODS = 4  # a collector's reading is fresh for so many of its periods
+
+
+def evaluated(path, *names, **variables):
+    """Values of a role's defaults, each evaluated with those before it."""
+    environment = jinja2.Environment()
+    environment.filters["accelmon.fleet.seconds"] = seconds
+    declared = yaml.safe_load((ROOT / path).read_text())
+    for name in names:
+        variables[name] = environment.from_string(str(declared[name])).render(**variables)
+    return [int(variables[name]) for name in names]
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_scraping_and_rules_follow(interval):
+    for backend in ("vmagent", "prometheus"):
+        scrape = yaml.safe_load(scrape_file({"node_exporter": "n:9100", "cluster": "c", "node": "m", "scrape_interval": interval, "backend": backend}))
+        assert scrape["global"]["scrape_interval"] == interval
+        assert scrape["global"].get("evaluation_interval", interval) == interval
+        assert milliseconds(scrape["global"]["scrape_timeout"]) <= milliseconds(interval)
+        assert not any("scrape_interval" in job for job in scrape["scrape_configs"])
+    assert {group["interval"] for group in yaml.safe_load(recording_file(interval))["groups"]} == {interval}
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_the_collector_follows(interval):
+    period, limit = evaluated("roles/textfile_collector/defaults/main.yml", "textfile_collector_interval", "textfile_collector_timeout",
+                              accelmon_scrape_interval=interval)
+    assert period == milliseconds(interval) // 1000
+    assert 0 < limit < period
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_what_counts_as_fresh_follows(interval):
+    scraped, recorded = fleet_view.windows({"interval": interval, "fresh_intervals": 3, "recording_delay": 30})
+    assert scraped == 3 * milliseconds(interval) / 1000 and recorded == scraped + 30
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_no_alert_mistakes_the_interval_for_staleness(interval):
+    for alert in load("alerts")["alerts"]:
+        if "Stale" in alert["alert"]:
+            assert milliseconds(alert["threshold"]["default"]) > PERIODS * milliseconds(interval)
+
+
+def test_no_rule_has_a_window_of_its_own():
+    for name in ("alerts", "series", "sources"):
+        assert not re.search(r"\[\d+[smhd](:\d*[smhd]?)?\]", (ROOT / "plugins" / "catalogue" / f"{name}.yml").read_text()), name
+
+
+def test_the_default_is_the_same_wherever_it_has_to_be_repeated():
+    default = fleet_variables()["accelmon_scrape_interval"]["default"]
+    for path in sorted(ROOT.glob("roles/*/defaults/main.yml")):
+        assert (yaml.safe_load(path.read_text()) or {}).get("accelmon_scrape_interval", default) == default, path
+    for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
+        options = yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
+        assert options.get("accelmon_scrape_interval", {}).get("default", default) == default, path
+
+
+def test_vmalert_and_the_playbooks_read_the_one_variable():
+    assert "'-evaluationInterval=' ~ accelmon_scrape_interval" in (ROOT / "roles/vmalert/vars/main.yml").read_text()
+    for name in ("verify", "status"):
+        assert re.search(r"interval: .*accelmon_scrape_interval", (ROOT / f"playbooks/{name}.yml").read_text()), name
