@@ -15,8 +15,8 @@ description:
   - Finds the accelerators of a host, the state that their drivers have them in, and who they are.
   - Knows GPUs of NVIDIA, AMD and Intel (discrete ones), NVIDIA Jetson, Intel Gaudi, Google TPU, Tenstorrent, Rebellions, Furiosa,
     AWS Inferentia and Trainium, and Apple Silicon.
-  - Reads C(/sys), C(/proc) and C(/dev) only; on macOS, which has none of them, a few values of the kernel. It needs no root, starts no process and opens no device, unless
-    O(gather_details) is set.
+  - Reads C(/sys), C(/proc) and C(/dev) only; on macOS, which has none of them, a few values of the kernel.
+  - It needs no root, starts no process and opens no device, unless O(gather_details) is set.
   - Look-alikes are not listed, such as NVSwitch, audio and USB functions of a GPU, the VGA function of a management
     controller, graphics and NPUs inside a processor, and the network cards and disks of cloud providers.
 author:

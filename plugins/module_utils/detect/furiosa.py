@@ -55,7 +55,7 @@ def about(root, function):
         return {}
     firmware = pci_boards.word(os.path.join(folder, "fw_version")) or ""
     return {"uuid": pci_boards.word(os.path.join(folder, "device_uuid")), "serial": pci_boards.word(os.path.join(folder, "device_sn")),
-            "vbios": firmware.split(",")[0].strip() or None}
+            "vbios": firmware.partition(",")[0].strip() or None}
 
 
 def find(root, functions):
