@@ -15,7 +15,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import RuleEr
 ROOT = Path(__file__).resolve().parents[4]
 CASES = ROOT / "tests" / "rules" / "cases"
 
-FUNCTIONS = {"absent", "avg", "bool", "by", "count", "group_left", "group_right", "label_replace", "max", "on", "or", "and",
+FUNCTIONS = {"absent", "avg", "bool", "by", "count", "group_left", "group_right", "label_replace", "max", "min", "offset", "on", "or", "and",
              "quantile", "sum", "time", "topk", "unless", "vector"}
 
 
@@ -30,6 +30,7 @@ RECORDS = rules(recording_file("15s"))
 def words(expression):
     """Words of an expression outside of strings and of lists of labels."""
     bare = re.sub(r'"[^"]*"', '""', expression)
+    bare = re.sub(r"\boffset \d+[smhd]\b", "offset ", bare)
     bare = re.sub(r"\{[^}]*\}", " ", bare)
     bare = re.sub(r"\b(by|on|group_left|group_right)\s*\([^)]*\)", r" \1 ", bare)
     return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare))
@@ -56,7 +57,7 @@ def test_only_keys_that_every_engine_knows(text):
 
 def test_only_functions_that_both_languages_share_and_only_series_that_somebody_writes():
     sources = load("sources")
-    known = {"up", "node_time_seconds"} | set(sources["registry"]) | set(sources["access"])
+    known = {"up", "node_time_seconds"} | set(sources["registry"]) | set(sources["stack"]) | set(sources["access"])
     for source in sources["sources"].values():
         known |= set(source["metrics"])
     for rule in RECORDS + ALERTS:
