@@ -17,12 +17,12 @@ TEMPLATES_COME_BACK = tuple(int(part) for part in ansible_version.split(".")[:2]
 
 # Roles whose variables decide what is scraped, and the variables in question.
 EXPORTER_VARIABLES = {"node_exporter": (
-    "node_exporter_port", "node_exporter_managed", "node_exporter_state", "node_exporter_metrics_path")}
+    "node_exporter_port", "node_exporter_managed", "node_exporter_state", "node_exporter_metrics_path", "node_exporter_source")}
 
 PLAN_VARIABLES = (
     "accelmon_cluster", "accelmon_address", "accelmon_listen", "accelmon_state", "accelmon_rack", "accelmon_labels",
     "accelmon_expected", "accelmon_exporters", "accelmon_custom_exporters", "accelmon_driver_missing",
-    "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_phase", "accelmon_backend",
+    "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_phase", "accelmon_source", "accelmon_backend",
 ) + tuple(name for names in EXPORTER_VARIABLES.values() for name in names)
 
 # Stand for the value of a template that failed, and for one that must not be shown.
@@ -215,11 +215,12 @@ def host_address(host, variables_of_host, declared):
 
 
 def facts_of(variables_of_host):
-    """{"summary", "devices", "addresses", "access"} that the host told in facts, or None if it told nothing about accelerators."""
+    """{"summary", "devices", "addresses", "access", "distribution"} that the host told in facts, or None if it told nothing about accelerators."""
     facts = variables_of_host.raw.get("ansible_facts") or {}
     accelerators = facts.get("accelerators")
     if accelerators is None:
         return None
     node = facts.get("accelmon_node") or {}
     return {"summary": accelerators.get("summary") or {}, "devices": accelerators.get("devices") or [],
-            "addresses": node.get("addresses") or [], "access": bool(node.get("access"))}
+            "addresses": node.get("addresses") or [], "access": bool(node.get("access")),
+            "distribution": node.get("distribution")}

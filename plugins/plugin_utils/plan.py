@@ -22,6 +22,18 @@ DRIVERLESS = {
 }
 
 
+# Distributions that have packages of the programs. All others need another source.
+PACKAGED = ("debian", "ubuntu")
+
+
+def unpackaged(source, facts):
+    """Words about a source that the host's distribution cannot be, or None."""
+    distribution = (facts or {}).get("distribution")
+    if source != "package" or distribution is None or distribution in PACKAGED:
+        return None
+    return f"{distribution} has no such packages; set it to release or bundle"
+
+
 def driverless(summary):
     """{vendor: number of counted devices without a working driver}, vendors with none left out."""
     found = {}

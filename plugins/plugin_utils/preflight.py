@@ -16,9 +16,6 @@ MIB = 1024 ** 2
 # What runs on a monitoring host, by backend, beside Alertmanager.
 STACK = {"victoriametrics": ("victoriametrics", "vmagent", "vmalert"), "prometheus": ("prometheus",)}
 
-# Distributions that have packages of the programs. All others need accelmon_source = release or bundle.
-PACKAGED = ("debian", "ubuntu")
-
 # Free bytes: below the first it fails, below the second it will soon. Programs, then what nodes and monitoring hosts write.
 PROGRAMS = "/opt/accelmon"
 STATE = "/var/lib/accelmon"
@@ -73,7 +70,6 @@ class Host:
         self.values = fleet.Reader(specs()).read_all(found)[0]
         self.monitoring = "monitoring" in found.raw.get("group_names", ())
         self.facts = fleet.facts_of(found)
-        self.node = (found.raw.get("ansible_facts") or {}).get("accelmon_node") or {}
         try:
             self.address = fleet.host_address(name, found, self.values["accelmon_address"])
         except fleet.BadValue:
@@ -151,7 +147,7 @@ def judge(host, observed, clock, monitors):
              for entry in observed["ports"]]
     found += judge_room(host, observed["paths"])
     found += judge_system(host, observed)
-    found += judge_sources(host, observed)
+    found += judge_sources(host)
     if clock is not None and host.name not in monitors and "clock_offset" in observed:
         found += judge_clock(host, observed["clock_offset"] - clock, monitors[0])
     if host.facts is not None and host.values["accelmon_driver_missing"] == "fail":
@@ -214,13 +210,15 @@ def judge_system(host, observed):
     return found
 
 
-def judge_sources(host, observed):
+def judge_sources(host):
     """Findings about where programs come from."""
-    distribution = host.node.get("distribution")
-    if distribution is None or distribution in PACKAGED:
-        return []
-    wrong = sorted({host.source(role)[1] for role, dummy, dummy in host.services() if host.source(role)[0] == "package"})
-    return [finding(host.name, name, "package", f"{distribution} has no such packages: set it to release or bundle") for name in wrong]
+    found = {}
+    for role, dummy, dummy in host.services():
+        source, name = host.source(role)
+        wrong = plan.unpackaged(source, host.facts)
+        if wrong:
+            found[name] = wrong.partition("; ")
+    return [finding(host.name, name, f"package, and {wrong}", mend) for name, (wrong, dummy, mend) in sorted(found.items())]
 
 
 def judge_clock(host, ahead, monitor):

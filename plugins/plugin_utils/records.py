@@ -30,7 +30,7 @@ def read_host(host, variables_of_host, reader, strict):
 
 
 def make_plan(host, variables_of_host):
-    """{"roles", "exporters", "listen"} of one host. Raises FleetError for a bad value or missing drivers."""
+    """{"roles", "exporters", "listen"} of one host. Raises FleetError for a bad value, missing drivers, or packages that there are none of."""
     values, address = read_host(host, variables_of_host, fleet.Reader(fleet.plan_specs()), strict=True)
     facts = fleet.facts_of(variables_of_host)
     if facts is not None and values["accelmon_driver_missing"] == "fail":
@@ -38,6 +38,10 @@ def make_plan(host, variables_of_host):
             plan.check_drivers(facts)
         except Problem as problem:
             raise FleetError(f"{host}: {fleet.error_text('accelmon_driver_missing', 'fail', problem)}") from None
+    source = "node_exporter_source" if "node_exporter_source" in variables_of_host.raw else "accelmon_source"
+    wrong = plan.unpackaged(values[source], facts)
+    if wrong and values["node_exporter_managed"] == "install" and values["node_exporter_state"] != "absent":
+        raise FleetError(f"{host}: {fleet.error_text(source, values[source], wrong)}")
     vendors = plan.elected(values, facts)
     return {
         "roles": plan.roles_to_run(values, vendors, facts, "monitoring" in variables_of_host.raw.get("group_names", ())),

@@ -87,14 +87,14 @@ def test_the_way_from_the_scraping_host(kind, said):
 
 def test_programs_do_not_come_from_packages_where_there_are_none():
     rocky = fleet(distribution="rocky", accelmon_source="package")
-    assert judge(hostvars=rocky)[-1] == "error: gpu: accelmon_source = package; rocky has no such packages: set it to release or bundle"
+    assert judge(hostvars=rocky)[-1] == "error: gpu: accelmon_source = package, and rocky has no such packages; set it to release or bundle"
     assert judge(hostvars=fleet(distribution="ubuntu")) == []
     released = fleet(distribution="sles")
     for host in released.values():
         host["accelmon_source"] = "release"
     assert judge(hostvars=released) == []
     released["gpu"]["node_exporter_source"] = "package"
-    assert judge(hostvars=released) == ["error: gpu: node_exporter_source = package; sles has no such packages: set it to release or bundle"]
+    assert judge(hostvars=released) == ["error: gpu: node_exporter_source = package, and sles has no such packages; set it to release or bundle"]
 
 
 def test_fapolicyd_matters_to_programs_that_no_package_brought():

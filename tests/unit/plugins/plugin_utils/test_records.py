@@ -241,3 +241,19 @@ def test_filter_names_a_host_that_is_not_in_the_inventory():
 def test_filter_names_host_and_variable():
     with pytest.raises(AnsibleFilterError, match="a: accelmon_state = off: not a choice; use active or maintenance"):
         fleet_records(["a"], {"a": {"accelmon_state": "off", "ansible_facts": facts()}}, answered=["a"])
+
+
+@pytest.mark.parametrize("distribution,variables,words", [
+    ("debian", {}, None), ("ubuntu", {}, None), (None, {}, None),
+    ("rocky", {}, "h: accelmon_source = package: rocky has no such packages; set it to release or bundle"),
+    ("sles", {"accelmon_source": "release"}, None), ("sles", {"node_exporter_source": "bundle"}, None),
+    ("rhel", {"accelmon_source": "release", "node_exporter_source": "package"},
+     "h: node_exporter_source = package: rhel has no such packages; set it to release or bundle"),
+    ("rhel", {"node_exporter_managed": "external"}, None), ("rhel", {"node_exporter_state": "absent"}, None),
+])
+def test_packages_are_not_taken_where_there_are_none(distribution, variables, words):
+    told = facts(node={"distribution": distribution} if distribution else {})
+    if words:
+        assert refused(told, **variables) == words
+    else:
+        plan(told, **variables)
