@@ -3,9 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The GPU of Apple Silicon: under macOS, which has no /sys to read, and under Linux, where it tells nothing of its work."""
-import ctypes
 import os
 import re
+
+try:
+    import ctypes
+except ImportError:  # a Python built without it; only macOS needs it here
+    ctypes = None
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, states
 
@@ -21,6 +25,8 @@ MODELS = {"t8103": "M1", "t6000": "M1 Pro", "t6001": "M1 Max", "t6002": "M1 Ultr
 
 def sysctl(name):
     """The bytes of a kernel value of macOS; None when there is none. It starts no process."""
+    if ctypes is None:
+        return None
     try:
         ask = ctypes.CDLL(None).sysctlbyname
         size = ctypes.c_size_t(256)

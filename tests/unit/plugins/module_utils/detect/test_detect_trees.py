@@ -167,6 +167,12 @@ class TestAroundTrees(TreeCase):
             self.assertTrue(hasattr(vendor, "parse") or not vendor.COMMANDS, vendor)
             self.assertTrue(all(len(one) == 4 and one == one.lower() for one in vendor.MODELS) or vendor is apple, vendor)
 
+    def test_a_value_that_the_kernel_has_not_is_none(self):
+        self.assertIsNone(apple.sysctl("hw.optional.arm64"))  # Linux has no sysctlbyname
+        with mock.patch.object(apple, "ctypes", None):
+            self.assertIsNone(apple.sysctl("hw.optional.arm64"))
+        self.assertEqual(apple.system()["silicon"], False)
+
     def test_models_are_named_once(self):
         # 'NVIDIA ' is put before each name: a table entry that carries it would show it twice.
         self.assertFalse([one for one in nvidia.MODELS.values() if one.startswith("NVIDIA")])
