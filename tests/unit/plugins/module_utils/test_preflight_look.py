@@ -85,7 +85,8 @@ def test_a_port_and_who_has_it():
 
 def test_a_host_that_tells_nothing(tmp_path):
     found = preflight.look([], ["/opt/accelmon"], [], str(tmp_path))
-    found["paths"]["/opt/accelmon"].pop("free_bytes"), found["paths"]["/opt/accelmon"].pop("free_inodes", None)
+    for key in ("free_bytes", "free_inodes"):
+        found["paths"]["/opt/accelmon"].pop(key, None)
     assert found == {"ports": [], "paths": {"/opt/accelmon": {}}, "fapolicyd": False, "systemd_running": False, "missing": []}
 
 
