@@ -1,0 +1,45 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filter stack_urls: where a monitoring host's storage, rules and alert receivers are asked."""
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.accelmon.fleet.plugins.filter.alertmanagers import alertmanagers
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, stack, variables
+
+# Per backend: its services, and which of them are the storage and the rule evaluator.
+BACKENDS = {
+    "victoriametrics": (("victoriametrics", "vmagent", "vmalert"), "victoriametrics", "vmalert"),
+    "prometheus": (("prometheus",), "prometheus", "prometheus"),
+}
+
+
+def stack_urls(host, hostvars, monitoring):
+    """See stack_urls.yml."""
+    specs = {"accelmon_backend": variables.fleet_variables()["accelmon_backend"]}
+    for services, _storage, _rules in BACKENDS.values():
+        for service in services:
+            declared = variables.role_variables(service)
+            specs.update({f"{service}_{name}": declared[f"{service}_{name}"] for name in ("listen", "port")})
+    # A bad value is the preflight check's to tell; what can be asked all the same is asked.
+    values = fleet.Reader(specs).read_all(fleet.HostVariables(hostvars, str(host)))[0]
+    services, storage, rules = BACKENDS[values["accelmon_backend"]]
+    urls = {service: stack.listener(values[f"{service}_listen"], values[f"{service}_port"])["url"] for service in services}
+    try:
+        receivers = alertmanagers(monitoring, hostvars, str(host))
+    except AnsibleFilterError:
+        receivers = {"services": [], "own": {}}
+    own = {name: service["url"] for name, service in receivers["own"].items()}
+    return {"storage": urls[storage], "rules": urls[rules], "alertmanagers": [service["url"] for service in receivers["services"]],
+            "listeners": {**urls, **own}}
+
+
+class FilterModule:
+    """Announces the filter."""
+
+    def filters(self):
+        """{name: function}."""
+        return {"stack_urls": stack_urls}
