@@ -23,7 +23,7 @@ all:
   vars: {ansible_connection: local, ansible_become: false, ansible_python_interpreter: "%(python)s"}
   children:
     accelerator_nodes: {hosts: {gpu1: , gpu2: }}
-    monitoring: {hosts: {mon01: {victoriametrics_port: %(port)d, vmalert_port: %(port)d}}}
+    monitoring: {hosts: {mon01: {victoriametrics_port: %(port)d, vmalert_port: %(port)d, vmagent_port: %(port)d, alertmanager_port: %(port)d}}}
 """
 
 
