@@ -29,11 +29,14 @@ def alertmanagers(hosts, hostvars, host):
             raise AnsibleFilterError(str(error)) from None
         members[name] = {"address": address, "port": values["alertmanager_port"], "gossip_port": values["alertmanager_gossip_port"],
                          "listen": values["alertmanager_listen"]}
-    gossip = ""
+    gossip = gossip_listen = ""
     if host in members:
         facts = fleet.facts_of(fleet.HostVariables(hostvars, host))
-        members[host]["listen"], gossip = stack.places(members[host], facts["addresses"] if facts else [], len(members) > 1)
-    return {**stack.alertmanagers(host, members), "listen": members.get(host, {}).get("listen", "127.0.0.1"), "gossip": gossip}
+        own = facts["addresses"] if facts else []
+        members[host]["listen"], gossip = stack.places(members[host], own, len(members) > 1)
+        gossip_listen = stack.gossip_listener(gossip, members[host]["listen"], own)
+    return {**stack.alertmanagers(host, members), "listen": members.get(host, {}).get("listen", "127.0.0.1"), "gossip": gossip,
+            "gossip_listen": gossip_listen}
 
 
 class FilterModule:

@@ -74,6 +74,16 @@ def places(member, own, pair):
     return listen, first if listen in EVERYWHERE else listen
 
 
+def gossip_listener(gossip, listen, own):
+    """The address to listen on for gossip, one for which no other host has to know which of two families its name resolves to.
+
+    gossip, listen: as `places` gives them
+    """
+    if listen not in EVERYWHERE:
+        return gossip
+    return "::" if listen != "0.0.0.0" and any(":" in address for address in own) else "0.0.0.0"
+
+
 def alertmanagers(host, members):
     """What there is of Alertmanager, as one monitoring host sees it.
 

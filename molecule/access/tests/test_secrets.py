@@ -127,9 +127,9 @@ def test_passwords_and_certificates_are_replaced_without_a_gap(fleet, known):
     window = f'(up{{job="node_exporter"}}[{time.time() - begin + 5:.0f}s])'
     lost = fleet.values(f"count_over_time{window} - sum_over_time{window}")
     assert set(lost) == set(fleet.hosts) and max(lost.values()) <= 2, f"scrapes that failed: {lost}"
-    for port in (8428, 8429, 8880, 9093):
-        said = fleet.shell("mon1", f"curl -s -o /dev/null -w '%{{http_code}}' -u accelmon:{old} http://127.0.0.1:{port}/metrics")
-        assert said == "401", f"port {port} takes the old password"
+    for place in ("http://127.0.0.1:8428", "http://127.0.0.1:8429", "http://127.0.0.1:8880", "https://127.0.0.1:9093"):
+        said = fleet.shell("mon1", f"curl -k -s -o /dev/null -w '%{{http_code}}' -u accelmon:{old} {place}/metrics")
+        assert said == "401", f"{place} takes the old password"
     assert fleet.site().changed() == 0
 
 

@@ -67,6 +67,15 @@ def test_gossip_is_at_one_address_of_the_host(address, listen, own, expected):
     assert stack.places(member(address, listen), own, True) == expected
 
 
+@pytest.mark.parametrize(("gossip", "listen", "own", "expected"), [
+    ("10.0.0.1", "10.0.0.1", ["10.0.0.1", "fd00::1"], "10.0.0.1"),
+    ("10.0.0.9", "", ["10.0.0.9"], "0.0.0.0"),
+    ("10.0.0.9", "", ["10.0.0.9", "fd00::1"], "::"),
+    ("10.0.0.9", "0.0.0.0", ["10.0.0.9", "fd00::1"], "0.0.0.0")])
+def test_gossip_is_heard_at_either_family_of_a_name(gossip, listen, own, expected):
+    assert stack.gossip_listener(gossip, listen, own) == expected
+
+
 def test_without_receivers_nothing_is_delivered():
     made = yaml.safe_load(config_file({}))
     assert made["receivers"] == [{"name": "default"}, {"name": "watchdog"}]
