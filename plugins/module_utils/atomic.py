@@ -174,6 +174,10 @@ def make_folders(path, mode=0o755, relabel=None):
         mask = os.umask(0)  # in one step: a run killed before a chmod would leave a directory that nobody can enter
         try:
             os.mkdir(folder, mode)
+        except FileExistsError:
+            if os.path.isdir(folder):
+                continue  # another run was faster
+            raise
         finally:
             os.umask(mask)
         if relabel:

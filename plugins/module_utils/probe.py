@@ -16,6 +16,9 @@ import ssl
 # How a server says, in its handshake, that a client without a certificate may not come in.
 DEMANDS_CERTIFICATE = re.compile("ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|HANDSHAKE_FAILURE)|SSLV3_ALERT_HANDSHAKE_FAILURE")
 
+# How long a server may take to say so.
+REFUSAL_SECONDS = 1
+
 
 def url(scheme, address, port, path):
     """A page's address for messages."""
@@ -54,16 +57,32 @@ def ask_closed(address, port, path, scheme, ca_file, password_file, timeout=5):
     return fetch(address, port, path, scheme, ca_file, timeout, 0, password)[:3]
 
 
-def ask(address, port, path, scheme="http", ca_file="", timeout=5):
+def ask(address, port, path, scheme="http", ca_file="", timeout=5, refusal=False):
     """(HTTP status, "", what was seen), or (None, kind, what was seen).
 
     kind: `certificate_required`: the server's certificate is good and the server wants one of ours;
     `failed`: anything else
+    refusal: whether the server is expected to want one; it is given time to say so
     """
-    return fetch(address, port, path, scheme, ca_file, timeout, 0)[:3]
+    return fetch(address, port, path, scheme, ca_file, timeout, 0, refusal=refusal)[:3]
 
 
-def fetch(address, port, path, scheme="http", ca_file="", timeout=5, limit=64 * 1024 * 1024, password=None):
+def hear_refusal(connection):
+    """Raises ssl.SSLError if the server wants a certificate of ours.
+
+    With TLS 1.3 it says so after our side of the handshake. If a request were under way by then, the connection would be
+    reset, and what it says be lost. A server that is content says nothing.
+    """
+    patience = connection.gettimeout()
+    connection.settimeout(REFUSAL_SECONDS)
+    try:
+        connection.recv(1)
+    except socket.timeout:
+        pass
+    connection.settimeout(patience)
+
+
+def fetch(address, port, path, scheme="http", ca_file="", timeout=5, limit=64 * 1024 * 1024, password=None, refusal=False):
     """As `ask`, and the page's text as the fourth, at most `limit` bytes of it. password: of the user accelmon."""
     place = url(scheme, address, port, path)
     try:
@@ -71,6 +90,8 @@ def fetch(address, port, path, scheme="http", ca_file="", timeout=5, limit=64 * 
         try:
             if scheme == "https":
                 connection = tls_context(ca_file).wrap_socket(connection, server_hostname=address)
+                if refusal:
+                    hear_refusal(connection)
             client = http.client.HTTPConnection(address, port, timeout=timeout)
             client.sock = connection
             client.request("GET", path, headers=dict({"Connection": "close"}, **credentials(password)))

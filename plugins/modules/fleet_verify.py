@@ -168,6 +168,26 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.client_access impor
 PAUSE = 5
 
 
+ARGUMENTS = dict(
+    fleet_view.ARGUMENTS,
+    inventory_hosts=dict(type="list", elements="str", default=[]),
+    monitoring_host=dict(type="str"),
+    rule_groups=dict(type="list", elements="str", default=[]),
+    watchdog=dict(type="str", default="Watchdog"),
+    wait=dict(type="int", default=0),
+    collector_limit=dict(type="int", default=60),
+    dial_timeout=dict(type="int", default=2),
+    dial_budget=dict(type="int", default=60),
+    alertmanager_urls=dict(type="list", elements="str", default=[]),
+    stack_urls=dict(type="dict", default={}),
+    certificate_file=dict(type="path", default="/etc/accelmon/tls/host.crt"),
+    key_file=dict(type="path", default="/etc/accelmon/tls/host.key", no_log=False),
+    exporter_password_file=dict(type="path", default="/etc/accelmon/secrets/exporter_password", no_log=False),
+    exporter_client_certificate=dict(type="bool", default=True),
+    exporter_password=dict(type="bool", default=False, no_log=False),
+)
+
+
 def judge(params, monitor, dials=None, seen=None):
     """(verdict, seen, clusters) of the present state; `seen` may be handed in to judge the same answers again."""
     clusters, problems = fleet_view.read_registry(params["state_dir"], params["clusters"])
@@ -255,24 +275,7 @@ def open_targets(params, clusters, down):
 def main():
     """Run the module."""
     module = AnsibleModule(
-        argument_spec=dict(
-            fleet_view.ARGUMENTS,
-            inventory_hosts=dict(type="list", elements="str", default=[]),
-            monitoring_host=dict(type="str"),
-            rule_groups=dict(type="list", elements="str", default=[]),
-            watchdog=dict(type="str", default="Watchdog"),
-            wait=dict(type="int", default=0),
-            collector_limit=dict(type="int", default=60),
-            dial_timeout=dict(type="int", default=2),
-            dial_budget=dict(type="int", default=60),
-            alertmanager_urls=dict(type="list", elements="str", default=[]),
-            stack_urls=dict(type="dict", default={}),
-            certificate_file=dict(type="path", default="/etc/accelmon/tls/host.crt"),
-            key_file=dict(type="path", default="/etc/accelmon/tls/host.key", no_log=False),
-            exporter_password_file=dict(type="path", default="/etc/accelmon/secrets/exporter_password", no_log=False),
-            exporter_client_certificate=dict(type="bool", default=True),
-            exporter_password=dict(type="bool", default=False, no_log=False),
-        ),
+        argument_spec=ARGUMENTS,
         supports_check_mode=True,
     )
     try:

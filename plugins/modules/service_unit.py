@@ -438,7 +438,8 @@ class Service(object):
                     return True
                 listen = self.params["listen"][0]
                 place = (probe.local(listen["address"]), listen["port"], wanted["path"], wanted["scheme"], wanted["ca_file"])
-                answer = probe.ask_closed(*(place + (wanted["password_file"],))) if wanted["password_file"] else probe.ask(*place)
+                answer = probe.ask_closed(*(place + (wanted["password_file"],))) if wanted["password_file"] \
+                    else probe.ask(*place, refusal=wanted["client_certificate"] == "required")
                 healthy, self.seen = probe.judge(wanted, answer)
                 if healthy:
                     return True

@@ -79,7 +79,7 @@ def context(pki, client_ca=None, newest=None):
 def healthy(port, path="/metrics", **wanted):
     asked = {key: str(wanted.pop(key)) for key in ("scheme", "ca_file") if key in wanted}
     wanted.setdefault("status", [200])
-    return probe.judge(wanted, probe.ask("127.0.0.1", port, path, **asked))
+    return probe.judge(wanted, probe.ask("127.0.0.1", port, path, refusal="client_certificate" in wanted, **asked))
 
 
 def test_plain_pages_by_their_status(serve):

@@ -148,11 +148,11 @@ class Lab:
 
     def params(self, **options):
         """Parameters of both modules, with their defaults but for the place and the pace."""
-        defaults = dict((name, spec.get("default")) for name, spec in fleet_view.ARGUMENTS.items())
+        defaults = dict((name, spec.get("default")) for name, spec in dict(fleet_view.ARGUMENTS, **fleet_verify.ARGUMENTS).items())
         defaults.update(
             state_dir=str(self.folder / "registry"), interval="1s", fresh_intervals=6, collector_limit=6, recording_delay=2, query_timeout=5,
             storage_url="http://127.0.0.1:%d" % self.ports["victoria-metrics"], rules_url="http://127.0.0.1:%d" % self.ports["vmalert"],
-            inventory_hosts=[], rule_groups=GROUPS, watchdog="Watchdog", wait=0, dial_timeout=1, dial_budget=10,
+            rule_groups=GROUPS, dial_timeout=1, dial_budget=10,
             only_problems=False, sort="name")
         defaults.update(options)
         return defaults
