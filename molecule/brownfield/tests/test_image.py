@@ -62,7 +62,8 @@ def test_an_image_is_built_without_systemd_and_runs_when_it_boots(fleet, images,
         run = fleet.play("playbooks/image.yml", *arguments, inventory=inventory)
         assert run.code == 0 and (run.changed() > 0) is changed, run.output
     assert built.shell("cat /proc/1/comm; pgrep -c node-exporter || true") == "sshd\n0\n"
-    enabled = built.shell("systemctl --root=/ is-enabled accelmon-node-exporter.service accelmon-textfile-collector.timer prometheus-node-exporter.service || true")
+    units = "accelmon-node-exporter.service accelmon-textfile-collector.timer prometheus-node-exporter.service"
+    enabled = built.shell(f"systemctl --root=/ is-enabled {units} || true")
     assert enabled == "enabled\nenabled\nmasked\n"
     assert "--web.listen-address=:9100 " in built.shell("cat /etc/systemd/system/accelmon-node-exporter.service"), "not the builder's address"
 

@@ -60,6 +60,6 @@ def test_without_its_device_nodes_the_collector_reads_nothing(fleet):
 
 def test_node_exporter_tells_what_its_exceptions_are_for(fleet):
     for host in fleet.hosts:
-        page = fleet.shell(host, f"curl -sf http://$(ss -Hltn 'sport = :9100' | awk '{{print $4; exit}}' | sed 's/^\\*/127.0.0.1/')/metrics")
+        page = fleet.shell(host, "curl -sf http://$(ss -Hltn 'sport = :9100' | awk '{print $4; exit}' | sed 's/^\\*/127.0.0.1/')/metrics")
         for collector in ("timex", "netclass", "filesystem", "stat"):
             assert f'node_scrape_collector_success{{collector="{collector}"}} 1' in page, f"{host}: {collector}"

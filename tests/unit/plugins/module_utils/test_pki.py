@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils import certificates, pki, secrets_store
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="this machine has no openssl")
-NAMES = ["gpu7", "10.0.0.7", "FD00::0007"]
+NAMES = ("gpu7", "10.0.0.7", "FD00::0007")
 
 
 class Site:
@@ -101,9 +101,9 @@ def test_it_is_renewed_in_time(site, days, why):
 
 def test_changed_names_and_parts(site):
     site.converge()
-    assert site.converge(names=NAMES + ["gpu7.example.org"]) == "the host's names are others now"
+    assert site.converge(names=[*NAMES, "gpu7.example.org"]) == "the host's names are others now"
     assert site.converge(names=["GPU7.example.org.", "gpu7", "10.0.0.7", "fd00:0::7"]) == ""
-    assert site.converge(names=["gpu7.example.org"] + NAMES, client=True) == "the host's part in the fleet is another now"
+    assert site.converge(names=["gpu7.example.org", *NAMES], client=True) == "the host's part in the fleet is another now"
 
 
 def test_a_new_certificate_has_a_new_key_and_a_killed_run_is_completed(site):
