@@ -12,6 +12,11 @@ play() {
   say "ansible-playbook -i $inventory $*"
   ansible-playbook -i "$inventory" "$@"
 }
+# What the demo's monitoring host made for itself.
+password() {
+  ansible -i "$inventory" mon1 --become --one-line -m ansible.builtin.slurp -a src=/etc/accelmon/secrets/stack_password |
+    sed -n 's/.*"content": "\([^"]*\)".*/\1/p' | base64 -d
+}
 
 case ${1:-} in
   up)
@@ -27,10 +32,13 @@ case ${1:-} in
 The demo runs. Its accelerators are SIMULATED (below the vendor tool for NVIDIA, below sysfs for AMD); all else is real.
 Its alerts fire after 10 seconds instead of minutes (accelmon_alert_overrides in $inventory/group_vars/all.yml).
 
-  alerts                        http://127.0.0.1:8880/vmalert/alerts
-  targets                       http://127.0.0.1:8429/targets
-  storage, for instance         http://127.0.0.1:8428/api/v1/query?query=accelerator_temperature_celsius
-  (Debian builds VictoriaMetrics without its own query page. Look at the series with any tool that speaks to Prometheus.)
+  user accelmon, password       $(password)
+  alerts                        https://127.0.0.1:8880/vmalert/alerts
+  targets                       https://127.0.0.1:8429/targets
+  storage, for instance         https://127.0.0.1:8428/api/v1/query?query=accelerator_temperature_celsius
+  Alertmanager                  https://127.0.0.1:9093/
+  The demo's own authority signed their certificates; a browser asks whether you trust it. (Debian builds VictoriaMetrics and
+  Alertmanager without their own pages. Look at the series with any tool that speaks to Prometheus.)
 
 Try:
   python3 lab/lab.py device remove --name demo nvidia1 3    # "restore" puts it back; look at status.yml half a minute later
