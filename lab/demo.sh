@@ -14,7 +14,7 @@ play() {
 }
 # What the demo's monitoring host made for itself.
 password() {
-  ansible -i "$inventory" mon1 --become --one-line -m ansible.builtin.slurp -a src=/etc/accelmon/secrets/stack_password |
+  ansible -i "$inventory" mon1 --become -m ansible.builtin.slurp -a src=/etc/accelmon/secrets/stack_password |
     sed -n 's/.*"content": "\([^"]*\)".*/\1/p' | base64 -d
 }
 
