@@ -86,10 +86,12 @@ def test_every_listener_of_the_stack_wants_the_password(fleet):
 
 
 def test_the_pair_of_alertmanagers_is_one_cluster_that_nobody_else_can_join(fleet):
-    for monitor in fleet.monitors:
+    def cluster(monitor):
+        """What one of them says of the cluster."""
         page = fleet.get(f"https://{monitor}:9093/api/v2/status", "--cacert", "/etc/accelmon/tls/ca.crt", monitor=monitor)
-        status = json.loads(page)["cluster"]
-        assert status["status"] == "ready" and len(status["peers"]) == 2, status
+        return json.loads(page)["cluster"]
+    for monitor in fleet.monitors:
+        eventually(lambda: cluster(monitor)["status"] == "ready" and len(cluster(monitor)["peers"]) == 2, 60, "two peers")  # pylint: disable=cell-var-from-loop
         gossip = [line.split()[3] for line in fleet.shell(monitor, "ss -Hltn").splitlines() if line.split()[3].endswith(":9094")]
         assert gossip and not any(place.startswith("127.") for place in gossip)
         place = gossip[0].replace("*", "127.0.0.1")
@@ -113,7 +115,8 @@ http.server.HTTPServer(("", 9999), Handler).serve_forever()
 def test_an_alert_arrives_once_though_two_hosts_watch(fleet, tmp_path):
     fleet.shell("mon1", f"cat > /run/receiver.py <<'END'\n{RECEIVER}\nEND\nrm -f /run/receiver.log\n"
                         "systemd-run --unit=receiver python3 /run/receiver.py")
-    inventory = fleet.inventory_of(tmp_path / "webhook.json", settings={"alertmanager_webhook_urls": ["http://mon1:9999/"]})
+    inventory = fleet.inventory_of(tmp_path / "webhook.json", settings={
+        "alertmanager_webhook_urls": ["http://mon1:9999/"], "alertmanager_group_wait": "2s", "alertmanager_group_interval": "5s"})
 
     def received():
         """[(status, node)] of HostDown, as they arrived."""
@@ -123,7 +126,7 @@ def test_an_alert_arrives_once_though_two_hosts_watch(fleet, tmp_path):
         fleet.site("--limit", "monitoring", inventory=inventory)
         fleet.lab("stop", "six1")
         eventually(lambda: fleet.firing("HostDown", monitor="mon1", node="six1") and fleet.firing("HostDown", monitor="mon2", node="six1"), what="both fire")
-        eventually(lambda: ("firing", "six1") in received(), 120, "the receiver has it")
+        eventually(lambda: ("firing", "six1") in received(), 60, "the receiver has it")
         # The second of a pair waits 15 seconds for the first.
         time.sleep(25)
         assert received().count(("firing", "six1")) == 1, received()

@@ -1,11 +1,12 @@
 """Secrets are where they belong and nowhere else. Simulated: the accelerators."""
 
+import json
 import pathlib
 import subprocess
 import time
 
 import pytest
-from conftest import STACK_PASSWORD
+from conftest import STACK_PASSWORD, eventually
 from secrets_of import PLACES, leaks, secrets
 
 WATCH = "while sleep 0.2; do cat /proc/[0-9]*/cmdline; done 2>/dev/null | tr '\\0' ' ' > /run/processes.log"
@@ -133,6 +134,18 @@ def test_passwords_and_certificates_are_replaced_without_a_gap(fleet, known):
     assert fleet.site().changed() == 0
 
 
+def alerts_arrive(fleet):
+    """Whether every monitoring host delivers its alerts to both alertmanagers, and these see each other."""
+    for host in fleet.monitors:
+        page = fleet.get(f"https://{host}:9093/api/v2/status", "--cacert", "/etc/accelmon/tls/ca.crt", monitor=host)
+        if len(json.loads(page)["cluster"]["peers"]) != 2:
+            return False
+        failed = 'sum(rate(vmalert_alerts_send_errors_total[15s])) == 0'
+        if not fleet.query(failed, monitor=host):
+            return False
+    return True
+
+
 def test_the_authority_is_replaced_while_both_are_trusted(fleet, known):
     count = "grep -c BEGIN /etc/accelmon/tls/ca.crt"
     use = "curl -g -s -o /dev/null --max-time 10 -w '%{http_code}' --cacert /etc/accelmon/tls/ca.crt --cert /run/old/host.crt --key /run/old/host.key"
@@ -143,8 +156,10 @@ def test_the_authority_is_replaced_while_both_are_trusted(fleet, known):
         rotate(fleet, "ca", known)
         verified(fleet)
         assert {fleet.shell(host, count).strip() for host in fleet.hosts} == {"2"}
+        eventually(lambda: alerts_arrive(fleet), 60, "alerts arrive while both are trusted")
         rotate(fleet, "ca_end", known)
         verified(fleet)
+        eventually(lambda: alerts_arrive(fleet), 60, "alerts arrive with the next authority alone")
         assert {fleet.shell(host, count).strip() for host in fleet.hosts} == {"1"}
         assert fleet.shell("mon1", f"{use} https://{place}/metrics", check=False) == "000", "a certificate of the former authority opens nothing"
     finally:
