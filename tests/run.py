@@ -11,6 +11,7 @@ Parts: lint build sanity units rules molecule, and with --all also matrix. Witho
 
 import argparse
 import ast
+import functools
 import glob
 import hashlib
 import os
@@ -27,12 +28,14 @@ ROOT = os.path.dirname(HERE)
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "accelmon")
 PYTHON = "%d.%d" % sys.version_info[:2]
 # Nothing that the parts start may take longer: a hang must end as a failure that is named.
-LIMIT_SECONDS = 1500
+LIMIT_SECONDS = 2700
 # Code that runs on nodes has to be understood by this Python, the platform Python of EL 8.
 OLDEST = (3, 6)
 # (ansible-core, the Pythons its controller runs on) beside the one the tools are made with.
 MATRIX = (("2.16", ("3.10", "3.11", "3.12")), ("2.17", ("3.10", "3.11", "3.12")), ("2.18", ("3.11", "3.12", "3.13")),
           ("2.20", ("3.12", "3.13")), ("2.21", ("3.12", "3.13")))
+# The scenarios of `make test`; `make test-all` runs every one.
+USUAL_SCENARIOS = ["default", "access", "prometheus"]
 # What a fixture says of itself in its first words; "derived" is from documentation or public samples.
 FIXTURE_KINDS = ("recorded", "derived", "guessed")
 
@@ -134,10 +137,15 @@ def build(dummy):
             lambda: command(["ansible-galaxy", "collection", "build", "--output-path", folder], cwd=source, env=installed),
             lambda: command(["ansible-galaxy", "collection", "install", "--offline", "-p", os.path.join(folder, "installed")]
                             + glob.glob(os.path.join(folder, "*.tar.gz")), cwd=folder, env=installed),
-            lambda: command(check + ["accelmon.fleet." + name for name in ("site", "verify", "status", "accept_devices", "prune")], cwd=folder, env=installed),
+            lambda: command(check + ["accelmon.fleet." + name for name in playbooks()], cwd=folder, env=installed),
             lambda: no_tests(os.path.join(folder, "installed", "ansible_collections", "accelmon", "fleet")),
             lambda: command(check + ["site.yml"], env=readonly),
         )
+
+
+def playbooks():
+    """Return the names of all playbooks."""
+    return sorted(os.path.splitext(os.path.basename(path))[0] for path in glob.glob(os.path.join(ROOT, "playbooks", "*.yml")))
 
 
 def no_tests(folder):
@@ -254,17 +262,17 @@ def rules(dummy):
 
 
 def molecule(run):
-    """Run the default molecule scenario; with --all every scenario."""
-    scenarios = ["default"]
-    if run.everything:
-        scenarios += sorted(set(os.path.basename(os.path.dirname(path)) for path in glob.glob(os.path.join(ROOT, "molecule/*/molecule.yml")))
-                            - {"default"})
+    """Run the usual molecule scenarios; with --all every one."""
+    every_one = sorted(os.path.basename(os.path.dirname(path)) for path in glob.glob(os.path.join(ROOT, "molecule/*/molecule.yml")))
+    scenarios = USUAL_SCENARIOS + [name for name in every_one if run.everything and name not in USUAL_SCENARIOS]
     env = environment(MOLECULE_GLOB="molecule/*/molecule.yml", ANSIBLE_COLLECTIONS_PATH=os.path.join(ROOT, ".collections"))
+    checks = []
     for scenario in scenarios:
         if scenario == "release" and subprocess.call([sys.executable, os.path.join(ROOT, "lab", "cache.py"), "status"]) != 0:
             run.skip("molecule scenario release", "its archives are not built; make lab-cache builds them")
             continue
-        command(["molecule", "test", "--scenario-name", scenario], env=env)
+        checks.append(functools.partial(command, ["molecule", "test", "--scenario-name", scenario], env=env))
+    every(*checks)
 
 
 def matrix(run):
@@ -322,7 +330,7 @@ def fixtures():
 def always_not_run(run):
     """Note what no machine like this one can run."""
     if not run.everything:
-        run.skip("other molecule scenarios, units under other ansible-core releases", "make test-all runs them")
+        run.skip("molecule scenarios other than %s; units under other ansible-core releases" % ", ".join(USUAL_SCENARIOS), "make test-all runs them")
     if "molecule" in run.parts:
         run.skip("Ubuntu, Rocky and EL hosts", "their images need a registry; the lab's are Debian 12 and 13")
         run.skip("real accelerators", "simulated: below the vendor tool for NVIDIA, below sysfs for AMD")
