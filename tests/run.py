@@ -35,7 +35,7 @@ OLDEST = (3, 6)
 MATRIX = (("2.16", ("3.10", "3.11", "3.12")), ("2.17", ("3.10", "3.11", "3.12")), ("2.18", ("3.11", "3.12", "3.13")),
           ("2.20", ("3.12", "3.13")), ("2.21", ("3.12", "3.13")))
 # The scenarios of `make test`; `make test-all` runs every one.
-USUAL_SCENARIOS = ["default", "access", "prometheus"]
+USUAL_SCENARIOS = ["default", "prometheus"]
 # What a fixture says of itself in its first words; "derived" is from documentation or public samples.
 FIXTURE_KINDS = ("recorded", "derived", "guessed")
 
