@@ -8,7 +8,7 @@ LAB_TOOLS = tests/setup.sh --lab
 help:
 	@echo "make demo       a monitored fleet with simulated accelerators in containers; left running"
 	@echo "make demo-down  removes it"
-	@echo "make test       lint, build, sanity, units, rules and the usual molecule scenarios (about 40 minutes when cold)"
+	@echo "make test       lint, build, sanity, units, rules and the usual molecule scenarios"
 	@echo "make test-all   the same with every molecule scenario and every ansible-core this machine has a Python for"
 	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
 	@echo "make lab-cache  builds release archives for the scenario release from Go modules, into the cache"

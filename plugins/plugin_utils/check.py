@@ -9,7 +9,7 @@ import fnmatch
 import functools
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, literal
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, address_key
 
 # The groups that a fleet cannot do without, and what to put there.
 GROUPS = {
@@ -99,13 +99,6 @@ class Checker:
             fleet.error_text("accelmon_custom_exporters", [f"{exporter['job']}:{exporter['port']}"],
                              Problem("node_exporter has this port; give one of them another"))
             for exporter in exporters if exporter.get("custom") and exporter["port"] in ours]
-
-
-def address_key(address):
-    """One text for every way to write the same address."""
-    if ":" in address:
-        return str(literal(address) or address)
-    return address.lower()
 
 
 def unknown_variable(name, variables_of_host):

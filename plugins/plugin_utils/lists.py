@@ -6,7 +6,7 @@
 import os
 import stat
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import HOST_NAME, Problem, address, literal
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import HOST_NAME, Problem, address
 
 # 10,000 nodes of `scontrol show node` are about 12 MB.
 MAX_BYTES = 32 * 1024 * 1024
@@ -75,11 +75,6 @@ def host_address(word):
         return address(word)
     except Problem as problem:
         raise Problem(f"{shown(word)}: {problem}") from None
-
-
-def address_key(text):
-    """One text for every way to write the same address."""
-    return str(literal(text) or text.lower())
 
 
 def summary(path, problems):

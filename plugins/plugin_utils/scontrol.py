@@ -11,8 +11,8 @@ import subprocess
 import tempfile
 import time
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.lists import MAX_BYTES, address_key, host_address, host_name, shown, text_of
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.lists import MAX_BYTES, host_address, host_name, shown, text_of
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS, Problem, address_key
 
 ARGUMENTS = ("--oneliner", "show", "node")
 # What Slurm prints for nothing.

@@ -124,6 +124,13 @@ def literal(text):
         return None
 
 
+def address_key(text):
+    """One text for every way to write the same address."""
+    if ":" in text:
+        return str(literal(text) or text)
+    return text.lower()
+
+
 def port(value):
     """A TCP port as int."""
     number = _number(value)
