@@ -8,12 +8,14 @@ import os
 import shutil
 import tempfile
 
-from devices import amd, nvidia, pci
+from devices import amd, intel_gaudi, nvidia, pci
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-VENDORS = {"nvidia": nvidia, "amd": amd}
+VENDORS = {"nvidia": nvidia, "amd": amd, "intel_gaudi": intel_gaudi}
+# What the vendor's driver package puts into /usr/bin.
+TOOLS = {"nvidia": "nvidia-smi", "intel_gaudi": "hl-smi"}
 # Copied into every host: the programs of the simulation, and their names there.
-PROGRAMS = {"boot": "boot", "nodes": "nodes", "nvidia_smi.py": "nvidia-smi"}
+PROGRAMS = {"boot": "boot", "nodes": "nodes", "nvidia_smi.py": "nvidia-smi", "hl_smi.py": "hl-smi"}
 # Mounted into the host, so they must never be replaced, only filled.
 MOUNTED = ("pci", "module", "lab", "lab/proc-driver", "lab/class", "lab/class/drm", "lab/dev")
 
@@ -38,8 +40,14 @@ def parse(text):
         raise Error("device %r: unknown model; use one of %s" % (text, ", ".join(sorted(module.MODELS))))
     if not 0 <= count <= len(module.BUSES):
         raise Error("device %r: the count must be 0 to %d" % (text, len(module.BUSES)))
-    driver = parts[3] if len(parts) == 4 else {"nvidia": "nvidia", "amd": "amdgpu"}[vendor]
+    driver = parts[3] if len(parts) == 4 else module.DRIVER
     return vendor, model, count, None if driver == "none" else driver
+
+
+def tools(specs):
+    """Return the names of the vendors' programs that a host has: where its driver is installed and the lab simulates one."""
+    found = {TOOLS.get(vendor) for vendor, dummy_model, dummy_count, driver in map(parse, specs) if driver is not None}
+    return sorted(found - {None})
 
 
 def hardware(host, specs):

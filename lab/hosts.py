@@ -262,8 +262,7 @@ def ensure(lab, name, spec, image, public_key, found):
     folder = lab.host_folder(name)
     hardware.build(folder, name, spec["devices"])
     volumes = ["pci:/sys/bus/pci/devices:ro", "module:/sys/module:ro", "lab:/lab"]
-    if any(text.startswith("nvidia:") and not text.endswith(":none") for text in spec["devices"]):
-        volumes.append("lab/nvidia-smi:/usr/bin/nvidia-smi:ro")
+    volumes += ["lab/%s:/usr/bin/%s:ro" % (tool, tool) for tool in hardware.tools(spec["devices"])]
     networks = []
     if "address" in known:
         networks.append("%s:ip=%s,mac=%s,alias=%s" % (lab.network, known["address"], mac(known["address"]), name))

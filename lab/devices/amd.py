@@ -8,6 +8,7 @@ Derived from documentation, not recorded from hardware. The values stand still: 
 
 from . import pci
 
+DRIVER = "amdgpu"
 DRIVER_VERSION = "6.8.5"
 
 MODELS = {
@@ -20,7 +21,7 @@ MODELS = {
 BUSES = ("05", "26", "46", "65", "85", "a6", "c6", "e5")
 
 
-def devices(host, model, count, driver="amdgpu"):
+def devices(host, model, count, driver=DRIVER):
     """Return ``count`` accelerators of one model. ``driver`` is the bound driver, or None when no driver is installed."""
     facts = MODELS[model]
     found = []
@@ -29,7 +30,7 @@ def devices(host, model, count, driver="amdgpu"):
         numa = 0 if number < 4 else 1
         files = pci.function(address, facts["ids"], facts["class"], driver, numa, facts["subsystem"])
         roots = ["pci/" + address]
-        if driver == "amdgpu":
+        if driver == DRIVER:
             unique = pci.digits("amd", host, address, length=16)
             files.update({"pci/%s/%s" % (address, name): text for name, text in attributes(facts, host, address, number, unique).items()})
             shown = class_files(facts, address, number, unique)
@@ -40,9 +41,9 @@ def devices(host, model, count, driver="amdgpu"):
     return found
 
 
-def host_files(driver="amdgpu"):
+def host_files(driver=DRIVER):
     """Return what the loaded driver shows whether or not it found a device."""
-    if driver != "amdgpu":
+    if driver != DRIVER:
         return {}
     node = "lab/class/kfd/kfd/topology/nodes/0/"
     return {

@@ -10,6 +10,7 @@ import json
 
 from . import pci
 
+DRIVER = "nvidia"
 DRIVER_VERSION = "550.90.07"
 
 MODELS = {
@@ -29,7 +30,7 @@ BUSES = ("1b", "43", "52", "61", "9d", "c3", "d1", "df")
 SWITCH_BUSES = ("05", "06", "07", "08")
 
 
-def devices(host, model, count, driver="nvidia"):
+def devices(host, model, count, driver=DRIVER):
     """Return ``count`` accelerators of one model, plus the NVLink switches that sit beside eight of the SXM kind.
 
     ``driver`` is the bound driver, or None when no driver is installed.
@@ -41,7 +42,7 @@ def devices(host, model, count, driver="nvidia"):
         numa = 0 if minor < 4 else 1
         files = pci.function(address, facts["ids"], "030200", driver, numa, facts["subsystem"])
         roots = ["pci/" + address]
-        if driver == "nvidia":
+        if driver == DRIVER:
             uuid = uuid_of(host, address)
             folder = "lab/proc-driver/nvidia/gpus/" + address
             files[folder + "/information"] = information(facts, address, uuid, minor)
@@ -52,14 +53,14 @@ def devices(host, model, count, driver="nvidia"):
     if facts["switches"] and count == 8:
         for bus in SWITCH_BUSES:
             address = "0000:%s:00.0" % bus
-            files = pci.function(address, "10de:22a3", "068000", "nvidia-nvswitch" if driver == "nvidia" else None, 0, "10de:1796")
+            files = pci.function(address, "10de:22a3", "068000", "nvidia-nvswitch" if driver == DRIVER else None, 0, "10de:1796")
             found.append(pci.Device(address, "nvidia", "nvswitch", files, ["pci/" + address]))
     return found
 
 
-def host_files(driver="nvidia"):
+def host_files(driver=DRIVER):
     """Return what the loaded driver shows whether or not it found a device."""
-    if driver != "nvidia":
+    if driver != DRIVER:
         return {}
     return {
         "module/nvidia/version": DRIVER_VERSION + "\n",

@@ -61,6 +61,12 @@ def test_drivers_of_a_spec():
     assert hardware.parse("nvidia:h100-sxm5:2")[3] == "nvidia"
     assert hardware.parse("amd:mi300x:2:none")[3] is None
     assert hardware.parse("nvidia:l40s:1:vfio-pci")[3] == "vfio-pci"
+    assert hardware.parse("intel_gaudi:gaudi3:1")[3] == "habanalabs"
+
+
+def test_tools_come_with_a_driver():
+    assert hardware.tools(["nvidia:l40s:1", "intel_gaudi:gaudi2:2", "amd:mi300x:1"]) == ["hl-smi", "nvidia-smi"]
+    assert hardware.tools(["nvidia:l40s:1:none", "amd:mi300x:1"]) == []
 
 
 def test_host_list_errors():
@@ -82,7 +88,7 @@ def test_look_alikes():
     assert ids.count("0x2000\n") == 1
 
 
-@pytest.mark.parametrize("spec", ["nvidia:h100-sxm5:8", "amd:mi300x:4"])
+@pytest.mark.parametrize("spec", ["nvidia:h100-sxm5:8", "amd:mi300x:4", "intel_gaudi:gaudi2:8"])
 def test_remove_and_restore(tmp_path, spec):
     folder = tmp_path / "n1"
     hardware.build(str(folder), "n1", [spec])
@@ -131,6 +137,37 @@ def test_smi_failures(smi):
     assert smi("--query-gpu=index,power.draw", "--format=csv,noheader")[1].splitlines()[0] == "0, ERR!"
     behaviour.write_text("garbage\n")
     assert smi("-L")[0] == 0
+
+
+@pytest.fixture(name="gaudi")
+def hl_smi(tmp_path, monkeypatch, capsys):
+    """Return a function that runs the simulated hl-smi on a host with eight devices; it returns (status, lines)."""
+    module = importlib.import_module("devices.hl_smi")
+    folder = tmp_path / "g1"
+    hardware.build(str(folder), "g1", ["intel_gaudi:gaudi2:8"])
+    monkeypatch.setattr(module, "LAB", str(folder / "lab"))
+    monkeypatch.setattr(module, "PCI", str(folder / "pci"))
+    monkeypatch.setattr(module, "NODES", str(folder / "lab" / "dev" / "accel"))
+
+    def run(*arguments):
+        return module.main(list(arguments)), capsys.readouterr().out.splitlines()
+
+    run.folder = folder
+    return run
+
+
+def test_gaudi_table(gaudi):
+    status, lines = gaudi("-Q", "index,name,driver_version,memory.total,power.max", "--format", "csv,noheader")
+    assert status == 0 and len(lines) == 8
+    assert lines[7] == "7, HL-225, 1.22.1-97ec1a4, 98304 MiB, 600 W"
+    assert gaudi("-Q", "index,colour", "--format", "csv,noheader") == (1, [])
+    uuids = gaudi("-Q", "uuid", "--format", "csv,noheader")[1]
+    assert len(set(uuids)) == 8
+
+
+def test_gaudi_needs_its_node(gaudi):
+    (gaudi.folder / "lab" / "dev" / "accel" / "accel0").unlink()
+    assert len(gaudi("-Q", "index", "--format", "csv,noheader")[1]) == 7
 
 
 @pytest.fixture(name="podman")
