@@ -6,14 +6,15 @@
 DOCUMENTATION = r"""
 ---
 module: adopted_exporter
-short_description: Prove that somebody else's node_exporter serves us
+short_description: Prove that somebody else's exporter serves us
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Asks a node_exporter that is not ours, whatever runs it (a package's unit, a unit of the site, a container), and proves that
-    its page is the one that is expected and that files in O(directory) appear on it.
-  - Its unit, its flags, its container and its other textfiles are left as they are. The only change is one file of ours,
+  - Asks an exporter that is not ours, whatever runs it (a package's unit, a unit of the site, a container), and proves that
+    its page is the one that is expected. Its unit, its flags and its container are left as they are.
+  - Of a node_exporter it proves that files in O(directory) appear on its page. The only change is one file of ours,
     C(accelmon_adopted.prom) in O(directory), by which the proof is made; O(state=absent) removes it.
+  - Of any other exporter it proves that its page has O(series), and changes nothing.
 attributes:
   check_mode:
     support: full
@@ -25,7 +26,7 @@ options:
   name:
     description: Name of the exporter's role.
     type: str
-    choices: [node_exporter]
+    choices: [node_exporter, all_smi, dcgm_exporter, amd_exporter]
     default: node_exporter
   state:
     description: Whether it is relied on.
@@ -52,8 +53,14 @@ options:
     description: Whether our collector of accelerators puts its file there. Then no other may export the same series.
     type: bool
     default: false
+  series:
+    description:
+      - Names of series that the page must have, for other exporters than node_exporter. Of names with V(|) between them one is enough.
+    type: list
+    elements: str
+    default: []
   timeout:
-    description: Seconds to wait until the file appears on the page.
+    description: Seconds to wait until the file, or the series, appear on the page.
     type: int
     default: 10
 """
@@ -63,6 +70,12 @@ EXAMPLES = r"""
   accelmon.fleet.adopted_exporter:
     directory: /var/lib/prometheus/node-exporter
     collector: true
+
+- name: Prove that a site's DCGM exporter has what our rules need
+  accelmon.fleet.adopted_exporter:
+    name: dcgm_exporter
+    port: 9400
+    series: [DCGM_FI_DEV_FB_USED, DCGM_FI_DEV_FB_TOTAL|DCGM_FI_DEV_FB_FREE]
 """
 
 RETURN = r"""
@@ -71,7 +84,7 @@ url:
   type: str
   returned: O(state=present)
 version:
-  description: What it says of its version; empty if it does not say.
+  description: What it says of its version; empty if it does not say. Of a node_exporter.
   type: str
   returned: O(state=present)
 """
@@ -148,6 +161,28 @@ class Adoption(object):
             raise Refused("%s_port = %d: the page %s is not of a %s; correct %s_port, or list it in accelmon_custom_exporters"
                           % (self.name, self.params["port"], url, self.name, self.name))
 
+    def missing(self, known):
+        """What the page lacks of `series`."""
+        names = set(name for name, _labels, _value in known)
+        return [wanted for wanted in self.params["series"] if not names.intersection(wanted.split("|"))]
+
+    def adopt_series(self):
+        """Of an exporter with devices: it must answer with the series that our rules read. Nothing is changed."""
+        self.refuse_own()
+        address, known = self.page(self.places()[0])
+        deadline = time.time() + self.params["timeout"]
+        while self.missing(known) and time.time() < deadline:
+            time.sleep(0.5)  # it may have started just now, and not have collected yet
+            known = self.page([address])[1]
+        url = probe.url("http", address, self.params["port"], self.params["path"])
+        lacking = [wanted.replace("|", " or ") for wanted in self.missing(known)]
+        if lacking:
+            named = ", ".join(lacking[:3]) + (" and %d more" % (len(lacking) - 3) if len(lacking) > 3 else "")
+            raise Refused("%s_port = %d: the page %s lacks %s; tell that exporter to export them, correct %s_port, "
+                          "or set %s_managed to install, which runs our own in its stead"
+                          % (self.name, self.params["port"], url, named, self.name, self.name))
+        return {"changed": False, "url": url, "version": ""}
+
     def prove_alone(self, known):
         """No other collector may export what ours exports: everything about accelerators would count twice."""
         others = textfiles.foreign_devices(known)
@@ -221,20 +256,24 @@ class Adoption(object):
 def main():
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "choices": ["node_exporter"], "default": "node_exporter"},
+            "name": {"type": "str", "choices": ["node_exporter", "all_smi", "dcgm_exporter", "amd_exporter"], "default": "node_exporter"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "port": {"type": "int", "default": 9100},
             "path": {"type": "str", "default": "/metrics"},
             "address": {"type": "str", "default": "127.0.0.1"},
             "directory": {"type": "path", "default": "/var/lib/accelmon/textfile"},
             "collector": {"type": "bool", "default": False},
+            "series": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 10},
         },
         supports_check_mode=True,
     )
     adoption = Adoption(module)
     try:
-        result = adoption.remove() if module.params["state"] == "absent" else adoption.adopt()
+        if module.params["name"] == "node_exporter":
+            result = adoption.remove() if module.params["state"] == "absent" else adoption.adopt()
+        else:
+            result = {"changed": False} if module.params["state"] == "absent" else adoption.adopt_series()
     except (Refused, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -79,6 +79,38 @@ def refused(exporter, **params):
     return str(error.value)
 
 
+def of_devices(exporter, **params):
+    return adoption(exporter, **dict({"name": "dcgm_exporter", "series": ["DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_FB_TOTAL|DCGM_FI_DEV_FB_FREE"]}, **params))
+
+
+def test_an_exporter_of_devices_is_proven_by_its_series_and_nothing_changes(exporter):
+    exporter.page = 'DCGM_FI_DEV_FB_USED{gpu="0"} 1\nDCGM_FI_DEV_FB_FREE{gpu="0"} 2\n'
+    assert of_devices(exporter).adopt_series() == {"changed": False, "url": f"http://127.0.0.1:{exporter.server_port}/metrics", "version": ""}
+    assert not list(exporter.directory.iterdir())
+
+
+def test_an_exporter_of_devices_without_a_series_is_refused_with_what_it_lacks(exporter):
+    exporter.page = 'DCGM_FI_DEV_FB_USED{gpu="0"} 1\n# HELP DCGM_FI_DEV_FB_TOTAL in MiB\n'
+    with pytest.raises(adopted_exporter.Refused) as error:
+        of_devices(exporter, timeout=0).adopt_series()
+    assert "lacks DCGM_FI_DEV_FB_TOTAL or DCGM_FI_DEV_FB_FREE; tell that exporter" in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(adopted_exporter.Refused) as error:
+        of_devices(exporter, timeout=0, series=["a", "b", "c", "d"]).adopt_series()
+    assert "lacks a, b, c and 1 more;" in str(error.value)
+
+
+def test_our_own_exporter_is_not_adopted(exporter, tmp_path):
+    (tmp_path / "accelmon-dcgm-exporter.service").write_text("")
+    with pytest.raises(adopted_exporter.Refused, match="dcgm_exporter_managed = adopt: our own accelmon-dcgm-exporter.service is still"):
+        of_devices(exporter).adopt_series()
+
+
+def test_nobody_answering_is_said_in_one_line(exporter, monkeypatch):
+    monkeypatch.setattr(ports, "listeners", lambda: [])
+    with pytest.raises(adopted_exporter.Refused, match="dcgm_exporter_port = 1: no dcgm_exporter answers on this host"):
+        of_devices(exporter, port=1).adopt_series()
+
+
 def test_a_good_exporter_is_proven_by_one_file_and_that_once(exporter):
     marker = exporter.directory / "accelmon_adopted.prom"
     before = adoption(exporter, check_mode=True).adopt()
