@@ -16,7 +16,8 @@ def release_artifact(pinned, name, source, architecture, bundle="", lock_file=""
             return releases.release_artifact(pinned, name, architecture, lock_file, url_prefix)
         if not bundle:
             raise AnsibleFilterError(f"{name}_source = bundle: there is no bundle; set accelmon_bundle to its directory on the control node")
-        return bundles.bundle_artifact(bundle, name, architecture, pinned.get("version") or "")
+        variant = pinned.get("variant") or ""
+        return bundles.bundle_artifact(bundle, f"{name}_{variant}" if variant else name, architecture, pinned.get("version") or "")
     except (bundles.BundleError, releases.ReleaseError) as error:
         raise AnsibleFilterError(str(error)) from error
 

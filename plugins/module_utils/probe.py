@@ -108,6 +108,54 @@ def fetch(address, port, path, scheme="http", ca_file="", timeout=5, limit=64 * 
         return None, "failed", "%s: %s" % (place, str(error) or type(error).__name__), ""
 
 
+class Inner(http.client.HTTPConnection):
+    """A connection to a program that answers this host alone: by the path of a Unix socket, or ADDRESS:PORT."""
+
+    def __init__(self, place, timeout):
+        self.place = place
+        address, _colon, port = place.rpartition(":")
+        http.client.HTTPConnection.__init__(self, address.strip("[]") or "localhost", int(port) if address else 80, timeout=timeout)
+
+    def connect(self):
+        if not self.place.startswith("/"):
+            return http.client.HTTPConnection.connect(self)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.place)
+        return None
+
+
+def inside(place, path, timeout=5, limit=64 * 1024 * 1024):
+    """(HTTP status or None, page's text, what was seen) of a program that answers this host alone."""
+    connection = Inner(place, timeout)
+    try:
+        connection.request("GET", path, headers={"Host": "localhost", "Connection": "close"})
+        answer = connection.getresponse()
+        return answer.status, answer.read(limit).decode("utf-8", "replace"), "%s of %s: HTTP %d" % (path, place, answer.status)
+    except (OSError, http.client.HTTPException) as error:
+        return None, "", "%s of %s: %s" % (path, place, str(error) or type(error).__name__)
+    finally:
+        connection.close()
+
+
+def well(health, timeout=5):
+    """(whether a program is, what was seen).
+
+    health: {"to": place, "page": path, "ready": path or "", "rows": how one of the page's rows must begin}
+    Programs that have no such page as `ready` answer 404.
+    """
+    if health["ready"]:
+        status, _text, seen = inside(health["to"], health["ready"], timeout, 0)
+        if status != 404:
+            return status == 200, seen
+    status, text, seen = inside(health["to"], health["page"], timeout)
+    if status != 200:
+        return False, seen
+    if any(line.startswith(health["rows"]) for line in text.splitlines()):
+        return True, seen
+    return False, "%s, and no row that begins with %s" % (seen, health["rows"])
+
+
 def judge(probe, answer):
     """(healthy, what was seen): whether an answer of `ask` is what the probe wants.
 

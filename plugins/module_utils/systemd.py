@@ -9,10 +9,18 @@ import os
 
 GENERATION = "ACCELMON_GENERATION"
 
+# What may stand beside a service: what listens in its stead, and what restarts it. Those that start others come first.
+PARTS = ("front.socket", "watch.timer", "front.service", "watch.service")
+
 
 def unit_name(name, kind="service"):
     """Our unit for a service name: 'node_exporter' -> 'accelmon-node-exporter.service'."""
     return "accelmon-%s.%s" % (name.replace("_", "-"), kind)
+
+
+def part_name(name, part):
+    """A unit beside a service's own: ('all_smi', 'front.socket') -> 'accelmon-all-smi-front.socket'."""
+    return "accelmon-%s-%s" % (name.replace("_", "-"), part)
 
 
 def user_name(name):
@@ -68,6 +76,22 @@ def generation(unit_text, paths):
 def with_generation(unit_text, value):
     """The unit's text with the generation in the environment of its process."""
     return unit_text.replace("[Service]\n", "[Service]\nEnvironment=%s=%s\n" % (GENERATION, value), 1)
+
+
+def with_groups(unit_text, groups):
+    """The unit's text with further groups of its process; a unit may name them in several lines."""
+    if not groups:
+        return unit_text
+    return unit_text.replace("[Service]\n", "[Service]\nSupplementaryGroups=%s\n" % " ".join(groups), 1)
+
+
+def socket_unit(table, port):
+    """The unit that holds a port for systemd, from `systemctl list-sockets --no-legend`; None if it is none of them."""
+    for line in table.splitlines():
+        words = line.split()
+        if len(words) > 1 and words[0].rpartition(":")[2] == str(port):
+            return next((word for word in words if word.endswith(".socket")), None)
+    return None
 
 
 def running_generation(pid, proc="/proc"):

@@ -107,6 +107,47 @@ options:
     type: list
     elements: str
     default: []
+  groups:
+    description: Groups that the process has to be in; those that do not exist on the host are left out.
+    type: list
+    elements: str
+    default: []
+  parts:
+    description:
+      - Texts of units beside the service's own, by the end of their name, C(front.socket) (with it systemd listens at the first of
+        O(listen)), C(front.service), C(watch.timer) and C(watch.service).
+      - Those that are there and not given are removed.
+    type: dict
+    default: {}
+  part_files:
+    description: Files that the processes of O(parts) read only once.
+    type: list
+    elements: str
+    default: []
+  health:
+    description: How to know that the program itself is healthy, asked before O(probe).
+    type: dict
+    suboptions:
+      to:
+        description: Where to ask, the path of a Unix socket, or V(ADDRESS:PORT).
+        type: str
+        required: true
+      page:
+        description: The page that must have rows.
+        type: str
+        default: /metrics
+      rows:
+        description: How one of the rows must begin.
+        type: str
+        default: ""
+      ready:
+        description: A page that answers V(200) when the program is ready; one that it does not know (V(404)) is passed over.
+        type: str
+        default: ""
+      timeout:
+        description: Seconds to wait for it.
+        type: int
+        default: 30
   probe:
     description: How to know that the service is healthy.
     type: dict
@@ -195,6 +236,7 @@ actions:
 """
 
 import glob
+import grp
 import json
 import os
 import pwd
@@ -319,11 +361,18 @@ class Service(object):
             inodes = ports.conflicts(sockets, wanted["address"], wanted["port"])
             if not inodes or ports.holds(ours["MainPID"], inodes):
                 continue
-            found = ports.owner(inodes)
-            if found and found.get("unit") == self.unit:
+            found = self.named(ports.owner(inodes), wanted)
+            if found and found.get("unit") in (self.unit, systemd.part_name(self.name, "front.service"), systemd.part_name(self.name, "front.socket")):
                 continue
             self.fail("%s = %d: the port is taken by %s; %s, or choose another %s"
                       % (wanted["variable"], wanted["port"], ports.describe(found), self.mend(), wanted["variable"]))
+
+    def named(self, found, wanted):
+        """An owner of a port, with its socket unit if systemd itself holds the port."""
+        if not found or found["pid"] != 1:
+            return found
+        unit = systemd.socket_unit(self.module.run_command(["systemctl", "list-sockets", "--no-legend", "--no-pager", "--full"])[1], wanted["port"])
+        return dict(found, unit=unit) if unit else found
 
     def make_user(self):
         user = self.params["user"]
@@ -340,36 +389,101 @@ class Service(object):
 
     def run_present(self):
         wants_timer = bool(self.params["timer"])
-        unit, timer = self.show(self.unit, self.timer)
-        value = systemd.generation(self.params["unit"], [self.params["program"]] + self.params["restart_on"])
-        before = self.put(self.unit, systemd.with_generation(self.params["unit"], value))
+        names = [systemd.part_name(self.name, part) for part in systemd.PARTS]
+        known = self.show(self.unit, self.timer, *(names if self.uses_parts() else []))
+        unit, timer = known[:2]
+        self.drop_parts(systemd.PARTS, self.params["parts"])
+        text = systemd.with_groups(self.params["unit"], self.groups())
+        value = systemd.generation(text, [self.params["program"]] + self.params["restart_on"])
+        self.put(self.unit, systemd.with_generation(text, value))
         if wants_timer:
             self.put(self.timer, self.params["timer"])
-        if not self.params["image"] and (self.diff or "yes" in (unit["NeedDaemonReload"], timer["NeedDaemonReload"])):
+        parts = dict((part, known[2 + number]) for number, part in enumerate(systemd.PARTS) if self.params["parts"].get(part))
+        for part in parts:
+            self.put(systemd.part_name(self.name, part), self.part_text(part))
+        if not self.params["image"] and (self.diff or any(told["NeedDaemonReload"] == "yes" for told in known)):
             self.do("daemon-reload", "systemctl", "daemon-reload")
-        main, known = (self.timer, timer) if wants_timer else (self.unit, unit)
-        if known["UnitFileState"] != "enabled":
-            self.switch("enable", main)
+        main, told = (self.timer, timer) if wants_timer else (self.unit, unit)
+        for name, told in [(main, told)] + [(systemd.part_name(self.name, part), parts[part]) for part in parts if not part.endswith(".service")]:
+            if told["UnitFileState"] != "enabled":
+                self.switch("enable", name)
         if self.params["image"]:
             return {"generation": value}
-        healthy = self.run_timer(timer, unit) if wants_timer else self.run_service(unit, value)
+        healthy = self.run_timer(timer, unit) if wants_timer else self.run_service(unit, value, parts)
         if not healthy and not self.module.check_mode:
-            self.give_up(before)
+            self.give_up()
         return {"generation": value}
 
-    def run_service(self, unit, value):
+    def groups(self):
+        """Those of the wanted groups that there are."""
+        found = []
+        for name in self.params["groups"]:
+            try:
+                grp.getgrnam(name)
+                found.append(name)
+            except KeyError:
+                continue
+        return found
+
+    def run_service(self, unit, value, parts):
         running = unit["ActiveState"] in ("active", "activating", "reloading")
         if running and systemd.running_generation(unit["MainPID"]) == value:
             self.reload(unit)
+            self.run_parts(parts)
             return self.module.check_mode or self.healthy()
         digests = self.digests()  # before it starts: what changes while it reads is read once more by the next run
         self.systemctl("restart" if running else "start", self.unit)
+        # Afterwards: the program may have listened by itself until now, where a front does from here on.
+        self.run_parts(parts)
         if self.module.check_mode:
             return True
         healthy = self.healthy()
         if healthy:
             self.remember(digests)
         return healthy
+
+    # Parts
+
+    def uses_parts(self):
+        return bool(self.params["parts"]) or any(os.path.exists(self.path(systemd.part_name(self.name, part))) for part in systemd.PARTS)
+
+    def part_text(self, part):
+        """The text of a part, with the generation of its process if it is one that goes on running."""
+        text = self.params["parts"][part]
+        return systemd.with_generation(text, self.part_generation(part)) if part == "front.service" else text
+
+    def part_generation(self, part):
+        return systemd.generation(self.params["parts"][part], self.params["part_files"])
+
+    def drop_parts(self, parts, kept=()):
+        """Stop and remove units beside the service's own, without those that are kept."""
+        for part in parts:
+            name = systemd.part_name(self.name, part)
+            if os.path.exists(self.path(name)) and not (kept and kept.get(part)):
+                self.take_away(name)
+
+    def run_parts(self, parts):
+        """Bring the units beside the service's own to run as they are written now."""
+        front, opening = systemd.part_name(self.name, "front.service"), systemd.part_name(self.name, "front.socket")
+        if "front.socket" in parts:
+            answering = parts["front.service"]["ActiveState"] in ("active", "activating")
+            stale = answering and systemd.running_generation(parts["front.service"]["MainPID"]) != self.part_generation("front.service")
+            is_open = parts["front.socket"]["ActiveState"] == "active"
+            moved = is_open and self.written(opening)
+            # systemd opens no socket whose service runs. Where the socket stays open, connections wait in it.
+            if moved or stale or (answering and not is_open):
+                self.systemctl("stop", *([front, opening] if moved else [front]))
+            if moved or not is_open:
+                self.systemctl("start", opening)
+        if "watch.timer" in parts:
+            timer = systemd.part_name(self.name, "watch.timer")
+            running = parts["watch.timer"]["ActiveState"] == "active"
+            if not running or self.written(timer):
+                self.systemctl("restart" if running else "start", timer)
+
+    def written(self, unit):
+        """Whether this run wrote the file of a unit."""
+        return any(one["after_header"] == self.path(unit) for one in self.diff)
 
     def run_timer(self, timer, unit):
         if timer["ActiveState"] != "active":
@@ -413,7 +527,7 @@ class Service(object):
             code, out, err = self.module.run_command(["systemctl", "reload", self.unit])
             if code:
                 self.seen = (err or out).strip()
-                self.give_up(None, "does not read its files again")
+                self.give_up("does not read its files again", restore=False)
         self.remember(digests)
 
     def reload_only(self):
@@ -422,18 +536,21 @@ class Service(object):
         if unit and unit["ActiveState"] == "active":
             self.reload(unit)
             if self.actions and not self.module.check_mode and not self.healthy():
-                self.give_up(None, "is not healthy after it was reloaded")
+                self.give_up("is not healthy after it was reloaded", restore=False)
         return {}
 
     # Health
 
     def healthy(self):
         """Whether the service is running and answers as it should, within the time that it has."""
-        wanted = self.params["probe"] or {"timeout": 5}
-        deadline = time.time() + wanted["timeout"]
+        wanted, inner = self.params["probe"] or {"timeout": 5}, self.params["health"]
+        deadline = time.time() + max(wanted["timeout"], inner["timeout"] if inner else 0)
         while True:
             self.seen = "%s is %s" % (self.unit, self.show(self.unit)[0]["ActiveState"])
-            if self.seen.endswith(" active"):
+            well = self.seen.endswith(" active")
+            if well and inner:
+                well, self.seen = probe.well(inner)
+            if well:
                 if "path" not in wanted:
                     return True
                 listen = self.params["listen"][0]
@@ -447,45 +564,58 @@ class Service(object):
                 return False
             time.sleep(0.2)
 
+    def path(self, unit):
+        return os.path.join(UNITS, unit)
+
     def put(self, unit, text):
-        """Write a unit file if it differs; what was there before, or None if nothing or the same was."""
-        path = os.path.join(UNITS, unit)
+        """Write a unit file if it differs, and keep in mind what was there before."""
+        path = self.path(unit)
         try:
             with open(path) as stream:
                 before = stream.read()
         except OSError:
             before = ""
         if before == text:
-            return None
+            return
         self.actions.append("write " + path)
         self.diff.append({"before_header": path, "after_header": path, "before": before, "after": text})
         if not self.module.check_mode:
             self.write(path, text)
-        return before or None
 
-    def give_up(self, before, what="does not become healthy"):
-        """Fail with the journal; put the unit back that was there before, if this run changed it."""
+    def give_up(self, what="does not become healthy", restore=True):
+        """Fail with the journal; put the units back that were there before, if this run changed the service's own."""
         log = self.module.run_command(["journalctl", "--unit=" + self.unit, "--lines=20", "--no-pager", "--output=cat"])[1]
         message = "%s %s (%s)" % (self.unit, what, getattr(self, "seen", "its run failed"))
-        if before:
-            self.write(os.path.join(UNITS, self.unit), before)
+        before = [(one["after_header"], one["before"]) for one in self.diff if one["before"]] if restore else []
+        if self.path(self.unit) in dict(before):
+            for path, text in before:
+                self.write(path, text)
             self.run("systemctl", "daemon-reload")
             self.module.run_command(["systemctl", "restart", self.unit])
+            for unit in [os.path.basename(path) for path, _text in before if path.endswith((".socket", ".timer"))]:
+                self.module.run_command(["systemctl", "stop", systemd.part_name(self.name, "front.service")])
+                self.module.run_command(["systemctl", "enable", unit])
+                self.module.run_command(["systemctl", "restart", unit])
             message += "; the unit before it was put back"
         self.fail(message + "; its journal ends with:\n" + log.strip(), journal=log.splitlines())
 
     # Absent
 
+    def take_away(self, unit):
+        """Stop, disable and remove a unit."""
+        path = self.path(unit)
+        self.switch("disable", unit, "--now")
+        self.actions.append("remove " + path)
+        with open(path) as stream:
+            self.diff.append({"before_header": path, "after_header": path, "before": stream.read(), "after": ""})
+        if not self.module.check_mode:
+            os.remove(path)
+
     def remove(self):
+        self.drop_parts(systemd.PARTS)
         for unit in (self.timer, self.unit):
-            path = os.path.join(UNITS, unit)
-            if os.path.exists(path):
-                self.switch("disable", unit, "--now")
-                self.actions.append("remove " + path)
-                with open(path) as stream:
-                    self.diff.append({"before_header": path, "after_header": path, "before": stream.read(), "after": ""})
-                if not self.module.check_mode:
-                    os.remove(path)
+            if os.path.exists(self.path(unit)):
+                self.take_away(unit)
         if self.diff and not self.params["image"]:
             self.do("daemon-reload", "systemctl", "daemon-reload")
         for path in self.params["leaves"]:
@@ -526,6 +656,16 @@ def main():
             "restart_on": {"type": "list", "elements": "str", "default": []},
             "reload_on": {"type": "list", "elements": "str", "default": []},
             "leaves": {"type": "list", "elements": "str", "default": []},
+            "groups": {"type": "list", "elements": "str", "default": []},
+            "parts": {"type": "dict", "default": {}},
+            "part_files": {"type": "list", "elements": "str", "default": []},
+            "health": {"type": "dict", "options": {
+                "to": {"type": "str", "required": True},
+                "page": {"type": "str", "default": "/metrics"},
+                "rows": {"type": "str", "default": ""},
+                "ready": {"type": "str", "default": ""},
+                "timeout": {"type": "int", "default": 30},
+            }},
             "probe": {"type": "dict", "options": {
                 "path": {"type": "str", "required": True},
                 "status": {"type": "list", "elements": "int", "default": [200]},
@@ -539,6 +679,9 @@ def main():
         supports_check_mode=True,
     )
     service = Service(module)
+    unknown = sorted(set(module.params["parts"]) - set(systemd.PARTS))
+    if unknown:
+        service.fail("parts = %s: there is no such part; there are %s" % (", ".join(unknown), ", ".join(systemd.PARTS)))
     if not shutil.which("systemctl"):
         service.fail("this host has no systemctl; accelmon.fleet needs systemd as its first process")
     if module.params["state"] == "absent":

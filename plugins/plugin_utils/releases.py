@@ -12,6 +12,8 @@ import yaml
 
 UPSTREAM = "https://github.com"
 CATALOGUE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "catalogue", "releases.yml")
+# What upstreams that do not use Go's names call architectures.
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 SHA256 = re.compile("[0-9a-f]{64}")
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~-]*")
 
@@ -70,9 +72,14 @@ def _check_entry(path, product, entry):
             wrong(f"sha256.{architecture}", value, "this is no SHA-256")
 
 
-def product_of(role):
-    """The release that a role's programs are in; None if there is none."""
-    return next((product for product, entry in catalogue().items() if role in entry["roles"]), None)
+def product_of(role, variant=""):
+    """The release that a role's programs are in, of the variant if it comes in several; None if there is none."""
+    return next((product for product, entry in catalogue().items() if role in entry["roles"] and entry.get("variant", "") == variant), None)
+
+
+def filled(text, version, architecture):
+    """A URL with its {version}, {architecture} and {machine}."""
+    return text.replace("{version}", version).replace("{architecture}", architecture).replace("{machine}", MACHINES.get(architecture, architecture))
 
 
 def whole_url(url, prefix):
@@ -85,9 +92,9 @@ def whole_url(url, prefix):
 def release_artifact(pinned, role, architecture, lock_file="", prefix=""):
     """{version, url, sha256} of the archive that a role installs.
 
-    pinned: the role's own {version, url, sha256: {architecture: digest}}, each empty unless it is set
+    pinned: the role's own {version, url, sha256: {architecture: digest}}, each empty unless it is set; `variant` where there are several
     """
-    product = product_of(role)
+    product = product_of(role, pinned.get("variant") or "")
     entry = dict(catalogue().get(product) or {})
     entry.update(read_lock(lock_file).get(product) or {})
     version = str(pinned.get("version") or entry.get("version") or "")
@@ -104,7 +111,7 @@ def release_artifact(pinned, role, architecture, lock_file="", prefix=""):
             mend = (f"lock it on a connected machine with ansible-playbook accelmon.fleet.lock -e accelmon_lock_file=FILE "
                     f"-e '{{\"accelmon_lock_versions\": {{\"{product}\": \"{version}\"}}, \"accelmon_lock_architectures\": [\"{architecture}\"]}}', or {mend}")
         raise ReleaseError(f"{role}_sha256 = {dict(pinned.get('sha256') or {})}: no checksum of version {version} for {architecture} is known; {mend}")
-    url = whole_url(url, prefix).replace("{version}", version).replace("{architecture}", architecture)
+    url = filled(whole_url(url, prefix), version, architecture)
     return {"version": version, "url": url, "sha256": str(sums[architecture])}
 
 
@@ -127,7 +134,7 @@ def wanted(versions, architectures, prefix="", names=None):
             raise ReleaseError(f"accelmon_lock_versions = {product}: {version}: this is no version; write it as upstream does, without v")
         sums = {}
         for architecture in architectures:
-            filled = [text.replace("{version}", version).replace("{architecture}", architecture) for text in (entry["checksums"], entry["url"])]
-            sums[architecture] = [whole_url(filled[0], prefix), os.path.basename(filled[1])]
+            checksums, archive = [filled(text, version, architecture) for text in (entry["checksums"], entry["url"])]
+            sums[architecture] = [whole_url(checksums, prefix), os.path.basename(archive)]
         result.append({"name": product, "version": version, "url": entry["url"], "sums": sums})
     return result

@@ -30,8 +30,9 @@ def test_what_differs_from_the_sandbox_has_a_reason(role):
     assert differs == set(load("hardening")["services"][role]["exceptions"])
 
 
-@pytest.mark.parametrize("role", declared())
+@pytest.mark.parametrize("role", sorted(declared().keys() - {"all_smi"}))
 def test_devices_are_named(role):
+    """All but those of all-smi: it reads vendors whose numbers nobody knows beforehand."""
     section = declared()[role]
     assert not section.get("DeviceAllow") or section["PrivateDevices"] is False
     assert section.get("DevicePolicy", "closed") == "closed"

@@ -1,0 +1,93 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which build of all-smi a host gets, and what that build can and needs. Pure functions."""
+import re
+
+# Below 0.21 its labels are others, and nothing that we record finds its rows. Some vendors came later, or were broken before.
+FLOOR = "0.21.0"
+FLOORS = {"amd": "0.23.1", "aws_neuron": "0.27.0"}
+# Older ones leak file descriptors until they stop.
+OLDEST = "0.17.2"
+# Upstream builds against glibc 2.35. The other build is static: it runs anywhere, knows no AMD, and loads no library of a vendor's.
+GLIBC = "2.35"
+# From here on, AMD is in a library beside the program, and the program alone needs no libdrm.
+COMPANION = "0.26.2"
+LIBRARIES = {"debian": ["libdrm2", "libdrm-amdgpu1"], "ubuntu": ["libdrm2", "libdrm-amdgpu1"]}
+OTHER_LIBRARIES = ["libdrm"]
+
+
+class BuildError(Exception):
+    """One line for the user."""
+
+
+def numbers(version):
+    """A version as numbers that compare: '0.23.1' -> (0, 23, 1)."""
+    return tuple(int(part) for part in re.findall(r"\d+", str(version))[:3])
+
+
+def floor(vendors):
+    """(the oldest version for a host with these vendors, the vendor that asks for it or None)."""
+    named = [(FLOORS[vendor], vendor) for vendor in sorted(vendors) if vendor in FLOORS]
+    return max(named, key=lambda one: numbers(one[0])) if named else (FLOOR, None)
+
+
+def variant(libc, vendors):
+    """'' for the build against glibc, 'musl' for the static one.
+
+    libc: {"name", "version"} of the host, {} if it is not known; vendors: those that the host has
+    """
+    known = "{} {}".format(libc.get("name", ""), libc.get("version", "")).strip()
+    if not libc or (libc.get("name") == "glibc" and (not libc.get("version") or numbers(libc["version"]) >= numbers(GLIBC))):
+        return ""
+    if "amd" in vendors:
+        raise BuildError(f"all_smi_source = release: AMD devices need the build for glibc {GLIBC}, and this host has {known}; "
+                         "set accelmon_accelerator_source to amd_exporter or textfile for it")
+    return "musl"
+
+
+def libraries(version, made, vendors, distribution):
+    """Packages of libraries that a build of a version needs.
+
+    made: as `variant` gives it
+    """
+    if made == "musl" or not version:
+        return []
+    if (0, 10) <= numbers(version) < numbers(COMPANION) or "amd" in vendors:
+        return LIBRARIES.get(distribution, OTHER_LIBRARIES)
+    return []
+
+
+def programs(version, made, vendors):
+    """Files of the archive, installed name to name there."""
+    found = {"all-smi": "all-smi"}
+    if made == "" and "amd" in vendors and version and numbers(version) >= numbers(COMPANION):
+        found["liball_smi_amd.so"] = "liball_smi_amd.so"
+    return found
+
+
+def is_open(version, accepted, closed):
+    """Whether a version listens on every address by itself, without TLS or password. Raises BuildError unless that is accepted.
+
+    version: '' if only the host knows it; closed: whether exporters have to ask for something
+    """
+    if not version or numbers(version) >= numbers(FLOOR):
+        return False
+    if numbers(version) < numbers(OLDEST):
+        raise BuildError(f"all_smi_version = {version}: it leaks file descriptors; install {OLDEST} or newer, best {FLOOR} or newer")
+    if not accepted:
+        raise BuildError(f"all_smi_version = {version}: below {FLOOR} it listens on every address of the host, for everybody, and its labels are not "
+                         f"those that are recorded; install {FLOOR} or newer, or set all_smi_accept_open to true")
+    if closed:
+        raise BuildError(f"all_smi_version = {version}: below {FLOOR} it cannot be closed, and accelmon_exporter_tls or accelmon_exporter_auth ask for "
+                         f"that; install {FLOOR} or newer")
+    return True
+
+
+def check(version, vendors, accepted=False):
+    """Raises BuildError for a version that cannot serve a host with these vendors."""
+    needed, vendor = floor(vendors)
+    if version and numbers(version) < numbers(needed) and not (accepted and vendor is None):
+        of_vendor = f" with {vendor} devices" if vendor else ""
+        raise BuildError(f"all_smi_version = {version}: a host{of_vendor} needs {needed} or newer; set all_smi_version")
