@@ -11,7 +11,7 @@ help:
 	@echo "make test       lint, build, sanity, units, rules and the usual molecule scenarios"
 	@echo "make test-all   the same with every molecule scenario and every ansible-core this machine has a Python for"
 	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
-	@echo "make lab-cache  builds release archives for the scenario release from Go modules, into the cache"
+	@echo "make lab-cache  builds release archives for the scenarios release and all_smi from Go modules and crates, into the cache"
 	@echo "make clean      removes what tests left in the checkout; the cache and the images stay"
 
 demo:

@@ -2,15 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Release archives for the lab, built from the programs' Go modules and laid out as upstream publishes them.
+"""Release archives for the lab, built from the programs' Go modules or crates and laid out as upstream publishes them.
 
-  cache.py build [--only node_exporter,...] [--jobs 2]   build what is missing; says what could not be built
-  cache.py status                                        what is there; exits 3 if anything is missing
-  cache.py path                                          the directory
+  cache.py build [--only node_exporter,...] [--jobs 2]    build what is missing; says what could not be built
+  cache.py status [--only ...]                            what is there; exits 3 if anything is missing
+  cache.py path                                           the directory
 
 The directory is the root of a web server that stands for https://github.com: archives and checksum files have upstream's
 names and paths. The programs are upstream's source, but the bytes are ours: their checksums are those of no published release.
-arm64 archives are cross-built; nothing here runs them.
+arm64 archives of Go programs are cross-built; nothing here runs them. Crates are built for this machine alone.
+
+all-smi's mock server is in its crate but in none of its releases; it lies beside them under a name of ours. Upstream's archives of
+all-smi have a library for AMD as well (from 0.26.2 on), which is in no crate: with ours, AMD devices are not read.
 """
 
 import argparse
@@ -18,6 +21,7 @@ import hashlib
 import io
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -29,6 +33,10 @@ VICTORIAMETRICS = "github.com/VictoriaMetrics/VictoriaMetrics"
 VM_VERSION = VICTORIAMETRICS + "/lib/buildinfo.Version"
 COMMON_VERSION = "github.com/prometheus/common/version.Version"
 
+# What Go calls this machine's architecture, and what the kernel calls architectures.
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+NATIVE = {machine: name for name, machine in MACHINES.items()}.get(platform.machine(), "amd64")
+
 # One line for each archive: product, version, architecture. node_exporter has a second version to upgrade from.
 # VictoriaMetrics is not the catalogue's version: Go 1.26 cannot compile 1.112, and 1.150 needs a module that not every proxy has.
 WANTED = [
@@ -37,6 +45,10 @@ WANTED = [
     ("vmutils", "1.134.0", "amd64"),
     ("node_exporter", "1.9.0", "amd64"),
     ("node_exporter", "1.9.1", "arm64"),
+    # The newest, and one to update from. The crate asks for Rust 1.96; 1.95 builds it, which is tried.
+    ("all_smi", "0.28.1", NATIVE),
+    ("all_smi", "0.28.0", NATIVE),
+    ("all_smi_mock", "0.28.1", NATIVE),
 ]
 
 PRODUCTS = {
@@ -67,7 +79,26 @@ PRODUCTS = {
         "programs": {"vmagent-prod": "./app/vmagent", "vmalert-prod": "./app/vmalert", "vmauth-prod": "./app/vmauth"},
         "version": (VM_VERSION, "{program}-lab-tags-v{version}"),
     },
+    "all_smi": {
+        "crate": "all-smi",
+        "folder": "lablup/all-smi/releases/download/v{version}",
+        "archive": "all-smi-linux-{machine}.tar.gz",
+        "inside": "./",
+        "checksums": "all-smi-linux-{machine}.tar.gz.sha256",
+        "programs": {"all-smi": ""},
+    },
+    "all_smi_mock": {
+        "crate": "all-smi",
+        "folder": "lablup/all-smi/releases/download/v{version}",
+        "archive": "all-smi-mock-server-linux-{machine}.tar.gz",
+        "inside": "./",
+        "checksums": "all-smi-mock-server-linux-{machine}.tar.gz.sha256",
+        "programs": {"all-smi-mock-server": "mock"},  # with a feature of the crate
+    },
 }
+# What crates need beside cargo: a program or a file, and Debian's package that has it.
+NEEDED = [("cargo", "cargo"), ("cc", "gcc"), ("protoc", "protobuf-compiler"),
+          ("/usr/include/google/protobuf/timestamp.proto", "libprotobuf-dev")]
 
 
 class CacheError(Exception):
@@ -79,10 +110,20 @@ def root():
     return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "accelmon", "releases")
 
 
+def cargo_target():
+    """Where cargo keeps what it has compiled, for the length of one run."""
+    return os.path.join(os.path.dirname(root()), "cargo-target")
+
+
+def words_of(version, architecture):
+    """What is filled into names."""
+    return {"version": version, "architecture": architecture, "machine": MACHINES[architecture]}
+
+
 def place(product, version, architecture):
     """(path of the archive, path of the checksum file that lists it)."""
     spec = PRODUCTS[product]
-    words = {"version": version, "architecture": architecture}
+    words = words_of(version, architecture)
     folder = os.path.join(root(), spec["folder"].format(**words))
     return os.path.join(folder, spec["archive"].format(**words)), os.path.join(folder, spec["checksums"].format(**words))
 
@@ -113,7 +154,9 @@ def run(argv, cwd, **environment):
                           universal_newlines=True, check=False)
     if done.returncode:
         words = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()
-        raise CacheError(f"{' '.join(argv[:3])} failed: {words[-1]}")
+        command = " ".join(argv[3:6] if argv[0] == "nice" else argv[:3])
+        # cargo ends with advice.
+        raise CacheError(f"{command} failed: {next((line for line in words if line.startswith('error')), words[-1])}")
     return done.stdout
 
 
@@ -138,11 +181,30 @@ def compile_program(source, package, output, spec, words, jobs):
         source, CGO_ENABLED="0", GOOS="linux", GOARCH=words["architecture"], GOFLAGS="-mod=mod", GOWORK="off")
 
 
+def missing_for_crates():
+    """Debian's names of the packages that building a crate lacks."""
+    return [package for name, package in NEEDED if not (os.path.exists(name) if name.startswith("/") else shutil.which(name))]
+
+
+def compile_crate(crate, program, feature, version, folder, jobs):
+    """Build a program of a crate into a folder, with the dependencies that upstream locked."""
+    missing = missing_for_crates()
+    if missing:
+        raise CacheError(f"missing: {' '.join(missing)}; these are Debian's package names. cargo has to be 1.95 or newer")
+    # Another program of the crate, or another version, then needs little more.
+    target = os.environ.get("CARGO_TARGET_DIR") or cargo_target()
+    with tempfile.TemporaryDirectory(prefix="cargo-", dir=folder) as installed:
+        # The crate declares a newer Rust than what it is known to build with.
+        run(["nice", "-n", "15", "cargo", "install", crate, "--version", version, "--locked", "--ignore-rust-version", "--no-track",
+             "--jobs", str(jobs), "--bin", program, "--root", installed] + (["--features", feature] if feature else []), folder, CARGO_TARGET_DIR=target)
+        shutil.move(os.path.join(installed, "bin", program), os.path.join(folder, program))
+
+
 def pack(path, prefix, folder, names):
     """Write an archive as upstream does: plain files, in one directory or none."""
     temporary = path + ".new"
     with tarfile.open(temporary, "w:gz", compresslevel=6) as archive:
-        if prefix:
+        if prefix and prefix != "./":
             entry = tarfile.TarInfo(prefix.rstrip("/"))
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             archive.addfile(entry)
@@ -172,13 +234,18 @@ def write_sums(path, entries):
 
 def build(product, version, architecture, jobs):
     """Build one archive and its checksum file. Returns the archive's path."""
-    spec, words = PRODUCTS[product], {"version": version, "architecture": architecture}
+    spec, words = PRODUCTS[product], words_of(version, architecture)
+    if "crate" in spec and architecture != NATIVE:
+        raise CacheError(f"a crate is built for this machine alone, which is {NATIVE}")
     archive, sums = place(product, version, architecture)
     os.makedirs(os.path.dirname(archive), exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="accelmon-build-") as folder:
-        source = source_of(spec["module"], version, folder)
+        source = None if "crate" in spec else source_of(spec["module"], version, folder)
         for name, package in spec["programs"].items():
-            compile_program(source, package, os.path.join(folder, name), spec, words, jobs)
+            if "crate" in spec:
+                compile_crate(spec["crate"], name, package, version, folder, jobs)
+            else:
+                compile_program(source, package, os.path.join(folder, name), spec, words, jobs)
         pack(archive, spec["inside"].format(**words), folder, list(spec["programs"]))
         entries = {os.path.basename(archive): sha256_of(archive)}
         if not spec["inside"]:  # VictoriaMetrics lists the programs in its archives as well
@@ -217,6 +284,8 @@ def main(arguments=None):
         else:
             print(f"NOT RUN  {label}: it is not built; make lab-cache builds it")
         missing += 1
+    if options.command == "build":
+        shutil.rmtree(cargo_target(), ignore_errors=True)
     return 3 if missing else 0
 
 
