@@ -83,6 +83,10 @@ options:
   program:
     description: Path of the program.
     type: str
+  container:
+    description: Whether the program runs in a container, whose processes may belong to another unit than ours.
+    type: bool
+    default: false
   unit:
     description: Text of the service unit.
     type: str
@@ -359,7 +363,7 @@ class Service(object):
         sockets = ports.listeners() if self.params["listen"] else []
         for wanted in self.params["listen"]:
             inodes = ports.conflicts(sockets, wanted["address"], wanted["port"])
-            if not inodes or ports.holds(ours["MainPID"], inodes):
+            if not inodes or ports.holds(ours["MainPID"], inodes) or (self.params["container"] and ours["ActiveState"] == "active"):
                 continue
             found = self.named(ports.owner(inodes), wanted)
             if found and found.get("unit") in (self.unit, systemd.part_name(self.name, "front.service"), systemd.part_name(self.name, "front.socket")):
@@ -651,6 +655,7 @@ def main():
             "package": {"type": "str", "default": ""},
             "package_unit": {"type": "str", "default": ""},
             "program": {"type": "str"},
+            "container": {"type": "bool", "default": False},
             "unit": {"type": "str"},
             "timer": {"type": "str"},
             "restart_on": {"type": "list", "elements": "str", "default": []},
