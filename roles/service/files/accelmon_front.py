@@ -33,7 +33,6 @@ import accelmon_bcrypt  # noqa: E402 pylint: disable=wrong-import-position,impor
 FIRST_SOCKET = 3  # of those that systemd hands over
 HEAD_LIMIT = 16 * 1024  # bytes of a request
 PAGE_LIMIT = 64 * 1024 * 1024  # bytes of a page
-ASKING_SECONDS = 10  # for handshake and request together
 ANSWERING_SECONDS = 30  # for the exporter, and for the client to take its answer
 KNOWN = 64  # passwords that were found right and are not hashed again
 DUMPABLE = 4  # PR_SET_DUMPABLE
@@ -73,7 +72,7 @@ def parse(text):
     """{section: {key: value}} of the two levels of YAML that the role access writes. Raises Unusable for anything else."""
     sections, section = {}, None
     for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#") or line == "---":
+        if not line.strip() or line.lstrip().startswith("#") or line.strip() in ("---", "{}"):
             continue
         match = re.match(r"( *)([A-Za-z0-9_.-]+):(?: (.*))?$", line)
         try:
@@ -122,7 +121,10 @@ def meant(text, tls, auth):
 def context_of(known):
     """The settings of a TLS server."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.options |= ssl.OP_NO_SSLv2 | ssl.OP_NO_SSLv3 | ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1 | ssl.OP_NO_COMPRESSION
+    if hasattr(context, "minimum_version"):  # Python 3.7 with OpenSSL 1.1.0g
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    else:
+        context.options |= ssl.OP_NO_SSLv3 | ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
     context.load_cert_chain(known["cert_file"], known["key_file"])
     context.verify_mode = CLIENTS[known.get("client_auth_type", "NoClientCert")]
     if context.verify_mode == ssl.CERT_REQUIRED:
@@ -277,10 +279,11 @@ class Front(object):
     """The whole of it.
 
     listener: the socket; access: Access; place: where the exporter listens; pages: what may be asked for
+    patience: seconds that a client has for its handshake and its request together
     """
 
-    def __init__(self, listener, access, place, pages, connections):
-        self.listener, self.access, self.place, self.pages = listener, access, place, pages
+    def __init__(self, listener, access, place, pages, connections, patience):
+        self.listener, self.access, self.place, self.pages, self.patience = listener, access, place, pages, patience
         self.room = threading.Semaphore(connections)
         self.ends, self.lock = {}, threading.Lock()
 
@@ -321,12 +324,19 @@ class Front(object):
             extra = 'WWW-Authenticate: Basic realm="accelmon"\r\n' if status == 401 else ""
             return answer_text(status, "text/plain; charset=utf-8", (REASONS[status] + "\n").encode("ascii"), method, extra)
 
+    def linger(self, connection):
+        """Let the client read why it was refused: closing with bytes unread would reset the connection under it."""
+        connection.shutdown(socket.SHUT_WR)  # of the socket below: there is no TLS on it any more
+        connection.settimeout(1)
+        while connection.recv(4096):
+            pass
+
     def serve(self, raw):
         """One connection from its beginning to its end."""
         connection = raw
         try:
-            raw.settimeout(ASKING_SECONDS)
-            self.until(raw, ASKING_SECONDS)
+            raw.settimeout(self.patience)
+            self.until(raw, self.patience)
             context, users, problem = self.access.read()
             if problem:
                 return  # it is in the journal, and nobody's business outside
@@ -334,8 +344,12 @@ class Front(object):
                 # Its own handshake, in this thread: a client that is slow at it keeps nobody else waiting.
                 connection = context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
                 self.until(raw, None)
-                self.until(connection, ASKING_SECONDS)
-                connection.do_handshake()
+                self.until(connection, self.patience)
+                try:
+                    connection.do_handshake()
+                except ssl.SSLError:
+                    self.linger(connection)
+                    raise
             text = self.reply(connection, users)
             connection.settimeout(ANSWERING_SECONDS)
             self.until(connection, ANSWERING_SECONDS)
@@ -385,6 +399,7 @@ def main(arguments=None):
     parser.add_argument("--tls", action="store_true", help="refuse everybody unless the file asks for TLS")
     parser.add_argument("--auth", action="store_true", help="refuse everybody unless the file asks for a password")
     parser.add_argument("--connections", type=int, default=32, metavar="NUMBER", help="at most so many at a time (default 32)")
+    parser.add_argument("--patience", type=float, default=10, metavar="SECONDS", help="how long a client may take to ask (default 10)")
     options = parser.parse_args(arguments)
     if not (options.tls or options.auth):
         parser.error("give --tls, --auth or both")
@@ -396,7 +411,7 @@ def main(arguments=None):
     listener.setblocking(True)
     access = Access(options.config, options.tls, options.auth)
     access.read()
-    Front(listener, access, options.to, options.page or ["/metrics"], options.connections).run()
+    Front(listener, access, options.to, options.page or ["/metrics"], options.connections, options.patience).run()
 
 
 if __name__ == "__main__":
