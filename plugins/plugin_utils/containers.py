@@ -18,7 +18,7 @@ def container_name(name):
 def command(name, container, found):
     """The command line that runs the program.
 
-    container: {options, volumes, devices, capabilities, environment, arguments}, each may be missing
+    container: {options, volumes, devices, capabilities, environment, root, arguments}, each may be missing
     found: what the module container_image returned
     """
     podman = found["runtime"] == "podman"
@@ -28,7 +28,7 @@ def command(name, container, found):
     line += ["--network=host", "--log-driver=none", "--read-only", "--security-opt=no-new-privileges", "--cap-drop=all"]
     line += [] if podman else ["--tmpfs=/tmp", "--tmpfs=/run"]
     line += ["--cap-add=" + one for one in container.get("capabilities") or []]
-    line += ["--user=" + found["user"]] if found["user"] else []
+    line += ["--user=" + found["user"]] if found["user"] and not container.get("root") else []
     line += ["--group-add=" + one for one in found["groups"]]
     line += ["--device=" + one for one in container.get("devices") or []] + list(found["devices"])
     line += ["--volume=" + one for one in container.get("volumes") or []]

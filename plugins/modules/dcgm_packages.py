@@ -1,0 +1,186 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: dcgm_packages
+short_description: Tell which packages of DCGM and its exporter have to come
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Compares the packages of NVIDIA's DCGM and its exporter on the host with those that are wanted, before any is changed, by C(dpkg-query)
+    or C(rpm).
+  - A DCGM that somebody else installed stays as it is. If its version does not belong to that of the exporter, this is an error that names both.
+  - Packages that it found missing are remembered in C(/var/lib/accelmon/packages), so that O(state=absent) names no others.
+attributes:
+  check_mode:
+    support: full
+    description: Remembers nothing.
+  diff_mode:
+    support: none
+    description: Nothing of the host is changed.
+options:
+  state:
+    description: Whether the exporter shall be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  packages:
+    description: Names of the packages and their versions, as upstream writes them.
+    type: dict
+    default: {}
+  pairs:
+    description: Versions of DCGM by the version of the exporter that they belong to, for the error's advice.
+    type: dict
+    default: {}
+  exporter:
+    description: Which of O(packages) is the exporter. All others are DCGM.
+    type: str
+    default: datacenter-gpu-manager-exporter
+  hostengine:
+    description: Whether a host engine runs that the exporter uses. With O(state=absent) its packages stay then.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Compare
+  accelmon.fleet.dcgm_packages:
+    packages: {datacenter-gpu-manager-4-core: 4.6.0, datacenter-gpu-manager-exporter: 4.8.3}
+    pairs: {4.8.3: 4.6.0, 4.8.2: 4.5.3}
+  register: dcgm
+"""
+
+RETURN = r"""
+missing:
+  description: Names of the packages that have to be installed, in the order of O(packages).
+  type: list
+  elements: str
+  returned: O(state=present)
+names:
+  description: The same with their versions, as apt or dnf want them.
+  type: list
+  elements: str
+  returned: O(state=present)
+brought:
+  description: Names of the packages that were not there before us and are there now. With O(state=absent) those that may go.
+  type: list
+  elements: str
+  returned: always
+installed:
+  description: Version of each package that is there.
+  type: dict
+  returned: always
+"""
+
+import json
+import os
+import re
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+
+RECORD = "/var/lib/accelmon/packages/dcgm_exporter.json"
+
+
+class Refused(Exception):
+    """What is wrong and what to do, in one line."""
+
+
+def upstream(version):
+    """The version without the distribution's additions: '1:4.6.0-1' -> '4.6.0'."""
+    return re.sub(r"[-+~].*", "", version.split(":", 1)[-1])
+
+
+class Packages(object):
+    """What there is on this host."""
+
+    def __init__(self, module):
+        self.module, self.params = module, module.params
+        self.deb = bool(module.get_bin_path("dpkg-query"))
+
+    def version(self, name):
+        """Upstream's version of an installed package, else ""."""
+        if self.deb:
+            code, out, _err = self.module.run_command(["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Version}", name])
+            words = out.split()
+            return upstream(words[1]) if not code and len(words) == 2 and words[0] == "installed" else ""
+        if not self.module.get_bin_path("rpm"):
+            raise Refused("dcgm_exporter_source = package: this host has neither dpkg nor rpm; set it to container")
+        code, out, _err = self.module.run_command(["rpm", "--query", "--queryformat=%{VERSION}\n", name])
+        return "" if code else upstream(out.split()[-1])
+
+    def brought(self):
+        """What was missing before us."""
+        try:
+            with open(RECORD) as stream:
+                found = json.load(stream)
+            return [str(name) for name in found] if isinstance(found, list) else []
+        except (OSError, ValueError):
+            return []
+
+    def wanted_as(self, name):
+        """A package and its version for the distribution's tool."""
+        version = self.params["packages"][name]
+        # What stands before and behind upstream's version is the repository's business.
+        return "%s=*%s-*" % (name, version) if self.deb else "%s-%s" % (name, version)
+
+    def refuse(self, name, found):
+        """A DCGM of somebody else that does not belong to the exporter."""
+        exporter = self.params["packages"][self.params["exporter"]]
+        fitting = sorted(one for one, dcgm in self.params["pairs"].items() if dcgm == found)
+        mend = "set dcgm_exporter_version to %s, which belongs to it" % fitting[-1] if fitting else "set dcgm_exporter_source to container"
+        raise Refused("dcgm_exporter_version = %s: it belongs to DCGM %s, and this host has DCGM %s (%s), %s; "
+                      "%s, or update DCGM to %s"
+                      % (exporter, self.params["packages"][name], found, name,
+                         "whose host engine runs" if self.params["hostengine"] else "which was not installed by us", mend, self.params["packages"][name]))
+
+    def present(self):
+        wanted = self.params["packages"]
+        installed = dict((name, self.version(name)) for name in wanted)
+        brought = self.brought()
+        for name in wanted:
+            if name != self.params["exporter"] and installed[name] not in ("", wanted[name]) and (name not in brought or self.params["hostengine"]):
+                self.refuse(name, installed[name])
+        missing = [name for name in wanted if installed[name] != wanted[name]]
+        ours = sorted(set(brought) | set(name for name in missing if not installed[name]))
+        if ours != sorted(brought) and not self.module.check_mode:
+            atomic.make_folders(os.path.dirname(RECORD))
+            atomic.write(RECORD, (json.dumps(ours) + "\n").encode("utf-8"), relabel=atomic.relabeler(self.module))
+        return {"missing": missing, "names": [self.wanted_as(name) for name in missing], "brought": ours,
+                "installed": dict((name, version) for name, version in installed.items() if version)}
+
+    def absent(self):
+        """What may go. The record goes with it: what is left over by a run that fails here stays."""
+        brought = self.brought()
+        if self.params["hostengine"]:
+            brought = [name for name in brought if name == self.params["exporter"]]
+        installed = dict((name, self.version(name)) for name in brought)
+        if os.path.exists(RECORD) and not self.module.check_mode:
+            os.remove(RECORD)
+        return {"brought": [name for name in brought if installed[name]], "installed": dict((name, version) for name, version in installed.items() if version)}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "packages": {"type": "dict", "default": {}},
+            "pairs": {"type": "dict", "default": {}},
+            "exporter": {"type": "str", "default": "datacenter-gpu-manager-exporter"},
+            "hostengine": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    packages = Packages(module)
+    try:
+        result = packages.absent() if module.params["state"] == "absent" else packages.present()
+    except (Refused, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""DCGM: versions, counters, packages of a bundle, repositories. Stubbed: nothing; the catalogue and the lists of the role are read."""
+
+import hashlib
+import json
+import pathlib
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.accelmon.fleet.plugins.filter.dcgm_build import dcgm_build
+from ansible_collections.accelmon.fleet.plugins.filter.dcgm_repository import dcgm_repository
+from ansible_collections.accelmon.fleet.plugins.filter.package_files import package_files
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import dcgm
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
+
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+FIELDS = ROOT / "tests" / "fixtures" / "dcgm" / "fields.txt"
+
+
+def refused(call, *arguments):
+    with pytest.raises(AnsibleFilterError) as error:
+        call(*arguments)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# Versions
+
+def test_the_default_is_one_of_the_pairs():
+    built = dcgm_build({}, "package")
+    assert (built["version"], built["dcgm"]) == ("4.8.3", "4.6.0") and built["pairs"]["4.8.4"] == "4.6.1"
+
+
+def test_a_version_brings_its_dcgm():
+    assert dcgm_build({"version": "4.8.2"}, "package")["packages"] == {"datacenter-gpu-manager-4-core": "4.5.3", "datacenter-gpu-manager-exporter": "4.8.2"}
+
+
+def test_what_does_not_belong_together_is_one_error_with_both_and_a_mend():
+    message = refused(dcgm_build, {"version": "4.8.3", "dcgm_version": "4.5.3"}, "package")
+    assert message == ("dcgm_exporter_dcgm_version = 4.5.3: dcgm_exporter 4.8.3 belongs to DCGM 4.6.0, not to DCGM 4.5.3; "
+                       "set dcgm_exporter_version to 4.8.2")
+    assert refused(dcgm_build, {"dcgm_version": "4.0.0"}, "package").endswith("set dcgm_exporter_dcgm_version to 4.6.0")
+
+
+def test_a_version_that_nobody_tried_is_refused_with_those_that_are_known():
+    message = refused(dcgm_build, {"version": "4.9.0"}, "package")
+    assert message.startswith("dcgm_exporter_version = 4.9.0: ") and "4.8.4 with DCGM 4.6.1, 4.8.3 with DCGM 4.6.0" in message
+
+
+def test_a_site_may_add_a_pair_in_words_that_are_versions():
+    assert dcgm_build({"version": "4.8.9", "pairs": {"4.8.9": "4.6.9"}}, "package")["dcgm"] == "4.6.9"
+    assert "these are no versions" in refused(dcgm_build, {"pairs": {"4.9": "4.7"}}, "package")
+
+
+# Counters
+
+def test_the_lists_have_fields_that_nvidia_knows_and_no_line_twice():
+    known = {line.split()[0] for line in FIELDS.read_text().splitlines() if not line.startswith("#")}
+    names = dcgm.fields(dcgm.counters("4.8.4", True))
+    assert len(names) == len(set(names)) and len(names) < 128  # DCGM's limit for one group
+    assert not [name for name in names if name not in known]
+
+
+def test_what_the_rules_cannot_do_without_is_there():
+    names = set(dcgm.fields(dcgm.counters("4.8.3")))
+    assert {"DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", "DCGM_FI_DEV_ROW_REMAP_PENDING", "DCGM_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL",
+            "DCGM_FI_DEV_ENFORCED_POWER_LIMIT", "DCGM_FI_DEV_SLOWDOWN_TEMP", "DCGM_FI_DEV_GET_GPU_RECOVERY_ACTION",
+            "DCGM_FI_DEV_CLOCKS_EVENT_REASONS", "DCGM_FI_DEV_PCIE_LINK_WIDTH", "DCGM_EXP_XID_ERRORS_COUNT"} <= names
+    needs = yaml.safe_load((ROOT / "roles/dcgm_exporter/vars/main.yml").read_text())["dcgm_exporter_needs"]
+    assert all(names & set(need.split("|")) for need in needs)
+
+
+def test_a_field_that_an_exporter_does_not_know_is_left_out():
+    assert "DCGM_FI_DEV_GET_GPU_RECOVERY_ACTION" not in dcgm.fields(dcgm.counters("4.8.2"))
+    assert set(load("dcgm")["since"]) <= set(dcgm.fields(dcgm.counters("4.8.4")))
+
+
+def test_profiling_is_extra():
+    plain, more = (set(dcgm.fields(dcgm_build({"profiling": on}, "package")["counters"])) for on in (False, True))
+    assert not any("_PROF_" in name for name in plain) and all("_PROF_" in name for name in more - plain) and more > plain
+    assert "datacenter-gpu-manager-4-proprietary" in dcgm_build({"profiling": "yes"}, "package")["packages"]
+
+
+def test_lines_of_the_site_are_checked_as_the_exporter_would():
+    text = dcgm_build({"extra_counters": ["DCGM_FI_DEV_FAN_SPEED, gauge, Fan in percent", "DCGM_FI_DRIVER_VERSION, label, Driver"]}, "package")["counters"]
+    assert text.endswith("DCGM_FI_DEV_FAN_SPEED, gauge, Fan in percent\nDCGM_FI_DRIVER_VERSION, label, Driver\n")
+    assert "DCGM_FI_DRIVER_VERSION" not in dcgm.fields(text)
+    for line in ("DCGM_FI_DEV_FAN_SPEED", "DCGM_FI_DEV_FAN_SPEED, gauge", "DCGM_FI_DEV_FAN_SPEED, gauge, a, b", "FAN, gauge, x", "DCGM_FI_X, histogram, x"):
+        assert "this is none of the exporter's lines" in refused(dcgm_build, {"extra_counters": [line]}, "package")
+    assert "it is exported already" in refused(dcgm_build, {"extra_counters": ["DCGM_FI_DEV_FB_USED, gauge, x"]}, "package")
+
+
+# Images
+
+def test_an_image_has_a_digest():
+    assert "@sha256:" in dcgm_build({}, "container")["image"] and dcgm_build({}, "package")["image"] == ""
+    own = "registry.example/dcgm-exporter@sha256:" + "1" * 64
+    assert dcgm_build({"version": "4.8.4", "image": own}, "container")["image"] == own
+    assert "it has no digest" in refused(dcgm_build, {"image": "nvidia/dcgm-exporter:4.8.3"}, "container")
+    assert "no digest of the image of dcgm_exporter 4.8.4 is known" in refused(dcgm_build, {"version": "4.8.4"}, "container")
+
+
+# Bundles
+
+def bundle(folder, *artifacts):
+    listed = []
+    for name, version, file in artifacts:
+        (folder / file).write_text(file)
+        listed.append({"name": name, "version": version, "os": "linux", "architecture": "amd64", "file": file,
+                       "sha256": hashlib.sha256(file.encode()).hexdigest()})
+    (folder / "lock.json").write_text(json.dumps({"version": 1, "artifacts": listed}))
+    return str(folder)
+
+
+def test_packages_of_a_bundle_by_kind_of_distribution(tmp_path):
+    place = bundle(tmp_path, ("core", "4.6.0", "core.deb"), ("core", "4.6.0", "core.rpm"), ("exporter", "4.8.3", "exporter.deb"))
+    versions = {"core": "4.6.0", "exporter": "4.8.3"}
+    found = package_files(place, ["core", "exporter"], versions, "amd64", "ubuntu")
+    assert [pathlib.Path(one["src"]).name for one in found] == ["core.deb", "exporter.deb"]
+    assert pathlib.Path(package_files(place, ["core"], versions, "amd64", "rocky")[0]["src"]).name == "core.rpm"
+    assert "it has no exporter 4.8.3 linux/amd64" in refused(package_files, place, ["exporter"], versions, "amd64", "rocky")
+
+
+def test_a_package_that_was_changed_is_not_used(tmp_path):
+    place = bundle(tmp_path, ("core", "4.6.0", "core.deb"))
+    (tmp_path / "core.deb").write_text("tampered")
+    assert "the SHA-256 of core.deb is another" in refused(package_files, place, ["core"], {"core": "4.6.0"}, "amd64", "debian")
+    (tmp_path / "core.deb").unlink()
+    assert "core.deb cannot be read" in refused(package_files, place, ["core"], {"core": "4.6.0"}, "amd64", "debian")
+
+
+# Repositories
+
+NODE = {"distribution": "ubuntu", "distribution_version": "22.04", "architecture": "amd64"}
+
+
+def test_nvidias_repository_and_a_mirror():
+    found = dcgm_repository("nvidia", NODE)
+    assert found["url"] == "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2204/x86_64/" and found["key"] == found["url"] + "3bf863cc.pub"
+    assert f"URIs: {found['url']}\nSuites: /\n" in found["text"]
+    rocky = dcgm_repository("https://mirror.example/nvidia/", {"distribution": "rocky", "distribution_version": "9.4", "architecture": "arm64"})
+    assert rocky == {"url": "https://mirror.example/nvidia/rhel9/sbsa/", "key": "https://mirror.example/nvidia/rhel9/sbsa/D42D0685.pub", "text": ""}
+
+
+def test_a_host_without_a_repository_is_told_what_else_there_is():
+    assert "NVIDIA has none for debian 13 on amd64; set dcgm_exporter_source" in refused(dcgm_repository, "nvidia", {
+        "distribution": "debian", "distribution_version": "13", "architecture": "amd64"})
+    assert "this is no address" in refused(dcgm_repository, "mirror.example", NODE)
