@@ -2,6 +2,7 @@
 
 import http.server
 import shutil
+import socketserver
 import ssl
 import subprocess
 import threading
@@ -140,3 +141,42 @@ def test_a_server_that_forgot_to_demand_one_is_not_healthy(serve, pki):
 def test_places():
     assert probe.url("https", "::1", 9100, "/m") == "https://[::1]:9100/m"
     assert [probe.local(address) for address in ("", "0.0.0.0", "::", "10.0.0.7")] == ["127.0.0.1", "127.0.0.1", "::1", "10.0.0.7"]
+
+
+@pytest.fixture
+def inner(tmp_path):
+    """A server on a Unix socket: its `place`, and its `pages` {path: (status, body)}."""
+    class Inside(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = self.server.pages.get(self.path, (404, ""))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def address_string(self):
+            return "unix"
+
+        def log_message(self, *arguments):
+            pass
+
+    server = socketserver.ThreadingUnixStreamServer(str(tmp_path / "api.sock"), Inside)
+    server.place, server.pages = str(tmp_path / "api.sock"), {}
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("pages,well,words", [
+    ({"/-/ready": (200, "")}, True, "HTTP 200"), ({"/-/ready": (503, ""), "/metrics": (200, "x_up 1\n")}, False, "HTTP 503"),
+    ({"/metrics": (200, "# HELP x_up y\nx_up 1\n")}, True, "HTTP 200"), ({"/metrics": (200, "")}, False, "no row that begins with x_"), ({}, False, "HTTP 404"),
+])
+def test_a_program_behind_a_front_is_asked_itself(inner, pages, well, words):
+    inner.pages = pages
+    found, seen = probe.well({"to": inner.place, "page": "/metrics", "ready": "/-/ready", "rows": "x_"})
+    assert found is well and words in seen and inner.place in seen
+
+
+def test_a_program_that_is_not_there(tmp_path):
+    assert probe.well({"to": str(tmp_path / "none"), "page": "/metrics", "ready": "", "rows": ""})[0] is False

@@ -1,0 +1,69 @@
+"""What stands beside a service. Nothing is stubbed; the texts are read as systemd's units."""
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.accelmon.fleet.plugins.filter.service_parts import service_parts
+
+LISTEN = [{"address": "10.0.0.7", "port": 9401}, {"address": "127.0.0.1", "port": 1}]
+UNIX = {"to": "/run/accelmon/all_smi/api.sock"}
+HEALTH = {"to": UNIX["to"], "ready": "/-/ready", "rows": "all_smi_"}
+
+
+def directives(text, key):
+    return [line.split("=", 1)[1] for line in text.splitlines() if line.startswith(key + "=")]
+
+
+def test_a_service_without_them_has_none():
+    assert service_parts("x", []) == {"units": {}, "files": [], "leaves": []}
+
+
+@pytest.mark.parametrize("address,stream", [("10.0.0.7", "10.0.0.7:9401"), ("fd00::7", "[fd00::7]:9401"), ("", "9401"), ("gpu7", "gpu7:9401")])
+def test_systemd_listens_where_the_service_should(address, stream):
+    made = service_parts("all_smi", [{"address": address, "port": "9401"}], UNIX)["units"]["front.socket"]
+    assert directives(made, "ListenStream") == [stream] and directives(made, "FreeBind") == ["yes"]
+
+
+def test_an_open_front_is_systemds_own_proxy():
+    made = service_parts("all_smi", LISTEN, UNIX)
+    front = made["units"]["front.service"]
+    assert directives(front, "ExecStart") == ["/lib/systemd/systemd-socket-proxyd --connections-max=32 /run/accelmon/all_smi/api.sock"]
+    assert directives(front, "User") == ["accelmon-all-smi"] and directives(front, "SupplementaryGroups") == []
+    assert directives(front, "RestrictAddressFamilies") == ["AF_UNIX"] and directives(front, "CapabilityBoundingSet") == [""]
+    assert directives(front, "Requires") == ["accelmon-all-smi-front.socket"] and "[Install]" not in front
+    assert made["files"] == []
+
+
+@pytest.mark.parametrize("tls,auth,flags", [("managed", "none", "--tls"), ("files", "basic", "--tls --auth"), ("none", "basic", "--auth")])
+def test_a_closed_front_is_told_what_it_must_ask_for(tls, auth, flags):
+    made = service_parts("all_smi", LISTEN, UNIX, tls=tls, auth=auth)
+    command = directives(made["units"]["front.service"], "ExecStart")[0]
+    assert command.endswith(f"--config=/etc/accelmon/web/exporter.yml {flags} --page=/metrics")
+    assert directives(made["units"]["front.service"], "SupplementaryGroups") == ["accelmon"]
+    assert [one["path"] for one in made["files"]] == ["/opt/accelmon/all_smi_parts/accelmon_front.py", "/opt/accelmon/all_smi_parts/accelmon_bcrypt.py"]
+    assert "def hashed(" in made["files"][1]["content"]
+
+
+def test_a_front_may_lead_to_loopback_and_to_other_pages():
+    front = service_parts("amd_exporter", LISTEN, {"to": "127.0.0.1:5001", "pages": ["/metrics", "/x"]}, tls="managed")["units"]["front.service"]
+    assert "--to=127.0.0.1:5001" in front and "--page=/metrics --page=/x" in front and directives(front, "RestrictAddressFamilies") == ["AF_UNIX AF_INET AF_INET6"]
+
+
+def test_a_watch_knows_where_to_ask_and_what_goes_with_it():
+    made = service_parts("all_smi", LISTEN, UNIX, HEALTH, "yes", directory="/srv/text")
+    watch = made["units"]["watch.service"]
+    for argument in ("--unit=accelmon-all-smi.service", "--to=" + UNIX["to"], "--page=/metrics", "--ready=/-/ready", "--rows=all_smi_",
+                     "--output=/srv/text/accelmon_exporter_all_smi.prom"):
+        assert f" {argument}" in directives(watch, "ExecStart")[0]
+    assert directives(watch, "ReadWritePaths") == ["-/srv/text"] and directives(watch, "CapabilityBoundingSet") == ["CAP_DAC_OVERRIDE"]
+    assert directives(made["units"]["watch.timer"], "OnUnitActiveSec") == ["30"]
+    assert made["leaves"] == ["/var/lib/accelmon/watch/all_smi.json", "/srv/text/accelmon_exporter_all_smi.prom"]
+    assert [one["path"] for one in made["files"]] == ["/opt/accelmon/all_smi_parts/accelmon_watch.py"]
+
+
+@pytest.mark.parametrize("arguments,words", [
+    ((LISTEN, {"to": "nowhere"}), "to = nowhere: this is no place"), ((LISTEN, {"to": ":80"}), "no place"), (([], UNIX), "an entry of service_listen"),
+    ((LISTEN, {"pages": ["/"]}), "give `to`"), ((LISTEN, {}, {}, True), "needs to know where to ask"),
+])
+def test_what_is_missing_is_named(arguments, words):
+    with pytest.raises(AnsibleFilterError, match=words):
+        service_parts("all_smi", *arguments)
