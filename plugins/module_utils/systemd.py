@@ -6,11 +6,12 @@
 import hashlib
 import json
 import os
+import re
 
 GENERATION = "ACCELMON_GENERATION"
 
-# What may stand beside a service: what listens in its stead, and what restarts it. Those that start others come first.
-PARTS = ("front.socket", "watch.timer", "front.service", "watch.service")
+# What may stand beside a service: what listens in its stead, what restarts it, and what it asks. Those that start others come first.
+PARTS = ("front.socket", "watch.timer", "front.service", "watch.service", "agent.service")
 
 
 def unit_name(name, kind="service"):
@@ -76,6 +77,11 @@ def generation(unit_text, paths):
 def with_generation(unit_text, value):
     """The unit's text with the generation in the environment of its process."""
     return unit_text.replace("[Service]\n", "[Service]\nEnvironment=%s=%s\n" % (GENERATION, value), 1)
+
+
+def upstream_version(version):
+    """A package's version without what the distribution adds: '1:1.5.2-10~24.04' -> '1.5.2'."""
+    return re.sub(r"[-+~].*", "", version.strip().split(":", 1)[-1])
 
 
 def with_groups(unit_text, groups):

@@ -80,6 +80,10 @@ options:
     description: Unit that the package would start by itself.
     type: str
     default: ""
+  package_version:
+    description: Upstream's version that the package must have; empty means that any will do. Only where there is C(dpkg-query).
+    type: str
+    default: ""
   program:
     description: Path of the program.
     type: str
@@ -119,7 +123,9 @@ options:
   parts:
     description:
       - Texts of units beside the service's own, by the end of their name, C(front.socket) (with it systemd listens at the first of
-        O(listen)), C(front.service), C(watch.timer) and C(watch.service).
+        O(listen)), C(front.service), C(watch.timer), C(watch.service) and C(agent.service).
+      - C(agent.service) is what the service asks and cannot work without. The service's unit requires it, and it is C(PartOf) that, so that
+        they start, restart and stop together. O(groups) are its as well.
       - Those that are there and not given are removed.
     type: dict
     default: {}
@@ -330,7 +336,7 @@ class Service(object):
         self.refuse_taken_port(ours)
         self.make_user()
         package = ""
-        if self.params["package"] and not os.path.exists(self.params["program"]):
+        if self.params["package"] and (not os.path.exists(self.params["program"]) or self.is_other_version()):
             package = "present"
             if self.params["package_unit"] and theirs["LoadState"] == "not-found":
                 # Masked before it exists, so that no moment is left in which the package could start it.
@@ -339,6 +345,14 @@ class Service(object):
         if self.params["package"] and (package or self.shared_package()):
             self.own(package=self.params["package"])
         return {"package": package}
+
+    def is_other_version(self):
+        """Whether the package that is there has another version than the wanted one."""
+        wanted = self.params["package_version"]
+        if not wanted or not shutil.which("dpkg-query"):
+            return False
+        code, found, _err = self.module.run_command(["dpkg-query", "--show", "--showformat=${Version}", self.params["package"]])
+        return not code and systemd.upstream_version(found) != wanted
 
     def shared_package(self):
         """Whether another service of ours brought the package, so that it must stay until the last of them goes."""
@@ -398,7 +412,7 @@ class Service(object):
         unit, timer = known[:2]
         self.drop_parts(systemd.PARTS, self.params["parts"])
         text = systemd.with_groups(self.params["unit"], self.groups())
-        value = systemd.generation(text, [self.params["program"]] + self.params["restart_on"])
+        value = systemd.generation(text + self.agent_text(), [self.params["program"]] + self.params["restart_on"])
         self.put(self.unit, systemd.with_generation(text, value))
         if wants_timer:
             self.put(self.timer, self.params["timer"])
@@ -453,8 +467,14 @@ class Service(object):
 
     def part_text(self, part):
         """The text of a part, with the generation of its process if it is one that goes on running."""
+        if part == "agent.service":
+            return self.agent_text()
         text = self.params["parts"][part]
         return systemd.with_generation(text, self.part_generation(part)) if part == "front.service" else text
+
+    def agent_text(self):
+        """The text of the agent, or nothing. It is a part of the service's generation, and needs none of its own."""
+        return systemd.with_groups(self.params["parts"].get("agent.service") or "", self.groups())
 
     def part_generation(self, part):
         return systemd.generation(self.params["parts"][part], self.params["part_files"])
@@ -654,6 +674,7 @@ def main():
             "managed_variable": {"type": "str"},
             "package": {"type": "str", "default": ""},
             "package_unit": {"type": "str", "default": ""},
+            "package_version": {"type": "str", "default": ""},
             "program": {"type": "str"},
             "container": {"type": "bool", "default": False},
             "unit": {"type": "str"},

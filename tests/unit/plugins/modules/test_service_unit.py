@@ -63,7 +63,7 @@ def host(tmp_path, monkeypatch):
 def service(host, **params):
     host.calls.clear()
     host.params = dict({"name": "x", "phase": "run", "image": False, "state": "present", "user": "", "listen": [], "managed_variable": "",
-                        "package": "", "package_unit": "", "program": "/bin/x", "unit": UNIT, "timer": None, "restart_on": [], "reload_on": [], "leaves": [], "groups": [], "parts": {}, "part_files": [], "health": None,
+                        "package": "", "package_unit": "", "package_version": "", "program": "/bin/x", "unit": UNIT, "timer": None, "restart_on": [], "reload_on": [], "leaves": [], "groups": [], "parts": {}, "part_files": [], "health": None,
                         "probe": None}, **params)
     return service_unit.Service(host)
 
@@ -190,3 +190,26 @@ def test_an_image_forgets_a_service(host, tmp_path):
 def test_what_an_image_says_of_a_unit(answer, state):
     known = systemd.offline(answer)
     assert (known["LoadState"], known["UnitFileState"]) == state
+
+
+def test_an_agent_is_a_part_of_the_service(host, tmp_path, monkeypatch):
+    """Its unit is in the groups too, and a change of it restarts the service, of which it is a part."""
+    agent = "[Unit]\nPartOf=accelmon-x.service\n\n[Service]\nExecStart=/bin/agent\n"
+    monkeypatch.setattr(service_unit.Service, "groups", lambda self: ["render"])
+    service(host, parts={"agent.service": agent}).run_present()
+    path = tmp_path / "UNITS" / "accelmon-x-agent.service"
+    assert "[Service]\nSupplementaryGroups=render\nExecStart=/bin/agent\n" in path.read_text()
+    assert "systemctl restart accelmon-x.service" in host.did()
+    first = (tmp_path / "UNITS" / "accelmon-x.service").read_text()
+    service(host, parts={"agent.service": agent.replace("/bin/agent", "/bin/other")}).run_present()
+    assert (tmp_path / "UNITS" / "accelmon-x.service").read_text() != first, "the generation knows the agent"
+    made = service(host, state="absent", parts={})
+    made.remove()
+    assert not path.exists() and "systemctl disable --now accelmon-x-agent.service" in host.did()
+
+
+@pytest.mark.parametrize("found, wanted, other", [("1.5.2-10~24.04", "1.5.2", False), ("1:1.5.0", "1.5.2", True), ("1.5.0", "", False)])
+def test_a_package_of_another_version_has_to_come(host, tmp_path, monkeypatch, found, wanted, other):
+    monkeypatch.setattr(service_unit.shutil, "which", lambda name: "/usr/bin/" + name)
+    monkeypatch.setattr(host, "run_command", lambda argv: (0, found, ""))
+    assert service(host, package="p", package_version=wanted).is_other_version() is other
