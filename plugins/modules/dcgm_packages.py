@@ -124,8 +124,8 @@ class Packages(object):
     def wanted_as(self, name):
         """A package and its version for the distribution's tool."""
         version = self.params["packages"][name]
-        # What stands before and behind upstream's version is the repository's business.
-        return "%s=*%s-*" % (name, version) if self.deb else "%s-%s" % (name, version)
+        # What stands before and behind upstream's version is the business of the repository. apt knows patterns that do not end with an asterisk.
+        return "%s=*%s-?" % (name, version) if self.deb else "%s-%s" % (name, version)
 
     def refuse(self, name, found):
         """A DCGM of somebody else that does not belong to the exporter."""
