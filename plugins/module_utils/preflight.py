@@ -81,7 +81,20 @@ def program(name, root="/"):
     return any(os.access(os.path.join(root, folder.lstrip("/"), name), os.X_OK) for folder in PROGRAM_FOLDERS)
 
 
-def taken(wanted, proc="/proc"):
+def stands_before(unit, port, owner, units="/etc/systemd/system"):
+    """Whether what listens on a port is the front of a unit of ours, 'accelmon-x-front', or systemd for that."""
+    front = unit.rpartition(".")[0] + "-front"
+    if owner.get("unit") == front + ".service":
+        return True
+    try:
+        with open(os.path.join(units, front + ".socket")) as stream:
+            found = re.findall(r"(?m)^ListenStream=(?:.*:)?(\d+)$", stream.read())
+    except OSError:
+        return False
+    return owner["pid"] == 1 and str(port) in found
+
+
+def taken(wanted, proc="/proc", units="/etc/systemd/system"):
     """Those of the wanted ports that a process which is not the wanted unit listens on: [{port, variable, owner, unit?}].
 
     wanted: [{address, port, variable, unit}]
@@ -93,7 +106,7 @@ def taken(wanted, proc="/proc"):
         if not inodes:
             continue
         owner = ports.owner(inodes, proc)
-        if owner and owner.get("unit") == one["unit"]:
+        if owner and (owner.get("unit") == one["unit"] or stands_before(one["unit"], one["port"], owner, units)):
             continue
         entry = {"port": one["port"], "variable": one["variable"], "owner": ports.describe(owner)}
         if owner and owner.get("unit"):

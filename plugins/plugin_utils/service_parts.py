@@ -46,13 +46,14 @@ def front_socket(name, listen):
     }, daemon=False)
 
 
-def front_service(name, to, tls, auth, pages):
+def front_service(name, to, tls, auth, pages, selinux):
     """The service unit that answers there."""
     closed = is_closed(tls, auth)
     command = [PROXY, "--connections-max=32", to]
-    if closed:
-        command = PYTHON + [f"{folder(name)}/accelmon_front.py", f"--to={to}", f"--config={WEB_CONFIG}"]
-        command += ["--tls"] * (tls != "none") + ["--auth"] * (auth != "none") + [f"--page={page}" for page in pages]
+    if closed or selinux:
+        command = PYTHON + [f"{folder(name)}/accelmon_front.py", f"--to={to}"]
+        command += [f"--config={WEB_CONFIG}"] * closed + ["--tls"] * (tls != "none") + ["--auth"] * (auth != "none") + ["--open"] * (not closed)
+        command += [f"--page={page}" for page in pages]
     families = "AF_UNIX" if is_path(to) else "AF_UNIX AF_INET AF_INET6"
     return unit_text({
         "Unit": {
@@ -121,10 +122,11 @@ def watch_output(name, directory):
     return f"{directory}/accelmon_exporter_{name}.prom"
 
 
-def parts(name, listen, front, health, watch, tls, auth, directory):
+def parts(name, listen, front, health, watch, tls, auth, directory, selinux=False):
     """{"units": {"front.socket": text, …}, "programs": [names], "leaves": [paths]} of a service.
 
     listen: [{address, port, …}]; front: {to, pages?} or {}; health: {to, page?, ready?, rows?} or {}
+    selinux: whether the host has it: its policies keep systemd's own proxy from nearly every port, and what they do not know is not confined
     programs: which of the role's files it needs, beside folder(name)
     """
     units, programs, leaves = {}, [], []
@@ -132,8 +134,8 @@ def parts(name, listen, front, health, watch, tls, auth, directory):
         if not front.get("to") or not listen:
             raise PartsError(f"service_front of {name} = {front}: give `to`, and an entry of service_listen")
         units["front.socket"] = front_socket(name, listen[0])
-        units["front.service"] = front_service(name, str(front["to"]), tls, auth, front.get("pages") or ["/metrics"])
-        if is_closed(tls, auth):
+        units["front.service"] = front_service(name, str(front["to"]), tls, auth, front.get("pages") or ["/metrics"], selinux)
+        if selinux or is_closed(tls, auth):
             programs += ["accelmon_front.py", "accelmon_bcrypt.py"]
     if watch:
         if not health.get("to"):

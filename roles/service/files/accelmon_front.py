@@ -145,7 +145,7 @@ def stamp(paths):
 
 
 class Access(object):
-    """Who may come in, by the files as they are now."""
+    """Who may come in, by the files as they are now; everybody if `path` is None."""
 
     def __init__(self, path, tls, auth):
         self.path, self.tls, self.auth = path, tls, auth
@@ -158,7 +158,9 @@ class Access(object):
         self.key, self.known = os.urandom(32), {}
 
     def read(self):
-        """Read the files if they changed. Afterwards context, users and problem are those of now."""
+        """(settings of TLS or None, {user: hash}, why nobody is let in or "") as the files are now; they are read if they changed."""
+        if self.path is None:
+            return None, {}, ""
         with self.lock:
             now = stamp(self.files)
             if now == self.seen:
@@ -394,22 +396,24 @@ def keep_private():
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="TLS and passwords before an exporter that knows neither.")
     parser.add_argument("--to", required=True, metavar="PLACE", help="where the exporter listens: path of a Unix socket, or ADDRESS:PORT")
-    parser.add_argument("--config", required=True, metavar="FILE", help="what to ask for")
+    parser.add_argument("--config", metavar="FILE", help="what to ask for")
     parser.add_argument("--page", action="append", default=[], metavar="PATH", help="a page that may be asked for; may be given again")
     parser.add_argument("--tls", action="store_true", help="refuse everybody unless the file asks for TLS")
     parser.add_argument("--auth", action="store_true", help="refuse everybody unless the file asks for a password")
+    parser.add_argument("--open", action="store_true", help="ask nobody for anything")
     parser.add_argument("--connections", type=int, default=32, metavar="NUMBER", help="at most so many at a time (default 32)")
     parser.add_argument("--patience", type=float, default=10, metavar="SECONDS", help="how long a client may take to ask (default 10)")
     options = parser.parse_args(arguments)
-    if not (options.tls or options.auth):
-        parser.error("give --tls, --auth or both")
+    closed = options.tls or options.auth
+    if bool(closed) == options.open or bool(closed) != bool(options.config):
+        parser.error("give --open, or --config and --tls, --auth or both")
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
         parser.error("systemd has not handed over one socket; start this through its socket unit")
     keep_private()
     signal.signal(signal.SIGTERM, lambda *_ignored: os._exit(0))
     listener = socket.socket(fileno=FIRST_SOCKET)
     listener.setblocking(True)
-    access = Access(options.config, options.tls, options.auth)
+    access = Access(options.config if closed else None, options.tls, options.auth)
     access.read()
     Front(listener, access, options.to, options.page or ["/metrics"], options.connections, options.patience).run()
 

@@ -98,3 +98,14 @@ def test_everything_of_a_host(tmp_path):
     found = preflight.look([], ["/opt/accelmon"], [], str(tmp_path))
     assert found["selinux"] == "enforcing" and found["systemd_running"] and found["systemd_version"] == 252
     assert found["paths"]["/opt/accelmon"]["mount"] == "/opt" and found["paths"]["/opt/accelmon"]["options"] == ["nosuid", "noexec"]
+
+
+@pytest.mark.parametrize("listen,owner,ours", [
+    ("9401", {"pid": 1, "program": "systemd"}, True), ("10.0.0.7:9401", {"pid": 1, "program": "systemd"}, True), ("[fd00::1]:9401", {"pid": 1, "program": "x"}, True),
+    ("9402", {"pid": 1, "program": "systemd"}, False), (None, {"pid": 1, "program": "systemd"}, False), ("9401", {"pid": 7, "program": "x"}, False),
+    (None, {"pid": 7, "program": "x", "unit": "accelmon-all-smi-front.service"}, True), (None, {"pid": 7, "program": "x", "unit": "other.service"}, False),
+])
+def test_a_port_that_systemd_opened_for_us_is_not_taken(tmp_path, listen, owner, ours):
+    if listen:
+        (tmp_path / "accelmon-all-smi-front.socket").write_text(f"[Socket]\nListenStream={listen}\nFreeBind=yes\n")
+    assert preflight.stands_before("accelmon-all-smi.service", 9401, owner, str(tmp_path)) is ours

@@ -43,6 +43,13 @@ def test_a_closed_front_is_told_what_it_must_ask_for(tls, auth, flags):
     assert "def hashed(" in made["files"][1]["content"]
 
 
+def test_where_selinux_keeps_systemds_proxy_from_the_port_our_own_stands_in():
+    made = service_parts("all_smi", LISTEN, UNIX, selinux="enforcing")
+    assert directives(made["units"]["front.service"], "ExecStart")[0].endswith("--to=/run/accelmon/all_smi/api.sock --open --page=/metrics")
+    assert "--config" not in made["units"]["front.service"] and len(made["files"]) == 2
+    assert directives(made["units"]["front.service"], "SupplementaryGroups") == []
+
+
 def test_a_front_may_lead_to_loopback_and_to_other_pages():
     front = service_parts("amd_exporter", LISTEN, {"to": "127.0.0.1:5001", "pages": ["/metrics", "/x"]}, tls="managed")["units"]["front.service"]
     assert "--to=127.0.0.1:5001" in front and "--page=/metrics --page=/x" in front and directives(front, "RestrictAddressFamilies") == ["AF_UNIX AF_INET AF_INET6"]

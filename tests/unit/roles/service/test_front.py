@@ -282,5 +282,13 @@ def test_only_a_client_of_the_authority_comes_in(running, pki, tmp_path):
 def test_it_starts_only_as_systemd_starts_it(folder):
     done = subprocess.run([sys.executable, "-IS", str(folder / "accelmon_front.py"), "--to=/x", "--config=/y", "--tls"], stderr=subprocess.PIPE, check=False)
     assert done.returncode == 2 and b"start this through its socket unit" in done.stderr
-    done = subprocess.run([sys.executable, "-IS", str(folder / "accelmon_front.py"), "--to=/x", "--config=/y"], stderr=subprocess.PIPE, check=False)
-    assert done.returncode == 2 and b"give --tls, --auth or both" in done.stderr
+    for options in (["--config=/y"], ["--tls"], ["--open", "--tls", "--config=/y"], ["--open", "--config=/y"]):
+        done = subprocess.run([sys.executable, "-IS", str(folder / "accelmon_front.py"), "--to=/x", *options], stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 2 and b"give --open, or --config and --tls, --auth or both" in done.stderr, options
+
+
+def test_an_open_front_asks_nobody(running):
+    one = running("--open")
+    one.command.remove(f"--config={one.config}")
+    one.start()
+    assert one.ask()[::2] == (200, b"all_smi_up 1\n") and one.ask(path="/snapshot")[0] == 404
