@@ -109,7 +109,9 @@ def download(url, path, seconds, token="", token_url="", limit=None):
         finally:
             answer.close()
     except HTTPError as error:
-        raise fetch_error(url, "the server answers %d %s" % (error.code, error.reason))
+        failure = fetch_error(url, "the server answers %d %s" % (error.code, error.reason))
+        failure.status = error.code
+        raise failure
     except URLError as error:
         raise fetch_error(url, "the server cannot be reached (%s)" % error.reason)
     except (OSError, ValueError, HTTPException) as error:

@@ -27,10 +27,10 @@ def upgrade(fleet, tmp_path, lock, version, sha256):
     return fleet.play("site.yml", "--limit", "rnode", "-e", f"accelmon_lock_file={path}")
 
 
-def running(fleet):
-    """(version that runs, its process)."""
-    process = fleet.shell("rnode", "systemctl show -P MainPID accelmon-node-exporter").strip()
-    words = fleet.shell("rnode", f"/proc/{process}/exe --version 2>&1")
+def running(fleet, host="rnode"):
+    """(version that runs, its process) on a host."""
+    process = fleet.shell(host, "systemctl show -P MainPID accelmon-node-exporter").strip()
+    words = fleet.shell(host, f"/proc/{process}/exe --version 2>&1")
     return re.search(r"version (\S+)", words).group(1), process
 
 

@@ -1,0 +1,108 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: bundle_entry
+short_description: List an archive in the lock file of a bundle
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - A bundle is a directory of archives on the control node from which programs are installed without a network. Its C(lock.json) says
+    what is in it and with which checksum. This module puts an archive that lies in the bundle into that file, or another
+    checksum where it is in it already. Nothing else in the file changes, and no archive.
+attributes:
+  check_mode:
+    support: full
+    description: Predicts the change.
+  diff_mode:
+    support: full
+    description: Shows the lock file before and after.
+options:
+  bundle:
+    description: The directory of the bundle.
+    type: path
+    required: true
+  name:
+    description: Name of the release, as a role looks for it, for instance V(node_exporter).
+    type: str
+    required: true
+  version:
+    description: Its version.
+    type: str
+    required: true
+  architecture:
+    description: Its architecture, as Go calls it.
+    type: str
+    required: true
+  os:
+    description: Its operating system.
+    type: str
+    default: linux
+  file:
+    description: Name of the archive in the bundle.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: List an archive that was built here
+  accelmon.fleet.bundle_entry:
+    bundle: /srv/fleet/bundle
+    name: all_smi
+    version: 0.28.1
+    architecture: amd64
+    file: all-smi-0.28.1-linux-x86_64.tar.gz
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+entry:
+  description: What the lock file says of the archive.
+  type: dict
+  returned: success
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, bundle_lock
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "bundle": {"type": "path", "required": True},
+            "name": {"type": "str", "required": True},
+            "version": {"type": "str", "required": True},
+            "architecture": {"type": "str", "required": True},
+            "os": {"type": "str", "default": "linux"},
+            "file": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    bundle = params["bundle"]
+    entry = dict((field, params[field]) for field in bundle_lock.KEY + ("file",))
+    try:
+        before = bundle_lock.read(bundle)
+        entry["sha256"] = bundle_lock.sha256_of(bundle, params["file"])
+        after = bundle_lock.add(before, entry)
+        changed = entry not in before
+        new = bundle_lock.render(after)
+        old = bundle_lock.render(before) if before and changed else "" if changed else new
+        if changed and not module.check_mode:
+            atomic.write(os.path.join(bundle, bundle_lock.LOCK), new.encode("utf-8"), 0o644)
+    except bundle_lock.BundleError as error:
+        module.fail_json(msg=str(error))
+    except (IOError, OSError) as error:
+        module.fail_json(msg="bundle = %s: %s; mend that and run again" % (bundle, error))
+    path = os.path.join(bundle, bundle_lock.LOCK)
+    module.exit_json(changed=changed, entry=entry,
+                     diff={"before_header": path, "after_header": path, "before": old, "after": new})
+
+
+if __name__ == "__main__":
+    main()

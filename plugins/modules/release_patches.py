@@ -1,0 +1,97 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: release_patches
+short_description: Find the newest patch release of locked versions
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Asks upstream, or a mirror of it, for the lists of checksums of the versions that would follow, C(1.9.2) after C(1.9.1) and so on, until three
+    in a row are not there. Major and minor version never change. No archive is fetched and nothing is written.
+  - A version counts only if its lists have every architecture that O(releases) asks for.
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing in any case.
+  diff_mode:
+    support: none
+    description: Nothing to show.
+options:
+  releases:
+    description: What is locked, as P(accelmon.fleet.releases_wanted#filter) gives it for the locked versions.
+    type: list
+    elements: dict
+    required: true
+  token:
+    description: Sent as a bearer token to the scheme, host and port of O(token_url), and to no other.
+    type: str
+  token_url:
+    description: Whose token O(token) is.
+    type: str
+  timeout:
+    description: Seconds for each list.
+    type: int
+    default: 60
+"""
+
+EXAMPLES = r"""
+- name: Look for a newer patch release
+  accelmon.fleet.release_patches:
+    releases: "{{ {'node_exporter': '1.9.0'} | accelmon.fleet.releases_wanted(['amd64'], '', ['node_exporter']) }}"
+  delegate_to: localhost
+  register: newest
+"""
+
+RETURN = r"""
+versions:
+  description: The newest version of each release; the locked one where there is none newer.
+  type: dict
+  returned: success
+  sample: {node_exporter: 1.9.1}
+newer:
+  description: Those of them that are newer than what is locked.
+  type: dict
+  returned: success
+"""
+
+import shutil
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import release_lock, release_patch
+from ansible_collections.accelmon.fleet.plugins.module_utils.release import ReleaseError
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "releases": {"type": "list", "elements": "dict", "required": True},
+            "token": {"type": "str", "no_log": True},
+            "token_url": {"type": "str", "no_log": False},
+            "timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    folder = tempfile.mkdtemp(dir=module.tmpdir)
+
+    def get(url):
+        return release_lock.fetch(url, folder, params["timeout"], params["token"] or "", params["token_url"] or "")
+
+    try:
+        versions = dict((one["name"], release_patch.newest(one, get)) for one in params["releases"])
+    except ReleaseError as error:
+        module.fail_json(msg=str(error))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    locked = dict((one["name"], one["version"]) for one in params["releases"])
+    module.exit_json(changed=False, versions=versions,
+                     newer=dict((name, version) for name, version in versions.items() if version != locked[name]))
+
+
+if __name__ == "__main__":
+    main()
