@@ -11,6 +11,18 @@ import difflib
 import json
 import re
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import bundle as bundles
+
+# What is installed unless the inventory says otherwise. Not run by this project: there was no AMD hardware.
+VERSION = "1.5.2"
+PACKAGE = "amdgpu-exporter"
+# AMD's repository has a folder for each release, and in it a suite for each distribution.
+REPOSITORY = "https://repo.radeon.com/device-metrics-exporter/apt"
+REPOSITORY_KEY = "https://repo.radeon.com/rocm/rocm.gpg.key"
+SUITES = {("ubuntu", "22.04"): "jammy", ("ubuntu", "24.04"): "noble"}
+KEYRING = "/etc/apt/keyrings/accelmon-amd.asc"
+IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
+
 # Since this release the exporter asks gpuagent through a Unix socket. Before, gpuagent listened at a TCP port, in some
 # releases at every address of the host.
 FLOOR = "1.5.0"
@@ -161,3 +173,48 @@ def config(port, fields, labels, devices, partition_fields=(), extra_fields=(), 
         },
     }
     return json.dumps(merged(whole, settings or {}), indent=2) + "\n"
+
+
+def build(version, source, node, bundle="", image=""):
+    """{version, image} of what is to be deployed; "" where it is not known, as the version of an image.
+
+    node: facts of the host, {architecture, distribution, distribution_version}
+    Raises AmdError, or BundleError for a bundle that cannot be used.
+    """
+    architecture = node.get("architecture", "amd64")
+    if architecture != "amd64":
+        raise wrong("amd_exporter_source", source, f"AMD publishes its exporter for amd64, and this host is {architecture}; "
+                    "choose another source with accelmon_accelerator_source")
+    if source == "container":
+        if not IMAGE.fullmatch(image):
+            raise wrong("amd_exporter_image", image or "''", "it has no digest, so that it could be another one tomorrow; "
+                        "write it as docker.io/rocm/device-metrics-exporter@sha256:DIGEST")
+        check_version(version)
+        return {"version": version, "image": image}
+    if source == "bundle":
+        if not bundle:
+            raise wrong("amd_exporter_source", source, "there is no bundle; set accelmon_bundle to its directory on the control node")
+        version = bundles.find_artifact(bundles.read_lock(bundle), PACKAGE, architecture, version or None, bundle=bundle)["version"]
+    version = version or VERSION
+    check_version(version)
+    return {"version": ".".join(str(number) for number in parts(version)), "image": ""}
+
+
+def repository(base, version, node, key=""):
+    """{url, key, text} of AMD's repository for a host, or of a mirror that has the same folders.
+
+    base: `amd`, or the address of the mirror's folder that has a folder for each release
+    key: of the site, a path on the control node or an address; text: the file of apt that names the repository
+    """
+    release = (str(node.get("distribution", "")), str(node.get("distribution_version", "")))
+    if release not in SUITES:
+        raise wrong("amd_exporter_repository", base, f"AMD has packages for Ubuntu 22.04 and 24.04, and this host has {' '.join(release)}; "
+                    "set amd_exporter_source to bundle or container, or choose another source with accelmon_accelerator_source")
+    if base != "amd" and not re.match(r"(https?|file)://", base):
+        raise wrong("amd_exporter_repository", base, "this is no address; write amd, or the address of a mirror")
+    if base != "amd" and not key:
+        raise wrong("amd_exporter_repository_key", "''", "of a mirror it is not known where its key is; set it to a path or an address")
+    url = (REPOSITORY if base == "amd" else base).rstrip("/") + "/" + version
+    text = (f"# Managed by accelmon.fleet: change it through amd_exporter_repository.\nTypes: deb\nURIs: {url}\nSuites: {SUITES[release]}\n"
+            f"Components: main\nArchitectures: amd64\nSigned-By: {KEYRING}\n")
+    return {"url": url, "key": key or REPOSITORY_KEY, "text": text}

@@ -46,11 +46,11 @@ def front_socket(name, listen):
     }, daemon=False)
 
 
-def front_service(name, to, tls, auth, pages, selinux):
-    """The service unit that answers there."""
+def front_service(name, to, tls, auth, pages, ours):
+    """The service unit that answers there. ours: whether our program does, not systemd's."""
     closed = is_closed(tls, auth)
     command = [PROXY, "--connections-max=32", to]
-    if closed or selinux:
+    if closed or ours:
         command = PYTHON + [f"{folder(name)}/accelmon_front.py", f"--to={to}"]
         command += [f"--config={WEB_CONFIG}"] * closed + ["--tls"] * (tls != "none") + ["--auth"] * (auth != "none") + ["--open"] * (not closed)
         command += [f"--page={page}" for page in pages]
@@ -134,8 +134,10 @@ def parts(name, listen, front, health, watch, tls, auth, directory, selinux=Fals
         if not front.get("to") or not listen:
             raise PartsError(f"service_front of {name} = {front}: give `to`, and an entry of service_listen")
         units["front.socket"] = front_socket(name, listen[0])
-        units["front.service"] = front_service(name, str(front["to"]), tls, auth, front.get("pages") or ["/metrics"], selinux)
-        if selinux or is_closed(tls, auth):
+        # systemd's proxy passes everything on, whatever it is.
+        ours = bool(selinux or is_closed(tls, auth) or front.get("pages"))
+        units["front.service"] = front_service(name, str(front["to"]), tls, auth, front.get("pages") or ["/metrics"], ours)
+        if ours:
             programs += ["accelmon_front.py", "accelmon_bcrypt.py"]
     if watch:
         if not health.get("to"):

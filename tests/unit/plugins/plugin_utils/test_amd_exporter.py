@@ -46,7 +46,7 @@ def test_the_role_leaves_out_what_is_slow_or_disturbs_jobs():
 
 
 def test_the_default_version_is_one_that_is_taken():
-    amd_exporter.check_version(role("defaults")["amd_exporter_version"])
+    amd_exporter.check_version(amd_exporter.VERSION)
 
 
 @pytest.mark.parametrize("devices, present", [([WHOLE], False), ([WHOLE, DIVIDED], True), ([dict(DIVIDED, vendor="nvidia")], False), ([], False)])

@@ -14,9 +14,10 @@ def declared():
     """{role: its [Service] section} of all roles that declare a unit."""
     found = {}
     for path in sorted(ROOT.glob("roles/*/vars/main.yml")):
-        unit = (yaml.safe_load(path.read_text()) or {}).get(f"{path.parts[-3]}_unit")
-        if unit:
-            found[path.parts[-3]] = unit["Service"]
+        values = yaml.safe_load(path.read_text()) or {}
+        for name in (path.parts[-3], path.parts[-3] + "_agent"):
+            if values.get(f"{name}_unit"):
+                found[name] = values[f"{name}_unit"]["Service"]
     return found
 
 

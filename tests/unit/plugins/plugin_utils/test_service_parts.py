@@ -74,3 +74,8 @@ def test_a_watch_knows_where_to_ask_and_what_goes_with_it():
 def test_what_is_missing_is_named(arguments, words):
     with pytest.raises(AnsibleFilterError, match=words):
         service_parts("all_smi", *arguments)
+
+
+def test_a_front_of_some_pages_is_ours_though_it_asks_nobody():
+    made = service_parts("amd_exporter", LISTEN, {"to": "127.0.0.1:5001", "pages": ["/metrics"]})
+    assert "accelmon_front.py --to=127.0.0.1:5001 --open --page=/metrics" in made["units"]["front.service"] and len(made["files"]) == 2
