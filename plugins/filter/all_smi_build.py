@@ -23,6 +23,7 @@ def all_smi_build(pinned, source, facts, bundle="", lock_file="", url_prefix="",
             made = all_smi.variant(node.get("libc") or {}, vendors)
             version = release_artifact(dict(pinned, variant=made), "all_smi", source, node.get("architecture") or "", bundle, lock_file, url_prefix)["version"]
         accepted = boolean(accept_open)
+        listens_itself = all_smi.is_open(version, accepted, is_closed(tls, auth))
         all_smi.check(version, vendors, accepted)
         return {
             "artifact": dict(pinned, variant=made),
@@ -30,7 +31,7 @@ def all_smi_build(pinned, source, facts, bundle="", lock_file="", url_prefix="",
             "programs": all_smi.programs(version, made, vendors),
             "libraries": all_smi.libraries(version, made, vendors, node.get("distribution")),
             "floor": all_smi.floor(vendors)[0],
-            "open": all_smi.is_open(version, accepted, is_closed(tls, auth)),
+            "open": listens_itself,
         }
     except all_smi.BuildError as error:
         raise AnsibleFilterError(str(error)) from error

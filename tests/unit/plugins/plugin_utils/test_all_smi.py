@@ -57,7 +57,7 @@ def test_amd_comes_in_a_library_beside_the_program(version, vendors, names):
 
 @pytest.mark.parametrize("version,vendors,words", [
     ("0.23.0", ("amd",), "a host with amd devices needs 0.23.1 or newer"), ("0.26.3", ("aws_neuron", "amd"), "aws_neuron devices needs 0.27.0"),
-    ("0.20.1", ("nvidia",), "a host needs 0.21.0 or newer"),
+    ("0.20.1", ("nvidia",), "below 0.21.0 it listens on every address of the host, for everybody"),
 ])
 def test_a_version_that_cannot_serve_the_vendors_is_refused(version, vendors, words):
     with pytest.raises(AnsibleFilterError, match=words):
