@@ -101,7 +101,8 @@ def test_everything_of_a_host(tmp_path):
 
 
 @pytest.mark.parametrize("listen,owner,ours", [
-    ("9401", {"pid": 1, "program": "systemd"}, True), ("10.0.0.7:9401", {"pid": 1, "program": "systemd"}, True), ("[fd00::1]:9401", {"pid": 1, "program": "x"}, True),
+    ("9401", {"pid": 1, "program": "systemd"}, True), ("10.0.0.7:9401", {"pid": 1, "program": "systemd"}, True),
+    ("[fd00::1]:9401", {"pid": 1, "program": "x"}, True),
     ("9402", {"pid": 1, "program": "systemd"}, False), (None, {"pid": 1, "program": "systemd"}, False), ("9401", {"pid": 7, "program": "x"}, False),
     (None, {"pid": 7, "program": "x", "unit": "accelmon-all-smi-front.service"}, True), (None, {"pid": 7, "program": "x", "unit": "other.service"}, False),
 ])

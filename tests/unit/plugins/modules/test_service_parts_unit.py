@@ -94,7 +94,8 @@ def host(folder):
 
 
 def test_the_program_comes_first_then_where_it_is_asked(host, folder):
-    assert host.run() == ["daemon-reload", f"enable {OWN}", "enable front.socket", "enable watch.timer", f"start {OWN}", "start front.socket", "start watch.timer"]
+    assert host.run() == ["daemon-reload", f"enable {OWN}", "enable front.socket", "enable watch.timer",
+                          f"start {OWN}", "start front.socket", "start watch.timer"]
     assert sorted(path.name for path in folder.iterdir()) == sorted([OWN, *NAMES.values()])
     assert f"Environment={systemd.GENERATION}=" in (folder / NAMES["front.service"]).read_text()
     assert systemd.GENERATION not in (folder / NAMES["watch.service"]).read_text(), "it runs for a moment; nothing of it grows old"

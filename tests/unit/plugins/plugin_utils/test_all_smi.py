@@ -41,7 +41,8 @@ def test_a_vendor_without_devices_asks_for_nothing():
 
 
 @pytest.mark.parametrize("version,libc,vendors,distribution,names", [
-    ("0.25.0", NEW, ("nvidia",), "debian", ["libdrm2", "libdrm-amdgpu1"]), ("0.25.0", NEW, ("nvidia",), "rocky", ["libdrm"]), ("0.26.2", NEW, ("nvidia",), "debian", []),
+    ("0.25.0", NEW, ("nvidia",), "debian", ["libdrm2", "libdrm-amdgpu1"]), ("0.25.0", NEW, ("nvidia",), "rocky", ["libdrm"]),
+    ("0.26.2", NEW, ("nvidia",), "debian", []),
     ("0.28.1", NEW, ("amd",), "ubuntu", ["libdrm2", "libdrm-amdgpu1"]), ("0.25.0", OLD, ("nvidia",), "rocky", []),
 ])
 def test_libraries(version, libc, vendors, distribution, names):
