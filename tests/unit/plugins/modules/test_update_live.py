@@ -1,0 +1,96 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""build_all_smi.yml and release_patches as users run them. Stubbed: cargo, protoc and cc, by scripts; upstream, by a web server here."""
+
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+
+COLLECTION = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 4))
+PROTOS = "/usr/include/google/protobuf/timestamp.proto"
+CARGO = """#!/bin/sh
+echo "$@" >> "$HOME/cargo.log"
+case $1 in --version) exit 0;; esac
+for word; do test "$last" = --root && mkdir -p "$word/bin" && echo program > "$word/bin/all-smi"; last=$word; done
+"""
+
+
+@pytest.fixture
+def ansible(tmp_path):
+    """Run a program of Ansible with the collection. Returns (exit code, output)."""
+    if not shutil.which("ansible-playbook", path=os.path.dirname(sys.executable)):
+        pytest.skip("there is no ansible-playbook beside this Python")
+    root = tmp_path / "collections" / "ansible_collections" / "accelmon"
+    root.mkdir(parents=True)
+    (root / "fleet").symlink_to(COLLECTION)
+    (tmp_path / "ansible.cfg").write_text("")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, text in (("cargo", CARGO), ("protoc", "#!/bin/sh\n"), ("cc", "#!/bin/sh\n")):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+
+    def run(program, *arguments):
+        done = subprocess.run(
+            [os.path.join(os.path.dirname(sys.executable), program), "-i", "localhost,", "-c", "local", *arguments], cwd=str(tmp_path), timeout=120,
+            check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={
+                "PATH": "%s:%s" % (tools, os.environ["PATH"]), "HOME": str(tmp_path), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "no_proxy": "127.0.0.1",
+                "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"), "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_PYTHON_INTERPRETER": sys.executable})
+        return done.returncode, done.stdout.decode()
+    return run
+
+
+def test_all_smi_is_built_once_and_listed_in_the_bundle(ansible, tmp_path):
+    bundle = tmp_path / "bundle"
+    options = ("accelmon.fleet.build_all_smi", "-e", json.dumps({"accelmon_bundle": str(bundle), "accelmon_build_version": "0.28.1"}))
+    code, output = ansible("ansible-playbook", *options)
+    if not os.path.exists(PROTOS):
+        assert code != 0 and "missing to build all-smi: libprotobuf-dev;" in output
+        return
+    assert code == 0, output
+    (entry,) = json.loads((bundle / "lock.json").read_text())["artifacts"]
+    assert (entry["name"], entry["version"]) == ("all_smi", "0.28.1") and (bundle / entry["file"]).exists()
+    said = (tmp_path / "cargo.log").read_text()
+    assert "install all-smi --version 0.28.1 --locked --ignore-rust-version" in said
+    code, output = ansible("ansible-playbook", *options)
+    assert code == 0 and "changed=0" in output and (tmp_path / "cargo.log").read_text().count("install") == said.count("install")
+
+
+def test_a_build_needs_a_bundle_and_tools(ansible, tmp_path):
+    code, output = ansible("ansible-playbook", "accelmon.fleet.build_all_smi")
+    assert code != 0 and "accelmon_bundle = : this is no absolute path" in output
+    code, output = ansible("ansible-playbook", "accelmon.fleet.build_all_smi",
+                           "-e", json.dumps({"accelmon_bundle": str(tmp_path), "accelmon_build_cargo": "/nowhere/cargo"}))
+    assert code != 0 and "missing to build all-smi: cargo" in output
+
+
+def test_a_newer_patch_is_found(ansible):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            there = "v1.9.2/" in self.path
+            self.send_response(200 if there else 404)
+            self.end_headers()
+            self.wfile.write(("%s  tool-1.9.2.tar.gz\n" % ("a" * 64)).encode() if there else b"")
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        url = "http://127.0.0.1:%d/v1.9.0/sums" % server.server_port
+        releases = [{"name": "tool", "version": "1.9.0", "sums": {"amd64": [url, "tool-1.9.0.tar.gz"]}}]
+        code, output = ansible("ansible", "localhost", "-m", "accelmon.fleet.release_patches", "-a", json.dumps({"releases": releases}))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert code == 0 and '"tool": "1.9.2"' in output, output
