@@ -7,12 +7,12 @@
 A registry is
   {"version": 1, "cluster": name, "generation": n, "hosts": {host: entry}}
 and an entry is
-  {"address", "labels", "state", "expected", "exporters": as in the fleet record,
+  {"address", "labels", "state", "expected", "exporters": as in the fleet record, each with "elected" and "standby": vendors that its `source` is in charge of, or could be,
    "reached": whether the host ever answered,
    "status": "active" | "maintenance" | "pending" (never reached) | "retired" (no longer in the inventory),
    "seen": {vendor: {model: count}} when it last answered,
    "highest": {vendor: {model: count}}, the most ever recorded, lowered only by accepting what was seen,
-   "unwatched"?: [vendor] whose devices on this host no exporter can read though it reads the vendor's others}
+   "unwatched"?: [vendor] whose devices the host has though no exporter of it reads them}
 Nothing here forgets a host or lowers a count unless `prune` or `accept` says so.
 """
 import json
@@ -22,8 +22,9 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.targets import enco
 VERSION = 1
 STATUSES = ("active", "maintenance", "retired", "pending")
 
-# Vendors whose devices some exporter of ours can read. Those of the others are recorded and counted, and nobody misses them.
-SOURCED = ("amd", "nvidia")
+# Registries of the time before there was more than one source: what their exporters carried, and the vendors that it read.
+FORMER_SOURCES = {"node_exporter": "textfile"}
+FORMER_VENDORS = ("amd", "nvidia")
 
 # What the inventory declares holds for a host that did not answer as well; the rest is what was found on it.
 DECLARED = ("address", "labels", "state", "expected")
@@ -82,11 +83,36 @@ def expected(entry):
     return counts
 
 
+def source_of(exporter):
+    """The source of series about devices that an exporter carries, or None."""
+    if "standby" in exporter:
+        return exporter.get("source")
+    return FORMER_SOURCES.get(exporter["job"]) if exporter.get("elected") else None
+
+
+def elections(entry):
+    """[(vendor, source, job, whether it is in charge)] of a host, sorted."""
+    found = []
+    for exporter in entry["exporters"]:
+        source = source_of(exporter)
+        if source:
+            found += [(vendor, source, exporter["job"], True) for vendor in exporter["elected"]]
+            found += [(vendor, source, exporter["job"], False) for vendor in exporter.get("standby") or ()]
+    return sorted(found)
+
+
 def is_watched(entry, vendor):
-    """Whether an exporter can tell that this vendor's devices are missing on this host."""
+    """Whether this vendor's devices are missed when they are not there.
+
+    That is so where an exporter is in charge of them, and where all of them are gone, as then nobody can be in charge. Not so
+    where they are there and no exporter of the host reads them.
+    """
     if vendor in entry.get("unwatched", ()):
         return False
-    return vendor in SOURCED or any(vendor in (exporter.get("elected") or ()) for exporter in entry["exporters"])
+    if any(vendor in (exporter.get("elected") or ()) for exporter in entry["exporters"]):
+        return True
+    former = any("standby" not in exporter for exporter in entry["exporters"] if not exporter.get("custom"))
+    return vendor in FORMER_VENDORS or not former
 
 
 def watched(entry):
@@ -237,6 +263,12 @@ def series(registry):
     for host, entry in hosts:
         for vendor, count in sorted(watched(entry).items()):
             lines.append("accelmon_expected_accelerators%s %d" % (_labels(cluster=cluster, node=host, vendor=vendor), count))
+    lines.append("# HELP accelmon_source_elected Whether a source is in charge of the vendor's devices on the host (1) or stands by (0).")
+    lines.append("# TYPE accelmon_source_elected gauge")
+    for host, entry in hosts:
+        for vendor, source, job, charge in elections(entry):
+            labels = _labels(cluster=cluster, node=host, vendor=vendor, source=source, job=job)
+            lines.append("accelmon_source_elected%s %d" % (labels, charge))
     return "\n".join(lines) + "\n"
 
 

@@ -5,7 +5,8 @@
 """Scrape targets from fleet records: pure functions, the only place where targets come from.
 
 A record is one host as `fleet_records` gives it; read here are its members `host`, `address`, `cluster`, `labels`
-and `exporters`, the last a list of {job, port, scheme?, path?, labels?, elected?, custom?}.
+and `exporters`, the last a list of {job, port, scheme?, path?, labels?, custom?}. Which source is in charge of what is
+no label: a target whose labels change is another target, and all its series would end.
 """
 import json
 
@@ -21,15 +22,12 @@ def instance(address, port):
 def target_labels(record, exporter):
     """The labels of one target, all of them strings.
 
-    `accelmon_elected` lists, sorted and joined by commas, the vendors whose series count when they come from this
-    exporter. A custom exporter carries its `job`, as all custom jobs share one scrape job.
+    A custom exporter carries its `job`, as all custom jobs share one scrape job.
     """
     labels = dict(record.get("labels") or {})
     labels.update(exporter.get("labels") or {})
     labels["cluster"] = record["cluster"]
     labels["node"] = record["host"]
-    if exporter.get("elected"):
-        labels["accelmon_elected"] = ",".join(sorted(exporter["elected"]))
     if exporter.get("custom"):
         labels["job"] = exporter["job"]
     if exporter.get("scheme", "http") != "http":

@@ -7,8 +7,11 @@ import random
 
 
 def exporter(**changes):
-    """The entry of a node_exporter in a record."""
-    return dict({"job": "node_exporter", "port": 9100, "scheme": "http", "path": "/metrics", "elected": []}, **changes)
+    """The entry of a node_exporter in a record, which carries a source where it is in charge of a vendor or stands by."""
+    made = dict({"job": "node_exporter", "port": 9100, "scheme": "http", "path": "/metrics", "elected": [], "standby": []}, **changes)
+    if made["elected"] or made["standby"]:
+        made.setdefault("source", "textfile")
+    return made
 
 
 def record(host, **changes):

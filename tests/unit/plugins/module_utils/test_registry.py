@@ -266,7 +266,55 @@ def test_series():
         'accelmon_expected_accelerators{cluster="c",node="a",vendor="nvidia"} 8',
         'accelmon_expected_accelerators{cluster="c",node="b",vendor="amd"} 2',
         'accelmon_expected_accelerators{cluster="c",node="c",vendor="nvidia"} 8',
+        'accelmon_source_elected{cluster="c",job="node_exporter",node="a",source="textfile",vendor="nvidia"} 1',
+        'accelmon_source_elected{cluster="c",job="node_exporter",node="b",source="textfile",vendor="nvidia"} 1',
+        'accelmon_source_elected{cluster="c",job="node_exporter",node="c",source="textfile",vendor="nvidia"} 1',
     ]
+
+
+def elected_lines(merged):
+    return [line for line in registry.series(merged).splitlines() if line.startswith("accelmon_source_elected")]
+
+
+def test_who_stands_by_is_told_too():
+    two = [exporter(standby=["amd", "nvidia"], source="textfile"),
+           exporter(job="dcgm_exporter", port=9400, elected=["nvidia"], source="dcgm"),
+           exporter(job="amd_exporter", port=5000, elected=["amd"], source="amd_exporter"), CUSTOM]
+    assert elected_lines(merge(None, record("a", exporters=two))[0]) == [
+        'accelmon_source_elected{cluster="c",job="amd_exporter",node="a",source="amd_exporter",vendor="amd"} 1',
+        'accelmon_source_elected{cluster="c",job="node_exporter",node="a",source="textfile",vendor="amd"} 0',
+        'accelmon_source_elected{cluster="c",job="dcgm_exporter",node="a",source="dcgm",vendor="nvidia"} 1',
+        'accelmon_source_elected{cluster="c",job="node_exporter",node="a",source="textfile",vendor="nvidia"} 0',
+    ]
+
+
+def test_a_registry_from_before_there_were_sources_still_works():
+    former = {"job": "node_exporter", "port": 9100, "scheme": "http", "path": "/metrics"}
+    merged, _changes = merge(
+        None, record("a", exporters=[dict(former, elected=["nvidia"])]),
+        record("b", exporters=[dict(former, elected=[])], accelerators={"intel_gaudi": {"Gaudi 2": 8}, "amd": {"MI300X": 1}}))
+    read = registry.load(registry.dump(merged), "c", "x")
+    assert elected_lines(read) == ['accelmon_source_elected{cluster="c",job="node_exporter",node="a",source="textfile",vendor="nvidia"} 1']
+    assert registry.watched(read["hosts"]["a"]) == {"nvidia": 8}
+    assert registry.watched(read["hosts"]["b"]) == {"amd": 1}
+    assert registry.unwatched(read["hosts"]["b"]) == {"intel_gaudi": 8}
+    again, _changes = merge(read, unanswered("a"), record("b", exporters=[exporter(job="all_smi", elected=["intel_gaudi"], source="all_smi")],
+                                                          accelerators={"intel_gaudi": {"Gaudi 2": 8}}))
+    assert registry.watched(again["hosts"]["b"]) == {"amd": 1, "intel_gaudi": 8}
+    assert again["hosts"]["a"]["exporters"] == [dict(former, elected=["nvidia"])]
+
+
+def test_devices_of_any_vendor_that_are_all_gone_are_missed():
+    before, _changes = merge(None, record("a", accelerators={"furiosa": {"RNGD": 2}},
+                                          exporters=[exporter(job="all_smi", elected=["furiosa"], source="all_smi")]))
+    merged, _changes = merge(before, record("a", accelerators={}, exporters=[exporter()]))
+    assert registry.watched(merged["hosts"]["a"]) == {"furiosa": 2}
+
+
+def test_devices_that_nobody_reads_are_not_missed():
+    merged, _changes = merge(None, record("a", exporters=[exporter()], unwatched=["nvidia"]))
+    assert registry.watched(merged["hosts"]["a"]) == {}
+    assert registry.unwatched(merged["hosts"]["a"]) == {"nvidia": 8}
 
 
 def test_series_escape_names():

@@ -23,14 +23,14 @@ def test_labels_of_a_plain_target():
     made = targets.scrape_targets([record("gpu7", address="10.0.0.7", labels={"rack": "r1", "room": "b"})])
     assert made == {"node_exporter": [{
         "targets": ["10.0.0.7:9100"],
-        "labels": {"cluster": "c", "node": "gpu7", "rack": "r1", "room": "b", "accelmon_elected": "nvidia"}}]}
+        "labels": {"cluster": "c", "node": "gpu7", "rack": "r1", "room": "b"}}]}
 
 
-def test_elected_vendors_are_sorted_and_absent_when_none():
-    made = targets.scrape_targets([record("a", exporters=[exporter(elected=["nvidia", "amd"])]), record("b", exporters=[exporter()])])
-    labels = [entry["labels"] for entry in made["node_exporter"]]
-    assert labels[0]["accelmon_elected"] == "amd,nvidia"
-    assert "accelmon_elected" not in labels[1]
+def test_a_target_stays_the_same_whoever_is_in_charge():
+    """Its series would end otherwise."""
+    made = [targets.scrape_targets([record("a", exporters=[exporter(elected=elected, standby=standby, source="textfile")])])
+            for elected, standby in ((["nvidia"], []), ([], ["nvidia"]), (["amd", "nvidia"], []))]
+    assert made[0] == made[1] == made[2]
 
 
 def test_custom_exporter_carries_its_job_scheme_and_path():
