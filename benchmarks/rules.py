@@ -11,8 +11,8 @@ The pages have the rows of DCGM's exporter (--rows all: each of roles/dcgm_expor
 read); --all-smi, --textfile and --standby give a share of the nodes all-smi alone, the textfile collector alone, or all-smi
 as a standby beside DCGM's exporter.
 
-Measured: time of each rule and of each group, as the evaluator tells it; how old the reading behind a recorded series is, by
-a device whose power tells the time of its scrape; CPU time and memory of each program; the time from the moment when a device
+Measured: time of each rule and of each group, as the evaluator tells it; how old a recorded sample is, and the reading behind
+it, by a device whose power tells the time of its scrape; CPU time and memory of each program; the time from the moment when a device
 vanishes from its exporter until AcceleratorMissing arrives. Other work on the machine makes all of them worse, so its load is
 printed with them. Ends whatever it started; needs the Python of ansible-core.
 """
@@ -330,12 +330,14 @@ def rule_times(evaluator):
 def sampled(options, api, evaluator, pids):
     """Figures of some cycles."""
     started, before, load_before = time.monotonic(), spent(pids), os.getloadavg()[0]
-    ages, rounds = [], []
+    ages, stamps, rounds = [], [], []
     clock = 'accelerator_power_watts{cluster="bench",node="gpu00000",index="0"}'
     next_rules = started + options.interval
     while time.monotonic() < started + options.cycles * options.interval:
         for _labels, seen in query(api, clock):
             ages.append((time.time() - seen) % CLOCK)
+        for _labels, seen in query(api, "timestamp(%s)" % clock):
+            stamps.append(time.time() - seen)
         if time.monotonic() >= next_rules:
             rounds.append(rule_times(evaluator))
             next_rules += options.interval
@@ -355,7 +357,8 @@ def sampled(options, api, evaluator, pids):
         "cycle_with_slow_s": round(sum(statistics.median(times) for times in groups.values()), 3),
         "rules_s": [{"group": group, "rule": name, "median": round(statistics.median(times), 3)}
                     for (group, _place, name), times in sorted(rules.items(), key=lambda item: -statistics.median(item[1]))],
-        "age_s": {"median": round(statistics.median(ages), 1), "worst": round(max(ages), 1), "polls": len(ages)} if ages else None,
+        "age_s": {what: {"median": round(statistics.median(found), 1), "worst": round(max(found), 1)} if found else None
+                  for what, found in (("sample", stamps), ("reading", ages))},
         "cpu_cores": {name: round((after[name][0] - before[name][0]) / wall, 2) for name in pids},
         "memory_mb": {name: round(after[name][1]) for name in pids},
     }
@@ -423,7 +426,7 @@ def markdown(found, rules):
     lines += ["| rule | median s |", "|---|---|"] + ["| %s `%s` | %.3f |" % (rule["group"], rule["rule"], rule["median"]) for rule in found["rules_s"][:rules]]
     lines += ["", "| program | CPU cores | MB |", "|---|---|---|"]
     lines += ["| %s | %.2f | %d |" % (name, cores, found["memory_mb"][name]) for name, cores in found["cpu_cores"].items()]
-    lines += ["", "age of a recorded reading: %s; fault to Alertmanager: %s; recorded series per device: %s" % (
+    lines += ["", "age in s of a recorded sample, and of the reading behind it: %s; fault to Alertmanager: %s; recorded series per device: %s" % (
         found["age_s"], found.get("fault"), found["recorded_series_per_device"])]
     return "\n".join(lines)
 
