@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), ".collections"))
 
 # pylint: disable=wrong-import-position
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import SEVERITIES, raw, rollup_rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import SEVERITIES, matched, rollup_rules, slow_rules, straggler_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.variables import fleet_variables, role_variables, roles
 
 NOTE = "<!-- Written by docs/generate.py from plugins/catalogue; change it there. -->\n\n"
@@ -90,31 +90,57 @@ systemd ignores directives that it does not know yet. With systemd 239 (EL 8) th
 SERIES = """# Series
 
 Recording rules (`/etc/accelmon/rules/accelmon-recording.yml`) turn what exporters write into one set of series for all
-vendors. They are computed in one step from raw series, so they are at most one interval older than these. Raw series
-stay in the storage as well.
+vendors and all exporters. Those of devices, nodes, racks and clusters are computed in one step from raw series, so they are at
+most one interval older than these. Raw series stay in the storage as well.
 
 ## Devices
 
 At most 12 series for one device. Labels of each: {labels}.
-`rack` is there if the inventory gives one, `uuid` if the device tells one. `index` counts within a vendor on a node and
-may change when a device disappears; `uuid` does not.
+`rack` is there if the inventory gives one, `uuid` if the device tells one. `index` counts within a vendor on a node (with all-smi,
+over all vendors of the node) and may change when a device disappears; `uuid` does not.
 
-| Series | Labels beyond these | Type | Unit | Meaning |
-|---|---|---|---|---|
+`uuid` and `model` of an NVIDIA device are the same from every source, so that its series go on when another exporter takes over.
+Those of an AMD device are not: sysfs, AMD's exporter (the serial number) and all-smi (the address) call it by different names.
+
+| Series | Labels beyond these | Type | Unit | Bounds | Meaning |
+|---|---|---|---|---|---|
 """
 
 SERIES_REST = """
-What is absent is not known: a value that a device does not tell is never recorded as 0.
+What is absent is not known: a value that a device does not tell is never recorded as 0. A reading outside of its bounds is
+dropped and counted (`node:accelerator_invalid_readings:count`); where the bounds say "above 0", a 0 means that the source could not
+read it, and is dropped without counting.
 
 Counters start again at 0 when the driver is loaded. `increase()` knows that; but for a counter whose first value is
 already above 0, Prometheus and VictoriaMetrics answer it differently.
 
+A device in MIG mode or in partitions is one device: its power, heat and errors count once, and the memory of MIG instances adds up.
+A device that several jobs share counts once as well.
+
 ## Where they come from
 
-`source` on a raw series says that its exporter is in charge of the vendor on that node, as the plan of the node chose.
-Only those are recorded, so that two exporters that see one device count it once.
+`source` on a raw series says which of the sources below it is from. The registry publishes as `accelmon_source_elected` which source
+is in charge of a vendor on a node (1) and which only reads it as well (0). What is not in charge is not recorded, so that two exporters
+that see one device count it once. Labels do not change with that, so that no series ends when another exporter takes over. Without
+the registry's series, the first source of this table that sees a device counts.
 
-| Series | From |
+{sources}
+| Series | Source | From |
+|---|---|---|
+"""
+
+SLOWLY = """
+## Once a minute
+
+These are computed from the series of devices. `p50` is the median, `p95` the 95th percentile. A bucket counts the devices from its
+label on up to the next one.
+
+A straggler is a device that is at work (half of the time at least) and far from the median of its peers: devices at work of the same
+model on the same node, or in the same job, four at least. It has a series as long as its clock or power is at least 5 median absolute
+deviations below, or its temperature above, each deviation scaled to a standard deviation and counting as at least 30 MHz, 10 W or 2
+degrees. The value is the number of deviations. The peers in a job need `accelerator_job_info`, which a scheduler's integration writes.
+
+| Series | Labels |
 |---|---|
 """
 
@@ -122,8 +148,7 @@ LABELS = """
 ## Labels of targets
 
 Every series of a node carries `cluster`, `node` and, if there is one, `rack` from the inventory, besides `job` and
-`instance`. A custom exporter appears under its own `job`. The label `accelmon_elected`, the vendors that an exporter is
-in charge of, is only on `up` and the other series that the scraper makes itself (`scrape_duration_seconds`, …).
+`instance`. A custom exporter appears under its own `job`.
 
 ## The registry
 
@@ -161,20 +186,61 @@ def series_page():
     """Text of series.md."""
     series, sources = load("series"), load("sources")
     text = NOTE + SERIES.format(labels=code(series["labels"]))
-    origins = ""
+    origins, reasons = "", ""
     for item in series["devices"]:
         for variant in item["variants"]:
             labels = fixed(variant) or code(item.get("labels", []))
-            text += f"| `{item['name']}` | {labels} | {item['type']} | {item['unit']} | {item['help']} |\n"
-            origins += f"| `{item['name']}` {fixed(variant)}".rstrip() + f" | `{raw(variant)}` |\n"
-    text += SERIES_REST + origins + "\n## Roll-ups\n\nNamed level, series, operation. `p95` is the 95th percentile.\n\n| Series | Labels |\n|---|---|\n"
+            text += f"| `{item['name']}` | {labels} | {item['type']} | {item['unit']} | {bounds(item)} | {item['help'].strip()} |\n"
+            for source, choices in variant["from"].items():
+                written = ", else ".join(origin(source, sources["sources"][source], part) for part in choices)
+                origins += f"| `{item['name']}` {fixed(variant)}".rstrip() + f" | `{source}` | {written} |\n"
+                for part in choices:
+                    if "except" in part:
+                        rows = ", ".join(f'`{label}=~"{pattern}"`' for label, pattern in part["except"].items())
+                        reasons += f"| `{part['metric']}` | {rows} | {part['why']} |\n"
+    known = "".join(f"* `{name}`: {', '.join(spec['vendors'])}; from `{spec['job']}`, port {spec['port']}.\n" for name, spec in sources["sources"].items())
+    text += SERIES_REST.format(sources=known) + origins
+    text += "\nWhat is not believed:\n\n| Raw series | Of | Why |\n|---|---|---|\n" + reasons
+    text += "\nWhat is not stored:\n\n| Series or label | Of | Why |\n|---|---|---|\n"
+    for name, spec in sources["sources"].items():
+        for part in spec.get("drop", []) + spec.get("forget", []):
+            kind = "series" if "series" in part else "label"
+            text += f"| {kind} `{part[kind]}` | `{name}` | {part['why']} |\n".replace("|", "\\|").replace("\\| ", "| ").replace(" \\|", " |").replace("\\|\n", "|\n")
+    text += "\n## Roll-ups\n\nNamed level, series, operation. Devices are counted first, so that no device counts twice.\n\n| Series | Labels |\n|---|---|\n"
     for level, labels in series["levels"].items():
-        for rule in rollup_rules(series, level):
+        for rule in rollup_rules(series, level, sources["sources"]):
             text += f"| `{rule['record']}` | {code(labels)} |\n"
-    text += "\nA node without a rack is in no rack's roll-up.\n" + LABELS
+    text += "\nA node without a rack is in no rack's roll-up.\n" + SLOWLY
+    for rule in slow_rules(series) + straggler_rules(series):
+        text += f"| `{rule['record']}` | {slow_labels(series, rule['record'])} |\n"
+    text += "| `node:accelerator_invalid_readings:count` | `cluster`, `rack`, `node`, `vendor`, `source`, `series` |\n" + LABELS
     for name, labels in sources["registry"].items():
         text += f"| `{name}` | {code(labels)} |\n"
     return text
+
+
+def bounds(item):
+    """The bounds of a series in words."""
+    if "bounds" not in item:
+        return ""
+    lowest, highest = item["bounds"]
+    return f"above 0, to {highest}" if item.get("zero") == "unread" else f"{lowest} to {highest}"
+
+
+def origin(source, spec, part):
+    """A raw series as code, with what it is divided or multiplied by."""
+    factor = f" / {part['divide']}" if "divide" in part else f" * {part['multiply']}" if "multiply" in part else ""
+    state = f" above 0, as {part['times']}" if "times" in part else ""
+    return f"`{matched(source, spec, part)}{factor}`{state}".replace("|", "\\|")
+
+
+def slow_labels(series, record):
+    """Labels of a slow series as code."""
+    level, name, operation = record.split(":")
+    if operation == "straggler":
+        return "those of the device" + (", `job_id`" if level == "job" else "")
+    bucket = [part["by"] for part in series["slow"]["buckets"] if operation == "buckets" and part["of"] == name]
+    return code(series["levels"][level] + bucket)
 
 
 def shown(value):

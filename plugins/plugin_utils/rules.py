@@ -12,11 +12,16 @@ OPERATIONS = {
     "avg": "avg by ({by}) ({of})",
     "count": "count by ({by}) ({of})",
     "max": "max by ({by}) ({of})",
+    "p50": "quantile by ({by}) (0.5, {of})",
     "p95": "quantile by ({by}) (0.95, {of})",
     "sum": "sum by ({by}) ({of})",
 }
 SEVERITIES = ("critical", "warning", "info", "none")
 PART = re.compile(r"%([a-z_]+)%")
+# Percentiles and the like are evaluated this seldom, in milliseconds.
+SLOW = 60_000
+# A median absolute deviation times this is the standard deviation of readings that vary evenly.
+EVENLY = "1.4826"
 
 
 class RuleError(ValueError):
@@ -28,48 +33,179 @@ def selector(metric, match, also=()):
     return "%s{%s}" % (metric, ",".join([f'{label}="{match[label]}"' for label in sorted(match)] + list(also)))
 
 
-def raw(variant, also=()):
-    """Raw series of a variant from all its sources, scaled to our unit.
+def number(value):
+    """A number as it is written in an expression."""
+    return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
-    The label source is only on series of the source that is in charge of the vendor on that node,
-    so that a device that two sources see is in here once. also: further matchers.
+
+def raw_bounds(item, part):
+    """(lowest, highest) of a raw series in its own unit, or None where nothing is out of bounds."""
+    if "bounds" not in item:
+        return None
+    factor = part.get("divide", 1) / part.get("multiply", 1)
+    return tuple(number(int(bound * factor) if bound * factor == int(bound * factor) else bound * factor) for bound in item["bounds"])
+
+
+def believed(part):
+    """Matchers that leave out what is not to be believed."""
+    return [f'{label}!~"{pattern}"' for label, pattern in part.get("except", {}).items()]
+
+
+def matched(source, spec, part, also=()):
+    """Selector of the raw rows of one raw series that count."""
+    whole = [f'{label}=~"{pattern}"' for label, pattern in spec.get("whole", {}).items()]
+    return selector(part["metric"], {**part.get("match", {}), "source": source}, list(also) + believed(part) + whole)
+
+
+def within(term, item, part):
+    """The rows of a selector whose readings are within bounds."""
+    bounds = raw_bounds(item, part)
+    if not bounds:
+        return term
+    lowest, highest = bounds
+    return f"{term} {'> 0' if item.get('zero') == 'unread' else f'>= {lowest}'} <= {highest}"
+
+
+def one_of_each(source, spec, item, part, by, also):
+    """One value for each device from one raw series, scaled to our unit: rows of parts and of jobs become one."""
+    names = ", ".join(by)
+    if item["unit"] == "always 1":
+        return f"group by ({names}) ({matched(source, spec, part, also)})"
+    if "labels_of" in part:
+        inner = [label for label in by if label not in ("vendor", "model")]
+        keys = [label for label in inner if label not in ("rack", "source")]
+        others = f"group by ({', '.join(keys)}, vendor, model) ({selector(part['labels_of'], {'source': source}, believed(part))})"
+        term = (f"max by ({', '.join(inner)}) ({within(selector(part['metric'], {**part.get('match', {}), 'source': source}, also), item, part)})"
+                f" * on ({', '.join(keys)}) group_left (vendor, model) topk by ({', '.join(keys)}) (1, {others})")
+    elif part.get("sum"):
+        label = spec["parts"]
+        whole = within(matched(source, spec, part, list(also) + [f'{label}=""']), item, part)
+        parts_of = within(matched(source, spec, part, list(also) + [f'{label}!=""']), item, part)
+        term = f"max by ({names}) ({whole}) or sum by ({names}) (max by ({names}, {label}) ({parts_of}))"
+    else:
+        rows = within(matched(source, spec, part, also), item, part)
+        term = f"max by ({names}) ({rows} > 0)" if "times" in part else f"max by ({names}) ({rows})"
+    if "times" in part:
+        return f"{part['times']} * ({term})"
+    for word, sign in (("divide", "/"), ("multiply", "*")):
+        if word in part:
+            return f"({term}) {sign} {part[word]}" if " or " in term or " * on" in term else f"{term} {sign} {part[word]}"
+    return term
+
+
+def in_charge(term, source):
+    """What another source is in charge of is left out. Without the registry's series nothing is."""
+    return f'({term} unless on (cluster, node, vendor) ({selector("accelmon_source_elected", {"source": source})} == 0))'
+
+
+def device_expression(item, variant, labels, sources, also=()):
+    """One value for each device, from whichever source is in charge of it.
+
+    It is one expression and not one rule for each source: when the election changes, a rule that no longer has a device
+    would end the series which another rule goes on with. also: further matchers.
     """
+    by = labels + item.get("labels", [])
     terms = []
-    for source, part in variant["from"].items():
-        term = selector(part["metric"], {**part.get("match", {}), "source": source}, also)
-        terms.append(f"{term} / {part['divide']}" if "divide" in part else term)
-    return " or ".join(terms)
+    for source, choices in variant["from"].items():
+        choices = [one_of_each(source, sources[source], item, part, by, also) for part in choices]
+        terms.append(in_charge(" or ".join(choices) if len(choices) == 1 else f"({' or '.join(choices)})", source))
+    return "\nor\n".join(terms)
 
 
-def device_rules(series):
+def device_rules(series, sources):
     """One recording rule for each variant of each device series."""
     rules = []
     for item in series["devices"]:
-        by = ", ".join(series["labels"] + item.get("labels", []))
         for variant in item["variants"]:
-            rule = {"record": item["name"], "expr": f"max by ({by}) ({raw(variant)})"}
+            rule = {"record": item["name"], "expr": device_expression(item, variant, series["labels"], sources)}
             if variant.get("labels"):
                 rule["labels"] = dict(variant["labels"])
             rules.append(rule)
     return rules
 
 
-def rollup_rules(series, level):
-    """The recording rules of one level: node, rack or cluster."""
-    variants = {item["name"]: item["variants"] for item in series["devices"]}
+def variant_of(series, rollup):
+    """(series, its variant) that a roll-up is of."""
+    item = next(item for item in series["devices"] if item["name"] == rollup["of"])
+    return item, next(variant for variant in item["variants"] if variant.get("labels", {}) == rollup.get("variant", {}))
+
+
+def rollup_rules(series, level, sources):
+    """The recording rules of one level: node, rack or cluster. Devices first: no partition or job counts its device again."""
     rules = []
     for rollup in series["rollups"]:
         if rollup["level"] != level:
             continue
-        wanted = rollup.get("variant", {})
-        variant = next(item for item in variants[rollup["of"]] if item.get("labels", {}) == wanted)
+        item, variant = variant_of(series, rollup)
         # Nodes without a rack are in no rack's roll-up, rather than in that of a rack without a name.
-        of = raw(variant, ['rack!=""'] if level == "rack" else [])
+        # Identity alone makes a device: another driver's version, for a moment, is no second one.
+        of = device_expression({**item, "labels": []}, variant, series["labels"], sources, ['rack!=""'] if level == "rack" else [])
         for operation in rollup["operations"]:
             rules.append({
                 "record": f"{level}:{rollup['of']}:{operation}",
-                "expr": OPERATIONS[operation].format(by=", ".join(series["levels"][level]), of=of),
+                "expr": OPERATIONS[operation].format(by=", ".join(series["levels"][level]), of=f"\n{of}\n"),
             })
+    return rules
+
+
+def recorded(rollup, also=()):
+    """The recorded series that a slow rule reads."""
+    return selector(rollup["of"], rollup.get("variant", {}), also)
+
+
+def slow_rules(series):
+    """Percentiles and buckets, from recorded series of devices."""
+    rules = []
+    for rollup in series["slow"]["percentiles"]:
+        for level in rollup["levels"]:
+            for operation in rollup["operations"]:
+                rules.append({"record": f"{level}:{rollup['of']}:{operation}", "expr": OPERATIONS[operation].format(
+                    by=", ".join(series["levels"][level]), of=recorded(rollup, ['rack!=""'] if level == "rack" else []))})
+    for rollup in series["slow"]["buckets"]:
+        value = f"floor({recorded(rollup)} * {number(rollup['multiply'] / rollup['step'])}) * {rollup['step']}"
+        rules.append({"record": f"{rollup['level']}:{rollup['of']}:buckets",
+                      "expr": f'count_values by ({", ".join(series["levels"][rollup["level"]])}) ("{rollup["by"]}", {value})'})
+    return rules
+
+
+def straggler_rules(series):
+    """Devices that are far from the median of their peers while these work; only these have a series."""
+    spec, key = series["slow"]["stragglers"], "cluster, node, index, uuid"
+    jobs = f"topk by ({key}) (1, max by ({key}, job_id) (accelerator_job_info))"
+    rules = []
+    for peers, labels in spec["within"].items():
+        group = ", ".join(labels)
+        for reading in spec["readings"]:
+            value = f"({recorded(reading)} and on ({key}) (accelerator_utilization_ratio >= {spec['load']}))"
+            if "job_id" in labels:
+                value = f"({value} * on ({key}) group_left (job_id) {jobs})"
+            median = f"quantile by ({group}) (0.5, {value})"
+            away = f"{value} - on ({group}) group_left () {median}"
+            sign = "-1 * " if reading["side"] == "below" else ""
+            rules.append({"record": f"{peers}:{reading['of']}:straggler", "expr": "\n".join([
+                f"{sign}({away})",
+                f"/ on ({group}) group_left () clamp_min({EVENLY} * quantile by ({group}) (0.5, abs({away})), {reading['least']})",
+                f">= {spec['deviations']}",
+                f"and on ({group}) (count by ({group}) ({value}) >= {spec['peers']})"])})
+    return rules
+
+
+def invalid_rules(series, sources):
+    """How many readings of a node's devices are out of bounds, by source; no series where none is."""
+    rules = []
+    for item in series["devices"]:
+        for variant in item["variants"]:
+            terms = []
+            for source, choices in variant["from"].items():
+                for part in choices:
+                    bounds = raw_bounds(item, part)
+                    if bounds:
+                        rows = matched(source, sources[source], part)
+                        terms.append(f"{rows} > {bounds[1]} or {rows} < {bounds[0]}")
+            if terms:
+                rules.append({"record": "node:accelerator_invalid_readings:count",
+                              "expr": "count by (cluster, rack, node, vendor, source) (\n%s\n)" % "\nor\n".join(terms),
+                              "labels": {"series": item["name"], **variant.get("labels", {})}})
     return rules
 
 
@@ -82,41 +218,39 @@ def duration(what, value):
     return str(value)
 
 
-def recording_file(interval, series=None):
-    """Text of the rule file with the recording layer, evaluated at each interval.
+def recording_file(interval, series=None, sources=None):
+    """Text of the rule file with the recording layer, evaluated at each interval; what is slow once a minute.
 
-    Each level is a group: groups run side by side, and none needs what another records.
+    Each level is a group: groups run side by side, and none needs what another records, but for the slow ones.
     """
     interval = duration("the interval of the recording rules", plain(interval))
     if not milliseconds(interval):
         raise RuleError(f"the interval of the recording rules = {interval!r}: it must be longer than 0")
     series = series or load("series")
-    groups = [{"name": "accelmon_devices", "interval": interval, "rules": device_rules(series)}]
+    sources = sources or load("sources")["sources"]
+    slow = interval if milliseconds(interval) > SLOW else f"{SLOW // 1000}s"
+    groups = [{"name": "accelmon_devices", "interval": interval, "rules": device_rules(series, sources)}]
     for level in series["levels"]:
-        groups.append({"name": f"accelmon_{level}s", "interval": interval, "rules": rollup_rules(series, level)})
+        groups.append({"name": f"accelmon_{level}s", "interval": interval, "rules": rollup_rules(series, level, sources)})
+    groups.append({"name": "accelmon_percentiles", "interval": slow, "rules": slow_rules(series)})
+    groups.append({"name": "accelmon_stragglers", "interval": slow, "rules": straggler_rules(series)})
+    groups.append({"name": "accelmon_invalid", "interval": slow, "rules": invalid_rules(series, sources)})
     return dump({"groups": groups})
-
-
-def elected(vendors, matchers, value):
-    """One value for each (cluster, rack, node, vendor) whose exporter in charge has up == value.
-
-    A node's exporter carries the vendors that it is in charge of in one label, with commas between them.
-    """
-    terms = []
-    for vendor in vendors:
-        match = ",".join(matchers + [f'accelmon_elected=~"(.*,)?{vendor}(,.*)?"'])
-        terms.append(f'label_replace(max by (cluster, rack, node) (up{{{match}}}) == {value}, "vendor", "{vendor}", "", "")')
-    return "\nor ".join(terms)
 
 
 def parts(alerts, sources):
     """The shared parts of expressions: those of the catalogue and those that follow from the sources."""
-    present = [f'count by (cluster, node, vendor) ({selector(source["presence"], {"source": name})})'
-               for name, source in sources.items()]
-    vendors = list(dict.fromkeys(vendor for source in sources.values() for vendor in source["vendors"]))
-    made = {"present": " or ".join(present), "source_down": elected(vendors, [], 0)}
+    present = []
     for name, source in sources.items():
-        made[f"{name}_up"] = elected(source["vendors"], [f'job="{source["job"]}"'], 1)
+        rows = matched(name, source, {"metric": source["presence"]})
+        devices = in_charge(f"group by (cluster, node, vendor, index, uuid) ({rows})", name)
+        present.append(f"count by (cluster, node, vendor) {devices}")
+    elected = "max by (cluster, node, vendor, job) (accelmon_source_elected%s == 1)"
+    answers = "max by (cluster, node, job) (up == 1)"
+    made = {"present": "(" + "\nor ".join(present) + ")",
+            "source_down": f"{elected % ''} unless on (cluster, node, job) {answers}"}
+    for name in sources:
+        made[f"{name}_up"] = f"max by (cluster, node, vendor) ({elected % selector('', {'source': name})} and on (cluster, node, job) {answers})"
     return {**alerts["parts"], **made}
 
 

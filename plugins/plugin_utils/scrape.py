@@ -34,14 +34,11 @@ DEFAULTS = {
 LONGEST_TIMEOUT = 10_000
 HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[^\s:/\[\]]+):(\d{1,5})\Z")
 JOB = re.compile(r"[a-z][a-z0-9_]*\Z")
-OWN_JOBS = ("node_exporter", "custom", "accelmon_fleet")
+OWN_JOBS = tuple(dict.fromkeys(source["job"] for source in load("sources")["sources"].values())) + ("custom", "accelmon_fleet")
 
 # Series of the registry come from the monitoring host through a job of their own; no other exporter may speak for it.
-REGISTRY_ONLY = {"source_labels": ["__name__"], "regex": "accelmon_(?:expected|fleet)_.*", "action": "drop"}
-REGISTRY = {"source_labels": ["__name__"], "regex": "accelmon_(?:expected_accelerators|fleet_.*)", "action": "keep"}
-# The label is for `up` and for the relabelling below. On every series it would give all series of a node new names
-# whenever the plan chooses another exporter.
-FORGET_ELECTED = {"regex": "accelmon_elected", "action": "labeldrop"}
+REGISTRY_ONLY = {"source_labels": ["__name__"], "regex": "accelmon_(?:expected_.*|fleet_.*|source_elected)", "action": "drop"}
+REGISTRY = {"source_labels": ["__name__"], "regex": "accelmon_(?:expected_accelerators|fleet_.*|source_elected)", "action": "keep"}
 
 
 class ScrapeError(ValueError):
@@ -106,22 +103,41 @@ def checked(options):
     return chosen
 
 
-def identity(source, spec):
-    """Relabelling of one source's series: our labels beside its own, and source=<name> where it is in charge.
+def copied(names, theirs, ours):
+    """Relabelling: a label of the source's under our name, where it is there."""
+    return {"source_labels": ["__name__", theirs], "regex": f"{names};(.+)", "target_label": ours, "replacement": "$1"}
 
-    A target's label accelmon_elected lists the vendors that its exporter is in charge of. A regular expression cannot
-    compare two labels here, so there is one alternative for each vendor that the source can read.
+
+def vendors(names, label, models):
+    """Relabelling: the vendor by the model in a label, the first of the table that fits."""
+    rules = [{"source_labels": ["__name__", "vendor", label], "regex": f"{names};;{pattern}", "target_label": "vendor", "replacement": vendor}
+             for vendor, pattern in models.items()]
+    return rules + [{"source_labels": ["__name__", "vendor", label], "regex": f"{names};;.+", "target_label": "vendor", "replacement": "unknown"}]
+
+
+def identity(source, spec, models):
+    """Relabelling of one source's series: our labels beside its own, its name, and what is left out.
+
+    It says whose a series is, and not whether it counts: which source is in charge is a series of the registry, as a device
+    whose labels changed with that would be another device.
     """
-    rules = []
-    for theirs, ours in spec["labels"].items():
-        rules.append({"source_labels": ["__name__", theirs], "regex": f"{spec['devices']};(.+)", "target_label": ours, "replacement": "$1"})
-    vendors = "|".join(f"{vendor};(?:.*,)?{vendor}(?:,.*)?" for vendor in spec["vendors"])
-    rules.append({
-        "source_labels": ["__name__", "vendor", "accelmon_elected"],
-        "regex": f"(?:{spec['devices']}|{spec['own']});(?:{vendors})",
-        "target_label": "source",
-        "replacement": source,
-    })
+    names, key = spec["devices"], spec["key"]
+    rules = [{"source_labels": ["__name__"], "regex": part["series"], "action": "drop"} for part in spec.get("drop", [])]
+    for ours, theirs in spec["labels"].items():
+        rules += [copied(names, label, ours) for label in reversed(theirs)]
+    rules.append({"source_labels": ["__name__", key], "regex": f"{names};.+", "target_label": "source", "replacement": source})
+    if "own" in spec:
+        rules.append({"source_labels": ["__name__"], "regex": spec["own"], "target_label": "source", "replacement": source})
+    if "vendor" in spec:
+        rules.append({"source_labels": ["__name__", key], "regex": f"{names};.+", "target_label": "vendor", "replacement": spec["vendor"]})
+    if "vendor_by" in spec:
+        rules += vendors(names, spec["vendor_by"], models)
+    if "pci" in spec:
+        # As the kernel writes it: four digits of the domain, small letters.
+        rules.append({"source_labels": [spec["pci"]], "regex": "0000([0-9A-Fa-f]{4}:.+)", "target_label": "pci_bus_id", "replacement": "$1"})
+        rules.append({"source_labels": ["pci_bus_id"], "target_label": "pci_bus_id", "action": "lowercase"})
+    if "forget" in spec:
+        rules.append({"regex": "|".join(part["label"] for part in spec["forget"]), "action": "labeldrop"})
     return rules
 
 
@@ -151,7 +167,7 @@ def file_job(job, pattern, backend, relabelling, access=None):
         # vmagent takes the interval from its command line and refuses it here.
         files["refresh_interval"] = "15s"
     return {"job_name": job, **(access or {}), "file_sd_configs": [files],
-            "metric_relabel_configs": [REGISTRY_ONLY] + relabelling + [FORGET_ELECTED]}
+            "metric_relabel_configs": [REGISTRY_ONLY] + relabelling}
 
 
 def exporter_jobs(job, pattern, relabelling, chosen):
@@ -178,14 +194,14 @@ def alerting(chosen):
     }
 
 
-def scrape_file(options, sources=None):
+def scrape_file(options):
     """Text of the scrape configuration; see the filter scrape_config for the options. Raises ScrapeError."""
     chosen = checked(options)
-    sources = sources or load("sources")["sources"]
+    catalogue = load("sources")
     backend, folder = chosen["backend"], chosen["targets_dir"].rstrip("/")
     jobs = {}
-    for name, spec in sources.items():
-        jobs.setdefault(spec["job"], []).extend(identity(name, spec))
+    for name, spec in catalogue["sources"].items():
+        jobs.setdefault(spec["job"], []).extend(identity(name, spec, catalogue["models"]))
     configs = []
     for job, relabelling in jobs.items():
         configs += exporter_jobs(job, f"{folder}/{job}/*.json", relabelling, chosen)

@@ -22,6 +22,7 @@ import urllib.parse
 import urllib.request
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import scrape_file
+import expositions
 
 PATIENCE = 60
 
@@ -34,15 +35,24 @@ accelmon_collector_last_success_timestamp_seconds{vendor="nvidia"} 1
 accelmon_collector_last_success_timestamp_seconds{vendor="amd"} 1
 node_pcidevice_info{vendor="nvidia",gpu="0"} 1
 accelmon_expected_accelerators{cluster="c1",node="n1",vendor="nvidia"} 999
+accelmon_source_elected{cluster="c1",node="n1",vendor="nvidia",source="textfile",job="node_exporter"} 0
 accelmon_fleet_generation{cluster="c1"} 999
 """
+# Pages of the other exporters, as the fixtures have them: {path: (job, page)}.
+EXPORTERS = {
+    "/dcgm": ("dcgm_exporter", "dcgm_mig.prom"),
+    "/nvswitch": ("dcgm_exporter", "dcgm_nvswitch.prom"),
+    "/cpx": ("amd_exporter", "amd_cpx.prom"),
+    "/gaudi": ("all_smi", "all_smi_0.28.1_intel_gaudi.prom"),
+    "/old": ("all_smi", "all_smi_derived_nvidia_amd.prom"),
+}
 PAGES = {
     "/n1": DEVICES,
     "/n2": DEVICES,
-    "/n3": DEVICES,
     "/web": 'web_requests_total{job="inner"} 3\naccelmon_fleet_node_info{cluster="c1",node="n1",state="maintenance"} 1\n',
     "/metrics": """node_load1 0.1
 accelmon_expected_accelerators{cluster="c1",node="n1",vendor="nvidia"} 8
+accelmon_source_elected{cluster="c1",node="n1",vendor="nvidia",source="textfile",job="node_exporter"} 1
 accelmon_fleet_node_info{cluster="c1",node="n1",state="active"} 1
 accelmon_fleet_generation{cluster="c1"} 3
 accelmon_collector_success{vendor="nvidia"} 1
@@ -109,20 +119,21 @@ def running(folder, name, *command):
             process.wait()
 
 
-def targets(folder, port, closed, elected):
-    """Files as the registry writes them; elected: what n1's exporter is in charge of."""
+def targets(folder, port, closed):
+    """Files as the registry writes them."""
     def entry(address, path, **labels):
         return {"targets": [f"127.0.0.1:{address}"], "labels": {"cluster": "c1", "__metrics_path__": path, **labels}}
 
     files = {
         "node_exporter/c1.json": [
-            entry(port, "/n1", node="n1", rack="r1", **({"accelmon_elected": elected} if elected else {})),
-            entry(port, "/n2", node="n2", accelmon_elected="amd,nvidia"),
-            entry(port, "/n3", node="n3"),
-            entry(closed, "/n4", node="n4", accelmon_elected="nvidia"),
+            entry(port, "/n1", node="n1", rack="r1"),
+            entry(port, "/n2", node="n2"),
+            entry(closed, "/n4", node="n4"),
         ],
         "custom/web.c1.json": [entry(port, "/web", node="n1", job="web")],
     }
+    for path, (job, _page) in EXPORTERS.items():
+        files.setdefault(f"{job}/c1.json", []).append(entry(port, path, node=path[1:], rack="r2"))
     for name, content in files.items():
         path = os.path.join(folder, "targets", name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -171,12 +182,12 @@ def same(api, expression, expected):
     assert order == wanted, f"{expression}\n  is     {order}\n  not    {wanted}"
 
 
-def scraped(api, port, stack, closed, change):
-    """What must be in the storage; change() takes the NVIDIA devices of n1 away from the collector."""
+def scraped(api, port, stack, closed):
+    """What must be in the storage."""
     here = f"127.0.0.1:{port}"
-    until(api, "up", 7)
+    until(api, "up", 6 + len(EXPORTERS))
     until(api, 'accelmon_fleet_generation', 1)
-    until(api, 'node_gpu_utilization_percent', 6)
+    until(api, 'node_gpu_utilization_percent', 4)
 
     def node(name, **labels):
         return {"cluster": "c1", "node": name, "job": "node_exporter", "instance": here, **({"rack": "r1"} if name == "n1" else {}), **labels}
@@ -184,20 +195,14 @@ def scraped(api, port, stack, closed, change):
     nvidia = {"gpu": "0", "index": "0", "uuid": "GPU-1", "vendor": "nvidia", "model": "H100"}
     amd = {"gpu": "0", "index": "0", "uuid": "0xa", "vendor": "amd", "model": "MI300X"}
     ours = {"source": "textfile"}
-    same(api, "node_gpu_utilization_percent", [
-        node("n1", **nvidia, **ours), node("n1", **amd),
-        node("n2", **nvidia, **ours), node("n2", **amd, **ours),
-        node("n3", **nvidia), node("n3", **amd)])
+    same(api, "node_gpu_utilization_percent", [node(name, **device, **ours) for name in ("n1", "n2") for device in (nvidia, amd)])
     same(api, 'node_gpu_info{node="n1"}', [node("n1", **nvidia, **ours, pci_address="0000:1b:00.0", pci_bus_id="0000:1b:00.0")])
-    same(api, 'accelmon_collector_last_success_timestamp_seconds{node!="n2"}', [
-        node("n1", vendor="nvidia", **ours), node("n1", vendor="amd"), node("n3", vendor="nvidia"), node("n3", vendor="amd")])
+    same(api, 'accelmon_collector_last_success_timestamp_seconds{node="n1"}', [node("n1", vendor="nvidia", **ours), node("n1", vendor="amd", **ours)])
     # Series that only look alike: no index, no source.
     same(api, 'node_pcidevice_info{node="n1"}', [node("n1", vendor="nvidia", gpu="0")])
-    same(api, "node_load1", [node("n1"), node("n2"), node("n3")])
-    # The label of the plan stays on `up`, and nowhere else.
-    same(api, "up", [
-        node("n1", accelmon_elected="nvidia"), node("n2", accelmon_elected="amd,nvidia"), node("n3"),
-        {**node("n4", accelmon_elected="nvidia"), "instance": f"127.0.0.1:{closed}"},
+    same(api, "node_load1", [node("n1"), node("n2")])
+    same(api, 'up{rack!="r2"}', [
+        node("n1"), node("n2"), {**node("n4"), "instance": f"127.0.0.1:{closed}"},
         {"cluster": "c1", "node": "n1", "job": "web", "instance": here},
         {"cluster": "c1", "node": "mon", "job": "vmagent", "instance": f"127.0.0.1:{stack}"},
         {"job": "accelmon_fleet", "instance": here}])
@@ -206,16 +211,24 @@ def scraped(api, port, stack, closed, change):
     fleet = {"cluster": "c1", "job": "accelmon_fleet", "instance": here}
     same(api, "accelmon_expected_accelerators == 8", [{**fleet, "node": "n1", "vendor": "nvidia"}])
     same(api, "accelmon_expected_accelerators", [{**fleet, "node": "n1", "vendor": "nvidia"}])
+    same(api, "accelmon_source_elected == 1", [{**fleet, "node": "n1", "vendor": "nvidia", "source": "textfile", "job": "node_exporter"}])
+    same(api, "accelmon_source_elected == 0", [])
     same(api, "accelmon_fleet_generation", [fleet])
     same(api, "accelmon_fleet_node_info", [{**fleet, "node": "n1", "state": "active"}])
     same(api, '{job="accelmon_fleet",__name__=~"node_.*|accelmon_collector.*"}', [])
     assert "/metrics?collect%5B%5D=textfile" in Handler.seen, Handler.seen
-
-    change()
-    until(api, 'up{node="n1",job="node_exporter",accelmon_elected=""}', 1)
-    until(api, 'node_gpu_utilization_percent{node="n1",source=""}', 2)
-    until(api, 'node_gpu_utilization_percent{node="n1"}', 2)
-    until(api, 'up{node="n1",job="node_exporter"}', 1)
+    # The scrapers do what tests/rules/expositions.py does in Python, to every row of every exporter.
+    for path, (job, name) in EXPORTERS.items():
+        until(api, f'up{{node="{path[1:]}"}} == 1', 1)
+        wanted = [{**labels, "instance": here} for labels, _value in expositions.stored(
+            expositions.page(name), job, {"cluster": "c1", "node": path[1:], "rack": "r2"})]
+        assert len(wanted) > 20
+        for metric in sorted({labels["__name__"] for labels in wanted}):
+            same(api, f'{metric}{{node="{path[1:]}"}}', [
+                {label: value for label, value in labels.items() if label != "__name__"} for labels in wanted if labels["__name__"] == metric])
+        dropped = {labels["__name__"] for labels, _value in expositions.rows(expositions.page(name))} - {labels["__name__"] for labels in wanted}
+        for metric in sorted(dropped):
+            same(api, f'{metric}{{node="{path[1:]}"}}', [])
 
 
 def with_vmagent(programs, folder):
@@ -223,22 +236,22 @@ def with_vmagent(programs, folder):
     agent, storage = programs.path("vmagent"), programs.path("victoria-metrics")
     store, agent_port, closed = free_port(), free_port(), free_port()
     api = f"http://127.0.0.1:{store}"
-    with serving(PAGES) as port, serving(STACK) as stack:
-        targets(folder, port, closed, "nvidia")
+    with serving({**PAGES, **{path: expositions.page(page) for path, (_job, page) in EXPORTERS.items()}}) as port, serving(STACK) as stack:
+        targets(folder, port, closed)
         with running(folder, "victoria-metrics", storage, f"-httpListenAddr=127.0.0.1:{store}", f"-storageDataPath={folder}/data",
                      "-retentionPeriod=1d", "-search.disableCache"), \
              running(folder, "vmagent", agent, f"-httpListenAddr=127.0.0.1:{agent_port}", f"-promscrape.config={configuration(folder, port, stack, 'vmagent')}",
                      "-promscrape.config.strictParse", "-promscrape.fileSDCheckInterval=1s", f"-remoteWrite.url={api}/api/v1/write",
                      f"-remoteWrite.tmpDataPath={folder}/queue", "-remoteWrite.flushInterval=200ms"):
-            scraped(api, port, stack, closed, lambda: targets(folder, port, closed, None))
+            scraped(api, port, stack, closed)
 
 
 def with_prometheus(programs, folder):
     """Prometheus scrapes into its own storage."""
     program = programs.path("prometheus")
     listen, closed = free_port(), free_port()
-    with serving(PAGES) as port, serving(STACK) as stack:
-        targets(folder, port, closed, "nvidia")
+    with serving({**PAGES, **{path: expositions.page(page) for path, (_job, page) in EXPORTERS.items()}}) as port, serving(STACK) as stack:
+        targets(folder, port, closed)
         with running(folder, "prometheus", program, f"--web.listen-address=127.0.0.1:{listen}", f"--storage.tsdb.path={folder}/data",
                      f"--config.file={configuration(folder, port, stack, 'prometheus')}"):
-            scraped(f"http://127.0.0.1:{listen}", port, stack, closed, lambda: targets(folder, port, closed, None))
+            scraped(f"http://127.0.0.1:{listen}", port, stack, closed)

@@ -32,8 +32,10 @@ sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(HERE)), ".collectio
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import alert_file, recording_file
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import scrape_file
+import expositions
 
 STEP = "1m"
+NO_ALERTS = ("quiet", "recording", "sources", "stragglers")
 OPTIONS = {"node_exporter": "[::1]:9100", "cluster": "c1", "node": "mon",
            "stack": {"victoriametrics": "127.0.0.1:8428", "vmagent": "127.0.0.1:8429", "vmalert": "127.0.0.1:8880"}}
 OVERRIDES = {"HostDown": {"for": "1h30m", "severity": "warning"}, "AcceleratorCollectorStale": {"threshold": "90s"},
@@ -95,7 +97,7 @@ def cases(name):
 def alert_cases():
     """{alert: its cases} from the files named like alerts."""
     names = [os.path.splitext(os.path.basename(path))[0] for path in glob.glob(os.path.join(HERE, "cases", "*.yml"))]
-    return {name: cases(name) for name in sorted(names) if name not in ("quiet", "recording")}
+    return {name: cases(name) for name in sorted(names) if name not in NO_ALERTS}
 
 
 def input_series(series):
@@ -133,15 +135,36 @@ def alert_tests():
     return tests
 
 
+def labelled(selector, labels):
+    """A series as both programs want an expected one: the selector's labels and these."""
+    name, _brace, fixed = selector.rstrip("}").partition("{")
+    return "%s{%s}" % (name, ",".join(filter(None, [fixed] + [f'{key}="{value}"' for key, value in labels.items()])))
+
+
+def source_cases():
+    """The cases of sources.yml and stragglers.yml, in the form of recording.yml's one."""
+    made = []
+    for case in cases("sources") + cases("stragglers"):
+        series = {}
+        for scrape in case.get("scrapes", []):
+            for name, value in expositions.series(expositions.page(scrape["page"]), scrape["job"], scrape["target"]).items():
+                series[name] = " ".join([value] * 20)
+        expect = {selector: {labelled(selector, case["names"][name]): value for name, value in samples.items()}
+                  for selector, samples in case["expect"].items()}
+        made.append({"name": case["name"], "series": {**series, **case.get("series", {})}, "at": case.get("at", "8m"), "expect": expect})
+    return made
+
+
 def recording_tests(kind):
     """Tests of the recording layer; kind: promql_expr_test or metricsql_expr_test."""
     case = cases("recording")
-    expected = [{
-        "expr": name,
-        "eval_time": case["at"],
-        "exp_samples": [{"labels": name + labels, "value": value} for labels, value in samples.items()],
-    } for name, samples in case["expect"].items()]
-    return [{"name": "recording layer", "interval": STEP, "input_series": input_series(case["series"]), kind: expected}]
+    tests = [{**case, "name": "recording layer",
+              "expect": {name: {name + labels: value for labels, value in samples.items()} for name, samples in case["expect"].items()}}]
+    return [{"name": test["name"], "interval": STEP, "input_series": input_series(test["series"]), kind: [{
+        "expr": selector,
+        "eval_time": test["at"],
+        "exp_samples": [{"labels": name, "value": value} for name, value in samples.items()],
+    } for selector, samples in test["expect"].items()]} for test in tests + source_cases()]
 
 
 def with_summary_only(text):
@@ -186,19 +209,24 @@ def check_scrape_vmagent(programs, folder):
                      "-remoteWrite.url=http://127.0.0.1:1/")
 
 
+def unit_files(folder, kind):
+    """Paths of two files of tests: alerts and what is recorded know nothing of each other, and are evaluated apart."""
+    paths = []
+    for name, text, tests in (("alerts", with_summary_only(alert_file({})), alert_tests()), ("recording", recording_file("15s"), recording_tests(kind))):
+        test = {"rule_files": [write(folder, f"{name}.yml", text)], "evaluation_interval": STEP, "tests": tests}
+        paths.append(write(folder, f"test-{name}.yml", yaml.safe_dump(test, sort_keys=False)))
+    return paths
+
+
 def unit_promtool(programs, folder):
     """All cases hold in Prometheus."""
-    files = [write(folder, "alerts.yml", with_summary_only(alert_file({}))), write(folder, "recording.yml", recording_file("15s"))]
-    test = {"rule_files": files, "evaluation_interval": STEP, "tests": alert_tests() + recording_tests("promql_expr_test")}
-    programs.run("promtool", "test", "rules", write(folder, "test.yml", yaml.safe_dump(test, sort_keys=False)), timeout=300)
+    programs.run("promtool", "test", "rules", *unit_files(folder, "promql_expr_test"), timeout=300)
 
 
 def unit_vmalert(programs, folder):
     """All cases hold in VictoriaMetrics."""
-    files = [write(folder, "alerts.yml", with_summary_only(alert_file({}))), write(folder, "recording.yml", recording_file("15s"))]
-    test = {"rule_files": files, "evaluation_interval": STEP, "tests": alert_tests() + recording_tests("metricsql_expr_test")}
-    path = write(folder, "test.yml", yaml.safe_dump(test, sort_keys=False))
-    programs.run("vmalert-tool", "unittest", "--disableAlertgroupLabel", f"--files={path}", timeout=300, prefix=own_network())
+    for path in unit_files(folder, "metricsql_expr_test"):
+        programs.run("vmalert-tool", "unittest", "--disableAlertgroupLabel", f"--files={path}", timeout=300, prefix=own_network())
 
 
 def live_vmagent(programs, folder):

@@ -20,7 +20,7 @@ def test_every_device_has_the_vendor_neutral_series(fleet):
         "accelerator_memory_total_bytes": devices,
         'accelerator_temperature_celsius{sensor="core"}': devices,
         "accelerator_power_watts": devices,
-        "accelerator_row_remap_failed": nvidia,
+        "accelerator_row_remap_state": nvidia,
     }.items():
         eventually(lambda: fleet.values(f"count by (node) ({metric})") == hosts, 60, f"{metric} of {hosts}")  # pylint: disable=cell-var-from-loop
 

@@ -9,6 +9,9 @@ import yaml
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, milliseconds, plain
 
 ROOT = Path(__file__).resolve().parents[4]
+EXPOSITIONS = ROOT / "tests" / "fixtures" / "expositions"
+# By its source all-smi writes it on NVIDIA; the mock server does not, and there was no such device.
+UNSEEN = {"all_smi_gpu_power_limit_current_watts"}
 COLLECTOR = ROOT / "roles" / "textfile_collector" / "files" / "accelmon_textfile_collector.py"
 
 
@@ -55,45 +58,133 @@ def test_dump_keeps_order_and_never_folds_or_aliases():
     assert list(yaml.safe_load(text)) == ["b", "a", "c", "d"]
 
 
+SOURCES = load("sources")["sources"]
+NEEDED = {"role", "job", "port", "vendors", "devices", "key", "labels", "presence", "metrics"}
+POSSIBLE = NEEDED | {"own", "vendor", "vendor_by", "parts", "pci", "whole", "success", "forget", "drop"}
+
+
+def parts():
+    """(series, source, part) of every raw series that is recorded."""
+    return [(item, source, part) for item in load("series")["devices"] for variant in item["variants"]
+            for source, choices in variant["from"].items() for part in choices]
+
+
 def test_every_source_is_complete():
-    for name, source in load("sources")["sources"].items():
-        assert set(source) == {"job", "vendors", "devices", "own", "labels", "identity", "presence", "success", "metrics"}, name
-        assert {source["presence"], source["success"]} <= set(source["metrics"])
+    for name, source in SOURCES.items():
+        assert NEEDED <= set(source) <= POSSIBLE, name
+        assert {source["presence"], source.get("success", source["presence"])} <= set(source["metrics"])
         for metric in source["metrics"]:
-            assert re.fullmatch(f"(?:{source['devices']}|{source['own']})", metric), metric
+            assert re.fullmatch(f"(?:{source['devices']}|{source.get('own', '(?!)')})", metric), metric
+        assert set(source["vendors"]) <= set(load("sources")["models"])
+    assert len({source["role"] for source in SOURCES.values()}) == len(SOURCES) == len({source["job"] for source in SOURCES.values()})
 
 
-def test_a_source_claims_no_series_that_nobody_writes():
-    """The collector's own table of metrics is the other side."""
-    text = COLLECTOR.read_text(encoding="utf-8")
-    written = set(re.findall(r'^    \("((?:node_gpu|accelmon_collector)_[a-z_]+)", \("(?:gauge|counter)"', text, re.MULTILINE))
+def test_what_is_not_stored_or_not_believed_has_a_reason():
+    for source in SOURCES.values():
+        for part in source.get("forget", []) + source.get("drop", []):
+            assert len(part["why"]) > 20
+    for _item, _source, part in parts():
+        assert ("why" in part) == ("except" in part) and len(part.get("why", "long enough for a reason")) > 10
+
+
+def test_nothing_that_the_rules_read_is_dropped():
+    for source in SOURCES.values():
+        for part in source.get("drop", []):
+            assert not [metric for metric in source["metrics"] if re.fullmatch(part["series"], metric)]
+        used = {label for labels in source["metrics"].values() for label in labels} | {label for labels in source["labels"].values() for label in labels}
+        for part in source.get("forget", []):
+            assert not [label for label in used if re.fullmatch(part["label"], label)]
+
+
+def exported(name):
+    """Names of the series that an exporter writes as we deploy it."""
+    if name == "textfile":
+        return set(re.findall(r'^    \("((?:node_gpu|accelmon_collector)_[a-z_]+)", \("(?:gauge|counter)"', COLLECTOR.read_text(encoding="utf-8"), re.MULTILINE))
+    if name == "dcgm":
+        text = (ROOT / "roles" / "dcgm_exporter" / "files" / "counters.csv").read_text(encoding="utf-8")
+        return {line.split(",")[0] for line in text.splitlines() if line and not line.startswith("#")}
+    if name == "amd_exporter":
+        fields = yaml.safe_load((ROOT / "roles" / "amd_exporter" / "vars" / "main.yml").read_text(encoding="utf-8"))
+        return {field.lower() for field in fields["amd_exporter_fields"]}
+    # Our scrapes of the program itself and of its mock server, of the version that is installed unless the inventory says otherwise.
+    pages = [path.read_text(encoding="utf-8") for path in EXPOSITIONS.glob("all_smi_0.28*.prom")]
+    assert len(pages) > 5 and all(page.startswith("# recorded") for page in pages)
+    return {row for page in pages for row in re.findall(r"^(\w+)\{", page, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_claims_no_series_that_its_exporter_does_not_write(name):
+    written = exported(name)
     assert len(written) > 10
-    claimed = set(load("sources")["sources"]["textfile"]["metrics"])
-    assert claimed <= written, claimed - written
+    assert set(SOURCES[name]["metrics"]) - written - UNSEEN <= set(), set(SOURCES[name]["metrics"]) - written
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_claims_no_series_that_no_rule_reads(name):
+    read = {part["metric"] for _item, source, part in parts() if source == name}
+    read |= {part["labels_of"] for _item, source, part in parts() if source == name and "labels_of" in part}
+    read |= {SOURCES[name]["presence"], SOURCES[name].get("success")} - {None}
+    assert read == set(SOURCES[name]["metrics"])
+
+
+def test_labels_of_amd_are_asked_for():
+    """What the exporter leaves out unless asked."""
+    fields = yaml.safe_load((ROOT / "roles" / "amd_exporter" / "vars" / "main.yml").read_text(encoding="utf-8"))
+    asked = {label.lower() for label in fields["amd_exporter_labels"]}
+    always = {"gpu_id", "serial_number", "card_model", "hostname", "gpu_partition_id", "gpu_compute_partition_type", "gpu_memory_partition_type"}
+    used = {label for labels in SOURCES["amd_exporter"]["labels"].values() for label in labels} | set(SOURCES["amd_exporter"]["whole"])
+    assert used <= asked | always
 
 
 def test_at_most_twelve_series_for_a_device():
+    """Sources that count for one device at a time: energy has one series for each, of which one goes on."""
     assert sum(len(item["variants"]) for item in load("series")["devices"]) <= 12
 
 
 def test_series_have_units_and_known_sources():
-    sources = load("sources")["sources"]
-    suffixes = {"_ratio": "ratio, 0 to 1", "_bytes": "bytes", "_celsius": "degrees Celsius", "_watts": "watts", "_hertz": "hertz", "_info": "always 1"}
+    suffixes = {"_ratio": "ratio, 0 to 1", "_bytes": "bytes", "_celsius": "degrees Celsius", "_watts": "watts", "_hertz": "hertz", "_info": "always 1",
+                "_joules_total": "joules"}
     for item in load("series")["devices"]:
         assert item["name"].startswith("accelerator_") and item["help"] and item["type"] in ("gauge", "counter")
         assert (item["type"] == "counter") == item["name"].endswith("_total")
         for suffix, unit in suffixes.items():
             assert not item["name"].endswith(suffix) or item["unit"] == unit
-        for variant in item["variants"]:
-            for source, part in variant["from"].items():
-                known = sources[source]["metrics"][part["metric"]]
-                assert set(part.get("match", {})) <= set(known)
-                extra = set(item.get("labels", []))
-                assert extra <= {sources[source]["labels"].get(label, label) for label in known}
+        assert "bounds" in item or item["unit"] in ("always 1", "errors", "0, 1 or 2")
+    for _item, source, part in parts():
+        known = SOURCES[source]["metrics"][part["metric"]]
+        assert set(part.get("match", {})) <= set(known), part
+        assert not part.get("sum") or SOURCES[source]["parts"] in known
 
 
-def test_percent_is_the_only_unit_that_needs_a_factor():
-    for item in load("series")["devices"]:
-        for variant in item["variants"]:
-            for part in variant["from"].values():
-                assert part.get("divide") == (100 if part["metric"].endswith("_percent") else None)
+@pytest.mark.parametrize(("pattern", "factor"), [
+    (r"node_gpu_\w+_percent|DCGM_FI_DEV_GPU_UTIL|gpu_gfx_activity|all_smi_gpu_utilization", ("divide", 100)),
+    (r"DCGM_FI_DEV_FB_\w+|gpu_(used|total)_vram", ("multiply", 1048576)),
+    (r"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", ("divide", 1000)),
+    (r"gpu_energy_consumed", ("divide", 1000000)),
+    (r"DCGM_FI_DEV_SM_CLOCK|gpu_clock|all_smi_\w+_mhz", ("multiply", 1000000)),
+])
+def test_factors(pattern, factor):
+    """Percent, MiB, millijoules, microjoules, megahertz; everything else is in our unit already."""
+    found = 0
+    for item, _source, part in parts():
+        if item["unit"] == "always 1":
+            continue
+        given = [(word, part[word]) for word in ("divide", "multiply") if word in part]
+        if re.fullmatch(pattern, part["metric"]):
+            found += 1
+            assert given == [factor], part
+        elif factor in given:
+            assert re.search("UTIL|util|percent|activity|FB_|vram|CLOCK|clock|mhz|ENERGY|energy", part["metric"]), part
+    assert found
+
+
+@pytest.mark.parametrize(("model", "vendor"), [
+    ("NVIDIA H100 80GB HBM3", "nvidia"), ("Tesla V100-SXM2-16GB", "nvidia"), ("NVIDIA GeForce RTX 4090", "nvidia"), ("Quadro RTX 6000", "nvidia"),
+    ("NVIDIA Jetson AGX Orin", "nvidia"), ("Orin (nvgpu)", "nvidia"), ("AMD Instinct MI300X", "amd"), ("Radeon RX 7900 XTX", "amd"),
+    ("Intel Gaudi 2 OAM", "intel_gaudi"), ("HL-225", "intel_gaudi"), ("Intel Arc B580 12GB", "intel_gpu"), ("Intel Data Center GPU Max 1550", "intel_gpu"),
+    ("Google TPU v5e", "google_tpu"), ("TPU v4", "google_tpu"), ("Tenstorrent Grayskull e75 120W", "tenstorrent"), ("Blackhole p150a", "tenstorrent"),
+    ("RBLN-CA25", "rebellions"), ("Furiosa RNGD", "furiosa"), ("AWS Trainium1", "aws_neuron"), ("AWS Inferentia2", "aws_neuron"),
+    ("Apple M3 Ultra GPU", "apple"), ("Something Else", None)])
+def test_the_vendor_by_the_model(model, vendor):
+    found = [name for name, pattern in load("sources")["models"].items() if re.fullmatch(pattern, model)]
+    assert (found or [None])[0] == vendor

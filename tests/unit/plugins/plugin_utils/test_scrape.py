@@ -1,12 +1,17 @@
 """The scrape configuration. Nothing is stubbed; what relabelling does is proven by tests/rules/run.py live."""
 
-import re
+import importlib.util
+from pathlib import Path
 
 import pytest
 import yaml
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load, milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import ScrapeError, scrape_file, timeout
+
+SPEC = importlib.util.spec_from_file_location("accelmon_rules_expositions", Path(__file__).resolve().parents[4] / "tests" / "rules" / "expositions.py")
+expositions = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(expositions)
 
 OPTIONS = {"node_exporter": "10.0.0.5:9100", "cluster": "c1", "node": "mon1"}
 
@@ -17,7 +22,8 @@ def jobs(**options):
 
 def test_jobs_and_where_their_targets_are():
     found = jobs(stack={"vmalert": "127.0.0.1:8880", "vmagent": "[::1]:8429"}, targets_dir="/srv/targets/")
-    assert list(found) == ["node_exporter", "custom", "accelmon_fleet", "vmagent", "vmalert"]
+    assert list(found) == ["node_exporter", "dcgm_exporter", "amd_exporter", "all_smi", "custom", "accelmon_fleet", "vmagent", "vmalert"]
+    assert found["all_smi"]["file_sd_configs"] == [{"files": ["/srv/targets/all_smi/*.json"]}]
     assert found["node_exporter"]["file_sd_configs"] == [{"files": ["/srv/targets/node_exporter/*.json"]}]
     assert found["custom"]["file_sd_configs"] == [{"files": ["/srv/targets/custom/*.json"]}]
     assert found["accelmon_fleet"]["static_configs"] == [{"targets": ["10.0.0.5:9100"]}]
@@ -26,7 +32,7 @@ def test_jobs_and_where_their_targets_are():
 
 def test_only_prometheus_gets_a_refresh_interval():
     assert "refresh_interval" not in scrape_file(OPTIONS)
-    assert scrape_file({**OPTIONS, "backend": "prometheus"}).count("refresh_interval: 15s") == 2
+    assert scrape_file({**OPTIONS, "backend": "prometheus"}).count("refresh_interval: 15s") == 5
 
 
 PASSWORD = "/etc/accelmon/secrets/exporter_password"
@@ -40,7 +46,8 @@ def test_open_exporters_are_shown_nothing():
 
 def test_closed_exporters_are_shown_what_they_want_and_others_nothing():
     found = jobs(exporter_tls=True, exporter_password_file=PASSWORD, node_exporter_scheme="https", node_exporter_path="/m")
-    assert list(found) == ["node_exporter", "node_exporter_plain", "custom", "accelmon_fleet"]
+    assert list(found) == ["node_exporter", "node_exporter_plain", "dcgm_exporter", "dcgm_exporter_plain", "amd_exporter", "amd_exporter_plain",
+                           "all_smi", "all_smi_plain", "custom", "accelmon_fleet"]
     assert found["node_exporter"]["tls_config"] == CERTIFICATE
     assert found["node_exporter"]["basic_auth"] == {"username": "accelmon", "password_file": PASSWORD}
     assert found["node_exporter"]["relabel_configs"] == [{"source_labels": ["__scheme__"], "regex": "https", "action": "keep"}]
@@ -90,45 +97,76 @@ def test_the_same_text_whatever_the_order_of_options():
 
 
 def relabelled(job, labels):
-    """Labels after a job's metric_relabel_configs: the actions that we use, in Python; None for a dropped series."""
-    labels = dict(labels)
-    for rule in job["metric_relabel_configs"]:
-        action = rule.get("action", "replace")
-        if action == "labeldrop":
-            labels = {name: value for name, value in labels.items() if not re.fullmatch(rule["regex"], name)}
-            continue
-        match = re.fullmatch(rule["regex"], ";".join(labels.get(name, "") for name in rule["source_labels"]))
-        if action == "drop" and match or action == "keep" and not match:
-            return None
-        if action == "replace" and match:
-            labels[rule["target_label"]] = re.sub(r"\$(\d)", lambda group, match=match: match.group(int(group.group(1))), rule["replacement"])
-    return labels
+    """Labels after a job's metric_relabel_configs; None for a dropped series."""
+    return expositions.relabelled(job["metric_relabel_configs"], labels)
 
 
-@pytest.mark.parametrize("name", ["node_gpu_power_draw_watts", "accelmon_collector_success"])
-@pytest.mark.parametrize(("vendor", "elected", "expected"), [
-    ("nvidia", "nvidia", True), ("nvidia", "amd,nvidia", True), ("amd", "amd,nvidia", True),
-    ("nvidia", "amd", False), ("nvidia", "", False), ("amd", "amdgpu", False), ("amd", "xamd,nvidia", False), ("", "nvidia", False)])
-def test_source_is_only_where_the_source_is_in_charge(name, vendor, elected, expected):
-    result = relabelled(jobs()["node_exporter"], {"__name__": name, "vendor": vendor, "accelmon_elected": elected})
-    assert (result.get("source") == "textfile") is expected
-    assert "accelmon_elected" not in result
+SOURCES = load("sources")["sources"]
 
 
-def test_every_vendor_of_a_source_can_be_elected():
-    for name, source in load("sources")["sources"].items():
-        for vendor in source["vendors"]:
-            series = {"__name__": source["presence"], "vendor": vendor, "accelmon_elected": vendor}
-            assert relabelled(jobs()[source["job"]], series)["source"] == name
+def test_a_source_says_who_it_is_and_never_whether_it_is_in_charge():
+    for name in ("node_gpu_power_draw_watts", "accelmon_collector_success"):
+        assert relabelled(jobs()["node_exporter"], {"__name__": name, "gpu": "0", "vendor": "amd"})["source"] == "textfile"
+    assert "source" not in relabelled(jobs()["node_exporter"], {"__name__": "node_gpu_power_draw_watts", "vendor": "amd"})
+    assert "elected" not in scrape_file(OPTIONS).replace("accelmon_(?:expected_.*|fleet_.*|source_elected)", "").replace(
+        "accelmon_(?:expected_accelerators|fleet_.*|source_elected)", "")
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_source_has_a_job_and_its_name_on_its_series(name):
+    source = SOURCES[name]
+    result = relabelled(jobs()[source["job"]], {"__name__": source["presence"], source["key"]: "x"})
+    assert result["source"] == name
+    assert result.get("vendor") == source.get("vendor")
+
+
+def test_identity_of_dcgm():
+    page = {"__name__": "DCGM_FI_DEV_GPU_TEMP", "gpu": "3", "UUID": "GPU-a", "modelName": "NVIDIA H100", "pci_bus_id": "00000000:1B:00.0",
+            "Hostname": "x", "DCGM_FI_DRIVER_VERSION": "570"}
+    assert relabelled(jobs()["dcgm_exporter"], page) == {
+        "__name__": "DCGM_FI_DEV_GPU_TEMP", "gpu": "3", "index": "3", "UUID": "GPU-a", "uuid": "GPU-a", "modelName": "NVIDIA H100", "model": "NVIDIA H100",
+        "pci_bus_id": "0000:1b:00.0", "DCGM_FI_DRIVER_VERSION": "570", "driver_version": "570", "source": "dcgm", "vendor": "nvidia"}
+    switch = relabelled(jobs()["dcgm_exporter"], {"__name__": "DCGM_FI_DEV_NVSWITCH_POWER_VDD", "nvswitch": "nvswitch0"})
+    assert not {"source", "vendor", "uuid", "index"} & set(switch)
+
+
+def test_identity_of_amd_is_the_whole_device_s():
+    page = {"__name__": "gpu_used_vram", "gpu_id": "1", "gpu_uuid": "u", "serial_number": "69", "card_model": "102-G", "card_series": "MI300X"}
+    made = relabelled(jobs()["amd_exporter"], page)
+    assert {name: made[name] for name in ("index", "uuid", "model", "serial", "vendor", "source")} == {
+        "index": "1", "uuid": "69", "model": "MI300X", "serial": "69", "vendor": "amd", "source": "amd_exporter"}
+    made = relabelled(jobs()["amd_exporter"], {"__name__": "gpu_used_vram", "gpu_id": "1", "gpu_uuid": "u", "card_model": "102-G"})
+    assert made["uuid"] == "u" and made["model"] == "102-G"
+
+
+@pytest.mark.parametrize(("model", "vendor"), [
+    ("NVIDIA H100 80GB HBM3", "nvidia"), ("AMD Instinct MI300X", "amd"), ("Intel Gaudi 3 OAM", "intel_gaudi"), ("Intel Arc B580", "intel_gpu"),
+    ("RBLN-CA25", "rebellions"), ("Unheard of", "unknown")])
+def test_identity_of_all_smi_has_the_vendor_of_the_model(model, vendor):
+    page = {"__name__": "all_smi_gpu_utilization", "gpu": model, "gpu_uuid": "u", "gpu_index": "1", "exported_instance": "h"}
+    made = relabelled(jobs()["all_smi"], page)
+    assert {name: made[name] for name in ("index", "uuid", "model", "vendor", "source")} == {
+        "index": "1", "uuid": "u", "model": model, "vendor": vendor, "source": "all_smi"}
+    assert "exported_instance" not in made
+
+
+def test_what_all_smi_says_of_the_node_is_left_to_node_exporter():
+    job = jobs()["all_smi"]
+    assert relabelled(job, {"__name__": "all_smi_cpu_utilization"}) is None
+    assert relabelled(job, {"__name__": "all_smi_chassis_power_watts"})
+    info = {"__name__": "all_smi_gpu_info", "gpu": "AMD X", "gpu_uuid": "u", "driver_version": "6", "fan_speed": "20 RPM", "memory_clock": "900"}
+    assert {"fan_speed", "memory_clock"} & set(relabelled(job, info)) == set() and relabelled(job, info)["driver_version"] == "6"
+    assert "command" not in relabelled(job, {"__name__": "all_smi_process_memory_used_bytes", "command": "secret", "pid": "1"})
 
 
 def test_identity_is_copied_and_the_old_label_stays():
     result = relabelled(jobs()["node_exporter"], {"__name__": "node_gpu_info", "gpu": "3", "pci_address": "0000:1b:00.0"})
-    assert result == {"__name__": "node_gpu_info", "gpu": "3", "index": "3", "pci_address": "0000:1b:00.0", "pci_bus_id": "0000:1b:00.0"}
+    assert result == {"__name__": "node_gpu_info", "gpu": "3", "index": "3", "pci_address": "0000:1b:00.0", "pci_bus_id": "0000:1b:00.0",
+                      "source": "textfile"}
     assert "index" not in relabelled(jobs()["node_exporter"], {"__name__": "node_load1", "gpu": "3"})
 
 
-@pytest.mark.parametrize("job", ["node_exporter", "custom"])
+@pytest.mark.parametrize("job", ["node_exporter", "dcgm_exporter", "amd_exporter", "all_smi", "custom"])
 @pytest.mark.parametrize("name", load("sources")["registry"])
 def test_only_the_monitoring_host_speaks_for_the_registry(job, name):
     found = jobs()
@@ -163,7 +201,7 @@ def test_a_timeout_of_ones_own():
     ({"node_exporter": "mon1:0"}, ["node_exporter = 'mon1:0'", "not host:port"]),
     ({"node_exporter": "http://mon1:9100"}, ["not host:port"]),
     ({"stack": {"vmalert": "mon1:99999"}}, ["stack.vmalert = 'mon1:99999'", "not host:port"]),
-    ({"stack": {"custom": "mon1:1"}}, ["stack.custom", "node_exporter, custom, accelmon_fleet"]),
+    ({"stack": {"custom": "mon1:1"}}, ["stack.custom", "node_exporter, dcgm_exporter, amd_exporter, all_smi, custom, accelmon_fleet"]),
     ({"stack": ["vmalert"]}, ["stack = ['vmalert']", "not a mapping"]),
     ({"cluster": ""}, ["cluster = ''", "not a name"]),
     ({"node": None}, ["node = None", "not a name"]),
