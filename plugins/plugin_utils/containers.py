@@ -53,8 +53,8 @@ def unit(declaration, name, container, found):
             ExecStop=[program, "stop", f"--time={STOP_SECONDS}", container_name(name)],
             ExecStopPost="-" + " ".join(remove),
             TimeoutStopSec=3 * STOP_SECONDS,
-            # Both programs answer 128 and the signal when the container was stopped by one.
-            SuccessExitStatus="143",
+            # Both programs answer 128 and the signal when the container was stopped by one: TERM, and KILL in the end.
+            SuccessExitStatus="137 143",
             Delegate=True if podman else None,
             UMask="0027",
         ),

@@ -9,7 +9,8 @@ from ansible_collections.accelmon.fleet.plugins.filter.container_unit import con
 from ansible_collections.accelmon.fleet.plugins.filter.image_archive import image_archive
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import unit_text
 
-PODMAN = {"runtime": "podman", "program": "/usr/bin/podman", "id": "sha256:12", "user": "990:980", "groups": ["44"], "devices": ["--device", "nvidia.com/gpu=all"]}
+PODMAN = {"runtime": "podman", "program": "/usr/bin/podman", "id": "sha256:12", "user": "990:980", "groups": ["44"],
+          "devices": ["--device", "nvidia.com/gpu=all"]}
 DOCKER = dict(PODMAN, runtime="docker", program="/usr/bin/docker", devices=["--gpus", "all"])
 CONTAINER = {"arguments": ["-a", ":9400"], "volumes": ["/etc/accelmon/x:/etc/accelmon/x:ro"], "capabilities": ["SYS_ADMIN"], "devices": ["/dev/kfd"],
              "environment": {"A": "b c"}, "options": ["--memory=1g"]}
@@ -28,7 +29,8 @@ def test_podman_runs_the_image_by_its_id_and_never_pulls():
     assert words[:5] == ["ExecStart=/usr/bin/podman", "run", "--rm", "--name=accelmon-dcgm-exporter", "--pull=never"]
     assert words[-3:] == ["sha256:12", "-a", ":9400"] and words[-4] == "--memory=1g"
     assert {"--replace", "--cgroups=split", "--network=host", "--read-only", "--cap-drop=all", "--cap-add=SYS_ADMIN", "--user=990:980", "--group-add=44",
-            "--device=/dev/kfd", "--device", "nvidia.com/gpu=all", "--volume=/etc/accelmon/x:/etc/accelmon/x:ro", "--security-opt=no-new-privileges"} <= set(words)
+            "--device=/dev/kfd", "--device", "nvidia.com/gpu=all", "--volume=/etc/accelmon/x:/etc/accelmon/x:ro",
+            "--security-opt=no-new-privileges"} <= set(words)
     assert '"--env=A=b c"' in text(PODMAN) and "\nDelegate=yes\n" in text(PODMAN) and "docker" not in text(PODMAN)
 
 
@@ -42,6 +44,10 @@ def test_docker_has_no_replace_so_that_a_leftover_is_removed_before():
 def test_what_would_keep_the_runtime_from_working_is_left_out_and_the_declaration_stays():
     assert "ProtectSystem" not in text(PODMAN) and "SystemCallFilter" not in text(PODMAN) and "\nNice=5\n" in text(PODMAN)
     assert "Restart=always" in text(PODMAN) and "\nUser=" not in text(PODMAN)
+
+
+def test_a_program_that_needs_roots_rights_runs_as_the_containers_root():
+    assert "--user=990:980" not in text(PODMAN, root=True)
 
 
 def test_without_an_image_there_is_no_unit():
