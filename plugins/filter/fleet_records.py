@@ -10,14 +10,17 @@ import json
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import HostVariables, Reader, plan_specs
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.plan import STAGES
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.records import FleetError, make_record
 
 
-def fleet_records(hosts, hostvars, answered=()):
+def fleet_records(hosts, hostvars, answered=(), stage="first"):
     """JSON text {"version": 1, "records": [...]} of `hosts`, sorted by name; each host's variables are read once.
 
     It begins with a blank: up to core 2.18 a text that begins like a dictionary would be evaluated as one.
     """
+    if stage not in STAGES:
+        raise AnsibleFilterError(f"fleet_records: stage = {stage}: no such stage; use one of {', '.join(STAGES)}")
     reader = Reader(plan_specs())
     answered = frozenset(answered)
     records = []
@@ -25,7 +28,7 @@ def fleet_records(hosts, hostvars, answered=()):
         if host not in hostvars:
             raise AnsibleFilterError(f"{host}: fleet_records: not in the inventory; give hosts of the inventory only")
         try:
-            record = make_record(host, HostVariables(hostvars, host), reader, host in answered)
+            record = make_record(host, HostVariables(hostvars, host), reader, host in answered, stage)
         except FleetError as error:
             raise AnsibleFilterError(str(error)) from None
         if record is not None:

@@ -11,6 +11,7 @@ Shapes used throughout:
 """
 import re
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.registry import elections, source_of
 from ansible_collections.accelmon.fleet.plugins.module_utils.registry import unwatched as unwatched_devices
 from ansible_collections.accelmon.fleet.plugins.module_utils.registry import watched as expected_devices
 from ansible_collections.accelmon.fleet.plugins.module_utils.targets import instance
@@ -66,6 +67,22 @@ def exporter_targets(host):
 def covering_jobs(host, vendor):
     """The jobs that report this vendor's devices on this host."""
     return [exporter["job"] for exporter in host["exporters"] if vendor in (exporter.get("elected") or [])]
+
+
+def has_collector(host, vendor):
+    """Whether the textfile collector is in charge of a vendor on this host."""
+    return any(source_of(exporter) == "textfile" and vendor in exporter["elected"] for exporter in host["exporters"])
+
+
+def sources_of(host, vendor):
+    """{"source"?: the one in charge, "standby"?: [others that could be]} of a vendor on this host."""
+    found = {}
+    for one, source, _job, charge in elections(host):
+        if one == vendor and charge:
+            found["source"] = source
+        elif one == vendor:
+            found.setdefault("standby", []).append(source)
+    return found
 
 
 def select(clusters, only):
@@ -208,8 +225,8 @@ def device_failures(cluster, node, host, seen, down_jobs, collector_limit, recor
                 "%d %s accelerators expected, but none of its exporters reports them" % (expected[vendor], vendor),
                 "run site.yml --limit %s" % node))
             continue
-        # The textfile collector rides on node_exporter; other exporters read the devices while they are scraped.
-        if "node_exporter" in jobs:
+        # The textfile collector reads the devices in its own time; other exporters do while they are scraped.
+        if has_collector(host, vendor):
             age = seen["collector_age"].get(key)
             if age is None or age > collector_limit:
                 reason = "the textfile collector never succeeded for %s" % vendor
@@ -458,7 +475,7 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
             elif status == "active" and scraped and not found:
                 counts["fine"] += 1
         notes += [{"cluster": cluster, "node": monitor, "note": (
-            "%d %s accelerator%s of cluster %s recorded, not watched: no exporter reads them yet"
+            "%d %s accelerator%s of cluster %s recorded, not watched: no exporter there reads them"
             % (blind[vendor], vendor, "" if blind[vendor] == 1 else "s", cluster))} for vendor in sorted(blind)]
         if storage and not scraped and any(host["exporters"] for host in data["hosts"].values()):
             failures.append(failure(
@@ -492,10 +509,11 @@ def report(result):
 def status_rows(clusters, seen, only=None):
     """One row for each registered node.
 
-    Row: {cluster, node, address, state, accelerators: {vendor: {"seen": n or None, "expected": n, "unwatched"?: n}},
+    Row: {cluster, node, address, state, accelerators: {vendor: {"seen": n or None, "expected": n, "unwatched"?: n,
+    "source"?: the source in charge, "standby"?: [sources that could be]}},
     exporters: {job: up | down | unknown}, alerts: [name], problem: bool}
     state: active, maintenance, retired, pending, or down: active, with exporters and none of them up
-    unwatched counts the recorded devices that no exporter can read; they are not among the expected ones
+    unwatched counts the recorded devices that no exporter of the host reads; they are not among the expected ones
     seen is None and exporters are unknown while the storage cannot be asked.
     Rows are sorted by cluster and node.
     """
@@ -515,6 +533,7 @@ def status_rows(clusters, seen, only=None):
                 count = seen["devices"].get((cluster, node, vendor), 0)
                 if expected.get(vendor, 0) or count:
                     accelerators[vendor] = {"seen": count if storage else None, "expected": expected.get(vendor, 0)}
+                    accelerators[vendor].update(sources_of(host, vendor))
             for vendor, count in unwatched_devices(host).items():
                 accelerators.setdefault(vendor, {"seen": 0, "expected": 0})["unwatched"] = count
             exporters = {}
@@ -584,11 +603,16 @@ def totals(rows):
 
 
 def _accelerator_words(accelerators):
-    """ "nvidia 7/8, amd 4/4", "nvidia ?/8" while nothing is known, "furiosa 2 (not watched)", "-" for none."""
+    """ "nvidia 7/8, amd 4/4", "nvidia ?/8" while nothing is known, "furiosa 2 (not watched)", "-" for none.
+
+    Of a node also by which source: "nvidia 7/8 dcgm (standby all_smi)".
+    """
     words = []
     for vendor, item in sorted(accelerators.items()):
         if item["expected"] or item["seen"] or not item.get("unwatched"):
-            words.append("%s %s/%d" % (vendor, "?" if item["seen"] is None else item["seen"], item["expected"]))
+            words.append("%s %s/%d" % (vendor, "?" if item["seen"] is None else item["seen"], item["expected"])
+                         + (" " + item["source"] if item.get("source") else "")
+                         + (" (standby %s)" % " ".join(item["standby"]) if item.get("standby") else ""))
         if item.get("unwatched"):
             words.append("%s %d (not watched)" % (vendor, item["unwatched"]))
     return ", ".join(words) or "-"

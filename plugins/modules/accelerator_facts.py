@@ -265,6 +265,28 @@ ansible_facts:
           type: str
           returned: where it is switched on
           sample: enforcing
+        libc:
+          description: The C library, C(name) V(glibc) or V(musl) and, when known, C(version).
+          type: dict
+          returned: when known
+          sample: {name: glibc, version: "2.36"}
+        container_runtimes:
+          description: Programs on the host that run containers, of C(podman) and C(docker).
+          type: list
+          elements: str
+          returned: always
+          sample: [podman]
+        exporters:
+          description: Exporter roles of ours whose unit is on the host.
+          type: list
+          elements: str
+          returned: always
+          sample: [node_exporter, textfile_collector]
+        hostengine:
+          description: Whether systemd runs NVIDIA's C(nv-hostengine).
+          type: bool
+          returned: always
+          sample: false
 """
 
 from ansible.module_utils.basic import AnsibleModule

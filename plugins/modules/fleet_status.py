@@ -44,6 +44,7 @@ rows:
   description:
     - One row for each node.
     - C(state) is active, maintenance, retired, pending, or down for an active node with no exporter up.
+    - C(accelerators) has by vendor how many were C(seen) and C(expected), the C(source) in charge of them, and sources on C(standby).
     - C(seen) is null and an exporter V(unknown) while the storage cannot be asked.
   returned: always
   type: list
@@ -53,8 +54,8 @@ rows:
       node: gpu7
       address: 10.0.0.7
       state: active
-      accelerators: {nvidia: {seen: 7, expected: 8}}
-      exporters: {node_exporter: up}
+      accelerators: {nvidia: {seen: 7, expected: 8, source: dcgm, standby: [textfile]}}
+      exporters: {dcgm_exporter: up, node_exporter: up}
       alerts: [AcceleratorMissing]
       problem: true
 table:

@@ -91,13 +91,14 @@ class Checker:
             address = fleet.host_address(host, variables_of_host, chosen["accelmon_address"])
         except fleet.BadValue as error:
             return [str(error)]
-        exporters = plan.exporters(chosen, [])
-        ours = {exporter["port"] for exporter in exporters if not exporter.get("custom")}
+        fleet.follow_bundle(chosen, values)
+        exporters = plan.exporters(chosen, plan.choose(chosen, None))
+        ours = {exporter["port"]: exporter["job"] for exporter in exporters if not exporter.get("custom")}
         for port in {exporter["port"] for exporter in exporters}:
             self.places[(address_key(address), port)].append(host)
         return [
             fleet.error_text("accelmon_custom_exporters", [f"{exporter['job']}:{exporter['port']}"],
-                             Problem("node_exporter has this port; give one of them another"))
+                             Problem(f"{ours[exporter['port']]} has this port; give one of them another"))
             for exporter in exporters if exporter.get("custom") and exporter["port"] in ours]
 
 

@@ -16,12 +16,17 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Probl
 TEMPLATES_COME_BACK = tuple(int(part) for part in ansible_version.split(".")[:2]) < (2, 19)
 
 # Roles whose variables decide what is scraped, and the variables in question.
-EXPORTER_VARIABLES = {"node_exporter": (
-    "node_exporter_port", "node_exporter_managed", "node_exporter_state", "node_exporter_metrics_path", "node_exporter_source")}
+EXPORTER_VARIABLES = {
+    role: tuple(f"{role}_{word}" for word in ("port", "managed", "state", "metrics_path", "source") + more)
+    for role, more in (("node_exporter", ()), ("all_smi", ("version", "accept_open")), ("dcgm_exporter", ()), ("amd_exporter", ()))}
+EXPORTER_VARIABLES["textfile_collector"] = ("textfile_collector_state",)
+
+# Roles that take their program from the bundle when accelmon_source says so, and else from where their own variable says.
+BUNDLED = ("all_smi", "dcgm_exporter", "amd_exporter")
 
 PLAN_VARIABLES = (
     "accelmon_cluster", "accelmon_address", "accelmon_listen", "accelmon_state", "accelmon_rack", "accelmon_labels",
-    "accelmon_expected", "accelmon_exporters", "accelmon_custom_exporters", "accelmon_driver_missing",
+    "accelmon_expected", "accelmon_exporters", "accelmon_accelerator_source", "accelmon_custom_exporters", "accelmon_driver_missing",
     "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_phase", "accelmon_source", "accelmon_backend",
 ) + tuple(name for names in EXPORTER_VARIABLES.values() for name in names)
 
@@ -168,7 +173,17 @@ class Reader:
                 values[name] = self.read(variables_of_host, name)
             except BadValue as error:
                 errors.append(error)
+        follow_bundle(values, variables_of_host.raw)
         return values, sorted(errors, key=str)
+
+
+def follow_bundle(values, given):
+    """Set where programs come from on a host whose accelmon_source is bundle, as the defaults of the roles do.
+
+    given: names of the variables that the host has
+    """
+    if values.get("accelmon_source") == "bundle":
+        values.update((f"{role}_source", "bundle") for role in BUNDLED if f"{role}_source" not in given)
 
 
 class BadValue(ValueError):
@@ -215,7 +230,10 @@ def host_address(host, variables_of_host, declared):
 
 
 def facts_of(variables_of_host):
-    """{"summary", "devices", "addresses", "access", "distribution"} that the host told in facts, or None if it told nothing about accelerators."""
+    """{"summary", "devices", "addresses", "access", "distribution", "exporters", "node"} that the host told in facts.
+
+    node: the fact accelmon_node as it is. None if the host told nothing about accelerators.
+    """
     facts = variables_of_host.raw.get("ansible_facts") or {}
     accelerators = facts.get("accelerators")
     if accelerators is None:
@@ -223,4 +241,4 @@ def facts_of(variables_of_host):
     node = facts.get("accelmon_node") or {}
     return {"summary": accelerators.get("summary") or {}, "devices": accelerators.get("devices") or [],
             "addresses": node.get("addresses") or [], "access": bool(node.get("access")),
-            "distribution": node.get("distribution")}
+            "distribution": node.get("distribution"), "exporters": node.get("exporters") or [], "node": node}

@@ -7,12 +7,12 @@
 values: as `fleet.read_values` gives them for `fleet.plan_specs`
 facts: as `fleet.facts_of` gives them, or None for a host that did not answer
 """
+import collections
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import choice
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.exporters import is_closed
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import is_own
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import RIDING_EXPORTERS, Problem
-
-# Vendors whose devices the textfile collector can read.
-TEXTFILE_VENDORS = ("amd", "nvidia")
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, RIDING_EXPORTERS, Problem
 
 # States of a device that no tool can read, and what mends them.
 DRIVERLESS = {
@@ -21,6 +21,8 @@ DRIVERLESS = {
     "wrong_driver": "replace the driver that holds the device by the vendor's",
 }
 
+# Exporters whose own page can be elsewhere than at /metrics.
+OWN_PAGES = ("node_exporter", "all_smi")
 
 # Distributions that have packages of the programs. All others need another source.
 PACKAGED = ("debian", "ubuntu")
@@ -44,16 +46,12 @@ def driverless(summary):
     return found
 
 
-def monitorable(summary):
-    """Vendors with at least one device that a tool can read, sorted."""
-    without = driverless(summary)
-    return sorted(vendor for vendor, told in summary.items()
-                  if told.get("count", 0) > without.get(vendor, 0) and told.get("count", 0) > told.get("embedded", 0))
-
-
-def unwatched(summary):
-    """Vendors of which the host has devices that no tool reads though it reads the vendor's others, sorted: GPUs inside a Tegra."""
-    return sorted(str(vendor) for vendor, told in summary.items() if told.get("embedded") and vendor in TEXTFILE_VENDORS)
+def present(values, facts):
+    """Vendors with at least one device that some tool can read, sorted. A host that did not answer has what is declared for it."""
+    if facts is None:
+        return sorted(vendor for vendor, count in values["accelmon_expected"].items() if count > 0)
+    without = driverless(facts["summary"])
+    return sorted(str(vendor) for vendor, told in facts["summary"].items() if told.get("count", 0) > without.get(vendor, 0))
 
 
 def counts(summary):
@@ -66,39 +64,154 @@ def counts(summary):
     return found
 
 
-def elected(values, facts):
-    """Vendors that the textfile collector is in charge of, sorted. A host that did not answer has what is declared for it."""
-    if values["accelmon_exporters"] != "auto" and "textfile_collector" not in values["accelmon_exporters"]:
-        return []
-    if facts is None:
-        vendors = [vendor for vendor, count in values["accelmon_expected"].items() if count > 0]
-    else:
-        vendors = monitorable(facts["summary"])
-    return [vendor for vendor in TEXTFILE_VENDORS if vendor in vendors]
+# A run that hands vendors over to another source passes through these. `first`: an exporter that is not on the host yet waits for its
+# election; `elected`: it is in charge; `retired`: the exporters that nobody needs any more are gone, and no targets.
+STAGES = ("first", "elected", "retired")
+
+# wanted: exporter roles of the host, those with a port before those that ride on them
+# present: vendors whose devices are read; charge: {vendor: source in charge of it now}; final: the same when the run is through
+# running: exporter roles that are targets now; retired: those of them that go
+Choice = collections.namedtuple("Choice", "wanted present charge final running retired")
 
 
-def wanted(values, vendors):
-    """Exporter roles of the host, those with a port before those that ride on them."""
+def wish(values, vendor):
+    """The source that `accelmon_accelerator_source` names for a vendor, or None."""
+    setting = values["accelmon_accelerator_source"]
+    if isinstance(setting, dict):
+        return setting.get(vendor)
+    return setting if setting != "auto" and vendor in choice.sources()[setting]["vendors"] else None
+
+
+def is_listed(values, source):
+    """Whether a source may be deployed on the host at all."""
+    role = choice.sources()[source]["role"]
+    if values.get(f"{RIDING_EXPORTERS.get(role, role)}_state") == "absent":
+        return False
+    return values["accelmon_exporters"] == "auto" or role in values["accelmon_exporters"]
+
+
+def first_suitable(values, facts, vendor):
+    """(the best source that can read a vendor on this host or None, the Unsuitable of the last that cannot or None)."""
+    problem = None
+    for source in choice.preferred(vendor):
+        if is_listed(values, source):
+            try:
+                choice.check(source, [vendor], values, facts)
+                return source, None
+            except choice.Unsuitable as error:
+                problem = error
+    return None, problem
+
+
+def choose(values, facts, stage="first"):
+    """The Choice for a host."""
+    roles = {name: source["role"] for name, source in choice.sources().items()}
+    vendors = present(values, facts)
+    final = {vendor: _final(values, facts, vendor) for vendor in vendors}
+    wanted = _wanted(values, facts, [roles[source] for source in final.values() if source])
+    installed = [role for role in (facts["exporters"] if facts is not None else ()) if role in roles.values() and choice.is_ours(role, values)]
+    retired = [] if values["accelmon_phase"] == "image" else [
+        role for role in installed if role not in wanted and _is_replaced(role, values, vendors, final)]
+    running = wanted if stage == "retired" else wanted + [role for role in installed if role not in wanted]
+    there = set(installed) | {role for role in wanted if not choice.is_ours(role, values)}
+    charge = dict(final)
+    if stage == "first" and facts is not None:
+        for vendor, source in final.items():
+            if source and roles[source] not in there:
+                charge[vendor] = next((other for other in choice.preferred(vendor) if roles[other] in there), source)
+    return Choice(wanted, vendors, charge, final, running, retired)
+
+
+def _final(values, facts, vendor):
+    source = wish(values, vendor)
+    return source if source and is_listed(values, source) else first_suitable(values, facts, vendor)[0]
+
+
+def _wanted(values, facts, elected):
     if values["accelmon_exporters"] != "auto":
         return sorted(values["accelmon_exporters"], key=lambda role: (role in RIDING_EXPORTERS, role))
-    return ["node_exporter", "textfile_collector"] if vendors else ["node_exporter"]
+    known = PORT_EXPORTERS + tuple(RIDING_EXPORTERS)
+    return [role for role in known if role in elected or (role == "node_exporter" and not is_macos(facts))]
 
 
-# What a role does about an exporter that someone else manages: prove that it serves us, or nothing.
-UNMANAGED = {"adopt": ["node_exporter_adopted"], "external": []}
+def _is_replaced(role, values, vendors, final):
+    """Whether nobody needs an exporter any more. One whose devices are all gone stays: they may come back, and nothing else reads them."""
+    if values["accelmon_exporters"] != "auto" or values.get(f"{role}_state") == "absent":
+        return True
+    read = [vendor for vendor in vendors if vendor in choice.sources()[choice.source_of(role)]["vendors"]]
+    return bool(read) and all(final[vendor] for vendor in read)
 
 
-def roles_to_run(values, vendors, facts, monitoring):
+def is_macos(facts):
+    """Whether the host has no systemd and never will."""
+    return facts is not None and facts["distribution"] == "macos"
+
+
+def unwatched(chosen, facts):
+    """Vendors of which the host has devices that no exporter of it reads, sorted."""
+    found = [vendor for vendor in chosen.present if not chosen.charge.get(vendor)]
+    # GPUs inside a Tegra, beside others.
+    found += [vendor for vendor, source in chosen.charge.items()
+              if source == "textfile" and facts["summary"].get(vendor, {}).get("embedded")]
+    return sorted(found)
+
+
+def check_sources(values, facts, chosen):
+    """Raises Problem, with `name` and `value` of the variable, when an exporter that was asked for cannot do its work on the host."""
+    asked = collections.OrderedDict()
+    for vendor in chosen.present:
+        source = wish(values, vendor)
+        if source and is_listed(values, source):
+            asked.setdefault(source, []).append(vendor)
+        elif source and chosen.final[vendor]:
+            role = choice.sources()[source]["role"]
+            carrier = RIDING_EXPORTERS.get(role, role)
+            absent = values.get(f"{carrier}_state") == "absent"
+            raise choice.Unsuitable(
+                f"it comes with the role {role}, and {f'{carrier}_state is absent' if absent else 'accelmon_exporters does not list that'}; "
+                "let them agree", "accelmon_accelerator_source", source)
+        elif chosen.final[vendor] is None:
+            problem = first_suitable(values, facts, vendor)[1]
+            if problem is not None and problem.name:
+                raise problem
+    for source, vendors in asked.items():
+        _check("accelmon_accelerator_source", source, source, vendors, values, facts)
+    if values["accelmon_exporters"] != "auto":
+        for role in chosen.wanted:
+            source = choice.source_of(role)
+            if source and source not in asked and values.get(f"{role}_state") != "absent":
+                reads = [vendor for vendor in chosen.present if vendor in choice.sources()[source]["vendors"]]
+                in_charge = [vendor for vendor in reads if chosen.final[vendor] == source]
+                _check("accelmon_exporters", chosen.wanted, source, in_charge or reads, values, facts)
+
+
+def _check(name, value, source, vendors, values, facts):
+    try:
+        choice.check(source, vendors, values, facts)
+    except choice.Unsuitable as problem:
+        if problem.name is None:
+            problem.name, problem.value = name, value
+        raise
+
+
+def roles_to_run(values, chosen, facts, monitoring):
     """What to run on the host: `access` first, its backend, then its exporters. One that someone else manages is scraped all the same.
 
+    `<role>_adopted` proves that somebody else's serves us; `<role>_retired` takes one away, after the `election` of another.
     monitoring: whether the host scrapes the fleet
     """
     roles = ["access"] if needs_access(values, facts, monitoring) else []
     if monitoring:
         roles.append(values["accelmon_backend"])
-    for role in wanted(values, vendors):
-        roles += UNMANAGED.get(values["node_exporter_managed"], [role]) if role == "node_exporter" else [role]
-    return roles
+    for role in chosen.wanted:
+        managed = values.get(f"{role}_managed", "install")
+        if managed == "adopt":
+            roles.append(f"{role}_adopted")
+        elif managed == "install":
+            roles.append("all_smi_macos" if role == "all_smi" and is_macos(facts) else role)
+    if chosen.retired or chosen.charge != chosen.final:
+        roles.append("election")
+    return roles + [f"{role}_retired" for role in chosen.retired]
 
 
 def needs_access(values, facts, monitoring):
@@ -107,14 +220,23 @@ def needs_access(values, facts, monitoring):
     return monitoring or closed or bool(facts and facts["access"])
 
 
-def exporters(values, vendors):
+def exporters(values, chosen):
     """The exporter entries of the host's record: our own, then the custom ones."""
     entries = []
-    if "node_exporter" in wanted(values, vendors) and values["node_exporter_state"] != "absent":
-        ours = values["node_exporter_managed"] == "install"
-        entries.append({"job": "node_exporter", "port": values["node_exporter_port"],
-                        "scheme": "https" if ours and values["accelmon_exporter_tls"] != "none" else "http",
-                        "path": values["node_exporter_metrics_path"], "elected": vendors})
+    for role in PORT_EXPORTERS:
+        if role not in chosen.running or values[f"{role}_state"] == "absent":
+            continue
+        ours = choice.is_ours(role, values)
+        source = next((name for name, one in choice.sources().items() if one["job"] == role and one["role"] in chosen.running), None)
+        reads = choice.sources()[source]["vendors"] if source else ()
+        entry = {"job": role, "port": values[f"{role}_port"],
+                 "scheme": "https" if ours and values["accelmon_exporter_tls"] != "none" else "http",
+                 "path": values[f"{role}_metrics_path"] if not ours or role in OWN_PAGES else "/metrics",
+                 "elected": [vendor for vendor in chosen.present if chosen.charge[vendor] == source and source],
+                 "standby": [vendor for vendor in chosen.present if chosen.charge[vendor] != source and vendor in reads]}
+        if entry["elected"] or entry["standby"]:
+            entry["source"] = source
+        entries.append(entry)
     for custom in values["accelmon_custom_exporters"]:
         entries.append(dict(custom, elected=[], custom=True))
     return entries
@@ -132,8 +254,7 @@ def listen_address(values, address, facts):
 
 def check_drivers(facts):
     """Raises Problem when counted devices have no working driver."""
-    # What no exporter of ours reads is recorded with or without a driver.
-    without = {vendor: count for vendor, count in driverless(facts["summary"]).items() if vendor in TEXTFILE_VENDORS}
+    without = driverless(facts["summary"])
     if not without:
         return
     devices = [device for device in facts["devices"]

@@ -7,8 +7,8 @@
 A finding is {host, what, value, mend, severity: error | warning, line}.
 """
 from ansible_collections.accelmon.fleet.plugins.module_utils import systemd
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import choice, fleet, plan, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, Problem
 
 GIB = 1024 ** 3
 MIB = 1024 ** 2
@@ -52,7 +52,7 @@ def finding(host, what, value, mend, severity="error"):
 def specs():
     """{name: spec} of the variables that are read here."""
     known, names = variables.all_variables(), set(fleet.PLAN_VARIABLES) | {"accelmon_source", "accelmon_backend", "accelmon_textfile_directory"}
-    for role in ("node_exporter", "alertmanager") + sum(STACK.values(), ()):
+    for role in PORT_EXPORTERS + ("alertmanager",) + sum(STACK.values(), ()):
         names |= {f"{role}_{word}" for word in ("port", "listen", "source", "managed", "state")}
     return {name: known[name] for name in names & known.keys()}
 
@@ -78,10 +78,9 @@ class Host:
     def services(self):
         """[(role, address to listen on, port)] of the daemons that we run on the host."""
         values, found = self.values, []
-        vendors = plan.elected(values, self.facts)
-        if ("node_exporter" in plan.wanted(values, vendors) and values["node_exporter_managed"] == "install"
-                and values["node_exporter_state"] != "absent"):
-            found.append(("node_exporter", plan.listen_address(values, self.address, self.facts), values["node_exporter_port"]))
+        for role in plan.choose(values, self.facts).wanted:
+            if role in PORT_EXPORTERS and choice.is_ours(role, values) and values[f"{role}_state"] != "absent":
+                found.append((role, plan.listen_address(values, self.address, self.facts), values[f"{role}_port"]))
         if self.monitoring:
             stack = STACK[values.get("accelmon_backend", "victoriametrics")] + ("alertmanager",)
             found += [(role, values.get(f"{role}_listen") or "127.0.0.1", values[f"{role}_port"]) for role in stack if f"{role}_port" in values]
@@ -89,7 +88,8 @@ class Host:
 
     def source(self, role):
         """Where a role takes its program from, and the variable that says so."""
-        name = f"{role}_source" if f"{role}_source" in self.given else "accelmon_source"
+        own = f"{role}_source" in self.given or (role in fleet.BUNDLED and self.values[f"{role}_source"] != "bundle")
+        name = f"{role}_source" if own else "accelmon_source"
         return self.values[name], name
 
 
@@ -111,7 +111,7 @@ def places(hosts, hostvars):
     found = []
     for name in hosts:
         host = Host(name, hostvars)
-        entries = plan.exporters(host.values, plan.elected(host.values, host.facts))
+        entries = plan.exporters(host.values, plan.choose(host.values, host.facts))
         if entries:
             found.append({"host": name, "address": host.address, "port": entries[0]["port"]})
     return found
@@ -162,8 +162,8 @@ def judge(host, observed, clock, monitors):
 def port_mend(entry):
     """What to do about a port that somebody has."""
     role = entry["variable"][:-len("_port")]
-    if role == "node_exporter" and "node-exporter" in entry["owner"].replace("_", "-"):
-        return "set node_exporter_managed to adopt or external to leave it and scrape it, or choose another node_exporter_port"
+    if role in PORT_EXPORTERS and role.replace("_", "-") in entry["owner"].replace("_", "-"):
+        return f"set {role}_managed to adopt or external to leave it and scrape it, or choose another {role}_port"
     return f"stop that, or choose another {entry['variable']}"
 
 
@@ -215,10 +215,17 @@ def judge_sources(host):
     found = {}
     for role, dummy, dummy in host.services():
         source, name = host.source(role)
-        wrong = plan.unpackaged(source, host.facts)
+        # Who else has packages of these knows `plan.check_sources`.
+        wrong = plan.unpackaged(source, host.facts) if role not in fleet.BUNDLED else None
         if wrong:
             found[name] = wrong.partition("; ")
-    return [finding(host.name, name, f"package, and {wrong}", mend) for name, (wrong, dummy, mend) in sorted(found.items())]
+    told = [finding(host.name, name, f"package, and {wrong}", mend) for name, (wrong, dummy, mend) in sorted(found.items())]
+    try:
+        plan.check_sources(host.values, host.facts, plan.choose(host.values, host.facts))
+    except choice.Unsuitable as problem:
+        wrong, dummy, mend = str(problem).partition("; ")
+        told.append(finding(host.name, problem.name, f"{problem.value}, and {wrong}", mend))
+    return told
 
 
 def judge_clock(host, ahead, monitor):

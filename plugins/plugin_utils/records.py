@@ -4,6 +4,7 @@
 
 """Fleet records: one per host, from its variables and facts, in one pass over the hosts."""
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.choice import Unsuitable
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 
@@ -30,7 +31,7 @@ def read_host(host, variables_of_host, reader, strict):
 
 
 def make_plan(host, variables_of_host):
-    """{"roles", "exporters", "listen"} of one host. Raises FleetError for a bad value, missing drivers, or packages that there are none of."""
+    """{"roles", "exporters", "listen"} of one host. Raises FleetError for a bad value, missing drivers, or what cannot work there."""
     values, address = read_host(host, variables_of_host, fleet.Reader(fleet.plan_specs()), strict=True)
     facts = fleet.facts_of(variables_of_host)
     if facts is not None and values["accelmon_driver_missing"] == "fail":
@@ -38,25 +39,30 @@ def make_plan(host, variables_of_host):
             plan.check_drivers(facts)
         except Problem as problem:
             raise FleetError(f"{host}: {fleet.error_text('accelmon_driver_missing', 'fail', problem)}") from None
+    chosen = plan.choose(values, facts)
+    try:
+        plan.check_sources(values, facts, chosen)
+    except Unsuitable as problem:
+        raise FleetError(f"{host}: {fleet.error_text(problem.name, problem.value, problem)}") from None
     source = "node_exporter_source" if "node_exporter_source" in variables_of_host.raw else "accelmon_source"
     wrong = plan.unpackaged(values[source], facts)
-    if wrong and values["node_exporter_managed"] == "install" and values["node_exporter_state"] != "absent":
+    if wrong and "node_exporter" in chosen.wanted and values["node_exporter_managed"] == "install" and values["node_exporter_state"] != "absent":
         raise FleetError(f"{host}: {fleet.error_text(source, values[source], wrong)}")
-    vendors = plan.elected(values, facts)
     return {
-        "roles": plan.roles_to_run(values, vendors, facts, "monitoring" in variables_of_host.raw.get("group_names", ())),
-        "exporters": plan.exporters(values, vendors),
+        "roles": plan.roles_to_run(values, chosen, facts, "monitoring" in variables_of_host.raw.get("group_names", ())),
+        "exporters": plan.exporters(values, chosen),
         "listen": plan.listen_address(values, address, facts),
     }
 
 
-def make_record(host, variables_of_host, reader, answered):
+def make_record(host, variables_of_host, reader, answered, stage="first"):
     """The fleet record of one host, or None for one that cannot be placed in a cluster.
 
     reader: a `fleet.Reader` of `fleet.plan_specs`
     answered: whether the host told its facts in this run. A host that did not is recorded with the exporters that the
     inventory gives it and without accelerators; its bad values, which the preflight check has reported, are replaced by
     their defaults, so that it stays a target.
+    stage: how far the run is with handing vendors over, one of `plan.STAGES`
     """
     facts = fleet.facts_of(variables_of_host) if answered else None
     values, address = read_host(host, variables_of_host, reader, strict=facts is not None)
@@ -65,7 +71,8 @@ def make_record(host, variables_of_host, reader, answered):
     labels = values["accelmon_labels"]
     if values["accelmon_rack"]:
         labels = dict(labels, rack=values["accelmon_rack"])
-    blind = plan.unwatched(facts["summary"]) if facts is not None else []
+    chosen = plan.choose(values, facts, stage)
+    blind = plan.unwatched(chosen, facts) if facts is not None else []
     return {
         **({"unwatched": blind} if blind else {}),
         "host": host,
@@ -76,5 +83,5 @@ def make_record(host, variables_of_host, reader, answered):
         "answered": facts is not None,
         "accelerators": plan.counts(facts["summary"]) if facts is not None else {},
         "expected": values["accelmon_expected"],
-        "exporters": plan.exporters(values, plan.elected(values, facts)),
+        "exporters": plan.exporters(values, chosen),
     }

@@ -6,6 +6,8 @@
 import ipaddress
 import re
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import catalogue
+
 VENDORS = ("nvidia", "amd", "intel_gaudi", "intel_gpu", "google_tpu", "tenstorrent", "rebellions", "furiosa", "aws_neuron", "apple")
 
 # Labels that the collection, the storage or the alerts give a meaning to.
@@ -267,7 +269,7 @@ def duration(value):
 
 
 # Roles that accelmon_exporters may list: those with a port of their own, and those that ride on one of these.
-PORT_EXPORTERS = ("node_exporter",)
+PORT_EXPORTERS = ("node_exporter", "all_smi", "dcgm_exporter", "amd_exporter")
 RIDING_EXPORTERS = {"textfile_collector": "node_exporter"}
 
 
@@ -287,6 +289,24 @@ def exporters(value):
     if len(set(value)) != len(value):
         raise Problem("a role is listed twice; list it once")
     return value
+
+
+def accelerator_source(value):
+    """"auto", the name of a source, or {vendor: source}."""
+    sources = catalogue.load("sources")["sources"]
+    if isinstance(value, str):
+        if value != "auto" and value not in sources:
+            raise Problem(f"no source; use auto, {_one_of(sources)}, or a dictionary of them by vendor")
+        return value
+    if not isinstance(value, dict):
+        raise Problem(f"neither a text nor a dictionary but {_kind(value)}; use auto, {_one_of(sources)}, or a dictionary of them by vendor")
+    for vendor, source in value.items():
+        if vendor not in VENDORS:
+            raise Problem(f"{vendor} is not a vendor; use {', '.join(VENDORS)}")
+        able = [name for name, told in sources.items() if vendor in told["vendors"]]
+        if source not in able + ["auto"]:
+            raise Problem(f"{vendor}: {source} does not read it; use auto or {_one_of(able)}")
+    return {vendor: source for vendor, source in value.items() if source != "auto"}
 
 
 CUSTOM_KEYS = ("job", "port", "path", "scheme", "labels")
@@ -339,5 +359,5 @@ def _custom_exporter(entry):
 FORMATS = {
     check.__name__: check
     for check in (port, cluster, address, listen, label_value, labels, expected, strings, hosts, batches, path, page, duration, exporters,
-                  custom_exporters)
+                  accelerator_source, custom_exporters)
 }

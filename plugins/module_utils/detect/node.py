@@ -18,6 +18,9 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i386": "386", "i486": "
 # A host that carries a full routing table has a very long list; its own addresses are worth no more than this.
 LINES = 500000
 
+# Our exporter roles, whose units are accelmon-<role>.service.
+EXPORTERS = ("all_smi", "amd_exporter", "dcgm_exporter", "node_exporter", "textfile_collector")
+
 
 def architecture(machine):
     """Go's name of a machine type: 'x86_64' -> 'amd64'; what has no other name keeps its own."""
@@ -75,8 +78,71 @@ def selinux(root):
     return {"0": "permissive", "1": "enforcing"}.get(files.line(os.path.join(root, "sys/fs/selinux/enforce")))
 
 
+# Where the dynamic linker and the C library are: below these, or below a folder for the architecture in them.
+LIBRARIES = ("lib64", "lib", "usr/lib64", "usr/lib")
+
+
+def libc(root):
+    """{name: glibc | musl, version?} of the host's C library, {} if neither is there.
+
+    The version stands in the library's own announcement, a text somewhere in its data.
+    """
+    machine = platform.machine()
+    for folder in LIBRARIES:
+        for place in (os.path.join(folder, machine + "-linux-gnu"), folder):
+            path = os.path.join(root, place, "libc.so.6")
+            if os.path.exists(path):
+                return _with_version({"name": "glibc"}, _glibc_version(path))
+    if any(name.startswith("ld-musl-") for name in files.names(os.path.join(root, "lib"))):
+        found = re.search(r"^P:musl\nV:([0-9.]+)", files.text(os.path.join(root, "lib/apk/db/installed"), 16 * 1024 * 1024) or "", re.MULTILINE)
+        return _with_version({"name": "musl"}, found and found.group(1))
+    return {}
+
+
+def _with_version(found, version):
+    return dict(found, version=version) if version else found
+
+
+def _glibc_version(path):
+    # Older releases put it into the name of what the link points to.
+    named = re.match(r"libc-(\d+\.\d+)", files.link(path) or "")
+    if named:
+        return named.group(1)
+    found = re.search(br"GNU C Library [^\n\0]{0,80}release version (\d+\.\d+)", files.raw(path, 8 * 1024 * 1024) or b"")
+    return found.group(1).decode() if found else None
+
+
+def container_runtimes(root):
+    """Programs that can run a container, of those that we know how to ask, the preferred one first."""
+    return [name for name in ("podman", "docker")
+            if any(os.access(os.path.join(root, folder, name), os.X_OK) for folder in ("usr/bin", "usr/local/bin", "bin"))]
+
+
+def exporters(root):
+    """Exporter roles of ours whose unit is on the host, sorted."""
+    found = []
+    for name in files.names(os.path.join(root, "etc/systemd/system")):
+        unit = re.match(r"accelmon-([a-z-]+)\.service$", name)
+        if unit and unit.group(1).replace("-", "_") in EXPORTERS:
+            found.append(unit.group(1).replace("-", "_"))
+    return found
+
+
+def hostengine(root):
+    """Whether systemd runs nv-hostengine, whatever the name of its unit."""
+    for name in ("nvidia-dcgm.service", "dcgm.service", "nv-hostengine.service"):
+        # A link that systemd keeps for every unit that is active. Versions before 234 have none; in containers the groups are elsewhere.
+        if os.path.islink(os.path.join(root, "run/systemd/units/invocation:" + name)):
+            return True
+        for folder in ("sys/fs/cgroup/system.slice", "sys/fs/cgroup/systemd/system.slice"):
+            if os.path.isdir(os.path.join(root, folder, name)):
+                return True
+    return False
+
+
 def describe(root="/"):
-    """The fact `accelmon_node`: {architecture, distribution?, distribution_version?, python_version, addresses, systemd, access, selinux?}.
+    """The fact `accelmon_node`: {architecture, distribution?, distribution_version?, python_version, addresses, systemd, access,
+    selinux?, libc?, container_runtimes, exporters, hostengine}.
 
     addresses are literals, IPv4 first, without loopback and link-local ones. access says whether exporters of this host were
     closed by a run before.
@@ -86,11 +152,15 @@ def describe(root="/"):
         release = {"ID": "macos", "VERSION_ID": platform.mac_ver()[0]}
     node = {"architecture": architecture(os.uname().machine), "python_version": "%d.%d.%d" % sys.version_info[:3],
             "addresses": ipv4(root) + ipv6(root), "systemd": os.path.isdir(os.path.join(root, "run/systemd/system")),
-            "access": os.path.lexists(os.path.join(root, "etc/accelmon/web/exporter.yml"))}
+            "access": os.path.lexists(os.path.join(root, "etc/accelmon/web/exporter.yml")),
+            "container_runtimes": container_runtimes(root), "exporters": exporters(root), "hostengine": hostengine(root)}
     for key, name in (("distribution", "ID"), ("distribution_version", "VERSION_ID")):
         if release.get(name):
             node[key] = release[name]
     enforcing = selinux(root)
     if enforcing:
         node["selinux"] = enforcing
+    library = libc(root)
+    if library:
+        node["libc"] = library
     return node

@@ -18,11 +18,11 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[4]
 
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 NODES = {
-    "gpu1": {"ansible_host": "10.0.0.1", "accelmon_rack": "r{{ 1 + 0 }}", "room": "b", "accelmon_labels": {"room": "{{ room }}"}},
+    "gpu1": {"ansible_host": "10.0.0.1", "accelmon_rack": "r{{ 1 + 0 }}", "room": "b", "accelmon_labels": {"room": "{{ room }}"}, "accelmon_accelerator_source": "textfile"},
     "gpu2": {"accelmon_address": "2001:DB8::2", "accelmon_expected": {"amd": "4"}, "node_exporter_port": "9200",
-             "accelmon_custom_exporters": [{"job": "ipmi", "port": 9290, "path": "/ipmi"}]},
+             "accelmon_custom_exporters": [{"job": "ipmi", "port": 9290, "path": "/ipmi"}], "accelmon_accelerator_source": {"amd": "textfile"}},
     "gpu3": {"ansible_host": "127.0.0.1", "accelmon_state": "maintenance", "accelmon_cluster": "other"},
-    "gpu4": {"ansible_host": "10.0.0.4", "accelmon_expected": {"nvidia": 2}},
+    "gpu4": {"ansible_host": "10.0.0.4", "accelmon_expected": {"nvidia": 2}, "accelmon_accelerator_source": "textfile"},
 }
 TOLD = {"gpu1": facts(device(), device(), addresses=["10.0.0.1"]), "gpu2": facts(device("amd")), "gpu3": facts()}
 
@@ -99,9 +99,9 @@ def test_plans(fleet):
 
 def test_targets(fleet):
     assert json.loads((fleet / "targets" / "node_exporter" / "default.json").read_text()) == [
-        {"targets": ["10.0.0.1:9100"], "labels": {"cluster": "default", "node": "gpu1", "rack": "r1", "room": "b", "accelmon_elected": "nvidia"}},
-        {"targets": ["[2001:db8::2]:9200"], "labels": {"cluster": "default", "node": "gpu2", "accelmon_elected": "amd"}},
-        {"targets": ["10.0.0.4:9100"], "labels": {"cluster": "default", "node": "gpu4", "accelmon_elected": "nvidia"}},
+        {"targets": ["10.0.0.1:9100"], "labels": {"cluster": "default", "node": "gpu1", "rack": "r1", "room": "b"}},
+        {"targets": ["[2001:db8::2]:9200"], "labels": {"cluster": "default", "node": "gpu2"}},
+        {"targets": ["10.0.0.4:9100"], "labels": {"cluster": "default", "node": "gpu4"}},
         {"targets": ["mon1:9100"], "labels": {"cluster": "default", "node": "mon1"}},
     ]
     assert json.loads((fleet / "targets" / "custom" / "ipmi.default.json").read_text()) == [
@@ -121,6 +121,9 @@ def test_series(fleet):
         'accelmon_expected_accelerators{cluster="default",node="gpu1",vendor="nvidia"} 2',
         'accelmon_expected_accelerators{cluster="default",node="gpu2",vendor="amd"} 4',
         'accelmon_expected_accelerators{cluster="default",node="gpu4",vendor="nvidia"} 2',
+        'accelmon_source_elected{cluster="default",job="node_exporter",node="gpu1",source="textfile",vendor="nvidia"} 1',
+        'accelmon_source_elected{cluster="default",job="node_exporter",node="gpu2",source="textfile",vendor="amd"} 1',
+        'accelmon_source_elected{cluster="default",job="node_exporter",node="gpu4",source="textfile",vendor="nvidia"} 1',
     ]
 
 

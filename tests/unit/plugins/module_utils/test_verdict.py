@@ -423,13 +423,33 @@ def test_rows_say_state_accelerators_exporters_and_alerts():
     assert list(rows) == ["cpu1", "gpu1", "gpu2", "gpu3", "gpu4", "gpu5", "gpu6", "gpu7"]
     assert rows["gpu4"] == {
         "cluster": "west", "node": "gpu4", "address": "10.0.0.4", "state": "down",
-        "accelerators": {"nvidia": {"seen": 8, "expected": 8}}, "exporters": {"node_exporter": "down"},
+        "accelerators": {"nvidia": {"seen": 8, "expected": 8, "source": "textfile"}}, "exporters": {"node_exporter": "down"},
         "alerts": ["HostDown", "SiteRule"], "problem": True}
     assert rows["gpu3"]["state"] == "active" and rows["gpu3"]["exporters"] == {"node_exporter": "up", "all_smi": "down"}
-    assert rows["gpu1"]["accelerators"] == {"amd": {"seen": 1, "expected": 0}, "nvidia": {"seen": 8, "expected": 8}}
+    assert rows["gpu1"]["accelerators"] == {
+        "amd": {"seen": 1, "expected": 0}, "nvidia": {"seen": 8, "expected": 8, "source": "textfile"}}
     assert rows["cpu1"]["state"] == "active" and rows["gpu1"]["alerts"] == []
     assert [name for name, row in rows.items() if row["problem"]] == ["gpu3", "gpu4", "gpu5", "gpu6", "gpu7"]
     assert verdict.fleet_alerts(seen) == ["AcceleratorFleetUnknown"]
+
+
+def test_a_row_says_which_source_is_in_charge_and_which_stands_by():
+    clusters = fleet({"gpu7": node(exporters=[
+        {"job": "node_exporter", "port": 9100, "elected": [], "standby": ["nvidia"], "source": "textfile"},
+        {"job": "dcgm_exporter", "port": 9400, "elected": ["nvidia"], "standby": [], "source": "dcgm"}])})
+    rows = verdict.status_rows(clusters, healthy(clusters))
+    assert rows[0]["accelerators"] == {"nvidia": {"seen": 8, "expected": 8, "source": "dcgm", "standby": ["textfile"]}}
+    assert "nvidia 8/8 dcgm (standby textfile)" in verdict.table(rows)
+    assert "accelerators nvidia 8/8;" in verdict.totals_line(verdict.totals(rows))
+
+
+def test_a_collector_that_stands_by_may_be_stale():
+    clusters = fleet({"gpu7": node(exporters=[
+        {"job": "node_exporter", "port": 9100, "elected": [], "standby": ["nvidia"], "source": "textfile"},
+        {"job": "all_smi", "port": 9401, "elected": ["nvidia"], "standby": [], "source": "all_smi"}])})
+    seen = healthy(clusters)
+    seen["collector_age"].clear()
+    assert judge(clusters, seen)["failures"] == []
 
 
 def test_worst_rows_come_first():
@@ -451,8 +471,8 @@ def test_without_storage_the_rows_hold_what_the_registry_knows():
     seen = dict(verdict.empty_seen(), storage_error="cannot reach the storage")
     rows = verdict.status_rows(clusters, seen, only=["gpu1", "gpu2"])
     assert [(row["state"], row["exporters"], row["accelerators"], row["problem"]) for row in rows] == [
-        ("active", {"node_exporter": "unknown"}, {"nvidia": {"seen": None, "expected": 8}}, False),
-        ("maintenance", {"node_exporter": "unknown"}, {"nvidia": {"seen": None, "expected": 8}}, False)]
+        ("active", {"node_exporter": "unknown"}, {"nvidia": {"seen": None, "expected": 8, "source": "textfile"}}, False),
+        ("maintenance", {"node_exporter": "unknown"}, {"nvidia": {"seen": None, "expected": 8, "source": "textfile"}}, False)]
     assert verdict.totals(rows)["accelerators"] == {"nvidia": {"seen": None, "expected": 16}}
     assert "nvidia ?/8" in verdict.table(rows)
 
@@ -468,9 +488,9 @@ def test_totals_and_table():
         "8 nodes: 4 active, 1 down, 1 maintenance, 1 pending, 1 retired; accelerators amd 1/0, nvidia 47/48; 2 alerts")
     assert verdict.totals_line(verdict.totals([])) == "0 nodes; 0 alerts"
     assert verdict.table(rows[3:5]).splitlines() == [
-        "NODE  ADDRESS   ACCELERATORS  EXPORTERS                       STATE   ALERTS",
-        "gpu3  10.0.0.3  nvidia 8/8    all_smi down, node_exporter up  active  -",
-        "gpu4  10.0.0.4  nvidia 8/8    node_exporter down              down    HostDown, SiteRule"]
+        "NODE  ADDRESS   ACCELERATORS         EXPORTERS                       STATE   ALERTS",
+        "gpu3  10.0.0.3  nvidia 8/8 textfile  all_smi down, node_exporter up  active  -",
+        "gpu4  10.0.0.4  nvidia 8/8 textfile  node_exporter down              down    HostDown, SiteRule"]
     assert verdict.table([]).splitlines() == ["NODE  ADDRESS  ACCELERATORS  EXPORTERS  STATE  ALERTS"]
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Accelerators that no exporter of ours reads yet: from detection through plan, record and registry to status and verify.
+"""Accelerators that only all-smi reads: from detection through plan, record and registry to status and verify.
 
 The machines are those of the detection tests. Stubbed: `hostvars` is a dictionary, the storage's answers are made up.
 """
@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
 from ansible_collections.accelmon.fleet.plugins.module_utils import registry, targets, verdict
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import accelerators
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import catalogue, fleet, plan, records, values
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import catalogue, choice, fleet, records, values
 from ansible_collections.accelmon.fleet.tests.unit.plugins.module_utils.detect import trees
 
 MACHINES = {"gaudi2_8": "intel_gaudi", "gaudi3_no_driver": "intel_gaudi", "intel_max1550_6": "intel_gpu", "tpu_v5e_4_vfio": "google_tpu",
@@ -46,36 +46,53 @@ def seen_of(whole):
 @pytest.mark.parametrize("machine", sorted(MACHINES))
 def test_from_detection_to_verify(machine):
     vendor = MACHINES[machine]
-    ignore = {"accelmon_driver_missing": "ignore"} if machine == "jetson_nouveau" else {}
+    driverless = machine in ("jetson_nouveau", "gaudi3_no_driver")
+    ignore = {"accelmon_driver_missing": "ignore"} if driverless else {}
     made = records.make_plan("h", fleet.HostVariables(hostvars(machine, **ignore), "h"))
-    assert "textfile_collector" not in made["roles"] and "node_exporter" in made["roles"]
+    assert ("all_smi" in made["roles"]) is not driverless
+    assert "textfile_collector" not in made["roles"] and "dcgm_exporter" not in made["roles"]
     whole = entry(machine, **ignore)
     host = whole["hosts"]["h"]
     count = trees.load(machine)["expected"]["summary"][vendor]["count"]
     assert sum(host["highest"][vendor].values()) == count
-    assert "accelmon_expected_accelerators{" not in registry.series(whole)
+    assert f'accelmon_expected_accelerators{{cluster="default",node="h",vendor="{vendor}"}} {count}' in registry.series(whole)
+    charge = f'accelmon_source_elected{{cluster="default",job="all_smi",node="h",source="all_smi",vendor="{vendor}"}} 1'
+    assert (charge in registry.series(whole)) is not driverless
     assert registry.load(registry.dump(whole), whole["cluster"], "x") == whole
-    assert targets.scrape_targets(registry.records(whole))
+    assert ("all_smi" in targets.scrape_targets(registry.records(whole))) is not driverless
+    clusters = {whole["cluster"]: whole}
+    seen = seen_of(whole)
+    seen["devices"][("default", "h", vendor)] = 0 if driverless else count
+    assert len(verdict.verdict(clusters, seen, {}, "mon01")["failures"]) == driverless
+    seen["devices"][("default", "h", vendor)] = 0
+    assert len(verdict.verdict(clusters, seen, {}, "mon01")["failures"]) == 1
+    assert ("%s 0/%d%s" % (vendor, count, "" if driverless else " all_smi")) in verdict.table(verdict.status_rows(clusters, seen))
+
+
+def test_a_vendor_that_no_exporter_of_the_host_reads_is_recorded_and_not_watched():
+    whole = entry("gaudi2_8", accelmon_exporters=["node_exporter"])
+    assert whole["hosts"]["h"]["unwatched"] == ["intel_gaudi"]
+    assert "accelmon_expected_accelerators{" not in registry.series(whole)
     clusters = {whole["cluster"]: whole}
     result = verdict.verdict(clusters, seen_of(whole), {}, "mon01")
     assert result["failures"] == []
-    assert [one["note"] for one in result["notes"]] == ["%d %s accelerator%s of cluster %s recorded, not watched: no exporter reads them yet" % (
-        count, vendor, "" if count == 1 else "s", whole["cluster"])]
+    assert [one["note"] for one in result["notes"]] == [
+        "8 intel_gaudi accelerators of cluster default recorded, not watched: no exporter there reads them"]
     rows = verdict.status_rows(clusters, seen_of(whole))
     assert rows[0]["problem"] is False
-    assert "%s %d (not watched)" % (vendor, count) in verdict.table(rows)
-    assert "%s %d (not watched)" % (vendor, count) in verdict.totals_line(verdict.totals(rows))
+    assert "intel_gaudi 8 (not watched)" in verdict.table(rows)
+    assert "intel_gaudi 8 (not watched)" in verdict.totals_line(verdict.totals(rows))
 
 
-def test_a_missing_driver_of_such_a_vendor_does_not_stop_the_host():
-    assert records.make_plan("h", fleet.HostVariables(hostvars("gaudi3_no_driver"), "h"))["roles"]
-    with pytest.raises(records.FleetError):
-        records.make_plan("h", fleet.HostVariables(hostvars("l4_no_driver"), "h"))
+@pytest.mark.parametrize("machine", ["gaudi3_no_driver", "l4_no_driver"])
+def test_a_missing_driver_of_any_vendor_stops_the_host(machine):
+    with pytest.raises(records.FleetError, match="^h: accelmon_driver_missing = fail: "):
+        records.make_plan("h", fleet.HostVariables(hostvars(machine), "h"))
 
 
 def test_a_card_in_a_tegra_is_watched():
-    made = records.make_plan("h", fleet.HostVariables(hostvars("igx_orin_with_card"), "h"))
-    assert "textfile_collector" in made["roles"]
+    variables = hostvars("igx_orin_with_card", accelmon_accelerator_source="textfile")
+    assert "textfile_collector" in records.make_plan("h", fleet.HostVariables(variables, "h"))["roles"]
     assert 'accelmon_expected_accelerators{cluster="default",node="h",vendor="nvidia"} 1' in registry.series(entry("igx_orin_with_card"))
 
 
@@ -87,7 +104,7 @@ def test_devices_that_vanish_are_not_forgiven():
 
 
 def test_unwatched_is_kept_while_the_host_is_silent():
-    whole = entry("jetson_agx_orin")
+    whole = entry("jetson_agx_orin", accelmon_exporters=["node_exporter"])
     silent = json.loads(fleet_records(["h"], {"h": {"ansible_host": "10.0.0.7"}}, []))
     merged = registry.merge(whole, {one["host"]: one for one in (silent["records"] if isinstance(silent, dict) else silent)}, {"h"})[0]
     assert merged["hosts"]["h"]["unwatched"] == ["nvidia"]
@@ -99,9 +116,11 @@ def test_every_detected_vendor_may_be_declared():
     declared = {vendor: 2 for vendor in found}
     assert values.expected(declared) == declared
     whole = entry("empty_vm", accelmon_expected=declared)
-    assert set(registry.watched(whole["hosts"]["h"])) == set(registry.SOURCED)
+    assert registry.watched(whole["hosts"]["h"]) == declared
 
 
-def test_the_vendors_that_exporters_read_are_the_same_everywhere():
-    sources = catalogue.load("sources")["sources"].values()
-    assert set(registry.SOURCED) == set(plan.TEXTFILE_VENDORS) == {vendor for source in sources for vendor in source["vendors"]}
+def test_every_vendor_is_read_by_some_source():
+    sources = catalogue.load("sources")["sources"]
+    assert {vendor for source in sources.values() for vendor in source["vendors"]} == set(values.VENDORS)
+    for vendor in values.VENDORS:
+        assert set(choice.preferred(vendor)) == {name for name, source in sources.items() if vendor in source["vendors"]}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan and the record of one host, from its variables and facts.
+"""The plan and the record of one host, from its variables and facts. Which source is chosen is in test_choice.py; here it is the textfile one.
 
 Stubbed: `hostvars` is a dictionary; facts have the shape that accelerator_facts documents, and are made up.
 """
@@ -16,6 +16,7 @@ from ansible.errors import AnsibleFilterError
 
 
 def plan(told=None, **variables):
+    variables.setdefault("accelmon_accelerator_source", "textfile")
     if told is not None:
         variables["ansible_facts"] = told
     return records.make_plan("h", fleet.HostVariables({"h": variables}, "h"))
@@ -29,6 +30,7 @@ def refused(told=None, **variables):
 
 
 def record(told=None, answered=True, **variables):
+    variables.setdefault("accelmon_accelerator_source", "textfile")
     if told is not None:
         variables["ansible_facts"] = told
     return records.make_record("h", fleet.HostVariables({"h": variables}, "h"), fleet.Reader(fleet.plan_specs()), answered)
@@ -44,7 +46,6 @@ def elected(made):
     ([device("amd")], ["amd"]),
     ([device(), device("amd")], ["amd", "nvidia"]),
     ([device(state="no_device_nodes")], ["nvidia"]),
-    ([device("google_tpu", model="v5e")], []),
 ])
 def test_roles_follow_the_devices(devices, vendors):
     made = plan(facts(*devices))
@@ -74,13 +75,15 @@ def test_declared_exporters_win():
 def test_external_node_exporter_is_scraped_and_not_run():
     made = plan(facts(device()), node_exporter_managed="external", node_exporter_port=9200)
     assert made["roles"] == ["textfile_collector"]
-    assert made["exporters"] == [{"job": "node_exporter", "port": 9200, "scheme": "http", "path": "/metrics", "elected": ["nvidia"]}]
+    assert made["exporters"] == [{"job": "node_exporter", "port": 9200, "scheme": "http", "path": "/metrics", "elected": ["nvidia"], "standby": [],
+                                  "source": "textfile"}]
 
 
 def test_adopted_node_exporter_is_proven_and_scraped_as_it_is():
     made = plan(facts(device()), node_exporter_managed="adopt", node_exporter_metrics_path="/own", accelmon_exporter_tls="managed")
     assert made["roles"] == ["access", "node_exporter_adopted", "textfile_collector"]
-    assert made["exporters"] == [{"job": "node_exporter", "port": 9100, "scheme": "http", "path": "/own", "elected": ["nvidia"]}]
+    assert made["exporters"] == [{"job": "node_exporter", "port": 9100, "scheme": "http", "path": "/own", "elected": ["nvidia"], "standby": [],
+                                  "source": "textfile"}]
 
 
 @pytest.mark.parametrize("variables,node,needed,scheme", [
@@ -116,7 +119,7 @@ def test_page_of_node_exporter():
 
 
 def test_absent_node_exporter_is_removed_and_not_scraped():
-    made = plan(facts(device()), node_exporter_state="absent")
+    made = plan(facts(device()), node_exporter_state="absent", accelmon_accelerator_source="auto", accelmon_exporters=["node_exporter"])
     assert "node_exporter" in made["roles"]
     assert made["exporters"] == []
 
@@ -197,7 +200,8 @@ def test_record():
     assert made == {
         "host": "h", "address": "10.0.0.7", "cluster": "c", "labels": {"rack": "r1", "room": "b"}, "state": "active", "answered": True,
         "accelerators": {"nvidia": {"H100 SXM": 1}, "amd": {"MI300X": 1}}, "expected": {"nvidia": 8},
-        "exporters": [{"job": "node_exporter", "port": 9100, "scheme": "http", "path": "/metrics", "elected": ["amd", "nvidia"]}]}
+        "exporters": [{"job": "node_exporter", "port": 9100, "scheme": "http", "path": "/metrics", "elected": ["amd", "nvidia"],
+                       "standby": [], "source": "textfile"}]}
 
 
 def test_old_facts_of_a_host_that_did_not_answer_do_not_count():

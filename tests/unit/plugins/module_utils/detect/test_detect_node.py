@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a host says of itself. fib_trie and if_inet6 have the layout of Linux 6; their addresses are invented."""
+import os
 import pytest
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import node, pci
@@ -60,12 +61,13 @@ def test_a_whole_host(host):
     found = node.describe(host.root)
     assert found.pop("architecture") and found.pop("python_version").count(".") == 2
     assert found == {"distribution": "debian", "distribution_version": "12", "systemd": True, "access": True, "selinux": "enforcing",
-                     "addresses": ["9.1.2.3", "10.0.0.5", "2001:db8::5", "fd00::2"]}
+                     "addresses": ["9.1.2.3", "10.0.0.5", "2001:db8::5", "fd00::2"], "container_runtimes": [], "exporters": [],
+                     "hostengine": False}
 
 
 def test_a_bare_host(host):
     found = node.describe(host.root)
-    assert sorted(found) == ["access", "addresses", "architecture", "python_version", "systemd"]
+    assert sorted(found) == ["access", "addresses", "architecture", "container_runtimes", "exporters", "hostengine", "python_version", "systemd"]
     assert found["addresses"] == [] and found["systemd"] is False and found["access"] is False
 
 
@@ -73,6 +75,58 @@ def test_a_bare_host(host):
 def test_selinux(host, text, wanted):
     host("sys/fs/selinux/enforce", text)
     assert node.describe(host.root).get("selinux") == wanted
+
+
+@pytest.mark.parametrize("path, data, wanted", [
+    ("lib/x86_64-linux-gnu/libc.so.6", b"\x7fELF" + b"\0" * 3000 + b"GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n",
+     {"name": "glibc", "version": "2.36"}),
+    ("usr/lib64/libc.so.6", b"\x7fELF\0GNU C Library (GNU libc) stable release version 2.34.\n", {"name": "glibc", "version": "2.34"}),
+    ("lib64/libc.so.6", b"\x7fELF\0nothing of a version", {"name": "glibc"}),
+    ("lib/ld-musl-x86_64.so.1", b"\x7fELF", {"name": "musl"}),
+    ("lib/other", b"", None)])
+def test_libc(host, monkeypatch, path, data, wanted):
+    """Made up: the announcement is what libc.so.6 prints when it is run."""
+    monkeypatch.setattr(node.platform, "machine", lambda: "x86_64")
+    host(path, data)
+    assert node.describe(host.root).get("libc") == wanted
+
+
+def test_version_of_musl_and_of_an_older_glibc(host, tmp_path):
+    host("lib/ld-musl-x86_64.so.1", b"\x7fELF")
+    host("lib/apk/db/installed", "P:busybox\nV:1.36.1-r2\n\nP:musl\nV:1.2.4-r2\nA:x86_64\n")
+    assert node.libc(host.root) == {"name": "musl", "version": "1.2.4"}
+    host("lib64/libc-2.28.so", b"\x7fELF")
+    (tmp_path / "lib64/libc.so.6").symlink_to("libc-2.28.so")
+    assert node.libc(host.root) == {"name": "glibc", "version": "2.28"}
+
+
+def test_container_runtimes(host, tmp_path):
+    host("usr/bin/docker", "")
+    assert node.container_runtimes(host.root) == []
+    (tmp_path / "usr/bin/docker").chmod(0o755)
+    host("usr/bin/podman", "")
+    (tmp_path / "usr/bin/podman").chmod(0o755)
+    assert node.container_runtimes(host.root) == ["podman", "docker"]
+
+
+def test_our_exporters_on_the_host(host):
+    for name in ("accelmon-all-smi.service", "accelmon-textfile-collector.service", "accelmon-textfile-collector.timer",
+                 "accelmon-all-smi.socket", "accelmon-vmagent.service", "dcgm-exporter.service"):
+        host(f"etc/systemd/system/{name}", "")
+    assert node.exporters(host.root) == ["all_smi", "textfile_collector"]
+
+
+def test_hostengine(host):
+    assert node.hostengine(host.root) is False
+    host("sys/fs/cgroup/system.slice/nvidia-dcgm.service/cgroup.procs", "7\n")
+    assert node.hostengine(host.root) is True
+
+
+def test_hostengine_by_the_link_of_an_active_unit(host):
+    host("run/systemd/units/other", "")
+    assert node.hostengine(host.root) is False
+    os.symlink("ce96d15aabd84e9fa7e9de620f45de2a", os.path.join(host.root, "run/systemd/units/invocation:nvidia-dcgm.service"))
+    assert node.hostengine(host.root) is True
 
 
 def test_a_mac(host, monkeypatch):

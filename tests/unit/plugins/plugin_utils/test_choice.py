@@ -1,0 +1,218 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which source is in charge of which vendor on a host, what is deployed for it, and what cannot work there.
+
+Stubbed: `hostvars` is a dictionary; facts have the shape that accelerator_facts documents, and are made up.
+"""
+import pytest
+from ansible_collections.accelmon.fleet.plugins.filter.fleet_check import fleet_check
+from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan, records
+from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
+from ansible.errors import AnsibleFilterError
+
+UBUNTU = {"architecture": "amd64", "distribution": "ubuntu", "distribution_version": "22.04", "libc": {"name": "glibc", "version": "2.35"},
+          "container_runtimes": [], "exporters": []}
+ROCKY = dict(UBUNTU, distribution="rocky", distribution_version="9.4", libc={"name": "glibc", "version": "2.34"})
+# Programs of the distribution are no matter here.
+PLAIN = {"accelmon_source": "release"}
+
+
+def told(*devices, **node):
+    return facts(*devices, node=dict(UBUNTU, **node))
+
+
+def host_variables(facts_of_host, variables):
+    return dict({"ansible_facts": facts_of_host} if facts_of_host is not None else {}, **dict(PLAIN, **variables))
+
+
+def planned(facts_of_host, **variables):
+    return records.make_plan("h", fleet.HostVariables({"h": host_variables(facts_of_host, variables)}, "h"))
+
+
+def refused(facts_of_host, **variables):
+    with pytest.raises(records.FleetError) as error:
+        planned(facts_of_host, **variables)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def entries(facts_of_host, stage="first", **variables):
+    """{job: (source, elected, standby)} of the host's record."""
+    made = records.make_record("h", fleet.HostVariables({"h": host_variables(facts_of_host, variables)}, "h"),
+                               fleet.Reader(fleet.plan_specs()), True, stage)
+    return {one["job"]: (one.get("source"), one["elected"], one["standby"]) for one in made["exporters"]}
+
+
+GAUDI = device("intel_gaudi", model="Gaudi 2")
+TEGRA = {"nvidia": {"count": 1, "models": {"Jetson AGX Orin": 1}, "states": {"ready": 1}, "embedded": 1}}
+
+
+@pytest.mark.parametrize("facts_of_host, variables, roles", [
+    (told(), {}, ["node_exporter"]),
+    (told(device()), {}, ["node_exporter", "dcgm_exporter"]),
+    (told(device("amd")), {}, ["node_exporter", "amd_exporter"]),
+    (told(GAUDI), {}, ["node_exporter", "all_smi"]),
+    (told(device(), device("amd"), GAUDI), {}, ["node_exporter", "all_smi", "dcgm_exporter", "amd_exporter"]),
+    (facts(summary=TEGRA, node=UBUNTU), {}, ["node_exporter", "all_smi"]),
+    # Distributions that the vendors have no packages for.
+    (facts(device(), node=dict(UBUNTU, distribution="fedora", distribution_version="40")), {}, ["node_exporter", "all_smi"]),
+    (facts(device(), node=ROCKY), {}, ["node_exporter", "dcgm_exporter"]),
+    (facts(device("amd"), node=ROCKY), {}, ["node_exporter", "textfile_collector"]),
+    (facts(device("amd"), node=dict(ROCKY, libc={"name": "glibc", "version": "2.39"})), {}, ["node_exporter", "all_smi"]),
+    (facts(device("amd"), node=dict(ROCKY, container_runtimes=["podman"])), {"amd_exporter_source": "container"},
+     ["node_exporter", "amd_exporter"]),
+    (facts(device("amd"), node=ROCKY), {"accelmon_source": "bundle"}, ["node_exporter", "amd_exporter"]),
+    (facts(device("amd"), node=dict(UBUNTU, libc={"name": "musl"})), {}, ["node_exporter", "textfile_collector"]),
+    (facts(device(), node=dict(UBUNTU, libc={"name": "musl"})), {}, ["node_exporter", "all_smi"]),
+    (facts(device(), node=dict(UBUNTU, architecture="ppc64le")), {}, ["node_exporter", "textfile_collector"]),
+    # Radeon is no Instinct.
+    (told(device("amd", model="Radeon RX 7900 XTX")), {}, ["node_exporter", "all_smi"]),
+    # All-smi reads AMD from 0.23.1 on.
+    (facts(device("amd"), node=dict(ROCKY, libc={"name": "glibc", "version": "2.39"})), {"all_smi_version": "0.23.0"},
+     ["node_exporter", "textfile_collector"]),
+    (facts(device("apple", model="Apple M2"), node={"distribution": "macos", "architecture": "arm64"}), {}, ["all_smi_macos"]),
+    # Overrides.
+    (told(device()), {"accelmon_accelerator_source": "all_smi"}, ["node_exporter", "all_smi"]),
+    (told(device()), {"accelmon_accelerator_source": "textfile"}, ["node_exporter", "textfile_collector"]),
+    (told(device(), GAUDI), {"accelmon_accelerator_source": "textfile"}, ["node_exporter", "all_smi", "textfile_collector"]),
+    (told(device(), device("amd")), {"accelmon_accelerator_source": {"amd": "textfile"}},
+     ["node_exporter", "dcgm_exporter", "textfile_collector"]),
+    (told(device()), {"dcgm_exporter_state": "absent"}, ["node_exporter", "all_smi"]),
+    (told(device()), {"dcgm_exporter_managed": "external"}, ["node_exporter"]),
+    (told(device()), {"dcgm_exporter_managed": "adopt"}, ["node_exporter", "dcgm_exporter_adopted"]),
+    (told(device()), {"accelmon_exporters": ["node_exporter", "dcgm_exporter", "all_smi"]}, ["all_smi", "dcgm_exporter", "node_exporter"]),
+    (told(device()), {"accelmon_exporters": ["node_exporter"], "accelmon_accelerator_source": "textfile"}, ["node_exporter"]),
+    (None, {"accelmon_expected": {"nvidia": 8}}, ["node_exporter", "dcgm_exporter"]),
+])
+def test_what_is_deployed(facts_of_host, variables, roles):
+    assert planned(facts_of_host, **variables)["roles"] == roles
+
+
+@pytest.mark.parametrize("facts_of_host, variables, text", [
+    (facts(summary=TEGRA, node=UBUNTU), {"accelmon_accelerator_source": "dcgm"},
+     "h: accelmon_accelerator_source = dcgm: DCGM does not know the GPU of a Jetson; set accelmon_accelerator_source to all_smi or auto for it"),
+    (facts(summary=TEGRA, node=UBUNTU), {"accelmon_exporters": ["node_exporter", "dcgm_exporter"]},
+     'h: accelmon_exporters = ["dcgm_exporter", "node_exporter"]: DCGM does not know the GPU of a Jetson; '
+     "set accelmon_accelerator_source to all_smi or auto for it"),
+    (facts(summary=TEGRA, node=UBUNTU), {"accelmon_accelerator_source": {"nvidia": "textfile"}},
+     "h: accelmon_accelerator_source = textfile: nvidia-smi does not read the GPU of a Jetson; "
+     "set accelmon_accelerator_source to all_smi or auto for it"),
+    (facts(device("amd"), node=dict(UBUNTU, libc={"name": "musl", "version": "1.2.4"})), {"accelmon_accelerator_source": "all_smi"},
+     "h: accelmon_accelerator_source = all_smi: AMD devices need the build for glibc 2.35, and this host has musl 1.2.4; "
+     "set accelmon_accelerator_source to amd_exporter or textfile for it"),
+    (told(device("amd")), {"accelmon_accelerator_source": "all_smi", "all_smi_version": "0.23.0"},
+     "h: all_smi_version = 0.23.0: a host with amd devices needs 0.23.1 or newer; set all_smi_version"),
+    (told(device("aws_neuron", model="Trainium")), {"all_smi_version": "0.26.0"},
+     "h: all_smi_version = 0.26.0: a host with aws_neuron devices needs 0.27.0 or newer; set all_smi_version"),
+    (told(device()), {"accelmon_accelerator_source": "dcgm", "dcgm_exporter_source": "container"},
+     "h: dcgm_exporter_source = container: the host has neither podman nor docker; install one of them, set it to package or bundle, "
+     "or choose another source"),
+    (facts(device("amd"), node=ROCKY), {"accelmon_accelerator_source": "amd_exporter"},
+     "h: amd_exporter_source = package: AMD's exporter has no packages for rocky 9.4; set it to bundle or container, or choose another source"),
+    (told(device("amd", model="Radeon RX 7900 XTX")), {"accelmon_accelerator_source": "amd_exporter"},
+     "h: accelmon_accelerator_source = amd_exporter: AMD's exporter knows Instinct accelerators alone, and this host has Radeon RX 7900 XTX; "
+     "set accelmon_accelerator_source to all_smi, textfile or auto for it"),
+    (facts(device(), node=dict(UBUNTU, libc={"name": "musl"})), {"accelmon_accelerator_source": "dcgm"},
+     "h: accelmon_accelerator_source = dcgm: DCGM needs glibc, and this host has musl; "
+     "set accelmon_accelerator_source to all_smi, textfile or auto for it"),
+    (told(device()), {"accelmon_accelerator_source": "dcgm", "accelmon_exporters": ["node_exporter", "all_smi"]},
+     "h: accelmon_accelerator_source = dcgm: it comes with the role dcgm_exporter, and accelmon_exporters does not list that; let them agree"),
+    (told(device()), {"accelmon_accelerator_source": "dcgm", "dcgm_exporter_state": "absent"},
+     "h: accelmon_accelerator_source = dcgm: it comes with the role dcgm_exporter, and dcgm_exporter_state is absent; let them agree"),
+    (told(device()), {"accelmon_accelerator_source": "all-smi"},
+     "h: accelmon_accelerator_source = all-smi: no source; use auto, textfile or dcgm or amd_exporter or all_smi, or a dictionary of them by vendor"),
+    (told(device()), {"accelmon_accelerator_source": {"nvidia": "amd_exporter"}},
+     'h: accelmon_accelerator_source = {"nvidia": "amd_exporter"}: nvidia: amd_exporter does not read it; '
+     "use auto or textfile or dcgm or all_smi"),
+])
+def test_what_cannot_work_is_one_clear_error(facts_of_host, variables, text):
+    assert refused(facts_of_host, **variables) == text
+
+
+def test_an_exporter_of_somebody_else_is_there_whatever_the_host_is():
+    assert planned(facts(device(), node=dict(UBUNTU, distribution="fedora")), dcgm_exporter_managed="external",
+                   dcgm_exporter_port=9500)["exporters"][1] == {
+        "job": "dcgm_exporter", "port": 9500, "scheme": "http", "path": "/metrics", "elected": ["nvidia"], "standby": [], "source": "dcgm"}
+
+
+def test_an_image_asks_for_what_is_listed_and_has_no_devices():
+    assert planned(told(exporters=["all_smi"]), accelmon_phase="image", accelmon_exporters=["node_exporter", "dcgm_exporter"])["roles"] == [
+        "dcgm_exporter", "node_exporter"]
+
+
+def test_two_exporters_on_one_host():
+    both = {"accelmon_exporters": ["node_exporter", "dcgm_exporter", "all_smi"]}
+    there = told(device(), exporters=["all_smi", "dcgm_exporter", "node_exporter"])
+    assert entries(there, **both) == {
+        "node_exporter": (None, [], []), "dcgm_exporter": ("dcgm", ["nvidia"], []), "all_smi": ("all_smi", [], ["nvidia"])}
+    assert entries(there, accelmon_accelerator_source="all_smi", **both) == {
+        "node_exporter": (None, [], []), "dcgm_exporter": ("dcgm", [], ["nvidia"]), "all_smi": ("all_smi", ["nvidia"], [])}
+    assert "election" not in planned(there, **both)["roles"]
+
+
+def test_a_mixed_host_has_a_source_for_each_vendor():
+    assert entries(facts(device(), GAUDI, node=UBUNTU)) == {
+        "node_exporter": (None, [], []), "dcgm_exporter": ("dcgm", ["nvidia"], []), "all_smi": ("all_smi", ["intel_gaudi"], ["nvidia"])}
+
+
+def test_a_vendor_is_handed_over_when_the_new_exporter_is_there_and_not_before():
+    """From the textfile collector, which is on the host, to NVIDIA's exporter, which is not."""
+    before = told(device(), exporters=["node_exporter", "textfile_collector"])
+    assert planned(before)["roles"] == ["node_exporter", "dcgm_exporter", "election", "textfile_collector_retired"]
+    assert entries(before) == {"node_exporter": ("textfile", ["nvidia"], []), "dcgm_exporter": ("dcgm", [], ["nvidia"])}
+    assert entries(before, "elected") == {"node_exporter": ("textfile", [], ["nvidia"]), "dcgm_exporter": ("dcgm", ["nvidia"], [])}
+    assert entries(before, "retired") == {"node_exporter": (None, [], []), "dcgm_exporter": ("dcgm", ["nvidia"], [])}
+    after = told(device(), exporters=["dcgm_exporter", "node_exporter"])
+    assert planned(after)["roles"] == ["node_exporter", "dcgm_exporter"]
+    assert entries(after) == entries(before, "retired")
+
+
+def test_the_way_back_is_the_same():
+    before = told(device(), exporters=["dcgm_exporter", "node_exporter"])
+    back = {"accelmon_accelerator_source": "textfile"}
+    assert planned(before, **back)["roles"] == ["node_exporter", "textfile_collector", "election", "dcgm_exporter_retired"]
+    assert entries(before, **back) == {"node_exporter": ("textfile", [], ["nvidia"]), "dcgm_exporter": ("dcgm", ["nvidia"], [])}
+
+
+def test_a_run_that_broke_off_between_election_and_retirement_is_finished_by_the_next():
+    halfway = told(device(), exporters=["dcgm_exporter", "node_exporter", "textfile_collector"])
+    assert planned(halfway)["roles"] == ["node_exporter", "dcgm_exporter", "election", "textfile_collector_retired"]
+    assert entries(halfway) == {"node_exporter": ("textfile", [], ["nvidia"]), "dcgm_exporter": ("dcgm", ["nvidia"], [])}
+
+
+def test_nothing_is_retired_because_devices_are_gone():
+    gone = told(exporters=["dcgm_exporter", "node_exporter"])
+    assert planned(gone)["roles"] == ["node_exporter"]
+    assert entries(gone) == {"node_exporter": (None, [], []), "dcgm_exporter": (None, [], [])}
+
+
+def test_what_is_not_listed_any_more_is_retired():
+    there = told(device(), exporters=["all_smi", "dcgm_exporter", "node_exporter"])
+    assert planned(there, accelmon_exporters=["node_exporter", "all_smi"])["roles"] == [
+        "all_smi", "node_exporter", "election", "dcgm_exporter_retired"]
+    assert planned(there, accelmon_exporters=["node_exporter", "all_smi"], dcgm_exporter_managed="external")["roles"] == [
+        "all_smi", "node_exporter"]
+
+
+def test_devices_that_nobody_reads_are_told():
+    made = records.make_record("h", fleet.HostVariables({"h": host_variables(told(device()), {"accelmon_exporters": ["node_exporter"]})}, "h"),
+                               fleet.Reader(fleet.plan_specs()), True)
+    assert made["unwatched"] == ["nvidia"]
+
+
+def test_stages_are_checked():
+    assert plan.STAGES == ("first", "elected", "retired")
+    with pytest.raises(AnsibleFilterError, match="fleet_records: stage = second: no such stage; use one of first, elected, retired"):
+        fleet_records([], {}, stage="second")
+
+
+def test_the_check_without_facts_knows_ports_and_names():
+    groups = {"accelerator_nodes": ["h"], "monitoring": ["m"]}
+    variables = {"accelmon_exporters": ["node_exporter", "dcgm_exporter"], "dcgm_exporter_port": 9400, "accelmon_accelerator_source": "dgcm",
+                 "accelmon_custom_exporters": [{"job": "mine", "port": 9400}]}
+    found = fleet_check(groups, {"h": dict(variables, ansible_host="10.0.0.1"), "m": {"ansible_host": "10.0.0.2"}})["hosts"]["h"]
+    assert "accelmon_accelerator_source = dgcm: no source; use auto" in found
+    assert 'accelmon_custom_exporters = ["mine:9400"]: dcgm_exporter has this port; give one of them another' in found
