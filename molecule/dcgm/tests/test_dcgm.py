@@ -70,7 +70,7 @@ def test_the_page_has_every_field_of_the_list_for_every_gpu(fleet):
     found = rows(page(fleet))
     uuids = set(re.findall(r"UUID: (GPU-[^)]*)", fleet.shell(HOST, "nvidia-smi -L")))
     assert len(uuids) == 2
-    wanted = re.findall("^(DCGM_[A-Z0-9_]+),", fleet.shell(HOST, "cat /etc/accelmon/dcgm_exporter/counters.csv"), re.MULTILINE)
+    wanted = re.findall("^(DCGM_[A-Z0-9_]+), (?:gauge|counter)", fleet.shell(HOST, "cat /etc/accelmon/dcgm_exporter/counters.csv"), re.MULTILINE)
     assert len(wanted) > 40
     for name in wanted:
         assert {labels["UUID"] for other, labels in found if other == name} == uuids, name

@@ -82,9 +82,9 @@ def test_profiling_is_extra():
 
 
 def test_lines_of_the_site_are_checked_as_the_exporter_would():
-    text = dcgm_build({"extra_counters": ["DCGM_FI_DEV_FAN_SPEED, gauge, Fan in percent", "DCGM_FI_DRIVER_VERSION, label, Driver"]}, "package")["counters"]
-    assert text.endswith("DCGM_FI_DEV_FAN_SPEED, gauge, Fan in percent\nDCGM_FI_DRIVER_VERSION, label, Driver\n")
-    assert "DCGM_FI_DRIVER_VERSION" not in dcgm.fields(text)
+    text = dcgm_build({"extra_counters": ["DCGM_FI_DEV_FAN_SPEED, gauge, Fan in percent", "DCGM_FI_DEV_SERIAL, label, Serial"]}, "package")["counters"]
+    assert text.endswith("DCGM_FI_DEV_FAN_SPEED, gauge, Fan in percent\nDCGM_FI_DEV_SERIAL, label, Serial\n")
+    assert "DCGM_FI_DEV_SERIAL" not in dcgm.fields(text)
     for line in ("DCGM_FI_DEV_FAN_SPEED", "DCGM_FI_DEV_FAN_SPEED, gauge", "DCGM_FI_DEV_FAN_SPEED, gauge, a, b", "FAN, gauge, x", "DCGM_FI_X, histogram, x"):
         assert "this is none of the exporter's lines" in refused(dcgm_build, {"extra_counters": [line]}, "package")
     assert "it is exported already" in refused(dcgm_build, {"extra_counters": ["DCGM_FI_DEV_FB_USED, gauge, x"]}, "package")
