@@ -85,9 +85,13 @@ def wish(values, vendor):
 def is_listed(values, source):
     """Whether a source may be deployed on the host at all."""
     role = choice.sources()[source]["role"]
-    if values.get(f"{RIDING_EXPORTERS.get(role, role)}_state") == "absent":
-        return False
-    return values["accelmon_exporters"] == "auto" or role in values["accelmon_exporters"]
+    return not is_absent(values, source) and (values["accelmon_exporters"] == "auto" or role in values["accelmon_exporters"])
+
+
+def is_absent(values, source):
+    """Whether a source's exporter, or the one that carries it, shall be taken off the host."""
+    role = choice.sources()[source]["role"]
+    return "absent" in (values[f"{role}_state"], values[f"{RIDING_EXPORTERS.get(role, role)}_state"])
 
 
 def first_suitable(values, facts, vendor):
@@ -124,6 +128,8 @@ def choose(values, facts, stage="first"):
 
 def _final(values, facts, vendor):
     source = wish(values, vendor)
+    if source and is_absent(values, source):
+        return None
     return source if source and is_listed(values, source) else first_suitable(values, facts, vendor)[0]
 
 
@@ -164,12 +170,8 @@ def check_sources(values, facts, chosen):
         if source and is_listed(values, source):
             asked.setdefault(source, []).append(vendor)
         elif source and chosen.final[vendor]:
-            role = choice.sources()[source]["role"]
-            carrier = RIDING_EXPORTERS.get(role, role)
-            absent = values.get(f"{carrier}_state") == "absent"
-            raise choice.Unsuitable(
-                f"it comes with the role {role}, and {f'{carrier}_state is absent' if absent else 'accelmon_exporters does not list that'}; "
-                "let them agree", "accelmon_accelerator_source", source)
+            raise choice.Unsuitable(f"it comes with the role {choice.sources()[source]['role']}, and accelmon_exporters does not list that; "
+                                    "let them agree", "accelmon_accelerator_source", source)
         elif chosen.final[vendor] is None:
             problem = first_suitable(values, facts, vendor)[1]
             if problem is not None and problem.name:
