@@ -18,6 +18,8 @@ OPERATIONS = {
 }
 SEVERITIES = ("critical", "warning", "info", "none")
 PART = re.compile(r"%([a-z_]+)%")
+# Labels that tell one device from all others.
+DEVICE = ("cluster", "node", "index", "uuid", "vendor")
 # Percentiles and the like are evaluated this seldom, in milliseconds.
 SLOW = 60_000
 # A median absolute deviation times this is the standard deviation of readings that vary evenly.
@@ -58,7 +60,7 @@ def matched(source, spec, part, also=()):
 
 
 def within(term, item, part):
-    """The rows of a selector whose readings are within bounds."""
+    """The readings of a term that are within bounds; of what is aggregated already, as an engine aggregates a bare selector fastest."""
     bounds = raw_bounds(item, part)
     if not bounds:
         return term
@@ -75,21 +77,23 @@ def one_of_each(source, spec, item, part, by, also):
         inner = [label for label in by if label not in ("vendor", "model")]
         keys = [label for label in inner if label not in ("rack", "source")]
         others = f"group by ({', '.join(keys)}, vendor, model) ({selector(part['labels_of'], {'source': source}, believed(part))})"
-        term = (f"max by ({', '.join(inner)}) ({within(selector(part['metric'], {**part.get('match', {}), 'source': source}, also), item, part)})"
+        rows = selector(part["metric"], {**part.get("match", {}), "source": source}, also)
+        counted = within(f"max by ({', '.join(inner)}) ({rows})", item, part)
+        term = (f"({counted})"
                 f" * on ({', '.join(keys)}) group_left (vendor, model) topk by ({', '.join(keys)}) (1, {others})")
     elif part.get("sum"):
         label = spec["parts"]
-        whole = within(matched(source, spec, part, list(also) + [f'{label}=""']), item, part)
-        parts_of = within(matched(source, spec, part, list(also) + [f'{label}!=""']), item, part)
-        term = f"max by ({names}) ({whole}) or sum by ({names}) (max by ({names}, {label}) ({parts_of}))"
+        whole = matched(source, spec, part, list(also) + [f'{label}=""'])
+        parts_of = matched(source, spec, part, list(also) + [f'{label}!=""'])
+        of_parts = within(f"max by ({names}, {label}) ({parts_of})", item, part)
+        term = within(f"max by ({names}) ({whole})", item, part) + f" or sum by ({names}) ({of_parts})"
     else:
-        rows = within(matched(source, spec, part, also), item, part)
-        term = f"max by ({names}) ({rows} > 0)" if "times" in part else f"max by ({names}) ({rows})"
+        term = within(f"max by ({names}) ({matched(source, spec, part, also)})", item, part)
     if "times" in part:
-        return f"{part['times']} * ({term})"
+        return f"{part['times']} * ({term} > 0)"
     for word, sign in (("divide", "/"), ("multiply", "*")):
         if word in part:
-            return f"({term}) {sign} {part[word]}" if " or " in term or " * on" in term else f"{term} {sign} {part[word]}"
+            return f"({term}) {sign} {part[word]}"
     return term
 
 
@@ -138,8 +142,9 @@ def rollup_rules(series, level, sources):
             continue
         item, variant = variant_of(series, rollup)
         # Nodes without a rack are in no rack's roll-up, rather than in that of a rack without a name.
-        # Identity alone makes a device: another driver's version, for a moment, is no second one.
-        of = device_expression({**item, "labels": []}, variant, series["labels"], sources, ['rack!=""'] if level == "rack" else [])
+        # What makes a device, and no more: another driver's version, for a moment, is no second device, and fewer labels cost less.
+        made_of = [label for label in series["labels"] if label in DEVICE or label in series["levels"][level]]
+        of = device_expression({**item, "labels": []}, variant, made_of, sources, ['rack!=""'] if level == "rack" else [])
         for operation in rollup["operations"]:
             rules.append({
                 "record": f"{level}:{rollup['of']}:{operation}",
@@ -200,8 +205,9 @@ def invalid_rules(series, sources):
                 for part in choices:
                     bounds = raw_bounds(item, part)
                     if bounds:
-                        rows = matched(source, sources[source], part)
-                        terms.append(f"{rows} > {bounds[1]} or {rows} < {bounds[0]}")
+                        # One look at the rows instead of two: further from the middle of the bounds than these are.
+                        half = number((float(bounds[0]) + float(bounds[1])) / 2)
+                        terms.append(f"abs({matched(source, sources[source], part)} - {half}) > {half}")
             if terms:
                 rules.append({"record": "node:accelerator_invalid_readings:count",
                               "expr": "count by (cluster, rack, node, vendor, source) (\n%s\n)" % "\nor\n".join(terms),
