@@ -4,9 +4,12 @@ import os
 
 import pytest
 import yaml
+from ansible.errors import AnsibleFilterError
 
+from ansible_collections.accelmon.fleet.plugins.filter.amd_exporter_build import amd_exporter_build
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import amd_exporter
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.amd_exporter import AmdError, config
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.containers import command
 
 ROLE = os.path.join(os.path.dirname(amd_exporter.__file__), "..", "..", "roles", "amd_exporter")
 WHOLE = {"vendor": "amd", "model": "MI300X", "pci_address": "0000:1b:00.0"}
@@ -94,3 +97,61 @@ def test_versions_from_the_floor_on_are_taken(version):
 @pytest.mark.parametrize("driver", [None, "6.8.5", "6.16.13", "30.30.4"])
 def test_a_driver_that_is_new_enough_or_tells_nothing_is_taken(driver):
     made(version="1.5.2", devices=[dict(WHOLE, driver_version=driver)] if driver else [WHOLE])
+
+
+UBUNTU = {"architecture": "amd64", "distribution": "ubuntu", "distribution_version": "24.04"}
+DIGEST = "docker.io/rocm/device-metrics-exporter@sha256:" + "0" * 64
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    (tmp_path / "x.deb").write_bytes(b"x")
+    artifact = {"name": "amdgpu-exporter", "version": "1.5.1", "os": "linux", "architecture": "amd64", "file": "x.deb", "sha256": "0" * 64}
+    (tmp_path / "lock.json").write_text(json.dumps({"version": 1, "artifacts": [artifact]}))
+    return str(tmp_path)
+
+
+def test_the_release_is_the_wanted_one_else_the_bundles_else_ours(bundle):
+    assert amd_exporter_build({}, "package", UBUNTU) == {"version": amd_exporter.VERSION, "image": ""}
+    assert amd_exporter_build({"version": "1.5.3-4~24.04"}, "package", UBUNTU)["version"] == "1.5.3"
+    assert amd_exporter_build({}, "bundle", UBUNTU, bundle)["version"] == "1.5.1"
+    assert amd_exporter_build({"image": DIGEST}, "container", UBUNTU) == {"version": "", "image": DIGEST}
+
+
+@pytest.mark.parametrize("wanted, source, node, words", [
+    ({}, "package", dict(UBUNTU, architecture="arm64"), "amd_exporter_source = package: AMD publishes its exporter for amd64, and this host is arm64"),
+    ({"version": "1.4.2"}, "package", UBUNTU, "amd_exporter_version = 1.4.2: releases before 1.5.0"),
+    ({}, "bundle", UBUNTU, "there is no bundle; set accelmon_bundle"),
+    ({"image": "rocm/device-metrics-exporter:v1.5.2"}, "container", UBUNTU, "it has no digest"),
+    ({"repository": "amd"}, "package", dict(UBUNTU, distribution="debian", distribution_version="13"),
+     "this host has debian 13; set amd_exporter_source to bundle"),
+    ({"repository": "mirror.example"}, "package", UBUNTU, "amd_exporter_repository = mirror.example: this is no address"),
+    ({"repository": "https://mirror.example/amd"}, "package", UBUNTU, "amd_exporter_repository_key = '': of a mirror it is not known"),
+])
+def test_what_cannot_be_installed_is_one_message(wanted, source, node, words):
+    with pytest.raises(AnsibleFilterError) as caught:
+        amd_exporter_build(wanted, source, node)
+    assert words in str(caught.value)
+
+
+def test_a_bundle_without_the_wanted_release_names_what_it_has(bundle):
+    with pytest.raises(AnsibleFilterError, match="it has no amdgpu-exporter 1.5.2 linux/amd64; it has amdgpu-exporter 1.5.1"):
+        amd_exporter_build({"version": "1.5.2"}, "bundle", UBUNTU, bundle)
+
+
+@pytest.mark.parametrize("repository, key, url", [
+    ("amd", "", "https://repo.radeon.com/device-metrics-exporter/apt/1.5.2"),
+    ("https://mirror.example/amd/", "/site/key.asc", "https://mirror.example/amd/1.5.2"),
+])
+def test_the_repository_of_a_release(repository, key, url):
+    found = amd_exporter_build({"version": "1.5.2", "repository": repository, "repository_key": key}, "package", UBUNTU)["repository"]
+    assert f"URIs: {url}\nSuites: noble\nComponents: main\n" in found["text"] and found["key"] == (key or amd_exporter.REPOSITORY_KEY)
+
+
+def test_the_container_gets_the_devices_and_stays_on_loopback():
+    """The declaration of the role, as far as it holds no templates."""
+    declared = {key: value for key, value in role("vars")["amd_exporter_container"].items() if key in ("root", "devices", "volumes")}
+    line = command("amd_exporter", dict(declared, arguments=["-bind", "127.0.0.1"]),
+                   {"program": "/usr/bin/podman", "runtime": "podman", "id": "sha256:1", "user": "977:977", "groups": ["44"], "devices": []})
+    assert "--device=/dev/kfd" in line and "--volume=/sys:/sys:ro" in line and not [one for one in line if one.startswith("--user=")]
+    assert "--privileged" not in line and line[-2:] == ["-bind", "127.0.0.1"]
