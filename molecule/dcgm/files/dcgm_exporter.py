@@ -73,6 +73,7 @@ def page(rows, options):
                     labels = 'gpu="%s",UUID="%s",pci_bus_id="00000000:%02X:00.0",device="nvidia%s",modelName="%s",%shostname="%s"' % (
                         index, uuid, int(index) + 16, index, model, part, socket.gethostname())
                     labels += ',hpc_job="%s"' % job if job else ""
+                    labels += "".join(',%s="simulated"' % other for other, sort, _help in rows if sort == "label")
                     lines.append("%s{%s} %s" % (name, labels, sum(map(ord, name)) % 90 + int(index)))
     return "\n".join(lines) + "\n"
 

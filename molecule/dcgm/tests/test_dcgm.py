@@ -68,6 +68,7 @@ def test_the_packages_own_daemon_never_ran(fleet):
 
 def test_the_page_has_every_field_of_the_list_for_every_gpu(fleet):
     found = rows(page(fleet))
+    assert all(labels["DCGM_FI_DRIVER_VERSION"] for _name, labels in found)
     uuids = set(re.findall(r"UUID: (GPU-[^)]*)", fleet.shell(HOST, "nvidia-smi -L")))
     assert len(uuids) == 2
     wanted = re.findall("^(DCGM_[A-Z0-9_]+), (?:gauge|counter)", fleet.shell(HOST, "cat /etc/accelmon/dcgm_exporter/counters.csv"), re.MULTILINE)
