@@ -205,7 +205,8 @@ def series_page():
     for name, spec in sources["sources"].items():
         for part in spec.get("drop", []) + spec.get("forget", []):
             kind = "series" if "series" in part else "label"
-            text += f"| {kind} `{part[kind]}` | `{name}` | {part['why']} |\n".replace("|", "\\|").replace("\\| ", "| ").replace(" \\|", " |").replace("\\|\n", "|\n")
+            pattern = part[kind].replace("|", "\\|")
+            text += f"| {kind} `{pattern}` | `{name}` | {part['why']} |\n"
     text += "\n## Roll-ups\n\nNamed level, series, operation. Devices are counted first, so that no device counts twice.\n\n| Series | Labels |\n|---|---|\n"
     for level, labels in series["levels"].items():
         for rule in rollup_rules(series, level, sources["sources"]):

@@ -99,7 +99,8 @@ def test_nothing_that_the_rules_read_is_dropped():
 def exported(name):
     """Names of the series that an exporter writes as we deploy it."""
     if name == "textfile":
-        return set(re.findall(r'^    \("((?:node_gpu|accelmon_collector)_[a-z_]+)", \("(?:gauge|counter)"', COLLECTOR.read_text(encoding="utf-8"), re.MULTILINE))
+        text = COLLECTOR.read_text(encoding="utf-8")
+        return set(re.findall(r'^    \("((?:node_gpu|accelmon_collector)_[a-z_]+)", \("(?:gauge|counter)"', text, re.MULTILINE))
     if name == "dcgm":
         text = (ROOT / "roles" / "dcgm_exporter" / "files" / "counters.csv").read_text(encoding="utf-8")
         return {line.split(",")[0] for line in text.splitlines() if line and not line.startswith("#")}
