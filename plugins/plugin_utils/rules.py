@@ -55,7 +55,7 @@ def believed(part):
 
 def matched(source, spec, part, also=()):
     """Selector of the raw rows of one raw series that count."""
-    whole = [f'{label}=~"{pattern}"' for label, pattern in spec.get("whole", {}).items()]
+    whole = [f'{label}=~"{pattern}"' for label, pattern in {**part.get("like", {}), **spec.get("whole", {})}.items()]
     return selector(part["metric"], {**part.get("match", {}), "source": source}, list(also) + believed(part) + whole)
 
 

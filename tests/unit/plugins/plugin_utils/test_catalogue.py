@@ -153,7 +153,7 @@ def test_series_have_units_and_known_sources():
         assert "bounds" in item or item["unit"] in ("always 1", "errors", "0, 1 or 2")
     for _item, source, part in parts():
         known = SOURCES[source]["metrics"][part["metric"]]
-        assert set(part.get("match", {})) <= set(known), part
+        assert set(part.get("match", {})) | set(part.get("like", {})) <= set(known), part
         assert not part.get("sum") or SOURCES[source]["parts"] in known
 
 
