@@ -207,9 +207,9 @@ def series_page():
             kind = "series" if "series" in part else "label"
             pattern = part[kind].replace("|", "\\|")
             text += f"| {kind} `{pattern}` | `{name}` | {part['why']} |\n"
-    text += "\n## Roll-ups\n\nNamed level, series, operation. Devices are counted first, so that no device counts twice.\n\n| Series | Labels |\n|---|---|\n"
+    text += "\n## Roll-ups\n\nNamed level, series, operation. They are computed from the series of devices, one evaluation later; a device counts once.\n\n| Series | Labels |\n|---|---|\n"
     for level, labels in series["levels"].items():
-        for rule in rollup_rules(series, level, sources["sources"]):
+        for rule in rollup_rules(series, level):
             text += f"| `{rule['record']}` | {code(labels)} |\n"
     text += "\nA node without a rack is in no rack's roll-up.\n" + SLOWLY
     for rule in slow_rules(series) + straggler_rules(series):

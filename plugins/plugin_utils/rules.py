@@ -128,34 +128,35 @@ def device_rules(series, sources):
     return rules
 
 
-def variant_of(series, rollup):
-    """(series, its variant) that a roll-up is of."""
-    item = next(item for item in series["devices"] if item["name"] == rollup["of"])
-    return item, next(variant for variant in item["variants"] if variant.get("labels", {}) == rollup.get("variant", {}))
+def recorded(rollup, also=()):
+    """Selector of the recorded series of devices that a roll-up is of."""
+    return selector(rollup["of"], rollup.get("variant", {}), also)
 
 
-def rollup_rules(series, level, sources):
-    """The recording rules of one level: node, rack or cluster. Devices first: no partition or job counts its device again."""
+def rollup_rules(series, level):
+    """The recording rules of one level: node, rack or cluster.
+
+    They read the recorded series of devices, which have one value for each device: rows of partitions and of jobs are one by then.
+    """
     rules = []
     for rollup in series["rollups"]:
         if rollup["level"] != level:
             continue
-        item, variant = variant_of(series, rollup)
         # Nodes without a rack are in no rack's roll-up, rather than in that of a rack without a name.
-        # What makes a device, and no more: another driver's version, for a moment, is no second device, and fewer labels cost less.
-        made_of = [label for label in series["labels"] if label in DEVICE or label in series["levels"][level]]
-        of = device_expression({**item, "labels": []}, variant, made_of, sources, ['rack!=""'] if level == "rack" else [])
+        of = recorded(rollup, ['rack!=""'] if level == "rack" else [])
         for operation in rollup["operations"]:
+            # What makes a device, and no more: another driver's version, for a moment, is no second device.
+            rows = f"group by ({', '.join(made_of(series, level))}) ({of})" if operation == "count" else of
             rules.append({
                 "record": f"{level}:{rollup['of']}:{operation}",
-                "expr": OPERATIONS[operation].format(by=", ".join(series["levels"][level]), of=f"\n{of}\n"),
+                "expr": OPERATIONS[operation].format(by=", ".join(series["levels"][level]), of=rows),
             })
     return rules
 
 
-def recorded(rollup, also=()):
-    """The recorded series that a slow rule reads."""
-    return selector(rollup["of"], rollup.get("variant", {}), also)
+def made_of(series, level):
+    """Labels that tell one device from all others, and those of the level."""
+    return [label for label in series["labels"] if label in DEVICE or label in series["levels"][level]]
 
 
 def slow_rules(series):
@@ -227,7 +228,8 @@ def duration(what, value):
 def recording_file(interval, series=None, sources=None):
     """Text of the rule file with the recording layer, evaluated at each interval; what is slow once a minute.
 
-    Each level is a group: groups run side by side, and none needs what another records, but for the slow ones.
+    Groups run side by side, the rules of one after each other: those of devices are two groups, so that two cores have work.
+    The others read what these recorded at the evaluation before.
     """
     interval = duration("the interval of the recording rules", plain(interval))
     if not milliseconds(interval):
@@ -235,9 +237,10 @@ def recording_file(interval, series=None, sources=None):
     series = series or load("series")
     sources = sources or load("sources")["sources"]
     slow = interval if milliseconds(interval) > SLOW else f"{SLOW // 1000}s"
-    groups = [{"name": "accelmon_devices", "interval": interval, "rules": device_rules(series, sources)}]
+    rules = device_rules(series, sources)
+    groups = [{"name": f"accelmon_devices_{number + 1}", "interval": interval, "rules": rules[number::2]} for number in (0, 1)]
     for level in series["levels"]:
-        groups.append({"name": f"accelmon_{level}s", "interval": interval, "rules": rollup_rules(series, level, sources)})
+        groups.append({"name": f"accelmon_{level}s", "interval": interval, "rules": rollup_rules(series, level)})
     groups.append({"name": "accelmon_percentiles", "interval": slow, "rules": slow_rules(series)})
     groups.append({"name": "accelmon_stragglers", "interval": slow, "rules": straggler_rules(series)})
     groups.append({"name": "accelmon_invalid", "interval": slow, "rules": invalid_rules(series, sources)})
