@@ -24,6 +24,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -364,6 +365,32 @@ def sampled(options, api, evaluator, pids):
     }
 
 
+def cpu_of_each(options, api, evaluator, pids):
+    """CPU seconds of the storage for each rule, least of three, while nothing is scraped and evaluated: other work on the machine hardly changes it.
+
+    {group: {"cpu_s": sum of its rules, "rules": [[rule, CPU seconds]]}}; the work of vmalert with the answers is not in it.
+    """
+    data = get(evaluator + "/api/v1/rules")
+    quiet = [pids[name] for name in ("vmagent", "vmalert")]
+    for pid in quiet:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(5)
+        found = {}
+        for group in data["groups"]:
+            for rule in group["rules"]:
+                times = []
+                for _turn in range(3):
+                    before = spent(pids)["victoria-metrics"][0]
+                    query(api, rule["query"])
+                    times.append(spent(pids)["victoria-metrics"][0] - before)
+                found.setdefault(group["name"], []).append([rule["name"] + json.dumps(rule.get("labels") or {}), round(min(times), 2)])
+    finally:
+        for pid in quiet:
+            os.kill(pid, signal.SIGCONT)
+    return {group: {"cpu_s": round(sum(seconds for _name, seconds in rules), 2), "rules": rules} for group, rules in found.items()}
+
+
 def fault_time(options, pages, exporters):
     """Seconds from the fault until the alert arrives, and what `for` it has."""
     key = ("AcceleratorMissing", "gpu00001")
@@ -409,6 +436,8 @@ def measure(options):
                      **sampled(options, api, evaluator, pids)}
             series = query(api, 'count({__name__=~"accelerator_.*"})')
             found["recorded_series_per_device"] = round(series[0][1] / wanted, 2) if series else None
+            if options.each:
+                found["cpu_of_each"] = cpu_of_each(options, api, evaluator, pids)
             if options.fault:
                 found["fault"] = fault_time(options, pages, exporters)
         return found
@@ -424,6 +453,9 @@ def markdown(found, rules):
     lines += ["| %s | %.3f | %.3f |" % (group, times["median"], times["worst"]) for group, times in found["groups_s"].items()]
     lines += ["| groups of each cycle | %.3f | budget %d |" % (found["cycle_s"], CYCLE_BUDGET_S), "| all groups | %.3f | |" % found["cycle_with_slow_s"], ""]
     lines += ["| rule | median s |", "|---|---|"] + ["| %s `%s` | %.3f |" % (rule["group"], rule["rule"], rule["median"]) for rule in found["rules_s"][:rules]]
+    if "cpu_of_each" in found:
+        lines += ["", "| group | CPU s of one evaluation in the storage |", "|---|---|"]
+        lines += ["| %s | %.2f |" % (group, told["cpu_s"]) for group, told in found["cpu_of_each"].items()]
     lines += ["", "| program | CPU cores | MB |", "|---|---|---|"]
     lines += ["| %s | %.2f | %d |" % (name, cores, found["memory_mb"][name]) for name, cores in found["cpu_cores"].items()]
     lines += ["", "age in s of a recorded sample, and of the reading behind it: %s; fault to Alertmanager: %s; recorded series per device: %s" % (
@@ -446,12 +478,15 @@ def main():
     parser.add_argument("--standby", type=float, default=0)
     parser.add_argument("--slow", action="append", default=["accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_alerts"],
                         help="groups that are not in the sum of a cycle")
+    parser.add_argument("--each", action="store_true", help="CPU time of each rule, with victoriametrics alone")
     parser.add_argument("--fault", action="store_true", help="take a device away, and wait for its alert")
     parser.add_argument("--fault-for", type=int, default=30, help="seconds that this alert waits")
     parser.add_argument("--top", type=int, default=12, help="dearest rules to print")
     parser.add_argument("--json", help="file for all figures")
     parser.add_argument("--keep", action="store_true", help="keep the folder with data and logs")
     options = parser.parse_args()
+    if options.each and options.backend != "victoriametrics":
+        parser.error("--each: Prometheus scrapes and evaluates in one process")
     found = measure(options)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as handle:
