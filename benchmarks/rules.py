@@ -293,7 +293,7 @@ def backend_commands(options, folder, port, rules):
     """({name: command}, URL of the storage, URL of the evaluator)."""
     found = {name: program(options.programs, name) for name in (
         ("prometheus",) if options.backend == "prometheus" else ("victoria-metrics", "vmagent", "vmalert"))}
-    store, evaluator, agent = (free_port() for _ in range(3))
+    store, evaluator, agent = (free_port() for dummy in range(3))
     chosen = {"backend": "prometheus" if options.backend == "prometheus" else "vmagent", "scrape_interval": "%ds" % options.interval,
               "targets_dir": folder + "/targets", "node_exporter": "127.0.0.1:%d" % port, "cluster": "bench", "node": "mon"}
     if options.backend == "prometheus":

@@ -207,7 +207,8 @@ def series_page():
             kind = "series" if "series" in part else "label"
             pattern = part[kind].replace("|", "\\|")
             text += f"| {kind} `{pattern}` | `{name}` | {part['why']} |\n"
-    text += "\n## Roll-ups\n\nNamed level, series, operation. They are computed from the series of devices, one evaluation later; a device counts once.\n\n| Series | Labels |\n|---|---|\n"
+    text += ("\n## Roll-ups\n\nNamed level, series, operation. They are computed from the series of devices, one evaluation later; a device "
+             "counts once.\n\n| Series | Labels |\n|---|---|\n")
     for level, labels in series["levels"].items():
         for rule in rollup_rules(series, level):
             text += f"| `{rule['record']}` | {code(labels)} |\n"

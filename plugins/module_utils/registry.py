@@ -7,7 +7,8 @@
 A registry is
   {"version": 1, "cluster": name, "generation": n, "hosts": {host: entry}}
 and an entry is
-  {"address", "labels", "state", "expected", "exporters": as in the fleet record, each with "elected" and "standby": vendors that its `source` is in charge of, or could be,
+  {"address", "labels", "state", "expected", "exporters": as in the fleet record, each with "elected" and "standby":
+   vendors that its `source` is in charge of, or could be,
    "reached": whether the host ever answered,
    "status": "active" | "maintenance" | "pending" (never reached) | "retired" (no longer in the inventory),
    "seen": {vendor: {model: count}} when it last answered,

@@ -46,7 +46,7 @@ def make(folder, version):
         os.chmod(root, 0o755)
         for program, source in (("amd-metrics-exporter", "amd-metrics-exporter.py"), ("gpuagent", "gpuagent.py")):
             with open(os.path.join(HERE, source)) as stream:
-                write(os.path.join(root, "usr/local/bin", program), stream.read() + "# %s\n" % version, 0o755)
+                write(os.path.join(root, "usr/local/bin", program), "#!/usr/bin/python3\n" + stream.read() + "# %s\n" % version, 0o755)
         write(os.path.join(root, "usr/local/etc/metrics/gpuagent.conf"), "LD_LIBRARY_PATH=/usr/local/metrics/lib:$LD_LIBRARY_PATH\n")
         write(os.path.join(root, "usr/local/metrics/lib/libamd_smi.so"), "")
         write(os.path.join(root, "etc/metrics/config.json"), '{"ServerPort": 5000, "CommonConfig": {"MetricsFieldPrefix": "amd_"}}\n')

@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -IS
 """Stands for NVIDIA's dcgm-exporter in the lab: simulated, there is no DCGM in it.
 
 It takes the arguments that ours gives, refuses a list of counters as the real one does (a line without three parts, a field that

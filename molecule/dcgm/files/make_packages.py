@@ -41,7 +41,7 @@ def deb(folder, name, version, depends, files, postinst=""):
 def main(folder):
     os.makedirs(folder / "debian12" / "x86_64", exist_ok=True)
     listed = []
-    exporter = (HERE / "dcgm_exporter.py").read_text()
+    exporter = "#!/usr/bin/python3 -IS\n" + (HERE / "dcgm_exporter.py").read_text()
     for version, dcgm in PAIRS.items():
         listed.append(deb(folder, "datacenter-gpu-manager-4-core", f"1:{dcgm}-1", "", {
             "/usr/bin/nv-hostengine": ("#!/usr/bin/python3 -IS\nimport socket\nserver = socket.create_server(('127.0.0.1', 5555))\n"

@@ -18,7 +18,8 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[4]
 
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 NODES = {
-    "gpu1": {"ansible_host": "10.0.0.1", "accelmon_rack": "r{{ 1 + 0 }}", "room": "b", "accelmon_labels": {"room": "{{ room }}"}, "accelmon_accelerator_source": "textfile"},
+    "gpu1": {"ansible_host": "10.0.0.1", "accelmon_rack": "r{{ 1 + 0 }}", "room": "b", "accelmon_labels": {"room": "{{ room }}"},
+             "accelmon_accelerator_source": "textfile"},
     "gpu2": {"accelmon_address": "2001:DB8::2", "accelmon_expected": {"amd": "4"}, "node_exporter_port": "9200",
              "accelmon_custom_exporters": [{"job": "ipmi", "port": 9290, "path": "/ipmi"}], "accelmon_accelerator_source": {"amd": "textfile"}},
     "gpu3": {"ansible_host": "127.0.0.1", "accelmon_state": "maintenance", "accelmon_cluster": "other"},
