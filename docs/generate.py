@@ -208,9 +208,10 @@ def series_page():
             pattern = part[kind].replace("|", "\\|")
             text += f"| {kind} `{pattern}` | `{name}` | {part['why']} |\n"
     text += ("\n## Roll-ups\n\nNamed level, series, operation. They are computed from the series of devices, one evaluation later; a device "
-             "counts once.\n\n| Series | Labels |\n|---|---|\n")
+             "counts once. While another source is put in charge, one evaluation may have some devices by the old one and others by the new. "
+             "How many devices a node has is counted from what their source tells, and is the same then.\n\n| Series | Labels |\n|---|---|\n")
     for level, labels in series["levels"].items():
-        for rule in rollup_rules(series, level):
+        for rule in rollup_rules(series, level, sources["sources"]):
             text += f"| `{rule['record']}` | {code(labels)} |\n"
     text += "\nA node without a rack is in no rack's roll-up.\n" + SLOWLY
     for rule in slow_rules(series) + straggler_rules(series):

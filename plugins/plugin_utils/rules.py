@@ -133,24 +133,33 @@ def recorded(rollup, also=()):
     return selector(rollup["of"], rollup.get("variant", {}), also)
 
 
-def rollup_rules(series, level):
+def rollup_rules(series, level, sources):
     """The recording rules of one level: node, rack or cluster.
 
     They read the recorded series of devices, which have one value for each device: rows of partitions and of jobs are one by then.
+    How many devices there are is counted from what their sources tell, and the other levels add up the counts of nodes: the
+    labels of accelerator_info change with the source, and while vmalert writes the end of one series and the beginning of the next, the device
+    may for a moment have neither.
     """
     rules = []
     for rollup in series["rollups"]:
         if rollup["level"] != level:
             continue
         # Nodes without a rack are in no rack's roll-up, rather than in that of a rack without a name.
-        of = recorded(rollup, ['rack!=""'] if level == "rack" else [])
+        racked = ['rack!=""'] if level == "rack" else []
+        by = ", ".join(series["levels"][level])
         for operation in rollup["operations"]:
-            # What makes a device, and no more: another driver's version, for a moment, is no second device.
-            rows = f"group by ({', '.join(made_of(series, level))}) ({of})" if operation == "count" else of
-            rules.append({
-                "record": f"{level}:{rollup['of']}:{operation}",
-                "expr": OPERATIONS[operation].format(by=", ".join(series["levels"][level]), of=rows),
-            })
+            record = f"{level}:{rollup['of']}:{operation}"
+            if operation != "count":
+                expression = OPERATIONS[operation].format(by=by, of=recorded(rollup, racked))
+            elif level == "node":
+                # What makes a device, and no more: another driver's version, for a moment, is no second device.
+                item = next(item for item in series["devices"] if item["name"] == rollup["of"])
+                rows = device_expression({**item, "labels": []}, item["variants"][0], made_of(series, level), sources)
+                expression = OPERATIONS[operation].format(by=by, of=f"\n{rows}\n")
+            else:
+                expression = OPERATIONS["sum"].format(by=by, of=selector(f"node:{rollup['of']}:{operation}", {}, racked))
+            rules.append({"record": record, "expr": expression})
     return rules
 
 
@@ -240,7 +249,7 @@ def recording_file(interval, series=None, sources=None):
     rules = device_rules(series, sources)
     groups = [{"name": f"accelmon_devices_{number + 1}", "interval": interval, "rules": rules[number::2]} for number in (0, 1)]
     for level in series["levels"]:
-        groups.append({"name": f"accelmon_{level}s", "interval": interval, "rules": rollup_rules(series, level)})
+        groups.append({"name": f"accelmon_{level}s", "interval": interval, "rules": rollup_rules(series, level, sources)})
     groups.append({"name": "accelmon_percentiles", "interval": slow, "rules": slow_rules(series)})
     groups.append({"name": "accelmon_stragglers", "interval": slow, "rules": straggler_rules(series)})
     groups.append({"name": "accelmon_invalid", "interval": slow, "rules": invalid_rules(series, sources)})

@@ -25,6 +25,8 @@ def rules(text):
 
 
 ALERTS = rules(alert_file({}))
+# How many devices a node has; racks and clusters add these up.
+COUNT = "node:accelerator_info:count"
 RECORDS = rules(recording_file("15s"))
 
 
@@ -62,7 +64,7 @@ def test_only_functions_that_both_languages_share_and_only_series_that_somebody_
     known = {"up", "node_time_seconds"} | set(sources["registry"]) | set(sources["stack"]) | set(sources["access"]) | set(sources["jobs"])
     for source in sources["sources"].values():
         known |= set(source["metrics"])
-    known |= {item["name"] for item in load("series")["devices"]}
+    known |= {item["name"] for item in load("series")["devices"]} | {COUNT}
     for rule in RECORDS + ALERTS:
         unknown = metrics(rule["expr"]) - known
         assert not unknown, (rule.get("record") or rule["alert"], unknown)
@@ -74,13 +76,20 @@ def test_no_counter_is_taken_for_an_event():
         assert not re.search(r"\b(increase|rate|irate|delta|changes)\b", rule["expr"])
 
 
+def test_devices_are_counted_from_what_their_source_tells():
+    """Not by accelerator_info, of which another series begins when another source is put in charge."""
+    expressions = {rule["record"]: rule["expr"] for rule in RECORDS}
+    assert "accelerator_info" not in expressions[COUNT] and "accelmon_source_elected" in expressions[COUNT]
+    assert metrics(expressions["rack:accelerator_info:count"]) == metrics(expressions["cluster:accelerator_info:count"]) == {COUNT}
+
+
 def test_one_layer_only():
-    """Series of devices come from raw ones, all others from series of devices, and no rule reads these others.
+    """Series of devices come from raw ones, all others from series of devices, and no rule reads these others, but for the count of devices.
 
     Alerts read raw series, so that they do not hang on the layer.
     """
     recorded = {rule["record"] for rule in RECORDS}
-    devices = {item["name"] for item in load("series")["devices"]}
+    devices = {item["name"] for item in load("series")["devices"]} | {COUNT}
     for group in yaml.safe_load(recording_file("15s"))["groups"]:
         for rule in group["rules"]:
             assert not metrics(rule["expr"]) & (recorded if group["name"].startswith("accelmon_devices") else recorded - devices), rule
