@@ -11,11 +11,12 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import service_parts as service
 
 PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# Where each program comes from. What hashes passwords for modules does so for the front too.
+# Where each program comes from. What modules use is used by these too.
 PROGRAMS = {
     "accelmon_front.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_front.py"),
     "accelmon_watch.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_watch.py"),
     "accelmon_bcrypt.py": os.path.join(PLUGINS, "module_utils", "bcrypt.py"),
+    "accelmon_inner.py": os.path.join(PLUGINS, "module_utils", "inner.py"),
 }
 
 

@@ -13,6 +13,8 @@ import re
 import socket
 import ssl
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.inner import Inner
+
 # How a server says, in its handshake, that a client without a certificate may not come in.
 DEMANDS_CERTIFICATE = re.compile("ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|HANDSHAKE_FAILURE)|SSLV3_ALERT_HANDSHAKE_FAILURE")
 
@@ -106,23 +108,6 @@ def fetch(address, port, path, scheme="http", ca_file="", timeout=5, limit=64 * 
         return None, kind, "%s: TLS: %s" % (place, reason), ""
     except (OSError, http.client.HTTPException) as error:
         return None, "failed", "%s: %s" % (place, str(error) or type(error).__name__), ""
-
-
-class Inner(http.client.HTTPConnection):
-    """A connection to a program that answers this host alone: by the path of a Unix socket, or ADDRESS:PORT."""
-
-    def __init__(self, place, timeout):
-        self.place = place
-        address, _colon, port = place.rpartition(":")
-        http.client.HTTPConnection.__init__(self, address.strip("[]") or "localhost", int(port) if address else 80, timeout=timeout)
-
-    def connect(self):
-        if not self.place.startswith("/"):
-            return http.client.HTTPConnection.connect(self)
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.place)
-        return None
 
 
 def inside(place, path, timeout=5, limit=64 * 1024 * 1024):

@@ -138,12 +138,12 @@ def parts(name, listen, front, health, watch, tls, auth, directory, selinux=Fals
         ours = bool(selinux or is_closed(tls, auth) or front.get("pages"))
         units["front.service"] = front_service(name, str(front["to"]), tls, auth, front.get("pages") or ["/metrics"], ours)
         if ours:
-            programs += ["accelmon_front.py", "accelmon_bcrypt.py"]
+            programs += ["accelmon_front.py", "accelmon_bcrypt.py", "accelmon_inner.py"]
     if watch:
         if not health.get("to"):
             raise PartsError(f"service_health of {name} = {health}: service_watch needs to know where to ask; give `to`")
         units["watch.service"] = watch_service(name, health, directory)
         units["watch.timer"] = watch_timer(name)
-        programs.append("accelmon_watch.py")
+        programs += ["accelmon_watch.py"] + ["accelmon_inner.py"] * ("accelmon_inner.py" not in programs)
         leaves = [watch_state(name), watch_output(name, directory)]
     return {"units": units, "programs": programs, "leaves": leaves}

@@ -9,7 +9,7 @@ reads; of it, exactly what the role access writes is understood. The file, and t
 when they change. While they cannot be used, or ask for less than the command line says, everybody is refused.
 
 A connection carries one request. What may be asked is GET and HEAD of the pages that were named. Python >= 3.6, standard
-library only, beside accelmon_bcrypt.py, which lies in the same directory.
+library only, beside accelmon_bcrypt.py and accelmon_inner.py, which lie in the same directory.
 """
 
 import argparse
@@ -29,6 +29,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import accelmon_bcrypt  # noqa: E402 pylint: disable=wrong-import-position,import-error
+import accelmon_inner  # noqa: E402 pylint: disable=wrong-import-position,import-error
 
 FIRST_SOCKET = 3  # of those that systemd hands over
 HEAD_LIMIT = 16 * 1024  # bytes of a request
@@ -237,26 +238,9 @@ def read_head(connection):
     return match.group(1), target.split("?", 1)[0], target, headers
 
 
-class Inner(http.client.HTTPConnection):
-    """A connection to the exporter, by Unix socket or loopback."""
-
-    def __init__(self, place):
-        self.place = place
-        address, _colon, port = place.rpartition(":")
-        http.client.HTTPConnection.__init__(self, address.strip("[]") or "localhost", int(port) if address else 80, timeout=ANSWERING_SECONDS)
-
-    def connect(self):
-        if not self.place.startswith("/"):
-            return http.client.HTTPConnection.connect(self)
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.place)
-        return None
-
-
 def ask(place, target, accept):
     """(status, content type, page) that the exporter answers. Raises Refused."""
-    inner = Inner(place)
+    inner = accelmon_inner.Inner(place, ANSWERING_SECONDS)
     try:
         inner.request("GET", target, headers={"Host": "localhost", "Connection": "close", "Accept": accept or "*/*", "Accept-Encoding": "identity"})
         answer = inner.getresponse()

@@ -5,7 +5,8 @@
 """Restarts an exporter that runs and does not answer any more, and counts that for node_exporter's textfile collector.
 
 A timer starts this. One run asks once. Only after several failures in a row, of a service that runs long enough, is the service
-restarted; each restart that does not help doubles how many it takes for the next. Python >= 3.6, standard library only.
+restarted; each restart that does not help doubles how many it takes for the next. Python >= 3.6, standard
+library only, beside accelmon_inner.py, which lies in the same directory.
 
 Exit status: 0 whatever the exporter does, 1 if something could not be written, or with --require if the program is too old.
 """
@@ -15,9 +16,12 @@ import http.client
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+import accelmon_inner  # noqa: E402 pylint: disable=wrong-import-position,import-error
 
 FAILURES = 3  # in a row, before the first restart
 MOST_FAILURES = 96
@@ -29,26 +33,9 @@ accelmon_exporter_restarts_total{exporter="%s"} %d
 """
 
 
-class Inner(http.client.HTTPConnection):
-    """A connection to the exporter, by Unix socket or loopback."""
-
-    def __init__(self, place, seconds):
-        self.place = place
-        address, _colon, port = place.rpartition(":")
-        http.client.HTTPConnection.__init__(self, address.strip("[]") or "localhost", int(port) if address else 80, timeout=seconds)
-
-    def connect(self):
-        if not self.place.startswith("/"):
-            return http.client.HTTPConnection.connect(self)
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.place)
-        return None
-
-
 def fetch(place, page, seconds):
     """(status, text) of a page; status 0 if nothing answers."""
-    inner = Inner(place, seconds)
+    inner = accelmon_inner.Inner(place, seconds)
     try:
         inner.request("GET", page, headers={"Host": "localhost", "Connection": "close"})
         answer = inner.getresponse()

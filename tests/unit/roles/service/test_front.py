@@ -32,6 +32,7 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("parts")
     shutil.copy(FRONT, place)
     shutil.copy(ROOT / "plugins" / "module_utils" / "bcrypt.py", place / "accelmon_bcrypt.py")
+    shutil.copy(ROOT / "plugins" / "module_utils" / "inner.py", place / "accelmon_inner.py")
     return place
 
 

@@ -4,6 +4,7 @@ import http.server
 import importlib.util
 import json
 import pathlib
+import shutil
 import socketserver
 import threading
 
@@ -13,8 +14,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture(scope="module")
-def watch():
-    spec = importlib.util.spec_from_file_location("accelmon_watch", ROOT / "roles" / "service" / "files" / "accelmon_watch.py")
+def watch(tmp_path_factory):
+    """The watch and what it imports, as the role puts them."""
+    place = tmp_path_factory.mktemp("parts")
+    shutil.copy(ROOT / "roles" / "service" / "files" / "accelmon_watch.py", place)
+    shutil.copy(ROOT / "plugins" / "module_utils" / "inner.py", place / "accelmon_inner.py")
+    spec = importlib.util.spec_from_file_location("accelmon_watch", place / "accelmon_watch.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
