@@ -487,6 +487,8 @@ def main():
     options = parser.parse_args()
     if options.each and options.backend != "victoriametrics":
         parser.error("--each: Prometheus scrapes and evaluates in one process")
+    # So that what runs is ended also when somebody ends this.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit("ended"))
     found = measure(options)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as handle:
