@@ -28,7 +28,7 @@ FOLDER = os.environ.get("ACCELMON_PROGRAMS")
 MISSING = [name for name in PROGRAMS if not shutil.which(name, path=FOLDER)]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason="not found in ACCELMON_PROGRAMS or on PATH: " + ", ".join(MISSING))
 
-GROUPS = ["accelmon_devices", "accelmon_nodes", "accelmon_racks", "accelmon_clusters", "accelmon_alerts"]
+GROUPS = ["accelmon_devices_1", "accelmon_devices_2", "accelmon_nodes", "accelmon_racks", "accelmon_clusters", "accelmon_alerts"]
 PATIENCE = 90
 
 
@@ -218,7 +218,7 @@ def test_a_lost_device_is_named_fires_and_clears(lab):
     lab.have("gpu1", 7)
     lab.becomes([("gpu1", "7 of 8 nvidia accelerators fresh; gone: index 7 (GPU-7)")])
     lab.alerts_become("gpu1", ["AcceleratorMissing"])
-    assert lab.rows()["gpu1"]["accelerators"] == {"nvidia": {"seen": 7, "expected": 8}}
+    assert lab.rows()["gpu1"]["accelerators"] == {"nvidia": {"seen": 7, "expected": 8, "source": "textfile"}}
     # Another run finds 7; the 8 stay expected.
     lab.record({"gpu1": 7, "gpu2": 4})
     lab.becomes([("gpu1", "7 of 8 nvidia accelerators fresh; gone: index 7 (GPU-7)")])
@@ -316,5 +316,5 @@ def test_no_scraper_then_no_evaluator_then_no_storage(lab):
         "cannot reach the storage at %s/api/v1/query: refused" % storage_url,
         "cannot reach the rule evaluator at %s/api/v1/rules: refused" % rules_url]
     rows = lab.rows()
-    assert rows["gpu1"]["accelerators"] == {"nvidia": {"seen": None, "expected": 8}}
+    assert rows["gpu1"]["accelerators"] == {"nvidia": {"seen": None, "expected": 8, "source": "textfile"}}
     assert rows["gpu1"]["exporters"] == {"node_exporter": "unknown"}
