@@ -179,9 +179,9 @@ def test_status_gives_rows_table_and_totals(services):
     assert [(row["node"], row["state"], row["alerts"]) for row in result["rows"]] == [
         ("gpu2", "down", ["HostDown"]), ("gpu1", "active", ["AcceleratorMissing"])]
     assert result["table"].splitlines() == [
-        "NODE  ADDRESS    ACCELERATORS  EXPORTERS           STATE   ALERTS",
-        "gpu2  127.0.0.1  nvidia 0/4    node_exporter down  down    HostDown",
-        "gpu1  127.0.0.1  nvidia 7/8    node_exporter up    active  AcceleratorMissing"]
+        "NODE  ADDRESS    ACCELERATORS         EXPORTERS           STATE   ALERTS",
+        "gpu2  127.0.0.1  nvidia 0/4 textfile  node_exporter down  down    HostDown",
+        "gpu1  127.0.0.1  nvidia 7/8 textfile  node_exporter up    active  AcceleratorMissing"]
     assert result["summary"] == "2 nodes: 1 active, 1 down; accelerators nvidia 7/12; 2 alerts"
     assert result["problems"] == [] and result["fleet_alerts"] == [] and result["changed"] is False
 

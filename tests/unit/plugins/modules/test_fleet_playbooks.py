@@ -106,9 +106,9 @@ def test_status_shows_a_table(playbooks):
     code, out = playbooks.run("status")
     assert code == 0
     assert shown(out) == [
-        "NODE  ADDRESS    ACCELERATORS  EXPORTERS           STATE   ALERTS",
-        "gpu2  127.0.0.1  nvidia 0/4    node_exporter down  down    HostDown",
-        "gpu1  127.0.0.1  nvidia 7/8    node_exporter up    active  AcceleratorMissing",
+        "NODE  ADDRESS    ACCELERATORS         EXPORTERS           STATE   ALERTS",
+        "gpu2  127.0.0.1  nvidia 0/4 textfile  node_exporter down  down    HostDown",
+        "gpu1  127.0.0.1  nvidia 7/8 textfile  node_exporter up    active  AcceleratorMissing",
         "2 nodes: 1 active, 1 down; accelerators nvidia 7/12; 2 alerts"]
 
 
@@ -117,5 +117,5 @@ def test_status_as_json_and_without_evaluator(playbooks):
     code, out = playbooks.run("status", "--limit", "gpu1", accelmon_output="json", accelmon_only_problems="true")
     result = shown(out)
     assert code == 0 and result["monitoring_host"] == "mon01" and result["totals"]["nodes"] == 1
-    assert [row["accelerators"] for row in result["rows"]] == [{"nvidia": {"seen": 7, "expected": 8}}]
+    assert [row["accelerators"] for row in result["rows"]] == [{"nvidia": {"seen": 7, "expected": 8, "source": "textfile"}}]
     assert len(result["problems"]) == 1 and "answers HTTP 500" in result["problems"][0]
