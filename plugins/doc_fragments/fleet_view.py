@@ -2,14 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What fleet_status and fleet_verify share."""
+"""What the modules share that ask about the fleet."""
 from __future__ import annotations
 
 
 class ModuleDocFragment:
     """Options of module_utils/fleet_view.py."""
 
-    DOCUMENTATION = r"""
+    # What every module has that asks the storage.
+    STORAGE = r"""
 attributes:
   check_mode:
     support: full
@@ -19,36 +20,45 @@ attributes:
     description: Changes nothing.
 options:
   clusters:
-    description: Clusters to look at; empty means all that the registry holds.
+    description: Clusters to look at; empty means all that there are.
     type: list
     elements: str
     default: []
   hosts:
     description:
-      - Names of the nodes to look at; without it all that are registered.
+      - Names of the nodes to look at; without it all.
       - M(accelmon.fleet.fleet_verify) always verifies what concerns the monitoring host itself.
     type: list
     elements: str
-  state_dir:
-    description: Folder with the registry files.
-    type: path
-    default: /var/lib/accelmon/registry
   storage_url:
     description: Base URL of the storage, VictoriaMetrics or Prometheus, on this host.
     type: str
     default: http://127.0.0.1:8428
-  rules_url:
-    description: Base URL of the rule evaluator, vmalert or Prometheus, on this host.
-    type: str
-    default: http://127.0.0.1:8880
+  query_timeout:
+    description: Seconds that one query may take.
+    type: int
+    default: 15
   password_file:
-    description: File on this host with the password of the user C(accelmon) for both. One that does not exist counts as none.
+    description: File on this host with the password of the user C(accelmon) for the stack. One that does not exist counts as none.
     type: path
     default: /etc/accelmon/secrets/stack_password
   ca_file:
     description: File on this host with the authorities that servers' certificates must lead to. One that does not exist counts as none.
     type: path
     default: /etc/accelmon/tls/ca.crt
+"""
+
+    # What those have besides that judge the fleet.
+    DOCUMENTATION = r"""
+options:
+  state_dir:
+    description: Folder with the registry files.
+    type: path
+    default: /var/lib/accelmon/registry
+  rules_url:
+    description: Base URL of the rule evaluator, vmalert or Prometheus, on this host.
+    type: str
+    default: http://127.0.0.1:8880
   interval:
     description: Scrape interval, as seconds or with a unit, such as V(15s) or V(1m).
     type: str
@@ -61,8 +71,4 @@ options:
     description: Seconds that recorded series may be older than scraped ones; vmalert evaluates 30 s late unless told otherwise.
     type: int
     default: 30
-  query_timeout:
-    description: Seconds that one query may take.
-    type: int
-    default: 15
 """

@@ -20,6 +20,7 @@ def all_smi_build(pinned, source, facts, bundle="", lock_file="", url_prefix="",
     try:
         made, version = "", ""
         if source != "package":
+            vendors = all_smi.readable(node.get("libc") or {}, vendors)
             made = all_smi.variant(node.get("libc") or {}, vendors)
             version = release_artifact(dict(pinned, variant=made), "all_smi", source, node.get("architecture") or "", bundle, lock_file, url_prefix)["version"]
         accepted = boolean(accept_open)

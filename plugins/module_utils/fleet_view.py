@@ -2,25 +2,28 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the modules fleet_verify and fleet_status share: read the registry files, ask storage and rule evaluator."""
+"""What the modules share that ask about the fleet: their options, registry files, storage and rule evaluator."""
 import os
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_query, registry, verdict
 from ansible_collections.accelmon.fleet.plugins.module_utils.client_access import Access
 
-ARGUMENTS = dict(
+STORAGE_ARGUMENTS = dict(
     clusters=dict(type="list", elements="str", default=[]),
     hosts=dict(type="list", elements="str"),
-    state_dir=dict(type="path", default="/var/lib/accelmon/registry"),
     storage_url=dict(type="str", default="http://127.0.0.1:8428"),
+    query_timeout=dict(type="int", default=15),
+    password_file=dict(type="path", default="/etc/accelmon/secrets/stack_password", no_log=False),
+    ca_file=dict(type="path", default="/etc/accelmon/tls/ca.crt"),
+)
+ARGUMENTS = dict(
+    STORAGE_ARGUMENTS,
+    state_dir=dict(type="path", default="/var/lib/accelmon/registry"),
     rules_url=dict(type="str", default="http://127.0.0.1:8880"),
     interval=dict(type="str", default="15s"),
     fresh_intervals=dict(type="int", default=3),
     recording_delay=dict(type="int", default=30),
-    query_timeout=dict(type="int", default=15),
-    password_file=dict(type="path", default="/etc/accelmon/secrets/stack_password", no_log=False),
-    ca_file=dict(type="path", default="/etc/accelmon/tls/ca.crt"),
 )
 
 

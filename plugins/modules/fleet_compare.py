@@ -14,47 +14,16 @@ description:
     gives the value of each source for each device and series, in the unit of that series, and how far they are apart.
   - Beside them, what each exporter costs, as far as it tells.
   - Changes nothing.
-attributes:
-  check_mode:
-    support: full
-    description: Reads only; does the same as without check mode.
-  diff_mode:
-    support: none
-    description: Changes nothing.
+extends_documentation_fragment: [accelmon.fleet.fleet_view.storage]
 options:
   questions:
     description: What the filter P(accelmon.fleet.source_comparisons#filter) makes.
     type: dict
     required: true
-  clusters:
-    description: Clusters to look at; empty means all.
-    type: list
-    elements: str
-    default: []
-  hosts:
-    description: Names of the nodes to look at; without it all.
-    type: list
-    elements: str
   tolerance:
     description: Percent by which readings must differ to be listed; V(0) lists all.
     type: float
     default: 0
-  storage_url:
-    description: Base URL of the storage, VictoriaMetrics or Prometheus, on this host.
-    type: str
-    default: http://127.0.0.1:8428
-  query_timeout:
-    description: Seconds that one query may take.
-    type: int
-    default: 15
-  password_file:
-    description: File on this host with the password of the user C(accelmon) for the storage. One that does not exist counts as none.
-    type: path
-    default: /etc/accelmon/secrets/stack_password
-  ca_file:
-    description: File on this host with the authorities that the storage's certificate must lead to. One that does not exist counts as none.
-    type: path
-    default: /etc/accelmon/tls/ca.crt
 seealso:
   - module: accelmon.fleet.fleet_status
 """
@@ -119,28 +88,22 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import source_compare
-from ansible_collections.accelmon.fleet.plugins.module_utils.client_access import Access
+from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_view, source_compare
 
 
 def main():
     """Run the module."""
     module = AnsibleModule(
         argument_spec=dict(
+            fleet_view.STORAGE_ARGUMENTS,
             questions=dict(type="dict", required=True),
-            clusters=dict(type="list", elements="str", default=[]),
-            hosts=dict(type="list", elements="str"),
             tolerance=dict(type="float", default=0),
-            storage_url=dict(type="str", default="http://127.0.0.1:8428"),
-            query_timeout=dict(type="int", default=15),
-            password_file=dict(type="path", default="/etc/accelmon/secrets/stack_password", no_log=False),
-            ca_file=dict(type="path", default="/etc/accelmon/tls/ca.crt"),
         ),
         supports_check_mode=True,
     )
     params = module.params
     module.exit_json(changed=False, **source_compare.compare(
-        params["questions"], params["storage_url"], params["query_timeout"], Access(params["password_file"], params["ca_file"], names=False),
+        params["questions"], params["storage_url"], params["query_timeout"], fleet_view.stack_access(params),
         params["clusters"], params["hosts"], params["tolerance"]))
 
 

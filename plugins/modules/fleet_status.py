@@ -13,7 +13,7 @@ description:
   - Runs on a scraping host. Reads the registry there, asks the storage and the rule evaluator, and gives one row for each node.
   - Works while the storage cannot be reached; the rows then hold what the registry knows, and RV(problems) says so.
   - Changes nothing.
-extends_documentation_fragment: [accelmon.fleet.fleet_view]
+extends_documentation_fragment: [accelmon.fleet.fleet_view.storage, accelmon.fleet.fleet_view]
 options:
   only_problems:
     description: List only nodes that are down, pending or retired, lack accelerators, or have an exporter down or an alert firing.

@@ -20,7 +20,7 @@ description:
   - One cause gives one failure. A host that is down gives one line, not one for each of its accelerators.
   - Hosts in maintenance and retired hosts are notes, not failures.
   - Does not fail for what is wrong with the fleet; look at RV(ok). Changes nothing.
-extends_documentation_fragment: [accelmon.fleet.fleet_view]
+extends_documentation_fragment: [accelmon.fleet.fleet_view.storage, accelmon.fleet.fleet_view]
 options:
   inventory_hosts:
     description: Names that must be registered; one that is not is a failure.

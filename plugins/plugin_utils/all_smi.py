@@ -33,15 +33,26 @@ def floor(vendors):
     return max(named, key=lambda one: numbers(one[0])) if named else (FLOOR, None)
 
 
-def variant(libc, vendors):
-    """'' for the build against glibc, 'musl' for the static one.
+def has_recent_libc(libc):
+    """Whether the build against glibc runs on a host. libc: {"name", "version"} of it, {} if it is not known."""
+    return not libc or (libc.get("name") == "glibc" and (not libc.get("version") or numbers(libc["version"]) >= numbers(GLIBC)))
 
-    libc: {"name", "version"} of the host, {} if it is not known; vendors: those that the host has
+
+def readable(libc, vendors):
+    """The vendors that a build for the host reads. AMD's devices beside others are left to another source where that build does not run."""
+    others = [vendor for vendor in vendors if vendor != "amd"]
+    return others if others and not has_recent_libc(libc) else list(vendors)
+
+
+def variant(libc, vendors):
+    """'' for the build against glibc, 'musl' for the static one, which does not read AMD.
+
+    vendors: those that it has to read
     """
-    known = "{} {}".format(libc.get("name", ""), libc.get("version", "")).strip()
-    if not libc or (libc.get("name") == "glibc" and (not libc.get("version") or numbers(libc["version"]) >= numbers(GLIBC))):
+    if has_recent_libc(libc):
         return ""
     if "amd" in vendors:
+        known = f"{libc.get('name', '')} {libc.get('version', '')}".strip()
         raise BuildError(f"all_smi_source = release: AMD devices need the build for glibc {GLIBC}, and this host has {known}; "
                          "set accelmon_accelerator_source to amd_exporter or textfile for it")
     return "musl"

@@ -34,6 +34,11 @@ def test_amd_never_gets_the_static_build(libc, shown):
     assert "\n" not in str(caught.value)
 
 
+def test_amd_beside_others_is_left_to_another_source():
+    made = build(OLD, "amd", "intel_gaudi", version="0.23.0")
+    assert (made["artifact"]["variant"], made["floor"], made["programs"]) == ("musl", "0.21.0", {"all-smi": "all-smi"})
+
+
 def test_a_vendor_without_devices_asks_for_nothing():
     known = facts(OLD)
     known["accelerators"]["summary"] = {"amd": {"count": 0, "driver_only": True}}
