@@ -17,6 +17,9 @@ GROUPS = {
     "monitoring": "put the host there that shall store, scrape and alert",
 }
 
+# What exporters ask for, and who is scraped without it: a monitoring host has nothing to show unless it has the same.
+ACCESS = ("accelmon_exporter_tls", "accelmon_exporter_auth")
+
 
 def fleet_check(groups, hostvars):
     """{"fleet": [error that stops everything], "hosts": {host: its errors, a line each}}; nothing wrong is nothing in either.
@@ -27,8 +30,9 @@ def fleet_check(groups, hostvars):
     hosts = monitored(groups)
     checker = Checker()
     errors = {host: checker.check(host, fleet.HostVariables(hostvars, host)) for host in hosts}
-    for host, found in clashes(checker.places).items():
-        errors[host].extend(found)
+    for found_by in (clashes(checker.places), shut_out(checker.access, groups.get("monitoring", ()))):
+        for host, found in found_by.items():
+            errors[host].extend(found)
     return arrange(fleet_errors, errors)
 
 
@@ -53,6 +57,7 @@ class Checker:
     """Checks one host after the other and remembers where each wants to be scraped.
 
     places: {(address, port): [host, ...]}
+    access: {host: {variable of ACCESS: its value}}
     """
 
     def __init__(self):
@@ -61,6 +66,7 @@ class Checker:
         self.prefixes = ("accelmon_",) + tuple(f"{role}_" for role in variables.roles())
         self.defaults = {name: spec.get("default") for name, spec in fleet.plan_specs().items()}
         self.places = collections.defaultdict(list)
+        self.access = {}
         # Names met so far that are none of ours, or that are ours and no user's.
         self.ignored = set(variables.catalogue()["internal"])
 
@@ -81,6 +87,7 @@ class Checker:
         errors.extend(unknown_variable(name, variables_of_host) for name in unknown
                       if not any(fnmatch.fnmatchcase(name, pattern) for pattern in foreign))
         errors.extend(between_variables(values))
+        self.access[host] = {name: values.get(name, self.defaults[name]) for name in ACCESS}
         errors.extend(self.place(host, variables_of_host, values))
         return errors
 
@@ -144,6 +151,21 @@ def clashes(places):
             errors[host].append(
                 f"accelmon_address = {address}: port {port} there is a target of {named} as well; "
                 "give each host its own accelmon_address, or its exporters another port")
+    return errors
+
+
+def shut_out(access, monitoring):
+    """{host: [error]} for hosts whose exporters would ask monitoring hosts for what these do not have.
+
+    access: as Checker has it; monitoring: the hosts that scrape
+    """
+    errors = collections.defaultdict(list)
+    for name in ACCESS:
+        open_ones = [host for host in monitoring if access[host][name] == "none"]
+        for host in access if open_ones else ():
+            if access[host][name] != "none":
+                errors[host].append(f"{name} = {access[host][name]}: {', '.join(open_ones)} could not scrape it, with {name} = none; "
+                                    "set it for monitoring hosts too")
     return errors
 
 

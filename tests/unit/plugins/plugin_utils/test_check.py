@@ -147,3 +147,13 @@ def test_bundle_needs_its_directory(name):
 
 def test_secret_values_are_not_shown():
     assert "hunter2" not in "".join(errors(accelmon_pasword="hunter2"))
+
+
+@pytest.mark.parametrize("name,value", [("accelmon_exporter_tls", "managed"), ("accelmon_exporter_tls", "files"), ("accelmon_exporter_auth", "basic")])
+def test_exporters_that_the_monitoring_host_could_not_scrape(name, value):
+    found = check({"h": {name: value}, "other": {}})
+    assert found == {"fleet": [], "hosts": {
+        "h": f"h: {name} = {value}: mon could not scrape it, with {name} = none; set it for monitoring hosts too"}}
+    assert check({"h": {name: value}, "other": {}}, {"mon": {name: value}}) == {"fleet": [], "hosts": {}}
+    two = check({"h": {name: value}}, {"mon": {name: value}, "mon2": {}})
+    assert list(two["hosts"]) == ["h", "mon"] and ": mon2 could not scrape it" in two["hosts"]["mon"]
