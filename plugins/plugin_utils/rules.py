@@ -102,6 +102,15 @@ def in_charge(term, source):
     return f'({term} unless on (cluster, node, vendor) ({selector("accelmon_source_elected", {"source": source})} == 0))'
 
 
+def first_of(terms):
+    """What the first term has, and what only the others have.
+
+    An engine sorts all series that pass through an `or`, even if nothing comes from its other side: what many devices have has to stand
+    first, and what few have in the innermost brackets.
+    """
+    return terms[0] if len(terms) == 1 else f"{terms[0]}\nor ({first_of(terms[1:])})"
+
+
 def device_expression(item, variant, labels, sources, also=()):
     """One value for each device, from whichever source is in charge of it.
 
@@ -110,10 +119,11 @@ def device_expression(item, variant, labels, sources, also=()):
     """
     by = labels + item.get("labels", [])
     terms = []
-    for source, choices in variant["from"].items():
-        choices = [one_of_each(source, sources[source], item, part, by, also) for part in choices]
-        terms.append(in_charge(" or ".join(choices) if len(choices) == 1 else f"({' or '.join(choices)})", source))
-    return "\nor\n".join(terms)
+    for source in sources:
+        if source in variant["from"]:
+            choices = [one_of_each(source, sources[source], item, part, by, also) for part in variant["from"][source]]
+            terms.append(in_charge(" or ".join(choices) if len(choices) == 1 else f"({' or '.join(choices)})", source))
+    return first_of(terms)
 
 
 def device_rules(series, sources):

@@ -124,10 +124,10 @@ def test_what_is_deployed(facts_of_host, variables, roles):
     (told(device()), {"accelmon_accelerator_source": "dcgm", "accelmon_exporters": ["node_exporter", "all_smi"]},
      "h: accelmon_accelerator_source = dcgm: it comes with the role dcgm_exporter, and accelmon_exporters does not list that; let them agree"),
     (told(device()), {"accelmon_accelerator_source": "all-smi"},
-     "h: accelmon_accelerator_source = all-smi: no source; use auto, textfile or dcgm or amd_exporter or all_smi, or a dictionary of them by vendor"),
+     "h: accelmon_accelerator_source = all-smi: no source; use auto, dcgm or amd_exporter or all_smi or textfile, or a dictionary of them by vendor"),
     (told(device()), {"accelmon_accelerator_source": {"nvidia": "amd_exporter"}},
      'h: accelmon_accelerator_source = {"nvidia": "amd_exporter"}: nvidia: amd_exporter does not read it; '
-     "use auto or textfile or dcgm or all_smi"),
+     "use auto or dcgm or all_smi or textfile"),
 ])
 def test_what_cannot_work_is_one_clear_error(facts_of_host, variables, text):
     assert refused(facts_of_host, **variables) == text

@@ -22,7 +22,7 @@ def jobs(**options):
 
 def test_jobs_and_where_their_targets_are():
     found = jobs(stack={"vmalert": "127.0.0.1:8880", "vmagent": "[::1]:8429"}, targets_dir="/srv/targets/")
-    assert list(found) == ["node_exporter", "dcgm_exporter", "amd_exporter", "all_smi", "custom", "accelmon_fleet", "vmagent", "vmalert"]
+    assert list(found) == ["dcgm_exporter", "amd_exporter", "all_smi", "node_exporter", "custom", "accelmon_fleet", "vmagent", "vmalert"]
     assert found["all_smi"]["file_sd_configs"] == [{"files": ["/srv/targets/all_smi/*.json"]}]
     assert found["node_exporter"]["file_sd_configs"] == [{"files": ["/srv/targets/node_exporter/*.json"]}]
     assert found["custom"]["file_sd_configs"] == [{"files": ["/srv/targets/custom/*.json"]}]
@@ -46,8 +46,8 @@ def test_open_exporters_are_shown_nothing():
 
 def test_closed_exporters_are_shown_what_they_want_and_others_nothing():
     found = jobs(exporter_tls=True, exporter_password_file=PASSWORD, node_exporter_scheme="https", node_exporter_path="/m")
-    assert list(found) == ["node_exporter", "node_exporter_plain", "dcgm_exporter", "dcgm_exporter_plain", "amd_exporter", "amd_exporter_plain",
-                           "all_smi", "all_smi_plain", "custom", "accelmon_fleet"]
+    assert list(found) == ["dcgm_exporter", "dcgm_exporter_plain", "amd_exporter", "amd_exporter_plain", "all_smi", "all_smi_plain",
+                           "node_exporter", "node_exporter_plain", "custom", "accelmon_fleet"]
     assert found["node_exporter"]["tls_config"] == CERTIFICATE
     assert found["node_exporter"]["basic_auth"] == {"username": "accelmon", "password_file": PASSWORD}
     assert found["node_exporter"]["relabel_configs"] == [{"source_labels": ["__scheme__"], "regex": "https", "action": "keep"}]
@@ -201,7 +201,7 @@ def test_a_timeout_of_ones_own():
     ({"node_exporter": "mon1:0"}, ["node_exporter = 'mon1:0'", "not host:port"]),
     ({"node_exporter": "http://mon1:9100"}, ["not host:port"]),
     ({"stack": {"vmalert": "mon1:99999"}}, ["stack.vmalert = 'mon1:99999'", "not host:port"]),
-    ({"stack": {"custom": "mon1:1"}}, ["stack.custom", "node_exporter, dcgm_exporter, amd_exporter, all_smi, custom, accelmon_fleet"]),
+    ({"stack": {"custom": "mon1:1"}}, ["stack.custom", "dcgm_exporter, amd_exporter, all_smi, node_exporter, custom, accelmon_fleet"]),
     ({"stack": ["vmalert"]}, ["stack = ['vmalert']", "not a mapping"]),
     ({"cluster": ""}, ["cluster = ''", "not a name"]),
     ({"node": None}, ["node = None", "not a name"]),
