@@ -2,7 +2,6 @@
 
 import http.server
 import shutil
-import socketserver
 import ssl
 import subprocess
 import threading
@@ -141,35 +140,6 @@ def test_a_server_that_forgot_to_demand_one_is_not_healthy(serve, pki):
 def test_places():
     assert probe.url("https", "::1", 9100, "/m") == "https://[::1]:9100/m"
     assert [probe.local(address) for address in ("", "0.0.0.0", "::", "10.0.0.7")] == ["127.0.0.1", "127.0.0.1", "::1", "10.0.0.7"]
-
-
-@pytest.fixture
-def inner(tmp_path):
-    """A server on a Unix socket: its `place`, and its `pages` {path: (status, body)}."""
-    class Inside(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            status, body = self.server.pages.get(self.path, (404, ""))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def address_string(self):
-            return "unix"
-
-        def log_message(self, *arguments):
-            pass
-
-    class Quiet(socketserver.ThreadingUnixStreamServer):
-        def handle_error(self, request, client_address):
-            """A client that does not want the page may be gone before it is written."""
-
-    server = Quiet(str(tmp_path / "api.sock"), Inside)
-    server.place, server.pages = str(tmp_path / "api.sock"), {}
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.mark.parametrize("pages,well,words", [

@@ -1,12 +1,9 @@
 """The watch: when it restarts, and what it leaves behind. Stubbed: systemctl, by a script that answers and notes its calls."""
 
-import http.server
 import importlib.util
 import json
 import pathlib
 import shutil
-import socketserver
-import threading
 
 import pytest
 
@@ -25,36 +22,6 @@ def watch(tmp_path_factory):
     return module
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        status, body = self.server.pages.get(self.path, (404, ""))
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def address_string(self):
-        return "unix"
-
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture
-def exporter(tmp_path):
-    """A server on a Unix socket: its `place`, and its `pages` {path: (status, body)}."""
-    class Quiet(socketserver.ThreadingUnixStreamServer):
-        def handle_error(self, request, client_address):
-            """A client that does not want the page may be gone before it is written."""
-
-    server = Quiet(str(tmp_path / "api.sock"), Handler)
-    server.place, server.pages = str(tmp_path / "api.sock"), {}
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
 @pytest.mark.parametrize("pages,well", [
     ({"/-/ready": (200, "ready")}, True),
     ({"/-/ready": (503, "wait"), "/metrics": (200, "all_smi_up 0\n")}, False),
@@ -64,9 +31,9 @@ def exporter(tmp_path):
     ({"/metrics": (500, "all_smi_gpu_utilization 1\n")}, False),
     ({}, False),
 ])
-def test_what_is_well(watch, exporter, pages, well):
-    exporter.pages = pages
-    assert watch.answers(exporter.place, "/metrics", "/-/ready", "all_smi_", 5)[0] is well
+def test_what_is_well(watch, inner, pages, well):
+    inner.pages = pages
+    assert watch.answers(inner.place, "/metrics", "/-/ready", "all_smi_", 5)[0] is well
 
 
 def test_a_socket_that_is_gone_is_not_well(watch, tmp_path):

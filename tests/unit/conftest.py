@@ -1,0 +1,48 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What tests of several parts share."""
+
+import http.server
+import socketserver
+import threading
+
+import pytest
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers with the pages of its server."""
+
+    def do_GET(self):
+        """The page of the path."""
+        status, body = self.server.pages.get(self.path, (404, ""))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def address_string(self):
+        """A Unix socket tells no address."""
+        return "unix"
+
+    def log_message(self, *arguments):
+        """Say nothing."""
+
+
+class Server(socketserver.ThreadingUnixStreamServer):
+    """A program's server on a Unix socket."""
+
+    def handle_error(self, request, client_address):
+        """A client that does not want the page may be gone before it is written."""
+
+
+@pytest.fixture
+def inner(tmp_path):
+    """A server on a Unix socket: its `place`, and its `pages` {path: (status, body)}."""
+    server = Server(str(tmp_path / "api.sock"), Handler)
+    server.place, server.pages = str(tmp_path / "api.sock"), {}
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
