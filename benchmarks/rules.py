@@ -36,6 +36,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+import yaml
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, ".collections"))
 
@@ -311,7 +313,8 @@ def backend_commands(options, folder, port, rules):
         "vmagent": [found["vmagent"], "-httpListenAddr=127.0.0.1:%d" % agent, "-promscrape.config=%s/scrape.yml" % folder,
                     "-remoteWrite.url=%s/api/v1/write" % api, "-remoteWrite.tmpDataPath=%s/queue" % folder],
         "vmalert": [found["vmalert"], "-httpListenAddr=127.0.0.1:%d" % evaluator, "-rule=%s/*.yml" % rules, "-evaluationInterval=%ds" % options.interval,
-                    "-rule.evalDelay=5s", "-disableAlertgroupLabel", "-datasource.url=%s" % api, "-remoteWrite.url=%s" % api, "-remoteRead.url=%s" % api,
+                    "-rule.evalDelay=5s", "-disableAlertgroupLabel", "-remoteWrite.flushInterval=500ms", "-datasource.url=%s" % api,
+                    "-remoteWrite.url=%s" % api, "-remoteRead.url=%s" % api,
                     "-notifier.url=http://127.0.0.1:%d" % port],
     }, api, "http://127.0.0.1:%d" % evaluator
 
@@ -351,9 +354,15 @@ def sampled(options, api, evaluator, pids):
             for place, (name, seconds) in enumerate(members):
                 rules.setdefault((group, place, name), []).append(seconds)
     fast = [name for name in groups if name not in options.slow]
+    # Groups that the evaluator begins together take as long as the longest of them; without a word about that each is on its own.
+    moments = {}
+    for group in yaml.safe_load(recording_file("%ds" % options.interval, options.backend))["groups"]:
+        if group["name"] in fast:
+            moments.setdefault(group.get("eval_offset", group["name"]), []).append(statistics.median(groups[group["name"]]))
     return {
         "load": [round(load_before, 1), round(os.getloadavg()[0], 1)],
         "groups_s": {group: {"median": round(statistics.median(times), 3), "worst": round(max(times), 3)} for group, times in groups.items()},
+        "evaluating_s": round(sum(max(times) for times in moments.values()), 3),
         "cycle_s": round(sum(statistics.median(groups[name]) for name in fast), 3),
         "cycle_with_slow_s": round(sum(statistics.median(times) for times in groups.values()), 3),
         "rules_s": [{"group": group, "rule": name, "median": round(statistics.median(times), 3)}
@@ -413,7 +422,7 @@ def measure(options):
     try:
         write_targets(folder, exporters.port, kinds)
         os.makedirs(folder + "/rules")
-        for name, text in (("recording", recording_file("%ds" % options.interval)),
+        for name, text in (("recording", recording_file("%ds" % options.interval, options.backend)),
                            ("alerts", alert_file({"AcceleratorMissing": {"for": "%ds" % options.fault_for}}))):
             with open("%s/rules/%s.yml" % (folder, name), "w", encoding="utf-8") as handle:
                 handle.write(text)
@@ -451,7 +460,8 @@ def markdown(found, rules):
     lines = ["%s, %d devices on %d nodes, every %d s, load of the machine %s to %s" % (
         found["backend"], found["devices"], found["nodes"], found["interval_s"], *found["load"]), "", "| group | median s | worst s |", "|---|---|---|"]
     lines += ["| %s | %.3f | %.3f |" % (group, times["median"], times["worst"]) for group, times in found["groups_s"].items()]
-    lines += ["| groups of each cycle | %.3f | budget %d |" % (found["cycle_s"], CYCLE_BUDGET_S), "| all groups | %.3f | |" % found["cycle_with_slow_s"], ""]
+    lines += ["| of each cycle, with groups side by side | %.3f | budget %d |" % (found["evaluating_s"], CYCLE_BUDGET_S),
+              "| groups of each cycle, added up | %.3f | |" % found["cycle_s"], "| all groups | %.3f | |" % found["cycle_with_slow_s"], ""]
     lines += ["| rule | median s |", "|---|---|"] + ["| %s `%s` | %.3f |" % (rule["group"], rule["rule"], rule["median"]) for rule in found["rules_s"][:rules]]
     if "cpu_of_each" in found:
         lines += ["", "| group | CPU s of one evaluation in the storage |", "|---|---|"]

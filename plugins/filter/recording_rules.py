@@ -8,10 +8,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import RuleError, recording_file
 
 
-def recording_rules(interval):
+def recording_rules(interval, backend):
     """See recording_rules.yml."""
     try:
-        return recording_file(interval)
+        return recording_file(interval, backend)
     except RuleError as error:
         raise AnsibleFilterError(f"recording_rules: {error}") from error
 

@@ -22,6 +22,9 @@ PART = re.compile(r"%([a-z_]+)%")
 DEVICE = ("cluster", "node", "index", "uuid", "vendor")
 # Percentiles and the like are evaluated this seldom, in milliseconds.
 SLOW = 60_000
+# When vmalert evaluates a group, as a part of the interval: roll-ups when devices are recorded and can be read, and then what is slow.
+# Left to itself it takes any moment and gives results the time of the interval's beginning, up to an interval too early.
+MOMENTS = {"devices": 0, "levels": 0.5, "slow": 0.6}
 # A median absolute deviation times this is the standard deviation of readings that vary evenly.
 EVENLY = "1.4826"
 
@@ -244,11 +247,11 @@ def duration(what, value):
     return str(value)
 
 
-def recording_file(interval, series=None, sources=None):
+def recording_file(interval, backend="prometheus", series=None, sources=None):
     """Text of the rule file with the recording layer, evaluated at each interval; what is slow once a minute.
 
     Groups run side by side, the rules of one after each other: those of devices are two groups, so that two cores have work.
-    The others read what these recorded at the evaluation before.
+    backend: as in `accelmon_backend`; Prometheus chooses moments itself and refuses to be told
     """
     interval = duration("the interval of the recording rules", plain(interval))
     if not milliseconds(interval):
@@ -256,14 +259,15 @@ def recording_file(interval, series=None, sources=None):
     series = series or load("series")
     sources = sources or load("sources")["sources"]
     slow = interval if milliseconds(interval) > SLOW else f"{SLOW // 1000}s"
-    rules = device_rules(series, sources)
-    groups = [{"name": f"accelmon_devices_{number + 1}", "interval": interval, "rules": rules[number::2]} for number in (0, 1)]
-    for level in series["levels"]:
-        groups.append({"name": f"accelmon_{level}s", "interval": interval, "rules": rollup_rules(series, level, sources)})
-    groups.append({"name": "accelmon_percentiles", "interval": slow, "rules": slow_rules(series)})
-    groups.append({"name": "accelmon_stragglers", "interval": slow, "rules": straggler_rules(series)})
-    groups.append({"name": "accelmon_invalid", "interval": slow, "rules": invalid_rules(series, sources)})
-    return dump({"groups": groups})
+    devices = device_rules(series, sources)
+    groups = [("devices_1", interval, "devices", devices[::2]), ("devices_2", interval, "devices", devices[1::2])]
+    groups += [(f"{level}s", interval, "levels", rollup_rules(series, level, sources)) for level in series["levels"]]
+    groups += [("percentiles", slow, "slow", slow_rules(series)), ("stragglers", slow, "slow", straggler_rules(series)),
+               ("invalid", slow, "slow", invalid_rules(series, sources))]
+    return dump({"groups": [
+        {"name": f"accelmon_{name}", "interval": every,
+         **({"eval_offset": f"{round(milliseconds(interval) * MOMENTS[moment])}ms"} if backend == "victoriametrics" else {}), "rules": rules}
+        for name, every, moment, rules in groups]})
 
 
 def parts(alerts, sources):

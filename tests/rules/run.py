@@ -175,10 +175,10 @@ def with_summary_only(text):
     return yaml.safe_dump(rules)
 
 
-def rule_files(folder):
-    """Paths of all variants of rule files that we can write."""
+def rule_files(folder, backend):
+    """Paths of all variants of rule files that we can write for a backend."""
     return [
-        write(folder, "recording.yml", recording_file("15s")),
+        *[write(folder, f"recording-{interval}.yml", recording_file(interval, backend)) for interval in ("1s", "5s", "15s", "2m")],
         write(folder, "alerts.yml", alert_file({})),
         write(folder, "overridden.yml", alert_file(OVERRIDES)),
         write(folder, "none.yml", alert_file({alert["alert"]: {"enabled": False} for alert in load("alerts")["alerts"]})),
@@ -187,12 +187,12 @@ def rule_files(folder):
 
 def check_rules_promtool(programs, folder):
     """promtool accepts all rule files."""
-    programs.run("promtool", "check", "rules", *rule_files(folder))
+    programs.run("promtool", "check", "rules", *rule_files(folder, "prometheus"))
 
 
 def check_rules_vmalert(programs, folder):
     """vmalert accepts all rule files, expressions and templates included."""
-    programs.run("vmalert", "-dryRun", *[f"-rule={path}" for path in rule_files(folder)])
+    programs.run("vmalert", "-dryRun", *[f"-rule={path}" for path in rule_files(folder, "victoriametrics")])
 
 
 def check_scrape_promtool(programs, folder):
@@ -210,7 +210,7 @@ def check_scrape_vmagent(programs, folder):
 
 
 def unit_files(folder, kind):
-    """Paths of two files of tests: alerts and what is recorded know nothing of each other, and are evaluated apart."""
+    """Paths of two files of tests: alerts and what is recorded know nothing of each other, and are evaluated apart, at moments of the tests' own."""
     paths = []
     for name, text, tests in (("alerts", with_summary_only(alert_file({})), alert_tests()), ("recording", recording_file("15s"), recording_tests(kind))):
         test = {"rule_files": [write(folder, f"{name}.yml", text)], "evaluation_interval": STEP, "tests": tests}

@@ -191,6 +191,16 @@ def test_files_are_the_same_each_time():
     assert {group["interval"] for group in yaml.safe_load(recording_file("2m"))["groups"]} == {"2m"}
 
 
+def test_roll_ups_are_evaluated_when_devices_can_be_read_and_prometheus_is_told_nothing():
+    groups = yaml.safe_load(recording_file("15s", "victoriametrics"))["groups"]
+    moments = {group["name"]: group.pop("eval_offset") for group in groups}
+    assert groups == yaml.safe_load(recording_file("15s"))["groups"]
+    assert [moments[name] for name in ("accelmon_devices_1", "accelmon_devices_2")] == ["0ms", "0ms"]
+    # Devices are asked of with a delay of 5 s; roll-ups with the same, and so as they were 2.5 s after these.
+    assert {moments[name] for name in ("accelmon_nodes", "accelmon_racks", "accelmon_clusters")} == {"7500ms"}
+    assert {moments[name] for name in SLOW} == {"9000ms"}
+
+
 def test_overrides():
     changed = {rule["alert"]: rule for rule in rules(alert_file({
         "HostDown": {"for": "30s", "severity": "warning"},
