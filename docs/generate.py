@@ -207,7 +207,8 @@ def series_page():
             kind = "series" if "series" in part else "label"
             pattern = part[kind].replace("|", "\\|")
             text += f"| {kind} `{pattern}` | `{name}` | {part['why']} |\n"
-    text += ("\n## Roll-ups\n\nNamed level, series, operation. They are computed from the series of devices, one evaluation later; a device "
+    text += ("\n## Roll-ups\n\nNamed level, series, operation. They are computed from the series of devices: vmalert does it half an interval later, "
+             "Prometheus at the next evaluation; a device "
              "counts once. While another source is put in charge, one evaluation may have some devices by the old one and others by the new. "
              "How many devices a node has is counted from what their source tells, and is the same then.\n\n| Series | Labels |\n|---|---|\n")
     for level, labels in series["levels"].items():
