@@ -54,6 +54,12 @@ def test_systemd_alone_listens(fleet, host):
     assert fleet.shell(host, f"su -s /bin/sh nobody -c '{INNER}/metrics -o /dev/null'; echo $?").strip() == "7"
 
 
+def test_a_run_that_has_nothing_to_do_costs_little(fleet, tmp_path):
+    counted = fleet.counted("site.yml", tmp_path)
+    for host in ("plain1", "gaudi1"):
+        assert counted["roles"][host]["all_smi"] <= 8 and counted["hosts"][host] <= 25, counted
+
+
 def test_the_plain_front_passes_on_and_the_closed_one_asks_for_a_certificate(fleet):
     for host, scheme in (("gaudi1", "http"), ("plain1", "https")):
         (address,) = [labels["instance"] for labels in stored(fleet, f'up{{job="all_smi",node="{host}"}}')]

@@ -78,6 +78,10 @@ def test_the_page_has_every_device_and_every_field_that_it_can_have(fleet, host,
     assert len({labels["gpu_uuid"] for name, labels in found if name == "gpu_total_vram"}) == count
 
 
+def test_a_run_that_has_nothing_to_do_costs_little(fleet, tmp_path):
+    assert fleet.counted(PLAY, tmp_path, "--limit", HOST)["roles"][HOST]["amd_exporter"] <= 8
+
+
 def test_what_it_is_configured_with_is_what_is_wanted(fleet):
     told = json.loads(fleet.shell(HOST, "cat /etc/accelmon/amd_exporter/config.json"))
     assert told["GPUConfig"]["Fields"] == VARIABLES["amd_exporter_fields"] and told["GPUConfig"]["Labels"] == VARIABLES["amd_exporter_labels"]

@@ -56,6 +56,10 @@ def status(fleet):
     return dict(re.findall(r"^(\w+):\s*(.*)$", fleet.shell(HOST, f"cat /proc/$(systemctl show -P MainPID {UNIT})/status"), re.MULTILINE))
 
 
+def test_a_run_that_has_nothing_to_do_costs_little(fleet, tmp_path):
+    assert fleet.counted(PLAY, tmp_path, "--limit", HOST)["roles"][HOST]["dcgm_exporter"] <= 8
+
+
 def test_the_versions_that_belong_together_are_installed_not_the_newest(fleet):
     assert {name: versions(fleet)[name] for name in PACKAGES} == {PACKAGES[0]: "1:4.6.0-1", PACKAGES[1]: "4.8.3-1"}
     assert "4.9.0" in fleet.shell(HOST, "apt-cache policy " + PACKAGES[1])

@@ -94,6 +94,17 @@ class Fleet:
         assert run.code == 0, run.output
         return run
 
+    def counted(self, playbook, folder, *arguments):
+        """Run a playbook that has nothing to do: how many results it costs, {"hosts": {host: n}, "roles": {host: {role: n}}}.
+
+        folder: for the file of the callback that counts
+        """
+        path = folder / "results.json"
+        run = self.play(playbook, *arguments, env={"ANSIBLE_CALLBACKS_ENABLED": "count_results", "COUNT_RESULTS_FILE": str(path),
+                                                   "ANSIBLE_CALLBACK_PLUGINS": "tests/callback_plugins"})
+        assert run.code == 0 and run.changed() == 0, run.output
+        return json.loads(path.read_text())
+
     def lab(self, *arguments):
         """Run lab.py for this lab; what it printed."""
         command, *rest = arguments
