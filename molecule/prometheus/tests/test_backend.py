@@ -43,6 +43,9 @@ def test_a_running_fleet_changes_its_backend_and_comes_back(fleet, tmp_path):
         assert active(fleet, "mon2") == UNITS["prometheus"], "the other monitoring host is not touched"
         verified = fleet.verify("-e", "accelmon_verify_wait=90", inventory=other)
         assert verified.code == 0, verified.output
+        # Were the run to fail halfway, Prometheus would have to start with these.
+        assert "eval_offset" not in fleet.shell("mon1", "cat /etc/accelmon/rules/*.yml")
+        assert "eval_offset" in fleet.shell("mon1", "cat /etc/accelmon/rules/*.vmalert")
         devices = sum(sum(vendors.values()) for vendors in fleet.accelerators.values())
         assert list(fleet.query("count(accelerator_info)", backend="victoriametrics").values()) == [devices]
         assert fleet.site("--limit", "mon1", inventory=other).changed() == 0
