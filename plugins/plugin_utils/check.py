@@ -162,9 +162,9 @@ def shut_out(access, monitoring):
     errors = collections.defaultdict(list)
     for name in ACCESS:
         open_ones = [host for host in monitoring if access[host][name] == "none"]
-        for host in access if open_ones else ():
-            if access[host][name] != "none":
-                errors[host].append(f"{name} = {access[host][name]}: {', '.join(open_ones)} could not scrape it, with {name} = none; "
+        for host, asked in access.items():
+            if open_ones and asked[name] != "none":
+                errors[host].append(f"{name} = {asked[name]}: {', '.join(open_ones)} could not scrape it, with {name} = none; "
                                     "set it for monitoring hosts too")
     return errors
 

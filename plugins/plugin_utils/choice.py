@@ -13,10 +13,6 @@ import re
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import all_smi, catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
-# Best first: what the vendor makes knows most of its devices, the textfile collector the least. See docs/exporters.md.
-PREFERRED = {"nvidia": ("dcgm", "all_smi", "textfile"), "amd": ("amd_exporter", "all_smi", "textfile")}
-OTHERS = ("all_smi",)
-
 # Architectures that DCGM and all-smi are made for.
 ARCHITECTURES = ("amd64", "arm64")
 
@@ -42,8 +38,8 @@ def source_of(role):
 
 
 def preferred(vendor):
-    """The sources that read a vendor, best first."""
-    return PREFERRED.get(vendor, OTHERS)
+    """The sources that read a vendor, best first: what the vendor makes knows most of its devices, the textfile collector the least."""
+    return tuple(name for name, source in sources().items() if vendor in source["vendors"])
 
 
 def is_ours(role, values):

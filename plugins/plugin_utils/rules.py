@@ -108,8 +108,8 @@ def in_charge(term, source):
 def first_of(terms):
     """What the first term has, and what only the others have.
 
-    An engine sorts all series that pass through an `or`, even if nothing comes from its other side: what many devices have has to stand
-    first, and what few have in the innermost brackets.
+    All series of a side pass through an `or`, even if nothing comes from the other: what many devices have has to stand first, and what
+    few have in the innermost brackets.
     """
     return terms[0] if len(terms) == 1 else f"{terms[0]}\nor ({first_of(terms[1:])})"
 

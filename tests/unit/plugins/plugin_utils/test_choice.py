@@ -9,7 +9,7 @@ Stubbed: `hostvars` is a dictionary; facts have the shape that accelerator_facts
 import pytest
 from ansible_collections.accelmon.fleet.plugins.filter.fleet_check import fleet_check
 from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan, records
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import choice, fleet, plan, records
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
 from ansible.errors import AnsibleFilterError
 
@@ -217,3 +217,10 @@ def test_the_check_without_facts_knows_ports_and_names():
     found = fleet_check(groups, {"h": dict(variables, ansible_host="10.0.0.1"), "m": {"ansible_host": "10.0.0.2"}})["hosts"]["h"]
     assert "accelmon_accelerator_source = dgcm: no source; use auto" in found
     assert 'accelmon_custom_exporters = ["mine:9400"]: dcgm_exporter has this port; give one of them another' in found
+
+
+@pytest.mark.parametrize("vendor,names", [
+    ("nvidia", ("dcgm", "all_smi", "textfile")), ("amd", ("amd_exporter", "all_smi", "textfile")), ("google_tpu", ("all_smi",)),
+])
+def test_what_the_vendor_makes_comes_first_and_the_textfile_collector_last(vendor, names):
+    assert choice.preferred(vendor) == names
