@@ -90,8 +90,7 @@ systemd ignores directives that it does not know yet. With systemd 239 (EL 8) th
 SERIES = """# Series
 
 Recording rules (`/etc/accelmon/rules/accelmon-recording.yml`, for vmalert `.vmalert`) turn what exporters write into one set of series for all
-vendors and all exporters. Those of devices, nodes, racks and clusters are computed in one step from raw series, so they are at
-most one interval older than these. Raw series stay in the storage as well.
+vendors and all exporters. Those of devices are computed in one step from raw series. Raw series stay in the storage as well.
 
 ## Devices
 
