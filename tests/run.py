@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree
 
@@ -29,6 +30,8 @@ CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.ex
 PYTHON = "%d.%d" % sys.version_info[:2]
 # Nothing that the parts start may take longer: a hang must end as a failure that is named.
 LIMIT_SECONDS = 2700
+# The summary names so many failures of one command; the output above it has all.
+LISTED_FAILURES = 20
 # Code that runs on nodes has to be understood by this Python, the platform Python of EL 8.
 OLDEST = (3, 6)
 # (ansible-core, the Pythons its controller runs on) beside the one the tools are made with.
@@ -62,22 +65,47 @@ class Run:
 
 def environment(**more):
     """Return the environment for a part: nothing is written into the checkout or the home folder if it can be helped."""
-    env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", ANSIBLE_HOME=os.path.join(CACHE, "ansible-home"), ANSIBLE_NOCOWS="1", NO_COLOR="1")
+    # pytest cuts the reasons in its summary at the width of what it takes for a terminal.
+    env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", ANSIBLE_HOME=os.path.join(CACHE, "ansible-home"), ANSIBLE_NOCOWS="1", NO_COLOR="1", COLUMNS="160")
     env.update(more)
     return env
 
 
 def command(argv, cwd=ROOT, env=None):
-    """Run a command with its output on ours. Raise Failed when it fails or hangs."""
+    """Run a command with its output on ours. Raise Failed, with what the output says of it, when it fails or hangs."""
     print("$ " + " ".join(argv[:9]) + (" ..." if len(argv) > 9 else ""), flush=True)
     try:
-        code = subprocess.call(argv, cwd=cwd, env=env or environment(), stdin=subprocess.DEVNULL, timeout=LIMIT_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise Failed("%s: took longer than %d seconds" % (argv[0], LIMIT_SECONDS))
+        process = subprocess.Popen(argv, cwd=cwd, env=env or environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except FileNotFoundError:
         raise Failed("%s: is not installed; run this through tests/setup.sh" % argv[0])
+    said = []
+    # A thread, because what a killed command has started may keep the pipe open.
+    reader = threading.Thread(target=relay, args=(process.stdout, said), daemon=True)
+    reader.start()
+    try:
+        code = process.wait(timeout=LIMIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise Failed("%s: took longer than %s seconds" % (argv[0], LIMIT_SECONDS))
+    reader.join(timeout=10)
     if code != 0:
-        raise Failed("%s: exit status %d" % (" ".join(argv[:3]), code))
+        raise Failed("\n".join(["%s: exit status %d" % (" ".join(argv[:4]), code)] + said[:LISTED_FAILURES]))
+
+
+def relay(stream, said):
+    """Print a command's output as it comes, and collect what its lines say of failures."""
+    for line in stream:
+        text = line.decode(errors="replace")
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        said.extend(failures_in(text))
+
+
+def failures_in(line):
+    """Return the tests that a line of output says failed, as pytest sums them up, also inside of a task's result; else the message of a failed task."""
+    tests = re.findall(r'(?:FAILED|ERROR) [^\s"\\]+\.py::.*?(?=\\n|"|$)', line.rstrip())
+    # A task's result holds its output twice: whole, and by lines.
+    return list(dict.fromkeys(tests)) or ["%s: %s" % found for found in re.findall(r'^fatal: \[(.*?)\]: .*?"msg": "((?:[^"\\]|\\.)*)"', line)]
 
 
 def every(*checks):
@@ -89,7 +117,7 @@ def every(*checks):
         except Failed as failure:
             failures.append(str(failure))
     if failures:
-        raise Failed("; ".join(failures))
+        raise Failed("\n".join(failures))
 
 
 def tracked():
@@ -198,7 +226,7 @@ def unit_tests(run, python=sys.executable, title="units"):
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, "report.xml")
         try:
-            command([python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "--junit-xml", report, "tests/unit"], env=env)
+            command([python, "-m", "pytest", "-q", "-rfEs", "-p", "no:cacheprovider", "--junit-xml", report, "tests/unit"], env=env)
         finally:
             if os.path.exists(report):
                 reasons = [skipped.get("message") for skipped in xml.etree.ElementTree.parse(report).iter("skipped")]
@@ -361,7 +389,7 @@ def main(argv):
 
     print("\n=== summary")
     for name, why, seconds in results:
-        print("%-9s %-7s %5.0f s%s" % (name, "failed" if why else "passed", seconds, "  " + why if why else ""))
+        print("%-9s %-7s %5.0f s%s" % (name, "failed" if why else "passed", seconds, "  " + why.replace("\n", "\n  ") if why else ""))
     counted = fixtures()
     print("fixtures  %s" % ", ".join("%d %s" % (len(paths), kind) for kind, paths in counted.items() if paths or kind != "unlabelled"))
     print("NOT RUN")
