@@ -15,11 +15,11 @@ def test_somebody_elses_node_exporter_is_refused_or_scraped_as_it_is(fleet, tmp_
 
         external = fleet.inventory_of(tmp_path / "external.json", variables={"plain1": {"node_exporter_managed": "external"}})
         assert fleet.site("--limit", "plain1", inventory=external).recap["plain1"]["failed"] == 0
-        eventually(lambda: fleet.values('up{job="node_exporter"}').get("plain1") == 1, what="it is scraped")
-        assert fleet.verify("-e", "accelmon_verify_wait=60", inventory=external).code == 0
+        eventually(lambda: fleet.values('up{job="node_exporter"}').get("plain1") == 1, "it is scraped")
+        fleet.well(inventory=external)
         assert fleet.shell("plain1", "systemctl show --property MainPID --property FragmentPath prometheus-node-exporter") == theirs
         assert fleet.shell("plain1", "ls /etc/systemd/system/accelmon-node-exporter.service", check=False).startswith("ls: cannot access")
     finally:
         fleet.shell("plain1", "apt-get purge --yes prometheus-node-exporter")
         fleet.site("--limit", "plain1")
-    assert fleet.verify("-e", "accelmon_verify_wait=60").code == 0
+    fleet.well()

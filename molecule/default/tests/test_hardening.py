@@ -24,7 +24,8 @@ def exposure(fleet, host, unit):
 
 def collect(fleet, host):
     """Run the collector once; how many devices its page has."""
-    fleet.shell(host, f"systemctl start {COLLECTOR}.service", check=False)
+    # Its timer may have started it under the settings of before.
+    fleet.shell(host, f"systemctl restart {COLLECTOR}.service", check=False)
     return fleet.shell(host, f"grep -c ^node_gpu_info {PAGE} || true")
 
 

@@ -22,7 +22,7 @@ def test_every_device_has_the_vendor_neutral_series(fleet):
         "accelerator_power_watts": devices,
         "accelerator_row_remap_state": nvidia,
     }.items():
-        eventually(lambda: fleet.values(f"count by (node) ({metric})") == hosts, 60, f"{metric} of {hosts}")  # pylint: disable=cell-var-from-loop
+        eventually(lambda: fleet.values(f"count by (node) ({metric})") == hosts, f"{metric} of {hosts}")  # pylint: disable=cell-var-from-loop
 
 
 def test_values_are_those_of_the_vendors_tool_in_base_units(fleet):
@@ -57,8 +57,7 @@ def test_the_stack_listens_on_loopback_alone(fleet):
 
 def test_verify_and_status_agree_that_all_is_well(fleet, tmp_path):
     report = tmp_path / "report.json"
-    run = fleet.verify("-e", "accelmon_verify_wait=60", "-e", f"accelmon_report_file={report}")
-    assert run.code == 0, run.output
+    fleet.well("-e", f"accelmon_report_file={report}")
     assert json.loads(report.read_text())["ok"] is True
     status = fleet.play("playbooks/status.yml")
     assert status.code == 0, status.output
@@ -72,7 +71,7 @@ def test_an_exporter_listens_on_the_nodes_own_address_alone(fleet, tmp_path):
     fleet.site("--limit", "plain1", inventory=fleet.inventory_of(tmp_path / "own.json", variables={"plain1": {"accelmon_address": own}}))
     try:
         assert f"{own}:9100" in fleet.shell("plain1", "ss -Hltn").split()
-        eventually(lambda: fleet.values('up{job="node_exporter",node="plain1"}', "instance").get(f"{own}:9100") == 1, what="it is scraped there")
+        eventually(lambda: fleet.values('up{job="node_exporter",node="plain1"}', "instance").get(f"{own}:9100") == 1, "it is scraped there")
     finally:
         fleet.site("--limit", "plain1")
     assert "*:9100" in fleet.shell("plain1", "ss -Hltn").split()

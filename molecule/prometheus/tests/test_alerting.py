@@ -93,15 +93,15 @@ def test_an_alert_is_told_once_and_so_is_its_end(fleet, receiver, backend):
         return [note["at"] for note in receiver.told("/all", own_alert(backend), status, node="plain1")]
     stop_a_node(fleet)
     try:
-        eventually(lambda: told("firing"), what="the alert is told")
+        eventually(lambda: told("firing"), "the alert is told")
     finally:
         start_it(fleet)
-    eventually(lambda: told("resolved"), seconds=180, what="its end is told")
+    eventually(lambda: told("resolved"), "its end is told")
     assert len(told("firing")) == 1, f"{backend}: both engines notify both Alertmanagers, and one notification goes out: {told('firing')}"
 
 
 def test_watchdog_goes_to_who_waits_for_it_and_to_nobody_else(receiver, backend):
-    eventually(lambda: receiver.told("/watchdog", "Watchdog", "firing"), what="Watchdog is told")
+    eventually(lambda: receiver.told("/watchdog", "Watchdog", "firing"), "Watchdog is told")
     assert not receiver.told("/all", "Watchdog", "firing"), backend
 
 
@@ -116,8 +116,8 @@ def test_one_of_the_pair_is_enough(fleet, receiver, backend, stopped):
     finally:
         start_it(fleet)
         fleet.shell(stopped, "systemctl start accelmon-alertmanager")
-    eventually(lambda: not fleet.firing("HostDown", monitor="mon2", node="plain1"), seconds=180, what="the alert ends")
-    eventually(lambda: receiver.told("/all", "HostDown", "resolved", node="plain1"), seconds=180, what="its end is told")
+    eventually(lambda: not fleet.firing("HostDown", monitor="mon2", node="plain1"), "the alert ends")
+    eventually(lambda: receiver.told("/all", "HostDown", "resolved", node="plain1"), "its end is told")
 
 
 def test_the_addresses_of_receivers_are_for_the_service_alone(fleet, backend):

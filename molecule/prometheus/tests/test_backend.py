@@ -41,8 +41,7 @@ def test_a_running_fleet_changes_its_backend_and_comes_back(fleet, tmp_path):
     try:
         assert active(fleet) == sorted(UNITS["victoriametrics"])
         assert active(fleet, "mon2") == UNITS["prometheus"], "the other monitoring host is not touched"
-        verified = fleet.verify("-e", "accelmon_verify_wait=90", inventory=other)
-        assert verified.code == 0, verified.output
+        fleet.well(inventory=other)
         # Were the run to fail halfway, Prometheus would have to start with these.
         assert "eval_offset" not in fleet.shell("mon1", "cat /etc/accelmon/rules/*.yml")
         assert "eval_offset" in fleet.shell("mon1", "cat /etc/accelmon/rules/*.vmalert")
@@ -52,9 +51,8 @@ def test_a_running_fleet_changes_its_backend_and_comes_back(fleet, tmp_path):
     finally:
         run = fleet.site("--limit", "mon1")
     assert active(fleet) == UNITS["prometheus"], run.output
-    verified = fleet.verify("-e", "accelmon_verify_wait=90")
-    assert verified.code == 0, verified.output
+    fleet.well()
     # What the first backend had stored is still there.
     arguments = urllib.parse.urlencode({"query": 'up{job="node_exporter",node="nvidia1"}', "start": begin - 30, "end": begin, "step": 5})
     answer = fleet.fetch(fleet.storage("/api/v1/query_range?" + arguments))
-    assert eventually(lambda: answer["data"]["result"], 5), "the data from before the change"
+    assert answer["data"]["result"], "the data from before the change"

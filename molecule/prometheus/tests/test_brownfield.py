@@ -18,7 +18,7 @@ def test_their_services_are_untouched_and_ours_are_not_there(fleet):
 def test_an_adopted_exporter_publishes_the_accelerators_beside_the_sites_own_files(fleet):
     owners = fleet.values("site_owner")
     assert {host: owners.get(host) for host in THEIRS} == {"amd1": 1, "ext1": 1}
-    eventually(lambda: fleet.values('count by (node) (accelerator_info{node="amd1"})') == {"amd1": 4}, what="the adopted host's accelerators")
+    eventually(lambda: fleet.values('count by (node) (accelerator_info{node="amd1"})') == {"amd1": 4}, "the adopted host's accelerators")
 
 
 def test_an_external_exporter_is_scraped_where_it_is(fleet):

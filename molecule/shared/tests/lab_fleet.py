@@ -178,9 +178,18 @@ class Fleet:
         """Run playbooks/verify.yml."""
         return self.play("playbooks/verify.yml", *arguments, **options)
 
+    def well(self, *arguments, **options):
+        """Wait until playbooks/verify.yml finds nothing wrong."""
+        run = self.verify("-e", "accelmon_verify_wait=180", *arguments, **options)
+        assert run.code == 0, run.output
 
-def eventually(condition, seconds=90, what=None):
-    """Wait until a condition holds; its last value."""
+
+def eventually(condition, what=None, seconds=180):
+    """Wait until a condition holds; its last value.
+
+    what: for the message, if its docstring does not tell
+    seconds: when to give up. A busy machine is slow: how long something takes is for the benchmarks
+    """
     deadline = time.monotonic() + seconds
     while True:
         try:
