@@ -4,6 +4,8 @@ from conftest import eventually
 
 
 def test_a_node_that_stops_is_reported_as_down(fleet):
+    # The targets are known before the exporters are installed.
+    eventually(lambda: not fleet.firing("HostDown"), "the alerts of the first run end")
     fleet.lab("stop", "plain1")
     try:
         eventually(lambda: fleet.firing("HostDown", node="plain1"), "HostDown fires")
