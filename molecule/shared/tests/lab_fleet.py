@@ -110,6 +110,15 @@ class Fleet:
         command, *rest = arguments
         return subprocess.run([*LAB, command, "--name", self.name, *rest], check=True, stdout=subprocess.PIPE, text=True).stdout
 
+    def reboot(self, host, job):
+        """Restart a host and wait until an exporter of it is scraped again; the time when the host was back."""
+        self.lab("reboot", host)
+        back = time.time()
+        up = f'up{{job="{job}",node="{host}"}}'
+        # A sample from before says nothing about the time after.
+        eventually(lambda: self.values(f"timestamp({up})").get(host, 0) > back and self.values(up) == {host: 1}, f"{host} is scraped again")
+        return back
+
     def container(self, host):
         """The container that stands for a host."""
         return f"accelmon-{self.name}-{host}"
