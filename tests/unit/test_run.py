@@ -76,6 +76,13 @@ def test_the_message_of_a_failed_task_is_told(run, folder):
     assert str(failure.value).split("\n")[1:] == ['localhost: the \\"name\\" is wrong']
 
 
+def test_a_place_that_sanity_names_is_told(run, folder):
+    said = "ERROR: tests/test_it.py:6:0: unused-import: Unused pytest imported from conftest"
+    with pytest.raises(run.Failed) as failure:
+        run.command(["sh", "-c", "echo 'ERROR: Found 1 pylint issue(s) which need to be resolved:'; echo '%s'; exit 1" % said], cwd=folder)
+    assert str(failure.value).split("\n")[1:] == [said]
+
+
 def test_what_passes_raises_nothing_and_keeps_its_output(run, folder, capfd):
     run.command(TESTS + ["-k", "passes"], cwd=folder)
     assert "1 passed" in capfd.readouterr().out

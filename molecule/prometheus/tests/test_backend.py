@@ -3,8 +3,6 @@
 import time
 import urllib.parse
 
-from conftest import eventually
-
 UNITS = {
     "prometheus": ["accelmon-prometheus"],
     "victoriametrics": ["accelmon-victoriametrics", "accelmon-vmagent", "accelmon-vmalert"],
