@@ -112,18 +112,13 @@ def rotate(fleet, what, known):
     return after
 
 
-def verified(fleet):
-    """verify.yml has to succeed."""
-    fleet.well()
-
-
 def test_passwords_and_certificates_are_replaced_without_a_gap(fleet, known):
     old = fleet.shell("mon1", f"cat {STACK_PASSWORD}").strip()
     begin = time.time()
     after = rotate(fleet, "stack,exporter,certificates", known)
     kept = {origin for secret, origins in known.items() if secret in after for origin in origins}
     assert not [origin for origin in kept if origin.endswith(("_password", "/stack.yml", "/host.key"))], kept
-    verified(fleet)
+    fleet.well()
     window = f'(up{{job="node_exporter"}}[{time.time() - begin + 5:.0f}s])'
     lost = fleet.values(f"count_over_time{window} - sum_over_time{window}")
     assert set(lost) == set(fleet.hosts) and max(lost.values()) <= 2, f"scrapes that failed: {lost}"
@@ -153,11 +148,11 @@ def test_the_authority_is_replaced_while_both_are_trusted(fleet, known):
     try:
         assert fleet.shell("mon1", f"{use} https://{place}/metrics") == "200"
         rotate(fleet, "ca", known)
-        verified(fleet)
+        fleet.well()
         assert {fleet.shell(host, count).strip() for host in fleet.hosts} == {"2"}
         eventually(lambda: alerts_arrive(fleet), "alerts arrive while both are trusted")
         rotate(fleet, "ca_end", known)
-        verified(fleet)
+        fleet.well()
         eventually(lambda: alerts_arrive(fleet), "alerts arrive with the next authority alone")
         assert {fleet.shell(host, count).strip() for host in fleet.hosts} == {"1"}
         assert fleet.shell("mon1", f"{use} https://{place}/metrics", check=False) == "000", "a certificate of the former authority opens nothing"

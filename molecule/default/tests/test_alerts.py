@@ -70,7 +70,7 @@ def test_a_hung_vendor_tool_disturbs_no_scrape(fleet):
         eventually(lambda: fleet.values('node_gpu_info{node="nvidia1"}') == {}, "no stale values of a tool that does not answer")
         eventually(lambda: fleet.firing("AcceleratorCollectorStale", node="nvidia1"), "AcceleratorCollectorStale fires")
         assert fleet.values('min_over_time(up{job="node_exporter",node="nvidia1"}[30s])') == {"nvidia1": 1}
-        assert fleet.values('min_over_time(scrape_duration_seconds{job="node_exporter",node="nvidia1"}[30s])')["nvidia1"] < 2
+        assert fleet.values('scrape_duration_seconds{job="node_exporter",node="nvidia1"}')["nvidia1"] < 2
     finally:
         fleet.shell("nvidia1", "rm /lab/nvidia-smi.behaviour")
     eventually(lambda: not fleet.firing("AcceleratorCollectorStale"), "AcceleratorCollectorStale ends")
