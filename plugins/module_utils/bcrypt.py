@@ -7,9 +7,12 @@ import ctypes
 import ctypes.util
 import os
 import re
-import subprocess
+
+from ansible_collections.accelmon.fleet.plugins.module_utils import command
 
 COST = 10
+# For one hash, which takes a tenth of one.
+SECONDS = 60
 # What bcrypt looks at; it ignores the rest without a word.
 MOST_BYTES = 72
 HASH = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}\Z")
@@ -48,11 +51,11 @@ def by_library(password, setting, libraries=LIBRARIES):
 def by_perl(password, setting, program="perl"):
     """The hash by perl's crypt, or None where that cannot make it."""
     try:
-        process = subprocess.Popen([program, "-e", PERL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        status, output, _errors = command.run_bytes([program, "-e", PERL], SECONDS, ("%s\n%s\n" % (setting, password)).encode("utf-8"))
     except OSError:
         return None
-    made = process.communicate(("%s\n%s\n" % (setting, password)).encode("utf-8"))[0].decode("ascii", "replace")
-    return made if process.returncode == 0 and HASH.match(made) else None
+    made = output.decode("ascii", "replace")
+    return made if status == 0 and HASH.match(made) else None
 
 
 WAYS = (by_library, by_perl)

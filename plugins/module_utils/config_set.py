@@ -18,13 +18,11 @@ import json
 import os
 import re
 import shutil
-import signal
 import stat
-import subprocess
 import tempfile
 import time
 
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command
 
 SECRET = "(secret)\n"
 SECRET_CHANGED = "(secret changed)\n"
@@ -167,17 +165,9 @@ def shown_owner(mode, uid, gid):
 
 
 def run_validator(argv, seconds, folder):
-    """(exit status, output) of a checker; None as status if it did not end in time. What it started ends with it."""
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               cwd=folder, start_new_session=True)
-    try:
-        output = process.communicate(timeout=seconds)[0]
-        status = process.returncode
-    except subprocess.TimeoutExpired:
-        status = None
-        os.killpg(process.pid, signal.SIGKILL)
-        output = process.communicate()[0]
-    return status, output.decode("utf-8", "replace")
+    """(exit status, output) of a checker; None as status if it did not end in time. Then what it started ends with it."""
+    status, output, errors = command.run_bytes(argv, seconds, folder=folder)
+    return status, (output + errors).decode("utf-8", "replace")
 
 
 # What has to be done

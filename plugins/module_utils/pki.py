@@ -11,8 +11,9 @@ import calendar
 import ipaddress
 import os
 import re
-import subprocess
 import time
+
+from ansible_collections.accelmon.fleet.plugins.module_utils import command
 
 KEY_DAYS = 397
 AUTHORITY_DAYS = 3650
@@ -50,6 +51,10 @@ commonName = supplied
 """
 
 
+# For one call of openssl, which takes milliseconds: only a host that is about to fail needs longer.
+SECONDS = 60
+
+
 class PkiError(Exception):
     """One line for the user: what is wrong; what to do."""
 
@@ -57,14 +62,14 @@ class PkiError(Exception):
 def openssl(arguments, data=b"", program="openssl"):
     """(status, output, errors) of one call; output is bytes, errors text."""
     # The last two: openssl 3 would trust what the host itself trusts beside a given authority.
-    environment = dict(os.environ, LC_ALL="C", OPENSSL_CONF=os.devnull, SSL_CERT_DIR=os.devnull, SSL_CERT_FILE=os.devnull)
+    environment = {"OPENSSL_CONF": os.devnull, "SSL_CERT_DIR": os.devnull, "SSL_CERT_FILE": os.devnull}
     try:
-        process = subprocess.Popen([program] + list(arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, env=environment)
+        status, output, errors = command.run_bytes([program] + list(arguments), SECONDS, data, environment=environment)
     except OSError as error:
         raise PkiError("openssl: it cannot be run (%s); install the package openssl" % error.strerror)
-    output, errors = process.communicate(data)
-    return process.returncode, output, errors.decode("utf-8", "replace")
+    if status is None:
+        raise PkiError("openssl: %s did not end within %d s; see what the host is waiting for" % (arguments[0], SECONDS))
+    return status, output, errors.decode("utf-8", "replace")
 
 
 def reason(status, errors):

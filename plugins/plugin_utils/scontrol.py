@@ -3,14 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Reads what `scontrol show node` prints, in blocks or one node a line. Pure functions from text to nodes, and one that runs it."""
-import os
 import re
 import shutil
-import signal
-import subprocess
-import tempfile
-import time
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import command
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.lists import MAX_BYTES, host_address, host_name, shown, text_of
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS, Problem, address_key
 
@@ -48,39 +44,16 @@ def run(program, timeout):
     path = shutil.which(program)
     if not path:
         raise Problem(f"{shown(program)}: no such program on the control node; set program to its path, or save its output and set file")
-    # Files take what it says, and are looked at, so that endless output fills no memory. C: no translated words.
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        try:
-            # A group of its own, so that its children can be killed too.
-            with subprocess.Popen([path, *ARGUMENTS], stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
-                                  env=dict(os.environ, LC_ALL="C")) as process:
-                try:
-                    code = finish(process, out, timeout)
-                finally:
-                    if process.poll() is None:
-                        os.killpg(process.pid, signal.SIGKILL)
-        except OSError as error:
-            raise Problem(f"{shown(path)}: {error.strerror}; set program to the path of scontrol") from None
-        out.seek(0)
-        err.seek(0)
-        if code is None:
-            raise Problem(f"{shown(path)}: no answer within {timeout} s; see that slurmctld runs, or set timeout")
-        if code != 0:
-            said = err.read(400).decode(errors="replace").strip().split("\n")[0]
-            raise Problem(f"{shown(path)} {' '.join(ARGUMENTS)}: exit status {code}: {shown(said)}")
-        return text_of(out.read(MAX_BYTES + 1), path)
-
-
-def finish(process, out, timeout):
-    """The exit status of a process, 0 for one that has said too much already, or None for one that takes too long."""
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        try:
-            return process.wait(0.1)
-        except subprocess.TimeoutExpired:
-            if os.fstat(out.fileno()).st_size > MAX_BYTES:
-                return 0
-    return None
+    try:
+        code, output, errors = command.run_bytes([path, *ARGUMENTS], timeout, limit=MAX_BYTES)
+    except OSError as error:
+        raise Problem(f"{shown(path)}: {error.strerror}; set program to the path of scontrol") from None
+    if code is None and len(output) <= MAX_BYTES:
+        raise Problem(f"{shown(path)}: no answer within {timeout} s; see that slurmctld runs, or set timeout")
+    if code:
+        said = errors[:400].decode(errors="replace").strip().split("\n")[0]
+        raise Problem(f"{shown(path)} {' '.join(ARGUMENTS)}: exit status {code}: {shown(said)}")
+    return text_of(output, path)
 
 
 def parse(text):

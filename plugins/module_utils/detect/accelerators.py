@@ -5,8 +5,9 @@
 """The accelerators of this host: all vendors put together in the shape of the facts."""
 import time
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import command
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import (
-    amd, apple, aws_neuron, command, furiosa, google_tpu, intel_gaudi, intel_gpu, nvidia, pci, rebellions, states, tenstorrent)
+    amd, apple, aws_neuron, furiosa, google_tpu, intel_gaudi, intel_gpu, nvidia, pci, rebellions, states, tenstorrent)
 
 # One vendor is one module. Each has VENDOR, PCI_VENDORS, DRIVER, find(root, functions), and COMMANDS: the tools to ask for
 # details. If there are any, it has parse(program, text) too. Where most of the vendor's PCI functions are something else, it has

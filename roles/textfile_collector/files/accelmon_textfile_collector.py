@@ -259,26 +259,29 @@ def bounded(action, deadline, limit=OUTPUT_LIMIT):
     """Run action() in a child until it ends or the deadline (monotonic seconds) passes.
 
     Outcome.status: done, timeout, too_large or stuck (it survived the kill; then pid is its pid).
+
+    Whether the child has ended is looked at before its output, so that what it wrote last is read; and the time before
+    that, so that a child which ended while this process got no time itself is not late.
     """
     pid, reader = start_child(action)
     chunks, size, status = [], 0, "done"
     try:
         while True:
             left = deadline - time.monotonic()
-            if left <= 0:
+            ended = exited(pid)
+            ready = select.select([reader], [], [], 0 if ended else max(0, min(left, 0.25)))[0]
+            chunk = os.read(reader, 65536) if ready else b""
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                status = "too_large"
+                break
+            if ended and not chunk:
+                break
+            if left <= 0 and not ended:
                 status = "timeout"
                 break
-            ready = select.select([reader], [], [], min(left, 0.25))[0]
-            chunk = os.read(reader, 65536) if ready else b""
-            if chunk:
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > limit:
-                    status = "too_large"
-                    break
-            elif exited(pid):
-                break
-            elif ready:
+            if ready and not chunk:
                 time.sleep(0.005)  # its output is closed, and it is about to end
     finally:
         os.close(reader)

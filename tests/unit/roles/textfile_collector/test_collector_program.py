@@ -110,6 +110,31 @@ def test_a_child_holds_no_file_of_the_run(program, tmp_path):
     assert outcome.status == "done" and b"/dev/null" in outcome.data and b"lock" not in outcome.data
 
 
+@pytest.mark.parametrize("late", [0, 3600])
+def test_what_a_child_writes_last_is_read(program, monkeypatch, late):
+    """Under load a child writes and ends between a select() that found nothing and the next look at it. select() is stubbed."""
+    begin, real, pids = program.time.monotonic(), program.select.select, []
+    start_child = program.start_child
+
+    def started(action):
+        pid, reader = start_child(action)
+        pids.append(pid)
+        return pid, reader
+
+    def select(reading, writing, failing, timeout):
+        if not pids:
+            return real(reading, writing, failing, timeout)
+        os.waitid(os.P_PID, pids.pop(), os.WEXITED | os.WNOWAIT)
+        if late:
+            monkeypatch.setattr(program.time, "monotonic", lambda: begin + late)
+        return [], [], []
+
+    monkeypatch.setattr(program, "start_child", started)
+    monkeypatch.setattr(program.select, "select", select)
+    outcome = program.bounded(lambda: program.write_all(1, b"x" * 4000), begin + 20)
+    assert outcome.status == "done" and outcome.code == 0 and outcome.data == b"x" * 4000
+
+
 def test_text_that_is_not_sound_never_replaces_the_file(node, monkeypatch, program):
     """The rendering of labels is broken on purpose."""
     both_vendors(node)
