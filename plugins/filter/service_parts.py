@@ -9,6 +9,7 @@ import os
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import service_parts as service
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import UnitError
 
 PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Where each program comes from. What modules use is used by these too.
@@ -26,8 +27,8 @@ def service_parts(name, listen, front=None, health=None, watch=False, tls="none"
     listen = [{"address": str(one.get("address") or ""), "port": int(one["port"])} for one in listen]
     try:
         made = service.parts(str(name), listen, dict(front or {}), dict(health or {}), boolean(watch), str(tls), str(auth), str(directory), bool(selinux))
-    except service.PartsError as error:
-        raise AnsibleFilterError(str(error)) from error
+    except (service.PartsError, UnitError) as error:
+        raise AnsibleFilterError(f"{name}: {error}") from error
     files = []
     for program in made["programs"]:
         with open(PROGRAMS[program], encoding="utf-8") as stream:

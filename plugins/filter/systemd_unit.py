@@ -5,15 +5,15 @@
 """The filter systemd_unit."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import unit_text
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import UnitError, unit_text
 
 
 def systemd_unit(declaration, overrides=None, daemon=True):
     """See systemd_unit.yml."""
-    for what, value in (("the declaration", declaration), ("the overrides", overrides or {})):
-        if not isinstance(value, dict) or not all(isinstance(section, dict) for section in value.values()):
-            raise AnsibleFilterError(f"systemd_unit: {what} must be a mapping of sections to mappings of directives, not {value!r}")
-    return unit_text(declaration, overrides, daemon)
+    try:
+        return unit_text(declaration, overrides, daemon)
+    except UnitError as error:
+        raise AnsibleFilterError(f"unit: {error}") from None
 
 
 class FilterModule:

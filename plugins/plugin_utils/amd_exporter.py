@@ -210,7 +210,7 @@ def repository(base, version, node, key=""):
     if release not in SUITES:
         raise wrong("amd_exporter_repository", base, f"AMD has packages for Ubuntu 22.04 and 24.04, and this host has {' '.join(release)}; "
                     "set amd_exporter_source to bundle or container, or choose another source with accelmon_accelerator_source")
-    if base != "amd" and not re.match(r"(https?|file)://", base):
+    if base != "amd" and not re.fullmatch(r"(https?|file)://[!-~]+", base):
         raise wrong("amd_exporter_repository", base, "this is no address; write amd, or the address of a mirror")
     if base != "amd" and not key:
         raise wrong("amd_exporter_repository_key", "''", "of a mirror it is not known where its key is; set it to a path or an address")

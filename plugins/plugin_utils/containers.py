@@ -33,7 +33,7 @@ def command(name, container, found):
     line += ["--device=" + one for one in container.get("devices") or []] + list(found["devices"])
     line += ["--volume=" + one for one in container.get("volumes") or []]
     line += [f"--env={key}={value}" for key, value in (container.get("environment") or {}).items()]
-    return line + [str(one) for one in container.get("options") or []] + [found["id"]] + [str(one) for one in container.get("arguments") or []]
+    return line + list(container.get("options") or []) + [found["id"]] + list(container.get("arguments") or [])
 
 
 def unit(declaration, name, container, found):
@@ -43,15 +43,16 @@ def unit(declaration, name, container, found):
     capabilities but those that are named, a read-only file system, the runtime's filter of system calls.
     """
     program, podman = found["program"], found["runtime"] == "podman"
-    remove = [program, "rm", "--force"] + ["--ignore"] * podman + [container_name(name)]
+    # A minus before the program: where there is nothing to remove, that is no failure.
+    remove = ["-" + program, "rm", "--force"] + ["--ignore"] * podman + [container_name(name)]
     ours = {
         "Unit": {} if podman else {"Requires": "docker.service", "After": "network-online.target docker.service"},
         "Service": dict(
             dict.fromkeys(SANDBOX),
-            ExecStartPre=None if podman else "-" + " ".join(remove),
+            ExecStartPre=None if podman else remove,
             ExecStart=command(name, container, found),
             ExecStop=[program, "stop", f"--time={STOP_SECONDS}", container_name(name)],
-            ExecStopPost="-" + " ".join(remove),
+            ExecStopPost=remove,
             TimeoutStopSec=3 * STOP_SECONDS,
             # Both programs answer 128 and the signal when the container was stopped by one: TERM, and KILL in the end.
             SuccessExitStatus="137 143",

@@ -161,7 +161,7 @@ def repository(base, distribution, version, architecture):
     if not name or not folder:
         raise DcgmError(f"dcgm_exporter_repository = {base}: NVIDIA has none for {distribution} {version} on {architecture}; "
                         "set dcgm_exporter_source to container or bundle, or accelmon_accelerator_source to all_smi")
-    if base != "nvidia" and not re.match(r"(https?|file)://", base):
+    if base != "nvidia" and not re.fullmatch(r"(https?|file)://[!-~]+", base):
         raise DcgmError(f"dcgm_exporter_repository = {base}: this is no address; write nvidia, or the address of a mirror")
     url = "/".join([(ours["url"] if base == "nvidia" else base).rstrip("/"), name, folder]) + "/"
     apt = distribution in DEB

@@ -6,7 +6,7 @@
 from ansible_collections.accelmon.fleet.plugins.module_utils.systemd import part_name, unit_name, user_name
 from ansible_collections.accelmon.fleet.plugins.module_utils.targets import instance
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.exporters import GROUP, WEB_CONFIG, is_closed
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import unit_text
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import unit_text, word
 
 # A path that every systemd has: distributions that merged /usr link /lib to it.
 PROXY = "/lib/systemd/systemd-socket-proxyd"
@@ -38,7 +38,7 @@ def front_socket(name, listen):
     return unit_text({
         "Unit": {"Description": f"Where {name} of accelmon.fleet is asked"},
         "Socket": {
-            "ListenStream": instance(listen["address"], listen["port"]) if listen["address"] else str(listen["port"]),
+            "ListenStream": word(instance(listen["address"], listen["port"]) if listen["address"] else listen["port"]),
             # An address that is not there yet at boot must not end it.
             "FreeBind": True,
         },
@@ -95,7 +95,7 @@ def watch_service(name, health, directory):
             "CapabilityBoundingSet": "CAP_DAC_OVERRIDE",
             "ExecStart": command,
             "StateDirectory": "accelmon/watch",
-            "ReadWritePaths": f"-{directory}",
+            "ReadWritePaths": word(f"-{directory}"),
             "TimeoutStartSec": 60,
             "LogLevelMax": "notice",
             "SyslogLevel": "warning",

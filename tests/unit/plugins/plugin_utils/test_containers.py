@@ -7,7 +7,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.filter.container_unit import container_unit
 from ansible_collections.accelmon.fleet.plugins.filter.image_archive import image_archive
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import unit_text
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import UnitError, unit_text
 
 PODMAN = {"runtime": "podman", "program": "/usr/bin/podman", "id": "sha256:12", "user": "990:980", "groups": ["44"],
           "devices": ["--device", "nvidia.com/gpu=all"]}
@@ -76,3 +76,19 @@ def test_no_bundle_or_none_in_it_means_pulling(tmp_path):
 def test_an_image_for_another_architecture_is_an_error(tmp_path):
     with pytest.raises(AnsibleFilterError, match="it has no dcgm_exporter_image linux/arm64"):
         image_archive(bundle(tmp_path, "dcgm_exporter_image"), "dcgm_exporter", "arm64")
+
+
+@pytest.mark.parametrize("part", [
+    {"environment": {"A": "b\nExecStartPre=/bin/evil"}}, {"environment": {"A\nB": "c"}}, {"arguments": ["-a", "x\r"]}, {"options": ["--label=a\nb"]},
+    {"volumes": ["/a:/a\0"]}, {"devices": ["/dev/x\n"]}, {"capabilities": ["SYS\nADMIN"]}, {"arguments": [{"a": 1}]}, {"options": [None]}])
+def test_no_text_of_a_container_becomes_a_line_of_its_unit(part):
+    for found in (PODMAN, DOCKER):
+        with pytest.raises(UnitError):
+            text(found, **part)
+
+
+def test_what_a_node_says_of_its_runtime_stays_one_word():
+    odd = dict(DOCKER, program="/usr/bin/docker; %n $X")
+    assert line(odd, "ExecStopPost") == 'ExecStopPost="-/usr/bin/docker; %%n $$X" rm --force accelmon-dcgm-exporter'
+    with pytest.raises(UnitError):
+        text(dict(DOCKER, program="/usr/bin/docker\nUser=root"))

@@ -81,3 +81,11 @@ def test_what_is_missing_is_named(arguments, words):
 def test_a_front_of_some_pages_is_ours_though_it_asks_nobody():
     made = service_parts("amd_exporter", LISTEN, {"to": "127.0.0.1:5001", "pages": ["/metrics"]})
     assert "accelmon_front.py --to=127.0.0.1:5001 --open --page=/metrics" in made["units"]["front.service"] and len(made["files"]) == 3
+
+
+def test_no_text_of_a_part_becomes_a_line_or_is_expanded():
+    made = service_parts("all_smi", LISTEN, UNIX, HEALTH, True, directory="/srv/50% a")
+    assert directives(made["units"]["watch.service"], "ReadWritePaths") == ['"-/srv/50%% a"']
+    for given in (dict(directory="/srv\nUser=root"), dict(front={"to": "/run/x\nUser=root"}), dict(health={"to": UNIX["to"], "rows": "a\nb"})):
+        with pytest.raises(AnsibleFilterError, match="all_smi: .* it has a line break"):
+            service_parts("all_smi", LISTEN, **{**dict(front=UNIX, health=HEALTH, watch=True), **given})

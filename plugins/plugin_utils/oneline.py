@@ -1,0 +1,44 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Texts that have to stay on one line of a file: what would end the line, or be no text for a file at all."""
+import unicodedata
+
+# Control characters, lone surrogates (no encoding has them), and the breaks of lines and paragraphs that YAML knows too.
+# A carriage return and a NUL end a line for systemd as a line feed does.
+REFUSED = {"Cc": "a control character", "Cs": "half a character", "Zl": "a line break", "Zp": "a line break"}
+BREAKS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85"
+
+
+def fault(text):
+    """Why a text cannot stand on one line, as `wrong; mend`; "" if it can."""
+    for place, char in enumerate(text):
+        kind = "a line break" if char in BREAKS else REFUSED.get(unicodedata.category(char))
+        if kind:
+            return f"it has {kind} (U+{ord(char):04X}) at character {place + 1}; write it on one line, without that"
+    return ""
+
+
+def fault_in(value):
+    """The same of everything within a value, keys of mappings included; it says where: `entry 2, key: wrong; mend`."""
+    if isinstance(value, str):
+        return fault(value)
+    if isinstance(value, dict):
+        parts = [(f"the key {shown(key)}", key) for key in value] + [(shown(key), item) for key, item in value.items()]
+    elif isinstance(value, (list, tuple)):
+        parts = [(f"entry {number}", item) for number, item in enumerate(value, 1)]
+    else:
+        return ""
+    for place, item in parts:
+        found = fault_in(item)
+        if found:
+            return f"{place}: {found}"
+    return ""
+
+
+def shown(value):
+    """A value in a message of one line."""
+    text = value if isinstance(value, str) else repr(value)
+    text = "".join(char if not fault(char) else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in text)
+    return text if len(text) <= 120 else text[:117] + "..."
