@@ -13,7 +13,8 @@ and an entry is
    "status": "active" | "maintenance" | "pending" (never reached) | "retired" (no longer in the inventory),
    "seen": {vendor: {model: count}} when it last answered,
    "highest": {vendor: {model: count}}, the most ever recorded, lowered only by accepting what was seen,
-   "unwatched"?: [vendor] whose devices the host has though no exporter of it reads them}
+   "unwatched"?: [vendor] whose devices the host has though no exporter of it reads them,
+   "better"?: {vendor: [source that would know more, why the host cannot get it, the setting that brings it]}}
 Nothing here forgets a host or lowers a count unless `prune` or `accept` says so.
 """
 import json
@@ -29,6 +30,7 @@ FORMER_VENDORS = ("amd", "nvidia")
 
 # What the inventory declares holds for a host that did not answer as well; the rest is what was found on it.
 DECLARED = ("address", "labels", "state", "expected")
+FOUND = ("unwatched", "better")
 
 
 class RegistryError(Exception):
@@ -126,6 +128,24 @@ def unwatched(entry):
     return dict((vendor, count) for vendor, count in expected(entry).items() if count and not is_watched(entry, vendor))
 
 
+def better_sources(clusters):
+    """[one line for each vendor and source that hosts go without]: who they are, why, and what brings it.
+
+    clusters: {cluster: registry}
+    """
+    found = {}
+    for _cluster, data in sorted(clusters.items()):
+        for host, entry in sorted(data["hosts"].items()):
+            for vendor, told in (entry.get("better") or {}).items():
+                used = next((source for one, source, _job, charge in elections(entry) if one == vendor and charge), "nothing")
+                found.setdefault((vendor, used) + tuple(told), []).append(host)
+    lines = []
+    for (vendor, used, source, why, setting), hosts in sorted(found.items()):
+        named = ", ".join(hosts[:3]) + (" and %d more" % (len(hosts) - 3) if len(hosts) > 3 else "")
+        lines.append("%s: %s is read by %s, not by %s: %s; for that set %s" % (named, vendor, used, source, why, setting))
+    return lines
+
+
 def by_cluster(records_of_run):
     """{cluster: {host: record}}. Raises RegistryError when a host occurs twice."""
     clusters = {}
@@ -197,9 +217,10 @@ def _merge_record(entry, record):
     merged["reached"] = old["reached"] or record["answered"]
     merged["seen"] = _copy(record["accelerators"]) if record["answered"] else old["seen"]
     merged["highest"] = _highest(old["highest"], merged["seen"])
-    blind = (record if record["answered"] else old).get("unwatched")
-    if blind:
-        merged["unwatched"] = list(blind)
+    for name in FOUND:
+        found = (record if record["answered"] else old).get(name)
+        if found:
+            merged[name] = found
     return _with_status(merged, retired=False)
 
 

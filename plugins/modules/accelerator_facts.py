@@ -16,7 +16,7 @@ description:
   - Knows GPUs of NVIDIA, AMD and Intel (discrete ones), NVIDIA Jetson, Intel Gaudi, Google TPU, Tenstorrent, Rebellions, Furiosa,
     AWS Inferentia and Trainium, and Apple Silicon.
   - Reads C(/sys), C(/proc) and C(/dev) only; on macOS, which has none of them, a few values of the kernel.
-  - It needs no root, starts no process and opens no device, unless O(gather_details) is set.
+  - It needs no root, starts no process and opens no device, unless O(gather_details) or O(sources) are set.
   - Look-alikes are not listed, such as NVSwitch, audio and USB functions of a GPU, the VGA function of a management
     controller, graphics and NPUs inside a processor, and the network cards and disks of cloud providers.
 author:
@@ -37,6 +37,33 @@ options:
       - For how many seconds one vendor tool may run.
     type: int
     default: 20
+  sources:
+    description:
+      - Programs that could read devices of the host, to learn which of them it could not get. What P(accelmon.fleet.source_questions#filter)
+        gives.
+      - The package manager is asked what it knows already (C(apt-cache), else C(dnf)), without a network. Only a host whose devices
+        nothing of ours reads yet calls an address.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      role:
+        description: The role that brings the program.
+        type: str
+        required: true
+      vendors:
+        description: Vendors whose devices it reads. Nothing is asked on a host without them, or with the exporter of the role.
+        type: list
+        elements: str
+        required: true
+      packages:
+        description: Names of packages and their versions, as upstream writes them.
+        type: dict
+        default: {}
+      urls:
+        description: Addresses of its release by architecture, where it comes in no package.
+        type: dict
+        default: {}
 attributes:
   check_mode:
     description: Can run in check mode and return what it would without it, except for the details.
@@ -282,6 +309,13 @@ ansible_facts:
           elements: str
           returned: always
           sample: [node_exporter, textfile_collector]
+        lacking:
+          description:
+            - Roles of O(sources) whose program the host could not get, and why not. V(package), its package manager knows none of that
+              version; V(version), another version is installed and not by us; V(address), the release's address does not answer.
+          type: dict
+          returned: with O(sources)
+          sample: {dcgm_exporter: package}
         hostengine:
           description: Whether systemd runs NVIDIA's C(nv-hostengine).
           type: bool
@@ -290,12 +324,21 @@ ansible_facts:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils.detect import accelerators, node
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import accelerators, node, obtainable
 
 
 def main():
     module = AnsibleModule(
-        argument_spec=dict(gather_details=dict(type="bool", default=False), details_timeout=dict(type="int", default=20)),
+        argument_spec=dict(
+            gather_details=dict(type="bool", default=False),
+            details_timeout=dict(type="int", default=20),
+            sources=dict(type="list", elements="dict", default=[], options=dict(
+                role=dict(type="str", required=True),
+                vendors=dict(type="list", elements="str", required=True),
+                packages=dict(type="dict", default={}),
+                urls=dict(type="dict", default={}),
+            )),
+        ),
         supports_check_mode=True)
     timeout = module.params["details_timeout"]
     if timeout < 1:
@@ -303,7 +346,11 @@ def main():
     facts = accelerators.detect()
     if module.params["gather_details"]:
         facts["details"] = accelerators.skip_details(facts) if module.check_mode else accelerators.ask_details(facts, timeout)
-    module.exit_json(changed=False, ansible_facts={"accelerators": facts, "accelmon_node": node.describe()})
+    told = node.describe()
+    if module.params["sources"]:
+        vendors = [vendor for vendor, summary in facts["summary"].items() if summary.get("count")]
+        told["lacking"] = obtainable.lacking(module.params["sources"], vendors, told["exporters"], told["architecture"])
+    module.exit_json(changed=False, ansible_facts={"accelerators": facts, "accelmon_node": told})
 
 
 if __name__ == "__main__":

@@ -365,6 +365,10 @@ def run(module, store):
     for cluster in sorted(merged):
         store.publish(cluster, merged[cluster])
         warn_declared(module, merged[cluster], chosen(params["accept"], merged[cluster], ()))
+    # Of this run's hosts alone: a run for one node tells nothing about others.
+    for line in fleet.better_sources(dict((cluster, {"hosts": dict((host, data["hosts"][host]) for host in found[cluster])})
+                                          for cluster, data in merged.items())):
+        module.warn(line)
     return results
 
 

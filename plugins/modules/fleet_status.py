@@ -80,6 +80,11 @@ fleet_alerts:
   returned: always
   type: list
   elements: str
+notes:
+  description: What could be better, one line each, such as a source that knows more and that hosts cannot get.
+  returned: always
+  type: list
+  elements: str
 problems:
   description: What could not be read or asked, one line each.
   returned: always
@@ -88,7 +93,7 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_view, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_view, registry, verdict
 
 
 def status(params):
@@ -105,7 +110,7 @@ def status(params):
         rows = verdict.worst_first(rows)
     return dict(
         rows=rows, table=verdict.table(rows), totals=summary, summary=verdict.totals_line(summary),
-        fleet_alerts=verdict.fleet_alerts(seen), problems=problems)
+        fleet_alerts=verdict.fleet_alerts(seen), problems=problems, notes=registry.better_sources(verdict.select(clusters, params["hosts"])))
 
 
 def main():

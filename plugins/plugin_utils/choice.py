@@ -10,7 +10,7 @@ facts: as `fleet.facts_of` gives them, or None for a host that did not answer: t
 import functools
 import re
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import all_smi, catalogue
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import all_smi, amd_exporter, catalogue, dcgm, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 # Architectures that DCGM and all-smi are made for.
@@ -55,6 +55,99 @@ def check(source, vendors, values, facts):
     role = sources()[source]["role"]
     if facts is not None:
         CHECKS[source](vendors, values, facts, is_ours(role, values))
+
+
+def questions(values):
+    """What to ask a host about its sources, as the module accelerator_facts takes it: which packages and addresses they come from.
+
+    A source whose program comes with the run (a bundle, a container's image, a repository that the role names) has neither.
+    """
+    found = []
+    for name, source in sources().items():
+        role = source["role"]
+        one = {"role": role, "vendors": source["vendors"]}
+        if name in PROGRAMS and is_ours(role, values):
+            one.update(PROGRAMS[name](values))
+        found.append(one)
+    return found if any(len(one) > 2 for one in found) else []
+
+
+def _dcgm_program(values):
+    if values["dcgm_exporter_source"] != "package" or values["dcgm_exporter_repository"]:
+        return {}
+    wanted = {word: values[f"dcgm_exporter_{word}"] for word in ("version", "dcgm_version", "pairs", "profiling")}
+    try:
+        return {"packages": dcgm.packages(wanted)}
+    except dcgm.DcgmError:
+        return {}  # the role says what is wrong with that
+
+
+def _amd_program(values):
+    if values["amd_exporter_source"] != "package" or values["amd_exporter_repository"]:
+        return {}
+    return {"packages": {amd_exporter.PACKAGE: ".".join(str(part) for part in amd_exporter.parts(values["amd_exporter_version"] or amd_exporter.VERSION))}}
+
+
+def _all_smi_program(values):
+    # Where a token opens the door, only the role may knock.
+    if values["all_smi_source"] != "release" or values["accelmon_release_token"]:
+        return {}
+    found = {}
+    for architecture in ARCHITECTURES:
+        try:
+            found[architecture] = _all_smi_release(values, architecture, "")["url"]
+        except releases.ReleaseError:
+            continue
+    return {"urls": found} if found else {}
+
+
+def _all_smi_release(values, architecture, variant):
+    pinned = {"version": values["all_smi_version"], "url": values["all_smi_url"], "sha256": values["all_smi_sha256"], "variant": variant}
+    return releases.release_artifact(pinned, "all_smi", architecture, values["accelmon_lock_file"], values["accelmon_release_url_prefix"])
+
+
+PROGRAMS = {"dcgm": _dcgm_program, "amd_exporter": _amd_program, "all_smi": _all_smi_program}
+
+
+def check_obtainable(source, vendors, values, facts):
+    """Raises Unobtainable if a host could not get the program of a source that suits it, as far as it and the control node know."""
+    role = sources()[source]["role"]
+    if facts is None or not is_ours(role, values) or role in (facts["exporters"] or ()):
+        return
+    reason = (facts["node"].get("lacking") or {}).get(role)
+    if reason == "package":
+        wanted = " and ".join(f"{name} {version}" for name, version in sorted(PROGRAMS[source](values).get("packages", {}).items()))
+        raise Unobtainable(f"no repository that the host knows has {wanted or 'its packages'}", f"{role}_repository: {sources()[source]['repository']}")
+    if reason == "version":
+        raise Unobtainable("the host has packages of another version, which somebody else installed", f"{role}_version, as fits what is there")
+    if reason == "address":
+        raise Unobtainable("the host does not reach its release", "accelmon_release_url_prefix, to a mirror that the host reaches")
+    if source == "all_smi" and values["all_smi_source"] == "release" and facts["node"].get("distribution") != "macos":
+        try:
+            _all_smi_release(values, facts["node"].get("architecture", "amd64"), all_smi.variant(facts["node"].get("libc") or {}, vendors))
+        except releases.ReleaseError as error:
+            raise Unobtainable(str(error).partition(";")[0], "accelmon_lock_file, made by lock.yml") from None
+
+
+def check_known(source, vendors, values, facts):
+    """Raises Unsuitable if apt knows no package of a source that was asked for by name.
+
+    What else speaks against it is no more than a suspicion: dnf may know more as root, and an address may answer the next moment.
+    """
+    node = facts["node"] if facts is not None else {}
+    if node.get("distribution") in APT and (node.get("lacking") or {}).get(sources()[source]["role"]) == "package":
+        try:
+            check_obtainable(source, vendors, values, facts)
+        except Unobtainable as problem:
+            raise Unsuitable(f"{problem}; set {problem.setting.replace(': ', ' to ')}, or accelmon_accelerator_source to auto for it") from None
+
+
+class Unobtainable(Exception):
+    """Why a program cannot be had, and `setting`: the one setting that brings it."""
+
+    def __init__(self, text, setting):
+        super().__init__(text)
+        self.setting = setting
 
 
 class Unsuitable(Problem):

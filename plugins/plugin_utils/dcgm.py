@@ -134,16 +134,21 @@ def image_of(version, image):
     return ours["image"]
 
 
+def packages(wanted):
+    """{name: version} of the packages that are to be there; wanted: {version, dcgm_version, pairs, profiling}."""
+    version, dcgm = pair(wanted.get("version"), wanted.get("dcgm_version"), wanted.get("pairs"))
+    names = load("dcgm")["packages"]
+    return {names["core"]: dcgm, **({names["profiling"]: dcgm} if wanted.get("profiling") else {}), names["exporter"]: version}
+
+
 def build(wanted, source):
     """{version, dcgm, image, counters, packages: {name: version}} of what is to be deployed.
 
     wanted: {version, dcgm_version, pairs, image, profiling, extra_counters}
     """
     version, dcgm = pair(wanted.get("version"), wanted.get("dcgm_version"), wanted.get("pairs"))
-    names = load("dcgm")["packages"]
-    packages = {names["core"]: dcgm, **({names["profiling"]: dcgm} if wanted.get("profiling") else {}), names["exporter"]: version}
     return {"version": version, "dcgm": dcgm, "counters": counters(version, wanted.get("profiling"), wanted.get("extra_counters")),
-            "packages": packages, "pairs": pairs(wanted.get("pairs")),
+            "packages": packages(wanted), "pairs": pairs(wanted.get("pairs")),
             "image": image_of(version, wanted.get("image") or "") if source == "container" else ""}
 
 

@@ -18,7 +18,8 @@ TEMPLATES_COME_BACK = tuple(int(part) for part in ansible_version.split(".")[:2]
 # Roles whose variables decide what is scraped, and the variables in question.
 EXPORTER_VARIABLES = {
     role: tuple(f"{role}_{word}" for word in ("port", "managed", "state", "metrics_path", "source") + more)
-    for role, more in (("node_exporter", ()), ("all_smi", ("version", "accept_open")), ("dcgm_exporter", ()), ("amd_exporter", ()))}
+    for role, more in (("node_exporter", ()), ("all_smi", ("version", "accept_open", "url", "sha256")),
+                       ("dcgm_exporter", ("repository", "version", "dcgm_version", "pairs", "profiling")), ("amd_exporter", ("repository", "version")))}
 EXPORTER_VARIABLES["textfile_collector"] = ("textfile_collector_state",)
 
 # Roles that take their program from the bundle when accelmon_source says so, and else from where their own variable says.
@@ -27,7 +28,8 @@ BUNDLED = ("all_smi", "dcgm_exporter", "amd_exporter")
 PLAN_VARIABLES = (
     "accelmon_cluster", "accelmon_address", "accelmon_listen", "accelmon_state", "accelmon_rack", "accelmon_labels",
     "accelmon_expected", "accelmon_exporters", "accelmon_accelerator_source", "accelmon_custom_exporters", "accelmon_driver_missing",
-    "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_phase", "accelmon_source", "accelmon_backend",
+    "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_phase", "accelmon_source", "accelmon_backend", "accelmon_lock_file", "accelmon_release_url_prefix",
+    "accelmon_release_token",
 ) + tuple(name for names in EXPORTER_VARIABLES.values() for name in names)
 
 # Stand for the value of a template that failed, and for one that must not be shown.

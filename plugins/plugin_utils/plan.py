@@ -71,7 +71,8 @@ STAGES = ("first", "elected", "retired")
 # wanted: exporter roles of the host, those with a port before those that ride on them
 # present: vendors whose devices are read; charge: {vendor: source in charge of it now}; final: the same when the run is through
 # running: exporter roles that are targets now; retired: those of them that go
-Choice = collections.namedtuple("Choice", "wanted present charge final running retired")
+# better: {vendor: (source that would know more, why the host cannot get it, the setting that brings it)}
+Choice = collections.namedtuple("Choice", "wanted present charge final running retired better")
 
 
 def wish(values, vendor):
@@ -94,24 +95,36 @@ def is_absent(values, source):
     return "absent" in (values[f"{role}_state"], values[f"{RIDING_EXPORTERS.get(role, role)}_state"])
 
 
+Suitable = collections.namedtuple("Suitable", "source better problem")
+
+
 def first_suitable(values, facts, vendor):
-    """(the best source that can read a vendor on this host or None, the Unsuitable of the last that cannot or None)."""
-    problem = None
+    """The best source that can read a vendor on this host, of those whose program it can get; if there is none of these, the best of all.
+
+    better: (source, why not, setting) of the best that suits it but cannot be got; problem: the Unsuitable of the last that does not suit
+    """
+    problem, best, better = None, None, None
     for source in choice.preferred(vendor):
-        if is_listed(values, source):
-            try:
-                choice.check(source, [vendor], values, facts)
-                return source, None
-            except choice.Unsuitable as error:
-                problem = error
-    return None, problem
+        if not is_listed(values, source):
+            continue
+        try:
+            choice.check(source, [vendor], values, facts)
+            best = best or source
+            choice.check_obtainable(source, [vendor], values, facts)
+            return Suitable(source, better, None)
+        except choice.Unsuitable as error:
+            problem = error
+        except choice.Unobtainable as error:
+            better = better or (source, str(error), error.setting)
+    return Suitable(best, None, None if best else problem)
 
 
 def choose(values, facts, stage="first"):
     """The Choice for a host."""
     roles = {name: source["role"] for name, source in choice.sources().items()}
     vendors = present(values, facts)
-    final = {vendor: _final(values, facts, vendor) for vendor in vendors}
+    found = {vendor: _final(values, facts, vendor) for vendor in vendors}
+    final = {vendor: suitable.source for vendor, suitable in found.items()}
     wanted = _wanted(values, facts, [roles[source] for source in final.values() if source])
     installed = [role for role in (facts["exporters"] if facts is not None else ()) if role in roles.values() and choice.is_ours(role, values)]
     retired = [] if values["accelmon_phase"] == "image" else [
@@ -123,14 +136,15 @@ def choose(values, facts, stage="first"):
         for vendor, source in final.items():
             if source and roles[source] not in there:
                 charge[vendor] = next((other for other in choice.preferred(vendor) if roles[other] in there), source)
-    return Choice(wanted, vendors, charge, final, running, retired)
+    better = {vendor: suitable.better for vendor, suitable in found.items() if suitable.better}
+    return Choice(wanted, vendors, charge, final, running, retired, better)
 
 
 def _final(values, facts, vendor):
     source = wish(values, vendor)
     if source and is_absent(values, source):
-        return None
-    return source if source and is_listed(values, source) else first_suitable(values, facts, vendor)[0]
+        return Suitable(None, None, None)
+    return Suitable(source, None, None) if source and is_listed(values, source) else first_suitable(values, facts, vendor)
 
 
 def _wanted(values, facts, elected):
@@ -173,7 +187,7 @@ def check_sources(values, facts, chosen):
             raise choice.Unsuitable(f"it comes with the role {choice.sources()[source]['role']}, and accelmon_exporters does not list that; "
                                     "let them agree", "accelmon_accelerator_source", source)
         elif chosen.final[vendor] is None:
-            problem = first_suitable(values, facts, vendor)[1]
+            problem = first_suitable(values, facts, vendor).problem
             if problem is not None and problem.name:
                 raise problem
     for source, vendors in asked.items():
@@ -190,6 +204,7 @@ def check_sources(values, facts, chosen):
 def _check(name, value, source, vendors, values, facts):
     try:
         choice.check(source, vendors, values, facts)
+        choice.check_known(source, vendors, values, facts)
     except choice.Unsuitable as problem:
         if problem.name is None:
             problem.name, problem.value = name, value

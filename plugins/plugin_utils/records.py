@@ -75,6 +75,7 @@ def make_record(host, variables_of_host, reader, answered, stage="first"):
     blind = plan.unwatched(chosen, facts) if facts is not None else []
     return {
         **({"unwatched": blind} if blind else {}),
+        **({"better": {vendor: list(told) for vendor, told in chosen.better.items()}} if chosen.better else {}),
         "host": host,
         "address": address,
         "cluster": values["accelmon_cluster"],

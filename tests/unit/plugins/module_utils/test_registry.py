@@ -317,6 +317,18 @@ def test_devices_that_nobody_reads_are_not_missed():
     assert registry.unwatched(merged["hosts"]["a"]) == {"nvidia": 8}
 
 
+def test_hosts_that_go_without_a_better_source_are_one_line():
+    why = {"nvidia": ["dcgm", "no repository has it", "dcgm_exporter_repository: nvidia"]}
+    merged, _changes = merge(None, *[record("g%d" % number, better=why) for number in range(5)], record("z"), record("a", better={"nvidia": why["nvidia"]}, exporters=[
+        exporter(job="all_smi", source="all_smi", elected=["nvidia"])]))
+    assert registry.better_sources({"c": merged}) == [
+        "a: nvidia is read by all_smi, not by dcgm: no repository has it; for that set dcgm_exporter_repository: nvidia",
+        "g0, g1, g2 and 2 more: nvidia is read by textfile, not by dcgm: no repository has it; for that set dcgm_exporter_repository: nvidia"]
+    # A host that did not answer keeps what was found on it; one that has the better source now says nothing.
+    again, _changes = merge(merged, unanswered("g0"), record("g1"))
+    assert "better" in again["hosts"]["g0"] and "better" not in again["hosts"]["g1"]
+
+
 def test_series_escape_names():
     merged, _changes = merge(None, record('a"b\\c', accelerators={}))
     assert 'node="a\\"b\\\\c"' in registry.series(merged)

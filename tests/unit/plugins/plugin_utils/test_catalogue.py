@@ -60,7 +60,7 @@ def test_dump_keeps_order_and_never_folds_or_aliases():
 
 SOURCES = load("sources")["sources"]
 NEEDED = {"role", "job", "port", "vendors", "devices", "key", "labels", "presence", "metrics"}
-POSSIBLE = NEEDED | {"own", "vendor", "vendor_by", "parts", "pci", "whole", "success", "forget", "drop"}
+POSSIBLE = NEEDED | {"repository", "own", "vendor", "vendor_by", "parts", "pci", "whole", "success", "forget", "drop"}
 
 
 def parts():

@@ -6,9 +6,12 @@
 
 Stubbed: `hostvars` is a dictionary; facts have the shape that accelerator_facts documents, and are made up.
 """
+import pathlib
+
 import pytest
 from ansible_collections.accelmon.fleet.plugins.filter.fleet_check import fleet_check
 from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
+from ansible_collections.accelmon.fleet.plugins.filter.source_questions import source_questions
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import choice, fleet, plan, records
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
 from ansible.errors import AnsibleFilterError
@@ -66,7 +69,10 @@ TEGRA = {"nvidia": {"count": 1, "models": {"Jetson AGX Orin": 1}, "states": {"re
      ["node_exporter", "amd_exporter"]),
     (facts(device("amd"), node=ROCKY), {"accelmon_source": "bundle"}, ["node_exporter", "amd_exporter"]),
     (facts(device("amd"), node=dict(UBUNTU, libc={"name": "musl"})), {}, ["node_exporter", "textfile_collector"]),
-    (facts(device(), node=dict(UBUNTU, libc={"name": "musl"})), {}, ["node_exporter", "all_smi"]),
+    # No checksum of all-smi's static build is known, until the site gives one.
+    (facts(device(), node=dict(UBUNTU, libc={"name": "musl"})), {}, ["node_exporter", "textfile_collector"]),
+    (facts(device(), node=dict(UBUNTU, libc={"name": "musl"})), {"all_smi_sha256": {"amd64": "0" * 64}}, ["node_exporter", "all_smi"]),
+    (facts(GAUDI, node=dict(UBUNTU, libc={"name": "musl"})), {}, ["node_exporter", "all_smi"]),
     (facts(device(), node=dict(UBUNTU, architecture="ppc64le")), {}, ["node_exporter", "textfile_collector"]),
     # Radeon is no Instinct.
     (told(device("amd", model="Radeon RX 7900 XTX")), {}, ["node_exporter", "all_smi"]),
@@ -202,6 +208,93 @@ def test_devices_that_nobody_reads_are_told():
     made = records.make_record("h", fleet.HostVariables({"h": host_variables(told(device()), {"accelmon_exporters": ["node_exporter"]})}, "h"),
                                fleet.Reader(fleet.plan_specs()), True)
     assert made["unwatched"] == ["nvidia"]
+
+
+BARE = {"dcgm_exporter": "package", "amd_exporter": "package"}
+OFFLINE = dict(BARE, all_smi="address")
+
+
+@pytest.mark.parametrize("facts_of_host, variables, roles", [
+    (told(device(), lacking={}), {}, ["node_exporter", "dcgm_exporter"]),
+    (told(device(), lacking=BARE), {}, ["node_exporter", "all_smi"]),
+    (told(device("amd"), lacking=BARE), {}, ["node_exporter", "all_smi"]),
+    (told(device(), lacking=OFFLINE), {}, ["node_exporter", "textfile_collector"]),
+    (told(device(), GAUDI, lacking=OFFLINE), {}, ["node_exporter", "all_smi", "textfile_collector"]),
+    # Nothing else reads it: the role says what is in the way.
+    (told(GAUDI, lacking=OFFLINE), {}, ["node_exporter", "all_smi"]),
+    (told(device(), lacking=OFFLINE), {"textfile_collector_state": "absent"}, ["node_exporter", "dcgm_exporter"]),
+    # One that is there stays, whatever became of its repository.
+    (told(device(), lacking=OFFLINE, exporters=["dcgm_exporter", "node_exporter"]), {}, ["node_exporter", "dcgm_exporter"]),
+    (told(device(), lacking=OFFLINE, exporters=["all_smi", "node_exporter"]), {}, ["node_exporter", "all_smi"]),
+    (told(device(), lacking=OFFLINE, exporters=["node_exporter", "textfile_collector"]), {}, ["node_exporter", "textfile_collector"]),
+    # One that came to be had is taken.
+    (told(device(), lacking={"all_smi": "address"}, exporters=["node_exporter", "textfile_collector"]), {},
+     ["node_exporter", "dcgm_exporter", "election", "textfile_collector_retired"]),
+    # Somebody else's is there.
+    (told(device(), lacking=OFFLINE), {"dcgm_exporter_managed": "adopt"}, ["node_exporter", "dcgm_exporter_adopted"]),
+    # dnf may know more as root than as the user that was asked.
+    (facts(device(), node=dict(ROCKY, lacking=OFFLINE)), {"accelmon_accelerator_source": "dcgm"}, ["node_exporter", "dcgm_exporter"]),
+    (told(device(), lacking=OFFLINE), {"accelmon_accelerator_source": "all_smi"}, ["node_exporter", "all_smi"]),
+])
+def test_what_the_host_cannot_get_is_not_chosen_while_something_else_can(facts_of_host, variables, roles):
+    assert planned(facts_of_host, **variables)["roles"] == roles
+
+
+@pytest.mark.parametrize("variables, text", [
+    ({"accelmon_accelerator_source": "dcgm"},
+     "h: accelmon_accelerator_source = dcgm: no repository that the host knows has datacenter-gpu-manager-4-core 4.6.0 and "
+     "datacenter-gpu-manager-exporter 4.8.3; set dcgm_exporter_repository to nvidia, or accelmon_accelerator_source to auto for it"),
+    ({"accelmon_exporters": ["node_exporter", "dcgm_exporter"]},
+     'h: accelmon_exporters = ["dcgm_exporter", "node_exporter"]: no repository that the host knows has datacenter-gpu-manager-4-core 4.6.0 and '
+     "datacenter-gpu-manager-exporter 4.8.3; set dcgm_exporter_repository to nvidia, or accelmon_accelerator_source to auto for it"),
+])
+def test_what_was_asked_for_by_name_and_cannot_be_had_is_one_clear_error(variables, text):
+    assert refused(told(device(), lacking=OFFLINE), **variables) == text
+
+
+def test_the_better_source_is_recorded_with_the_setting_that_brings_it():
+    made = records.make_record("h", fleet.HostVariables({"h": host_variables(told(device(), device("amd"), lacking=BARE), {})}, "h"),
+                               fleet.Reader(fleet.plan_specs()), True)
+    assert made["better"] == {
+        "nvidia": ["dcgm", "no repository that the host knows has datacenter-gpu-manager-4-core 4.6.0 and datacenter-gpu-manager-exporter 4.8.3",
+                   "dcgm_exporter_repository: nvidia"],
+        "amd": ["amd_exporter", "no repository that the host knows has amdgpu-exporter 1.5.2", "amd_exporter_repository: amd"]}
+    assert "better" not in records.make_record("h", fleet.HostVariables({"h": host_variables(told(device(), lacking={}), {})}, "h"),
+                                               fleet.Reader(fleet.plan_specs()), True)
+
+
+@pytest.mark.parametrize("variables, asked", [
+    ({}, ["dcgm_exporter packages", "amd_exporter packages", "all_smi urls"]),
+    ({"dcgm_exporter_repository": "nvidia", "amd_exporter_source": "container", "all_smi_managed": "adopt"}, []),
+    ({"accelmon_source": "bundle", "accelmon_bundle": "/b"}, []),
+    ({"amd_exporter_repository": "amd", "accelmon_release_token": "x"}, ["dcgm_exporter packages"]),
+    ({"dcgm_exporter_version": "9.9.9"}, ["amd_exporter packages", "all_smi urls"]),
+    ({"dcgm_exporter_profiling": True, "amd_exporter_version": "1.5.4", "all_smi_version": "0.1", "accelmon_cluster": "?"},
+     ["dcgm_exporter packages", "amd_exporter packages"]),
+])
+def test_a_host_is_asked_about_what_would_come_from_elsewhere(variables, asked):
+    found = source_questions(dict(variables, inventory_hostname="h"))
+    assert [f"{one['role']} {word}" for one in found for word in ("packages", "urls") if word in one] == asked
+    assert not found or [one["role"] for one in found] == ["dcgm_exporter", "amd_exporter", "all_smi", "textfile_collector"]
+
+
+def test_a_host_is_asked_about_the_versions_that_would_be_installed():
+    found = {one["role"]: one for one in source_questions({"inventory_hostname": "h", "dcgm_exporter_profiling": True, "amd_exporter_version": "1.5.4",
+                                                           "accelmon_release_url_prefix": "http://mirror/"})}
+    assert found["dcgm_exporter"]["packages"] == {
+        "datacenter-gpu-manager-4-core": "4.6.0", "datacenter-gpu-manager-4-proprietary": "4.6.0", "datacenter-gpu-manager-exporter": "4.8.3"}
+    assert found["amd_exporter"]["packages"] == {"amdgpu-exporter": "1.5.4"}
+    assert found["all_smi"]["urls"] == {
+        "amd64": "http://mirror/lablup/all-smi/releases/download/v0.27.0/all-smi-linux-x86_64.tar.gz",
+        "arm64": "http://mirror/lablup/all-smi/releases/download/v0.27.0/all-smi-linux-aarch64.tar.gz"}
+
+
+@pytest.mark.parametrize("playbook", sorted((pathlib.Path(__file__).resolve().parents[4] / "playbooks").glob("*.yml")))
+def test_every_playbook_that_chooses_sources_asks_the_same(playbook):
+    """A run that did not ask would choose another source than the one before, and hand the devices over to it."""
+    text = playbook.read_text()
+    if "accelerator_facts:" in text and playbook.name != "image.yml":
+        assert 'accelerator_facts:\n        sources: "{{ hostvars[inventory_hostname] | accelmon.fleet.source_questions }}"' in text
 
 
 def test_stages_are_checked():

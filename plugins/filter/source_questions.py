@@ -1,0 +1,22 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filter source_questions: what to ask a host about the programs that could read its devices."""
+from __future__ import annotations
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import choice, fleet
+
+
+def source_questions(host_variables):
+    """See source_questions.yml."""
+    host = str(host_variables["inventory_hostname"])
+    return choice.questions(fleet.Reader(fleet.plan_specs()).read_all(fleet.HostVariables({host: host_variables}, host))[0])
+
+
+class FilterModule:
+    """Announces the filter."""
+
+    def filters(self):
+        """{name: function}."""
+        return {"source_questions": source_questions}
