@@ -17,6 +17,7 @@ PROGRAMS = {
     "accelmon_front.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_front.py"),
     "accelmon_watch.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_watch.py"),
     "accelmon_bcrypt.py": os.path.join(PLUGINS, "module_utils", "bcrypt.py"),
+    "accelmon_command.py": os.path.join(PLUGINS, "module_utils", "command.py"),
     "accelmon_inner.py": os.path.join(PLUGINS, "module_utils", "inner.py"),
 }
 

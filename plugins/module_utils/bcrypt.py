@@ -8,7 +8,10 @@ import ctypes.util
 import os
 import re
 
-from ansible_collections.accelmon.fleet.plugins.module_utils import command
+try:
+    from ansible_collections.accelmon.fleet.plugins.module_utils import command
+except ImportError:  # put beside programs that run on hosts without Ansible, as accelmon_bcrypt.py
+    import accelmon_command as command
 
 COST = 10
 # For one hash, which takes a tenth of one.

@@ -138,7 +138,7 @@ def parts(name, listen, front, health, watch, tls, auth, directory, selinux=Fals
         ours = bool(selinux or is_closed(tls, auth) or front.get("pages"))
         units["front.service"] = front_service(name, str(front["to"]), tls, auth, front.get("pages") or ["/metrics"], ours)
         if ours:
-            programs += ["accelmon_front.py", "accelmon_bcrypt.py", "accelmon_inner.py"]
+            programs += ["accelmon_front.py", "accelmon_bcrypt.py", "accelmon_command.py", "accelmon_inner.py"]
     if watch:
         if not health.get("to"):
             raise PartsError(f"service_health of {name} = {health}: service_watch needs to know where to ask; give `to`")

@@ -40,14 +40,14 @@ def test_a_closed_front_is_told_what_it_must_ask_for(tls, auth, flags):
     assert command.endswith(f"--config=/etc/accelmon/web/exporter.yml {flags} --page=/metrics")
     assert directives(made["units"]["front.service"], "SupplementaryGroups") == ["accelmon"]
     assert [one["path"] for one in made["files"]] == [
-        f"/opt/accelmon/all_smi_parts/accelmon_{name}.py" for name in ("front", "bcrypt", "inner")]
+        f"/opt/accelmon/all_smi_parts/accelmon_{name}.py" for name in ("front", "bcrypt", "command", "inner")]
     assert "def hashed(" in made["files"][1]["content"]
 
 
 def test_where_selinux_keeps_systemds_proxy_from_the_port_our_own_stands_in():
     made = service_parts("all_smi", LISTEN, UNIX, selinux="enforcing")
     assert directives(made["units"]["front.service"], "ExecStart")[0].endswith("--to=/run/accelmon/all_smi/api.sock --open --page=/metrics")
-    assert "--config" not in made["units"]["front.service"] and len(made["files"]) == 3
+    assert "--config" not in made["units"]["front.service"] and len(made["files"]) == 4
     assert directives(made["units"]["front.service"], "SupplementaryGroups") == []
 
 
@@ -80,7 +80,7 @@ def test_what_is_missing_is_named(arguments, words):
 
 def test_a_front_of_some_pages_is_ours_though_it_asks_nobody():
     made = service_parts("amd_exporter", LISTEN, {"to": "127.0.0.1:5001", "pages": ["/metrics"]})
-    assert "accelmon_front.py --to=127.0.0.1:5001 --open --page=/metrics" in made["units"]["front.service"] and len(made["files"]) == 3
+    assert "accelmon_front.py --to=127.0.0.1:5001 --open --page=/metrics" in made["units"]["front.service"] and len(made["files"]) == 4
 
 
 def test_no_text_of_a_part_becomes_a_line_or_is_expanded():

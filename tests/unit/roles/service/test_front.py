@@ -7,7 +7,6 @@ import http.client
 import http.server
 import importlib.util
 import os
-import pathlib
 import shutil
 import socket
 import socketserver
@@ -18,10 +17,9 @@ import threading
 import time
 
 import pytest
+from ansible_collections.accelmon.fleet.plugins.filter.service_parts import service_parts
 from ansible_collections.accelmon.fleet.plugins.module_utils import bcrypt, probe
 
-ROOT = pathlib.Path(__file__).resolve().parents[4]
-FRONT = ROOT / "roles" / "service" / "files" / "accelmon_front.py"
 HANDOVER = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True); " \
            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); os.execv(sys.executable, [sys.executable, '-IS'] + sys.argv[2:])"
 
@@ -30,9 +28,8 @@ HANDOVER = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, 
 def folder(tmp_path_factory):
     """The front and what it imports, as the role puts them."""
     place = tmp_path_factory.mktemp("parts")
-    shutil.copy(FRONT, place)
-    shutil.copy(ROOT / "plugins" / "module_utils" / "bcrypt.py", place / "accelmon_bcrypt.py")
-    shutil.copy(ROOT / "plugins" / "module_utils" / "inner.py", place / "accelmon_inner.py")
+    for file in service_parts("x", [{"port": 1}], {"to": "/x"}, tls="managed")["files"]:
+        (place / os.path.basename(file["path"])).write_text(file["content"], encoding="utf-8")
     return place
 
 
