@@ -96,7 +96,8 @@ vendors and all exporters. Those of devices are computed in one step from raw se
 
 At most 12 series for one device. Labels of each: {labels}.
 `rack` is there if the inventory gives one, `uuid` if the device tells one. `index` counts within a vendor on a node (with all-smi,
-over all vendors of the node) and may change when a device disappears; `uuid` does not.
+over all vendors of the node) and may change when a device disappears; `uuid` does not. Where a label says that its value is not known
+(`NA`, `-1`, `4294967295`, a UUID of zeros and the like), it is taken away: such a device has no `uuid`, or the next best one.
 
 `uuid` and `model` of an NVIDIA device are the same from every source, so that its series go on when another exporter takes over.
 Those of an AMD device are not: sysfs, AMD's exporter (the serial number) and all-smi (the address) call it by different names.

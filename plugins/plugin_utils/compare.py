@@ -5,7 +5,7 @@
 """How each source's readings are asked for, so that they can be laid side by side."""
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import one_of_each
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import one_of_each, seen
 
 # What a device is the same by, whoever reads it. Its model is not among them: sources may write it in other ways.
 IDENTITY = ["cluster", "node", "vendor", "index", "uuid"]
@@ -35,7 +35,7 @@ def comparisons(series=None, sources=None):
                          for source, choices in variant["from"].items()},
             })
     return {
-        "present": {name: f'group by (cluster, node, vendor) ({spec["presence"]}{{source="{name}",{NODES}}})' for name, spec in sources.items()},
+        "present": {name: f"group by (cluster, node, vendor) ({seen(name, spec, [NODES])})" for name, spec in sources.items()},
         "jobs": {name: spec["job"] for name, spec in sources.items()},
         "series": asked,
     }

@@ -34,7 +34,9 @@ class RuleError(ValueError):
 
 
 def selector(metric, match, also=()):
-    """metric{label="value",…} with the labels in order; also: matchers as they are."""
+    """metric{label="value",…} with the labels in order; also: matchers as they are. metric: its name, or a list of names."""
+    if not isinstance(metric, str):
+        metric, also = (metric[0], also) if len(metric) == 1 else ("", [f'__name__=~"{"|".join(metric)}"', *also])
     return "%s{%s}" % (metric, ",".join([f'{label}="{match[label]}"' for label in sorted(match)] + list(also)))
 
 
@@ -58,8 +60,14 @@ def believed(part):
 
 def matched(source, spec, part, also=()):
     """Selector of the raw rows of one raw series that count."""
-    whole = [f'{label}=~"{pattern}"' for label, pattern in {**part.get("like", {}), **spec.get("whole", {})}.items()]
-    return selector(part["metric"], {**part.get("match", {}), "source": source}, list(also) + believed(part) + whole)
+    rows = [f'{label}=~"{pattern}"' for label, pattern in part.get("like", {}).items()]
+    rows += [f'{label}!~"{pattern}"' for label, pattern in spec.get("further", {}).items()]
+    return selector(part["metric"], {**part.get("match", {}), "source": source}, list(also) + believed(part) + rows)
+
+
+def seen(source, spec, also=()):
+    """Selector of the rows of which every device that a source sees has one at least."""
+    return matched(source, spec, {"metric": spec["presence"]}, also)
 
 
 def within(term, item, part):
@@ -274,8 +282,7 @@ def parts(alerts, sources):
     """The shared parts of expressions: those of the catalogue and those that follow from the sources."""
     present = []
     for name, source in sources.items():
-        rows = matched(name, source, {"metric": source["presence"]})
-        devices = in_charge(f"group by (cluster, node, vendor, index, uuid) ({rows})", name)
+        devices = in_charge(f"group by (cluster, node, vendor, index, uuid) ({seen(name, source)})", name)
         present.append(f"count by (cluster, node, vendor) {devices}")
     elected = "max by (cluster, node, vendor, job) (accelmon_source_elected%s == 1)"
     answers = "max by (cluster, node, job) (up == 1)"

@@ -108,34 +108,55 @@ def copied(names, theirs, ours):
     return {"source_labels": ["__name__", theirs], "regex": f"{names};(.+)", "target_label": ours, "replacement": "$1"}
 
 
-def vendors(names, label, models):
-    """Relabelling: the vendor by the model in a label, the first of the table that fits."""
-    rules = [{"source_labels": ["__name__", "vendor", label], "regex": f"{names};;{pattern}", "target_label": "vendor", "replacement": vendor}
-             for vendor, pattern in models.items()]
-    return rules + [{"source_labels": ["__name__", "vendor", label], "regex": f"{names};;.+", "target_label": "vendor", "replacement": "unknown"}]
+def about_devices(spec, target, value):
+    """Relabelling: a label that is not there yet, for the series that are about a device, by whichever of its keys is there."""
+    return {"source_labels": [target, "__name__", *spec["keys"]], "regex": f";{spec['devices']};.*[^;].*", "target_label": target, "replacement": value}
 
 
-def identity(source, spec, models):
+def vendors(spec, tables):
+    """Relabelling: the vendor by the tables of its labels, the first pattern that fits."""
+    rules = [{"source_labels": ["__name__", "vendor", label], "regex": f"{spec['devices']};;{pattern}", "target_label": "vendor", "replacement": vendor}
+             for label, table in spec["vendor_by"].items() for vendor, pattern in tables[table].items()]
+    return rules + [about_devices(spec, "vendor", "unknown")]
+
+
+def forgotten(spec, unknown):
+    """Relabelling: a label by which a device is known, or a row is chosen, is taken away where it only says that its value is not known.
+
+    Then it is as if it were not there: the next of its kind counts instead, and devices that share it are not one.
+    """
+    used = [*spec["keys"], *sum(spec["labels"].values(), []), *spec.get("further", ()), *([spec["parts"]] if "parts" in spec else [])]
+    whose = sum((spec["labels"].get(ours, []) for ours in ("uuid", "serial", "pci_bus_id")), [])
+    rules = []
+    for label in dict.fromkeys(used):
+        pattern = "|".join([unknown["any"]] + ([unknown["identity"]] if label in whose else []))
+        rules.append({"source_labels": ["__name__", label], "regex": f"{spec['devices']};(?:{pattern})", "target_label": label, "replacement": ""})
+    return rules
+
+
+def identity(source, spec, catalogue):
     """Relabelling of one source's series: our labels beside its own, its name, and what is left out.
 
     It says whose a series is, and not whether it counts: which source is in charge is a series of the registry, as a device
     whose labels changed with that would be another device.
     """
-    names, key = spec["devices"], spec["key"]
+    names = spec["devices"]
     rules = [{"source_labels": ["__name__"], "regex": part["series"], "action": "drop"} for part in spec.get("drop", [])]
+    rules += forgotten(spec, catalogue["unknown"])
+    if "pci" in spec:
+        # As the kernel writes it: four digits of the domain, small letters. all-smi has it within its uuid.
+        rules.append({"source_labels": [spec["pci"]], "regex": "(?:.*-)?(?:0000)?([0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}[.][0-7])",
+                      "target_label": "pci_bus_id", "replacement": "$1"})
+        rules.append({"source_labels": ["pci_bus_id"], "target_label": "pci_bus_id", "action": "lowercase"})
     for ours, theirs in spec["labels"].items():
         rules += [copied(names, label, ours) for label in reversed(theirs)]
-    rules.append({"source_labels": ["__name__", key], "regex": f"{names};.+", "target_label": "source", "replacement": source})
+    rules.append(about_devices(spec, "source", source))
     if "own" in spec:
         rules.append({"source_labels": ["__name__"], "regex": spec["own"], "target_label": "source", "replacement": source})
     if "vendor" in spec:
-        rules.append({"source_labels": ["__name__", key], "regex": f"{names};.+", "target_label": "vendor", "replacement": spec["vendor"]})
+        rules.append(about_devices(spec, "vendor", spec["vendor"]))
     if "vendor_by" in spec:
-        rules += vendors(names, spec["vendor_by"], models)
-    if "pci" in spec:
-        # As the kernel writes it: four digits of the domain, small letters.
-        rules.append({"source_labels": [spec["pci"]], "regex": "0000([0-9A-Fa-f]{4}:.+)", "target_label": "pci_bus_id", "replacement": "$1"})
-        rules.append({"source_labels": ["pci_bus_id"], "target_label": "pci_bus_id", "action": "lowercase"})
+        rules += vendors(spec, catalogue)
     if "forget" in spec:
         rules.append({"regex": "|".join(part["label"] for part in spec["forget"]), "action": "labeldrop"})
     return rules
@@ -201,7 +222,7 @@ def scrape_file(options):
     backend, folder = chosen["backend"], chosen["targets_dir"].rstrip("/")
     jobs = {}
     for name, spec in catalogue["sources"].items():
-        jobs.setdefault(spec["job"], []).extend(identity(name, spec, catalogue["models"]))
+        jobs.setdefault(spec["job"], []).extend(identity(name, spec, catalogue))
     configs = []
     for job, relabelling in jobs.items():
         configs += exporter_jobs(job, f"{folder}/{job}/*.json", relabelling, chosen)

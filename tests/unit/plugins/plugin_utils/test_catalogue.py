@@ -59,8 +59,8 @@ def test_dump_keeps_order_and_never_folds_or_aliases():
 
 
 SOURCES = load("sources")["sources"]
-NEEDED = {"role", "job", "port", "vendors", "devices", "key", "labels", "presence", "metrics"}
-POSSIBLE = NEEDED | {"repository", "own", "vendor", "vendor_by", "parts", "pci", "whole", "success", "forget", "drop"}
+NEEDED = {"role", "job", "port", "vendors", "devices", "keys", "labels", "presence", "metrics"}
+POSSIBLE = NEEDED | {"repository", "own", "vendor", "vendor_by", "parts", "pci", "further", "success", "forget", "drop"}
 
 
 def parts():
@@ -69,10 +69,15 @@ def parts():
             for source, choices in variant["from"].items() for part in choices]
 
 
+def names(part):
+    """The raw series of a part: one, or several of which each tells the same."""
+    return [part["metric"]] if isinstance(part["metric"], str) else part["metric"]
+
+
 def test_every_source_is_complete():
     for name, source in SOURCES.items():
         assert NEEDED <= set(source) <= POSSIBLE, name
-        assert {source["presence"], source.get("success", source["presence"])} <= set(source["metrics"])
+        assert {*source["presence"], source.get("success", source["presence"][0])} <= set(source["metrics"])
         for metric in source["metrics"]:
             assert re.fullmatch(f"(?:{source['devices']}|{source.get('own', '(?!)')})", metric), metric
         assert set(source["vendors"]) <= set(load("sources")["models"])
@@ -122,9 +127,9 @@ def test_a_source_claims_no_series_that_its_exporter_does_not_write(name):
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_claims_no_series_that_no_rule_reads(name):
-    read = {part["metric"] for _item, source, part in parts() if source == name}
+    read = {metric for _item, source, part in parts() if source == name for metric in names(part)}
     read |= {part["labels_of"] for _item, source, part in parts() if source == name and "labels_of" in part}
-    read |= {SOURCES[name]["presence"], SOURCES[name].get("success")} - {None}
+    read |= {*SOURCES[name]["presence"], SOURCES[name].get("success")} - {None}
     assert read == set(SOURCES[name]["metrics"])
 
 
@@ -133,7 +138,7 @@ def test_labels_of_amd_are_asked_for():
     fields = yaml.safe_load((ROOT / "roles" / "amd_exporter" / "vars" / "main.yml").read_text(encoding="utf-8"))
     asked = {label.lower() for label in fields["amd_exporter_labels"]}
     always = {"gpu_id", "serial_number", "card_model", "hostname", "gpu_partition_id", "gpu_compute_partition_type", "gpu_memory_partition_type"}
-    used = {label for labels in SOURCES["amd_exporter"]["labels"].values() for label in labels} | set(SOURCES["amd_exporter"]["whole"])
+    used = {label for labels in SOURCES["amd_exporter"]["labels"].values() for label in labels} | set(SOURCES["amd_exporter"]["further"])
     assert used <= asked | always
 
 
@@ -152,7 +157,7 @@ def test_series_have_units_and_known_sources():
             assert not item["name"].endswith(suffix) or item["unit"] == unit
         assert "bounds" in item or item["unit"] in ("always 1", "errors", "0, 1 or 2")
     for _item, source, part in parts():
-        known = SOURCES[source]["metrics"][part["metric"]]
+        known = sum((SOURCES[source]["metrics"][metric] for metric in names(part)), [])
         assert set(part.get("match", {})) | set(part.get("like", {})) <= set(known), part
         assert not part.get("sum") or SOURCES[source]["parts"] in known
 

@@ -114,7 +114,7 @@ def test_every_rule_reads_only_the_source_in_charge():
         for rule in group["rules"]:
             for name, source in sources.items():
                 names = "|".join(map(re.escape, source["metrics"]))
-                selectors = re.findall(rf"\b(?:{names})(?![a-z_])(\{{[^}}]*\}})?", rule["expr"])
+                selectors = [part for part in re.findall(r"[\w:]*(?:\{[^}]*\})?", rule["expr"]) if re.search(rf"\b(?:{names})(?![a-z_])", part)]
                 assert all(f'source="{name}"' in part for part in selectors), rule
                 if selectors and group["name"] != "accelmon_invalid":
                     left_out = f'unless on (cluster, node, vendor) (accelmon_source_elected{{source="{name}"}} == 0)'

@@ -115,9 +115,54 @@ def test_a_source_says_who_it_is_and_never_whether_it_is_in_charge():
 @pytest.mark.parametrize("name", SOURCES)
 def test_every_source_has_a_job_and_its_name_on_its_series(name):
     source = SOURCES[name]
-    result = relabelled(jobs()[source["job"]], {"__name__": source["presence"], source["key"]: "x"})
-    assert result["source"] == name
-    assert result.get("vendor") == source.get("vendor")
+    for key in source["keys"]:
+        result = relabelled(jobs()[source["job"]], {"__name__": source["presence"][0], key: "x"})
+        assert result["source"] == name
+        assert result.get("vendor") == source.get("vendor", "unknown" if "vendor_by" in source else None)
+    assert "source" not in relabelled(jobs()[source["job"]], {"__name__": source["presence"][0]})
+
+
+NOTHING = ["NA", "N/A", "[N/A]", "n/a", "[Not Supported]", "Not Available", "none", "None", "NULL", "nan", "Unknown", "[Unknown Error]", "ERR!", "-", "-1",
+           "0xffff", "0xffffffff", "65535", "2147483632", "4294967295", "18446744073709551615", "9223372036854775794"]
+NOBODY = ["0", "0x0", "00000000", "000000000000", "00000000-0000-0000-0000-000000000000", "GPU-00000000-0000-0000-0000-000000000000",
+          "ffffffff-ffff-ffff-ffff-ffffffffffff", "0000:00:00.0", "00000000:00:00.0"]
+
+
+@pytest.mark.parametrize("text", NOTHING + NOBODY)
+def test_a_label_that_says_nothing_is_no_identity(text):
+    dcgm = relabelled(jobs()["dcgm_exporter"], {"__name__": "DCGM_FI_DEV_GPU_TEMP", "gpu": "0", "UUID": text, "pci_bus_id": "00000000:1B:00.0"})
+    assert dcgm["uuid"] == "0000:1b:00.0" and dcgm["index"] == "0" and dcgm["source"] == "dcgm" and "UUID" not in dcgm
+    dcgm = relabelled(jobs()["dcgm_exporter"], {"__name__": "DCGM_FI_DEV_GPU_TEMP", "gpu": "0", "UUID": text, "pci_bus_id": text})
+    assert dcgm["index"] == "0" and not {"uuid", "pci_bus_id"} & set(dcgm)
+    amd = relabelled(jobs()["amd_exporter"], {"__name__": "gpu_total_vram", "gpu_id": "1", "serial_number": text, "gpu_uuid": "u"})
+    assert amd["uuid"] == "u" and "serial" not in amd
+    smi = relabelled(jobs()["all_smi"], {"__name__": "all_smi_gpu_info", "gpu": "AMD X", "gpu_uuid": text, "gpu_index": "0"})
+    assert smi["vendor"] == "amd" and smi["index"] == "0" and "uuid" not in smi
+    assert "serial" not in relabelled(jobs()["amd_exporter"], {"__name__": "gpu_total_vram", "gpu_id": "1", "serial_number": text})
+
+
+@pytest.mark.parametrize("text", NOTHING)
+def test_a_label_that_says_nothing_is_no_number_and_no_model(text):
+    dcgm = relabelled(jobs()["dcgm_exporter"], {"__name__": "DCGM_FI_DEV_FB_USED", "gpu": text, "UUID": "GPU-a", "GPU_I_ID": text, "modelName": text})
+    assert dcgm == {"__name__": "DCGM_FI_DEV_FB_USED", "UUID": "GPU-a", "uuid": "GPU-a", "source": "dcgm", "vendor": "nvidia"}
+    amd = relabelled(jobs()["amd_exporter"], {"__name__": "gpu_total_vram", "gpu_id": "1", "gpu_partition_id": text, "card_series": text, "card_model": "M"})
+    assert amd["model"] == "M" and "gpu_partition_id" not in amd
+    smi = relabelled(jobs()["all_smi"], {"__name__": "all_smi_gpu_info", "gpu": text, "gpu_uuid": "GPU-0000:c1:00.0", "gpu_index": "0"})
+    assert smi["vendor"] == "amd" and "model" not in smi and smi["pci_bus_id"] == "0000:c1:00.0"
+
+
+@pytest.mark.parametrize(("label", "text"), [
+    ("gpu", "0"), ("gpu", "15"), ("GPU_I_ID", "0"), ("GPU_I_ID", "13"), ("modelName", "NVIDIA N1X"), ("modelName", "NVIDIA Graphics Device"),
+    ("UUID", "GPU-00000000-0000-0000-0000-000000000001"), ("UUID", "GPU-1"), ("pci_bus_id", "0000:00:05.0"), ("DCGM_FI_DRIVER_VERSION", "570")])
+def test_a_label_that_says_something_stays(label, text):
+    assert relabelled(jobs()["dcgm_exporter"], {"__name__": "DCGM_FI_DEV_FB_USED", label: text})[label] == text
+
+
+@pytest.mark.parametrize(("uuid", "vendor"), [
+    ("GPU-61b43df6-a91b-66e5-a3d9-0025cc393bbe", "nvidia"), ("GPU-0000:c1:00.0", "amd"), ("Intel-GPU-0000:03:00.0", "intel_gpu"), ("u", "unknown")])
+@pytest.mark.parametrize("model", ["", "Unknown GPU", "GRID-like X"])
+def test_a_model_that_says_nothing_leaves_the_vendor_to_the_uuid(model, uuid, vendor):
+    assert relabelled(jobs()["all_smi"], {"__name__": "all_smi_gpu_info", "gpu": model, "gpu_uuid": uuid})["vendor"] == vendor
 
 
 def test_identity_of_dcgm():
