@@ -18,7 +18,8 @@ description:
   - Reads C(/sys), C(/proc) and C(/dev) only; on macOS, which has none of them, a few values of the kernel.
   - It needs no root, starts no process and opens no device, unless O(gather_details) or O(sources) are set.
   - Look-alikes are not listed, such as NVSwitch, audio and USB functions of a GPU, the VGA function of a management
-    controller, graphics and NPUs inside a processor, and the network cards and disks of cloud providers.
+    controller, graphics inside a chipset, graphics and NPUs inside a processor (except where they are what the machine is made for, as in
+    GB10 and Strix Halo), and the network cards and disks of cloud providers.
 author:
   - accelmon.fleet contributors (@accelmon)
 options:
@@ -152,7 +153,8 @@ ansible_facts:
                 - V(no_device_nodes), bound, but its nodes below C(/dev) are missing.
                 - V(permission_denied), the nodes are there, but not for the user of the module.
                 - V(lost), known to the driver or to PCI, but it does not answer.
-                - V(excluded), the driver was told to leave it out.
+                - V(excluded), left out; the driver was told to, it is switched off and no driver holds it, or no current driver serves
+                  it and none holds it.
                 - V(virtual), a virtual function that no virtual machine uses.
               type: str
               returned: always

@@ -23,7 +23,8 @@ AMD_PACKAGES = {"ubuntu": r"2[24]\.04"}
 # Distributions that know apt, for which all-smi has packages.
 APT = ("debian", "ubuntu")
 
-INSTINCT = re.compile(r"(^|[ /])MI\d|Instinct")
+# What AMD documents for its exporter: Instinct, and since its release 1.5.1 Radeon AI.
+AMD_MODELS = re.compile(r"(^|[ /])MI\d|Instinct|Radeon AI")
 
 
 @functools.lru_cache(maxsize=None)
@@ -204,9 +205,9 @@ def _dcgm(vendors, values, facts, ours):
 
 def _amd(vendors, values, facts, ours):
     models = (facts["summary"].get("amd") or {}).get("models") or {}
-    if vendors and not all(INSTINCT.search(str(model)) for model in models):
-        named = next(str(model) for model in sorted(models) if not INSTINCT.search(str(model)))
-        raise Unsuitable(f"AMD's exporter knows Instinct accelerators alone, and this host has {named}; "
+    if vendors and not all(AMD_MODELS.search(str(model)) for model in models):
+        named = next(str(model) for model in sorted(models) if not AMD_MODELS.search(str(model)))
+        raise Unsuitable(f"AMD's exporter knows Instinct and Radeon AI accelerators alone, and this host has {named}; "
                          "set accelmon_accelerator_source to all_smi, textfile or auto for it")
     if ours:
         _platform(facts, "AMD's exporter", "set accelmon_accelerator_source to textfile or auto for it")

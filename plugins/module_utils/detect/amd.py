@@ -7,35 +7,13 @@ import json
 import os
 import re
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, pci, states
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, ids, pci, states
 
 VENDOR = "amd"
 PCI_VENDORS = ("1002",)
 DRIVER = "amdgpu"
 KFD_NODES = "sys/class/kfd/kfd/topology/nodes"
 
-PROCESSING = "1200"
-DISPLAY = ("0300", "0302", "0380")
-
-# Names after the PCI ID database. They are our own stable names: the driver's are in `product`.
-MODELS = {
-    "6860": "Instinct MI25", "66a0": "Instinct MI50/MI60", "66a1": "Instinct MI50/MI60", "738c": "Instinct MI100",
-    "738e": "Instinct MI100", "7408": "Instinct MI250X", "740c": "Instinct MI250/MI250X", "740f": "Instinct MI210",
-    "7410": "Instinct MI210 VF", "74a0": "Instinct MI300A", "74a1": "Instinct MI300X", "74a2": "Instinct MI308X",
-    "74a5": "Instinct MI325X", "74a9": "Instinct MI300X HF", "74bd": "Instinct MI300X HF", "74b5": "Instinct MI300X VF",
-    "74b9": "Instinct MI325X VF", "75a0": "Instinct MI350X", "75a3": "Instinct MI355X", "75a8": "Instinct MI350P",
-    "75b0": "Instinct MI350X VF",
-    "66af": "Radeon VII", "73a1": "Radeon PRO V620", "73ae": "Radeon PRO V620 VF", "73a3": "Radeon PRO W6800",
-    "73a5": "Radeon RX 6950 XT", "73af": "Radeon RX 6900 XT", "73bf": "Radeon RX 6800/6900 series",
-    "73df": "Radeon RX 6700 series", "73ff": "Radeon RX 6600 series",
-    "7448": "Radeon PRO W7900", "744a": "Radeon PRO W7900 Dual Slot", "744b": "Radeon PRO W7900D", "7449": "Radeon PRO W7800 48GB",
-    "745e": "Radeon PRO W7800", "7460": "Radeon PRO V710", "7461": "Radeon PRO V710 VF", "7470": "Radeon PRO W7700",
-    "744c": "Radeon RX 7900 series", "747e": "Radeon RX 7700/7800 series", "7480": "Radeon RX 7600 series",
-    "7550": "Radeon RX 9070 series", "7551": "Radeon AI PRO R9700", "7590": "Radeon RX 9060 XT",
-}
-# An id that the table lacks is a GPU when it lies in a block that AMD gave to cards which amdgpu can drive. Outside lie
-# the processors' integrated graphics and the cards of the radeon era, among them the VGA chips of old server boards.
-BLOCKS = ((0x6600, 0x66ff), (0x6780, 0x67ff), (0x6800, 0x683f), (0x6860, 0x687f), (0x6900, 0x6aff), (0x7300, 0x77ff))
 TWO_DIES = ("7408", "740c")
 
 _MODE = re.compile(r"[A-Z]{2,4}$")
@@ -52,11 +30,7 @@ COMMANDS = (
 
 def is_gpu(function):
     """Whether a PCI function is a GPU that can compute; integrated graphics and pre-amdgpu cards are not."""
-    code = function.get("class")
-    if function["device"] in MODELS:
-        return code is None or code == PROCESSING or code in DISPLAY
-    number = int(function["device"], 16)
-    return code == PROCESSING or code in DISPLAY and any(first <= number <= last for first, last in BLOCKS)
+    return ids.is_accelerator("1002", function["device"], function.get("class"))
 
 
 def kfd_partitions(root):
@@ -125,9 +99,9 @@ def find(root, functions):
         if not is_gpu(function):
             display = display or function.get("driver") == DRIVER
             continue
-        device = states.described(function, VENDOR, "AMD " + MODELS.get(function["device"], "1002:" + function["device"]))
+        device = states.described(function, VENDOR, ids.model("1002", function["device"], function.get("class")))
         state = states.by_driver(function, DRIVER, loaded)
-        if state != states.PASSTHROUGH and not pci.answers(function):
+        if state not in states.LEFT_OUT and not pci.answers(function):
             state = states.LOST
         elif state is None:
             state = states.by_nodes(root, ["dev/kfd"] + render_nodes(function))
@@ -136,10 +110,15 @@ def find(root, functions):
             device.update(_identity(function))
             device.update(states.known(driver_version=version, partitions=partitions(function, compute_devices)))
         devices.append(device)
-    note = "MI250: the two dies of a board count as two devices" if any(
-        one["pci_id"].split(":")[1] in TWO_DIES for one in devices) else None
     # A driver that is there for the processor's own graphics says nothing of missing accelerators.
-    return states.known(devices=devices, loaded=loaded and not display, driver_version=version, note=note)
+    return states.known(devices=devices, loaded=loaded and not display, driver_version=version, note=_note(set(one["pci_id"].split(":")[1] for one in devices)))
+
+
+def _note(found):
+    """What to know of devices with these ids, or None."""
+    if found & set(TWO_DIES):
+        return "MI250: the two dies of a board count as two devices"
+    return "the GPU has no memory of its own" if found & set(ids.UNIFIED["1002"]) else None
 
 
 def _json(text):

@@ -16,7 +16,7 @@ PCI_VENDORS = ("1da3",)
 DRIVER = "habanalabs"
 COMMANDS = ()
 
-MODELS = {"0001": "Habana Goya", "0030": "Habana Greco", "1000": "Intel Gaudi", "1010": "Intel Gaudi", "1020": "Intel Gaudi 2",
+MODELS = {"0001": "Habana Goya", "0030": "Habana Greco", "1000": "Intel Gaudi", "1010": "Intel Gaudi", "1020": "Intel Gaudi 2", "1021": "Intel Gaudi 2",
           "1060": "Intel Gaudi 3", "1063": "Intel Gaudi 3 HL-338"}
 
 

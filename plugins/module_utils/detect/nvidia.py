@@ -7,59 +7,15 @@ import csv
 import os
 import re
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, pci, states, tegra
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, ids, pci, states, tegra
 
 VENDOR = "nvidia"
 PCI_VENDORS = ("10de",)
 DRIVER = "nvidia"
 PROC = "proc/driver/nvidia"
 
-# Display, 3D and processing accelerator. Everything else that NVIDIA puts on the bus (NVSwitch 0680, audio 0403,
-# USB 0c03, UCSI 0c80) is part of a GPU or serves it.
-CLASSES = ("0300", "0302", "1200")
+# Everything that NVIDIA puts on the bus beside GPUs (NVSwitch 0680, audio 0403, USB 0c03, UCSI 0c80) is part of one or serves it.
 NVSWITCHES = ("1af1", "22a3")
-# GPUs whose memory is the host's, and which are counted whatever their class.
-UNIFIED = ("2b00", "2e12")
-
-# Names after the PCI ID database. They are our own stable names: the driver's are in `product`.
-MODELS = {
-    "15f7": "P100 PCIe 12GB", "15f8": "P100 PCIe 16GB", "15f9": "P100 SXM2 16GB", "1b38": "P40", "1bb3": "P4", "1bb4": "P6",
-    "1db1": "V100 SXM2 16GB", "1db3": "V100 FHHL 16GB", "1db4": "V100 PCIe 16GB", "1db5": "V100 SXM2 32GB",
-    "1db6": "V100 PCIe 32GB", "1db8": "V100 SXM3 32GB", "1df5": "V100 SXM2 16GB", "1df6": "V100S PCIe 32GB",
-    "1dba": "Quadro GV100",
-    "1e37": "T10", "1e38": "T40", "1eb8": "T4", "1eb4": "T4G", "1e02": "TITAN RTX", "1e04": "GeForce RTX 2080 Ti",
-    "1e07": "GeForce RTX 2080 Ti", "1e30": "Quadro RTX 6000/8000", "1e78": "Quadro RTX 6000/8000",
-    "1eb0": "Quadro RTX 5000", "1eb1": "Quadro RTX 4000",
-    "20b0": "A100 SXM4 40GB", "20b1": "A100 PCIe 40GB", "20b2": "A100 SXM4 80GB", "20b3": "A100 SXM 64GB",
-    "20b5": "A100 PCIe 80GB", "20f1": "A100 PCIe 40GB", "20b7": "A30", "20b8": "A100X", "20b9": "A30X",
-    "20f3": "A800 SXM4 80GB", "20f5": "A800 PCIe 80GB", "20f6": "A800 PCIe 40GB",
-    "2235": "A40", "2236": "A10", "2237": "A10G", "2238": "A10M", "25b6": "A2/A16",
-    "2230": "RTX A6000", "2231": "RTX A5000", "2232": "RTX A4500", "2233": "RTX A5500", "24b0": "RTX A4000",
-    "2531": "RTX A2000", "2571": "RTX A2000 12GB", "25b0": "RTX A1000", "25b2": "RTX A400",
-    "2203": "GeForce RTX 3090 Ti", "2204": "GeForce RTX 3090", "2206": "GeForce RTX 3080", "2208": "GeForce RTX 3080 Ti",
-    "220a": "GeForce RTX 3080 12GB", "2216": "GeForce RTX 3080", "2482": "GeForce RTX 3070 Ti",
-    "2484": "GeForce RTX 3070", "2488": "GeForce RTX 3070", "2486": "GeForce RTX 3060 Ti", "2489": "GeForce RTX 3060 Ti",
-    "2503": "GeForce RTX 3060", "2504": "GeForce RTX 3060",
-    "2321": "H100 NVL 94GB", "2330": "H100 SXM5 80GB", "2331": "H100 PCIe 80GB", "2336": "H100", "2337": "H100 SXM5 64GB",
-    "2338": "H100 SXM5 96GB", "2339": "H100 SXM5 94GB", "233d": "H100 96GB", "2313": "H100 CNX", "2322": "H800 PCIe",
-    "2324": "H800", "233a": "H800L 94GB", "2328": "H20B", "2329": "H20", "232c": "H20 HBM3e", "230c": "H20 NVL16",
-    "230e": "H20 NVL16", "2335": "H200 SXM 141GB", "233b": "H200 NVL", "2342": "GH200 120GB/480GB", "2348": "GH200 144GB",
-    "26b5": "L40", "26b8": "L40G", "26b9": "L40S", "26b7": "L20", "26ba": "L20", "26bb": "L30", "27b6": "L2", "27b7": "L16",
-    "27b8": "L4",
-    "26b1": "RTX 6000 Ada", "26b2": "RTX 5000 Ada", "26b3": "RTX 5880 Ada", "27b0": "RTX 4000 SFF Ada",
-    "27b1": "RTX 4500 Ada", "27b2": "RTX 4000 Ada", "28b0": "RTX 2000 Ada",
-    "2684": "GeForce RTX 4090", "2685": "GeForce RTX 4090 D", "2702": "GeForce RTX 4080 SUPER", "2704": "GeForce RTX 4080",
-    "2705": "GeForce RTX 4070 Ti SUPER", "2782": "GeForce RTX 4070 Ti", "2783": "GeForce RTX 4070 SUPER",
-    "2786": "GeForce RTX 4070", "2803": "GeForce RTX 4060 Ti", "2805": "GeForce RTX 4060 Ti 16GB", "2882": "GeForce RTX 4060",
-    "2901": "B200", "2909": "HGX B200 168GB", "2920": "B100", "29bc": "B100", "2941": "GB200", "3182": "B300",
-    "31c2": "GB300", "31c3": "GB300",
-    "2bb1": "RTX PRO 6000 Blackwell Workstation", "2bb4": "RTX PRO 6000 Blackwell Max-Q",
-    "2bb5": "RTX PRO 6000 Blackwell Server", "2bb3": "RTX PRO 5000 Blackwell", "2c31": "RTX PRO 4500 Blackwell",
-    "2c3a": "RTX PRO 4500 Blackwell Server", "2c34": "RTX PRO 4000 Blackwell", "2d30": "RTX PRO 2000 Blackwell",
-    "2b85": "GeForce RTX 5090", "2b87": "GeForce RTX 5090 D", "2c02": "GeForce RTX 5080", "2c05": "GeForce RTX 5070 Ti",
-    "2f04": "GeForce RTX 5070", "2d04": "GeForce RTX 5060 Ti", "2d05": "GeForce RTX 5060",
-    "2e12": "GB10", "2b00": "Jetson AGX Thor",
-}
 # One id for two boards: the subsystem tells them apart.
 SUBSYSTEMS = {("25b6", "0x14a9"): "A16", ("25b6", "0x157e"): "A2"}
 
@@ -73,17 +29,18 @@ COMMANDS = (("nvidia-smi", "--query-gpu=" + ",".join(COLUMNS), "--format=csv,noh
 
 
 def is_gpu(function):
-    """Whether a PCI function is a GPU: by its class, or by its id where the class cannot be read."""
-    return function["class"] in CLASSES or function["device"] in UNIFIED if "class" in function else function["device"] in MODELS
+    """Whether a PCI function is a GPU."""
+    return ids.is_accelerator("10de", function["device"], function.get("class"))
 
 
 def model(function):
     """Our name for the GPU behind a PCI function."""
     key = function["device"]
     if any(key == one for one, dummy in SUBSYSTEMS):
-        subsystem = files.line(os.path.join(function["path"], "subsystem_device"))
-        return "NVIDIA " + SUBSYSTEMS.get((key, subsystem), MODELS[key])
-    return "NVIDIA " + MODELS.get(key, "10de:" + key)
+        board = SUBSYSTEMS.get((key, files.line(os.path.join(function["path"], "subsystem_device"))))
+        if board:
+            return "NVIDIA " + board
+    return ids.model("10de", key)
 
 
 def driver_version(root):
@@ -155,7 +112,7 @@ def find(root, functions):
         device = states.described(function, VENDOR, model(function))
         held = function.get("driver") == DRIVER
         state = states.by_driver(function, DRIVER, loaded)
-        if state != states.PASSTHROUGH and not pci.answers(function):
+        if state not in states.LEFT_OUT and not pci.answers(function):
             state = states.LOST
         elif about.get("excluded"):
             state = states.EXCLUDED
@@ -181,7 +138,7 @@ def _note(functions, gpus, inside):
     switches = sum(1 for one in functions if one["device"] in NVSWITCHES)
     if switches:
         return "%d NVSwitch: its fabric manager must run" % switches
-    return "the GPU has no memory of its own" if inside or any(one["device"] in UNIFIED for one in gpus) else None
+    return "the GPU has no memory of its own" if inside or any(one["device"] in ids.UNIFIED["10de"] for one in gpus) else None
 
 
 def _identity(root, about, version):

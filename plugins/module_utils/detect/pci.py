@@ -12,6 +12,7 @@ DEVICES = "sys/bus/pci/devices"
 ADDRESS = re.compile(r"(?:([0-9a-fA-F]{1,8}):)?([0-9a-fA-F]{1,2}):([0-9a-fA-F]{1,2})\.([0-7])$")
 ID = re.compile(r"0x([0-9a-fA-F]{4})$")
 CLASS = re.compile(r"0x([0-9a-fA-F]{4})[0-9a-fA-F]{2}$")
+ASLEEP = ("suspended", "suspending", "resuming")
 GONE = b"\xff\xff\xff\xff"
 
 
@@ -70,11 +71,21 @@ def visible(root):
     return bool(files.names(os.path.join(root, DEVICES)))
 
 
+def asleep(function):
+    """Whether the kernel has put the device to sleep, or is about to, or to wake it: whatever asks it now may wake it."""
+    return files.line(os.path.join(function["path"], "power/runtime_status")) in ASLEEP
+
+
+def off(function):
+    """Whether the device has no power at all: somebody switched it off, where no driver holds it."""
+    return files.line(os.path.join(function["path"], "power_state")) == "D3cold"
+
+
 def answers(function):
     """Whether the device still answers on the bus: one that fell off reads as all ones.
 
     Virtual functions read so by design and a sleeping device would have to be woken: both count as answering.
     """
-    if function["virtual"] or files.line(os.path.join(function["path"], "power/runtime_status")) == "suspended":
+    if function["virtual"] or asleep(function):
         return True
     return files.raw(os.path.join(function["path"], "config"), len(GONE)) != GONE

@@ -65,7 +65,7 @@ def find(root, functions, vendor, kind, model, drivers, modules, nodes, about=No
         device = states.described(function, vendor, name, kind)
         state = states.by_driver(function, drivers, there)
         held = state is None
-        if state != states.PASSTHROUGH and not pci.answers(function):
+        if state not in states.LEFT_OUT and not pci.answers(function):
             state = states.LOST
         elif held:
             state = nodes(root, function, bound)

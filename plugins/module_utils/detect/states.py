@@ -6,7 +6,7 @@
 import os
 import re
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, ids, pci
 
 READY = "ready"                          # bound to its driver, device nodes there
 DRIVER_MISSING = "driver_missing"        # no driver bound, its module not loaded
@@ -16,8 +16,11 @@ PASSTHROUGH = "passthrough"              # handed to virtual machines
 NO_DEVICE_NODES = "no_device_nodes"      # bound, but its nodes below /dev are missing
 PERMISSION_DENIED = "permission_denied"  # nodes there, not for this user
 LOST = "lost"                            # known to the bus or the driver, but no longer answering
-EXCLUDED = "excluded"                    # the driver was told to leave it out
+EXCLUDED = "excluded"                    # left out: the driver was told to, it is switched off, or too old for any current driver
 VIRTUAL = "virtual"                      # a virtual function not in use by a virtual machine
+
+# Nothing is expected of these.
+LEFT_OUT = (PASSTHROUGH, EXCLUDED)
 
 VIRTUAL_FUNCTION = "virtual_function"    # the kind, beside gpu, npu, tpu
 
@@ -43,6 +46,9 @@ def by_driver(function, expected, loaded):
         return VIRTUAL
     if driver and is_expected(driver, expected):
         return None
+    # The same for every vendor: what no current driver can hold is no fault of the host, and neither is what somebody switched off.
+    if not ids.served(function["vendor"], function["device"]) or not driver and pci.off(function):
+        return EXCLUDED
     if driver:
         return WRONG_DRIVER
     return DRIVER_UNBOUND if loaded else DRIVER_MISSING
@@ -70,7 +76,7 @@ def by_number(root, folder, pattern, bound):
 
 def counted(device):
     """Whether a device is one of this host's own to use, so that missing it one day is a fault."""
-    return device["kind"] != VIRTUAL_FUNCTION and device["state"] not in (PASSTHROUGH, EXCLUDED)
+    return device["kind"] != VIRTUAL_FUNCTION and device["state"] not in LEFT_OUT
 
 
 def described(function, vendor, model, kind="gpu"):

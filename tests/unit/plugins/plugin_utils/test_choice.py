@@ -74,6 +74,8 @@ TEGRA = {"nvidia": {"count": 1, "models": {"Jetson AGX Orin": 1}, "states": {"re
     (facts(device(), node=dict(UBUNTU, libc={"name": "musl"})), {"all_smi_sha256": {"amd64": "0" * 64}}, ["node_exporter", "all_smi"]),
     (facts(GAUDI, node=dict(UBUNTU, libc={"name": "musl"})), {}, ["node_exporter", "all_smi"]),
     (facts(device(), node=dict(UBUNTU, architecture="ppc64le")), {}, ["node_exporter", "textfile_collector"]),
+    (told(device("amd", model="AMD Radeon AI PRO R9700")), {}, ["node_exporter", "amd_exporter"]),
+    (told(device("amd", model="AMD Instinct 1002:75c1")), {}, ["node_exporter", "amd_exporter"]),
     # Radeon is no Instinct.
     (told(device("amd", model="Radeon RX 7900 XTX")), {}, ["node_exporter", "all_smi"]),
     # All-smi reads AMD from 0.23.1 on.
@@ -122,7 +124,7 @@ def test_what_is_deployed(facts_of_host, variables, roles):
     (facts(device("amd"), node=ROCKY), {"accelmon_accelerator_source": "amd_exporter"},
      "h: amd_exporter_source = package: AMD's exporter has no packages for rocky 9.4; set it to bundle or container, or choose another source"),
     (told(device("amd", model="Radeon RX 7900 XTX")), {"accelmon_accelerator_source": "amd_exporter"},
-     "h: accelmon_accelerator_source = amd_exporter: AMD's exporter knows Instinct accelerators alone, and this host has Radeon RX 7900 XTX; "
+     "h: accelmon_accelerator_source = amd_exporter: AMD's exporter knows Instinct and Radeon AI accelerators alone, and this host has Radeon RX 7900 XTX; "
      "set accelmon_accelerator_source to all_smi, textfile or auto for it"),
     (facts(device(), node=dict(UBUNTU, libc={"name": "musl"})), {"accelmon_accelerator_source": "dcgm"},
      "h: accelmon_accelerator_source = dcgm: DCGM needs glibc, and this host has musl; "

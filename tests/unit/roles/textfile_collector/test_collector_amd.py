@@ -103,7 +103,7 @@ def test_what_is_no_accelerator_of_ours_is_not_counted(node):
 
 
 def test_devices_are_told_apart_as_in_detection(program):
-    assert program.AMD_BLOCKS == detection.BLOCKS
+    assert program.AMD_BLOCKS == detection.ids.BLOCKS["1002"]
 
 
 def test_sysfs_errors_are_counted_and_the_rest_is_reported(node, monkeypatch, program):

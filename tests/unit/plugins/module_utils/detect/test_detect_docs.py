@@ -7,6 +7,8 @@ import pathlib
 
 import pytest
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import ids
+
 DOCS = pathlib.Path(__file__).resolve().parents[5] / "docs"
 
 
@@ -30,3 +32,8 @@ def test_there_are_enough_machines_and_none_confuses(generator):
     assert len(rows) == 10
     assert all(one[3:] == ["0", "0 |"] for one in rows), rows
     assert all(int(one[1]) >= 2 for one in rows), rows
+
+
+def test_the_page_tells_the_date_of_the_ids(generator):
+    with open(generator.PAGE, encoding="utf-8") as handle:
+        assert "PCI ID database of %s," % ids.DATE in handle.read()

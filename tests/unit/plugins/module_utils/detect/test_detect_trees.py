@@ -14,7 +14,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.detect import accelerators, apple, files, nvidia
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import accelerators, apple, files, ids
 from ansible_collections.accelmon.fleet.tests.unit.plugins.module_utils.detect import trees
 
 
@@ -165,7 +165,7 @@ class TestAroundTrees(TreeCase):
             for name in ("VENDOR", "PCI_VENDORS", "DRIVER", "COMMANDS", "find"):
                 self.assertTrue(hasattr(vendor, name), (vendor, name))
             self.assertTrue(hasattr(vendor, "parse") or not vendor.COMMANDS, vendor)
-            self.assertTrue(all(len(one) == 4 and one == one.lower() for one in vendor.MODELS) or vendor is apple, vendor)
+            self.assertTrue(all(len(one) == 4 and one == one.lower() for one in getattr(vendor, "MODELS", ())) or vendor is apple, vendor)
 
     def test_a_value_that_the_kernel_has_not_is_none(self):
         self.assertIsNone(apple.sysctl("hw.optional.arm64"))  # Linux has no sysctlbyname
@@ -175,7 +175,9 @@ class TestAroundTrees(TreeCase):
 
     def test_models_are_named_once(self):
         # 'NVIDIA ' is put before each name: a table entry that carries it would show it twice.
-        self.assertFalse([one for one in nvidia.MODELS.values() if one.startswith("NVIDIA")])
+        for vendor, prefix in ids.PREFIXES.items():
+            names = list(ids.OURS[vendor].values()) + [row[5:] for row in ids.table(vendor).splitlines()]
+            self.assertFalse([one for one in names if one.startswith(prefix)])
 
 
 if __name__ == "__main__":
