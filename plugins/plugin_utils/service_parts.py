@@ -8,8 +8,6 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.targets import inst
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.exporters import GROUP, WEB_CONFIG, is_closed
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import unit_text, word
 
-# A path that every systemd has: distributions that merged /usr link /lib to it.
-PROXY = "/lib/systemd/systemd-socket-proxyd"
 PYTHON = ["/usr/bin/python3", "-IS"]
 WATCH_SECONDS = 30
 
@@ -46,14 +44,15 @@ def front_socket(name, listen):
     }, daemon=False)
 
 
-def front_service(name, to, tls, auth, pages, ours):
-    """The service unit that answers there. ours: whether our program does, not systemd's."""
+def front_service(name, to, tls, auth, pages):
+    """The service unit that answers there.
+
+    systemd's own proxy would cost less. But whoever opens as many connections as it takes, and says nothing, has it for himself.
+    """
     closed = is_closed(tls, auth)
-    command = [PROXY, "--connections-max=32", to]
-    if closed or ours:
-        command = PYTHON + [f"{folder(name)}/accelmon_front.py", f"--to={to}"]
-        command += [f"--config={WEB_CONFIG}"] * closed + ["--tls"] * (tls != "none") + ["--auth"] * (auth != "none") + ["--open"] * (not closed)
-        command += [f"--page={page}" for page in pages]
+    command = PYTHON + [f"{folder(name)}/accelmon_front.py", f"--to={to}"]
+    command += [f"--config={WEB_CONFIG}"] * closed + ["--tls"] * (tls != "none") + ["--auth"] * (auth != "none") + ["--open"] * (not closed)
+    command += [f"--page={page}" for page in pages]
     families = "AF_UNIX" if is_path(to) else "AF_UNIX AF_INET AF_INET6"
     return unit_text({
         "Unit": {
@@ -122,11 +121,10 @@ def watch_output(name, directory):
     return f"{directory}/accelmon_exporter_{name}.prom"
 
 
-def parts(name, listen, front, health, watch, tls, auth, directory, selinux=False):
+def parts(name, listen, front, health, watch, tls, auth, directory):
     """{"units": {"front.socket": text, …}, "programs": [names], "leaves": [paths]} of a service.
 
     listen: [{address, port, …}]; front: {to, pages?} or {}; health: {to, page?, ready?, rows?} or {}
-    selinux: whether the host has it: its policies keep systemd's own proxy from nearly every port, and what they do not know is not confined
     programs: which of the role's files it needs, beside folder(name)
     """
     units, programs, leaves = {}, [], []
@@ -134,11 +132,8 @@ def parts(name, listen, front, health, watch, tls, auth, directory, selinux=Fals
         if not front.get("to") or not listen:
             raise PartsError(f"service_front of {name} = {front}: give `to`, and an entry of service_listen")
         units["front.socket"] = front_socket(name, listen[0])
-        # systemd's proxy passes everything on, whatever it is.
-        ours = bool(selinux or is_closed(tls, auth) or front.get("pages"))
-        units["front.service"] = front_service(name, str(front["to"]), tls, auth, front.get("pages") or ["/metrics"], ours)
-        if ours:
-            programs += ["accelmon_front.py", "accelmon_bcrypt.py", "accelmon_command.py", "accelmon_inner.py"]
+        units["front.service"] = front_service(name, str(front["to"]), tls, auth, front.get("pages") or ["/metrics"])
+        programs += ["accelmon_front.py", "accelmon_bcrypt.py", "accelmon_command.py", "accelmon_inner.py"]
     if watch:
         if not health.get("to"):
             raise PartsError(f"service_health of {name} = {health}: service_watch needs to know where to ask; give `to`")

@@ -8,18 +8,21 @@ systemd listens and hands the socket over. What is asked for stands in a file of
 reads; of it, exactly what the role access writes is understood. The file, and the certificates that it names, are read again
 when they change. While they cannot be used, or ask for less than the command line says, everybody is refused.
 
-A connection carries one request. What may be asked is GET and HEAD of the pages that were named. Python >= 3.6, standard
-library only, beside accelmon_bcrypt.py and accelmon_inner.py, which lie in the same directory.
+A connection carries one request. What may be asked is GET and HEAD of the pages that were named. Who is slow, or many, keeps
+nobody waiting but himself: see Front. Python >= 3.6, standard library only, beside accelmon_bcrypt.py, accelmon_command.py and
+accelmon_inner.py, which lie in the same directory.
 """
 
 import argparse
 import base64
 import binascii
+import collections
 import hashlib
 import hmac
 import http.client
 import os
 import re
+import selectors
 import signal
 import socket
 import ssl
@@ -33,8 +36,17 @@ import accelmon_inner  # noqa: E402 pylint: disable=wrong-import-position,import
 
 FIRST_SOCKET = 3  # of those that systemd hands over
 HEAD_LIMIT = 16 * 1024  # bytes of a request
-PAGE_LIMIT = 64 * 1024 * 1024  # bytes of a page
+PAGE_LIMIT = 32 * 1024 * 1024  # bytes of a page
+PAGES = 32 * 1024 * 1024  # bytes of answers that were not taken yet, unless it is a single one
+PIECE = 64 * 1024  # bytes that are read or sent at a time
 ANSWERING_SECONDS = 30  # for the exporter, and for the client to take its answer
+LEAVING_SECONDS = 1  # for the client to close its side
+TICK = 0.25  # seconds in which those are noticed whose time is over
+TELL_SECONDS = 60  # between two lines of the journal about a crowd
+WAITING = 128  # connections whose request is not whole; and as many that are about to close
+WORKERS = 4  # threads that ask the exporter
+ACCEPTED = 64  # connections that are taken before the others have their turn
+COMING, SERVED, LEAVING = "coming", "served", "leaving"
 KNOWN = 64  # passwords that were found right and are not hashed again
 DUMPABLE = 4  # PR_SET_DUMPABLE
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 431: "Request Header Fields Too Large",
@@ -122,6 +134,7 @@ def meant(text, tls, auth):
 def context_of(known):
     """The settings of a TLS server."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.options |= getattr(ssl, "OP_NO_RENEGOTIATION", 0)
     if hasattr(context, "minimum_version"):  # Python 3.7 with OpenSSL 1.1.0g
         context.minimum_version = ssl.TLSVersion.TLSv1_2
     else:
@@ -214,24 +227,16 @@ class Access(object):
 
 # Requests
 
-def read_head(connection):
-    """(method, path without what follows a '?', whole target, {header: value}) of a request. Raises Refused."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        if len(data) > HEAD_LIMIT:
-            raise Refused(431)
-        more = connection.recv(4096)
-        if not more:
-            raise Refused(400)
-        data += more
-    lines = data.split(b"\r\n\r\n", 1)[0].decode("latin-1").split("\r\n")
-    match = re.match(r"([A-Z]+) (/[^ #]*) HTTP/1\.[01]$", lines[0])
-    if not match:
+def parse_head(data):
+    """(method, path without what follows a '?', whole target, {header: value}) of a request's head, in bytes. Raises Refused."""
+    lines = data.decode("latin-1").split("\r\n")
+    match = re.match(r"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]\Z", lines[0])
+    if not match or "#" in match.group(2):
         raise Refused(400)
     headers = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        if not colon or name != name.strip():
+        if not colon or not re.match(r"[!-9;-~]+\Z", name) or re.search(r"[\0\r\n]", value):
             raise Refused(400)
         headers[name.lower()] = value.strip()
     target = match.group(2)
@@ -239,133 +244,329 @@ def read_head(connection):
 
 
 def ask(place, target, accept):
-    """(status, content type, page) that the exporter answers. Raises Refused."""
+    """(status, content type, [pieces of the page]) that the exporter answers. Raises Refused."""
+    deadline = time.monotonic() + ANSWERING_SECONDS
     inner = accelmon_inner.Inner(place, ANSWERING_SECONDS)
     try:
         inner.request("GET", target, headers={"Host": "localhost", "Connection": "close", "Accept": accept or "*/*", "Accept-Encoding": "identity"})
         answer = inner.getresponse()
-        page = answer.read(PAGE_LIMIT + 1)
-        if len(page) > PAGE_LIMIT:
-            raise Refused(502)
-        return answer.status, answer.getheader("Content-Type") or "text/plain; charset=utf-8", page
-    except (OSError, http.client.HTTPException):
+        pieces, size = [], 0
+        # Piece by piece: older Pythons make room for all that might come.
+        for piece in iter(lambda: answer.read(PIECE), b""):
+            size += len(piece)
+            if size > PAGE_LIMIT or time.monotonic() > deadline:
+                raise Refused(502)
+            pieces.append(piece)
+        return answer.status, answer.getheader("Content-Type") or "text/plain; charset=utf-8", pieces
+    except (OSError, ValueError, http.client.HTTPException):
         raise Refused(502)
     finally:
         inner.close()
 
 
-def answer_text(status, kind, page, method, extra=""):
-    """The bytes of an answer."""
+def answer_pieces(status, kind, page, method, extra=""):
+    """The pieces of an answer; page: the pieces of its page."""
     head = "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n%s\r\n" % (
-        status, REASONS.get(status, "Status"), kind.replace("\r", "").replace("\n", ""), len(page), extra)
-    return head.encode("latin-1") + (b"" if method == "HEAD" else page)
+        status, REASONS.get(status, "Status"), re.sub(r"[^ -~]", "", kind), sum(len(piece) for piece in page), extra)
+    return [head.encode("latin-1")] + ([] if method == "HEAD" else page)
+
+
+def refusal_pieces(status, method="GET"):
+    """The pieces of an answer that is no page."""
+    extra = 'WWW-Authenticate: Basic realm="accelmon"\r\n' if status == 401 else ""
+    return answer_pieces(status, "text/plain; charset=utf-8", [(REASONS[status] + "\n").encode("ascii")], method, extra)
+
+
+def peer_of(address):
+    """Who is at the other end, as far as connections are counted: an IPv4 address, or the network of 64 bits that an IPv6 host has to itself."""
+    host = address[0] if isinstance(address, tuple) else ""
+    if "." in host:
+        return host.rpartition(":")[2]  # ::ffff:10.0.0.7
+    try:
+        return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8] + b"\0" * 8) + "/64"
+    except OSError:
+        return host
+
+
+class Connection(object):
+    """One client from its coming to its leaving.
+
+    group: COMING until its request is whole, SERVED until its answer is taken, LEAVING until it has closed its side
+    """
+
+    def __init__(self, raw, address):
+        self.socket, self.peer, self.group = raw, peer_of(address), COMING
+        self.since, self.end = time.monotonic(), None
+        self.step, self.waits = None, 0  # what is done next, and what for
+        self.data, self.users, self.request, self.pieces = bytearray(), {}, None, collections.deque()
+
+    def held(self):
+        """Bytes of its answer that it has not taken."""
+        return sum(len(piece) for piece in self.pieces)
 
 
 class Front(object):
-    """The whole of it.
+    """The whole of it: one thread has all connections, and a few others ask the exporter and look at passwords.
 
     listener: the socket; access: Access; place: where the exporter listens; pages: what may be asked for
-    patience: seconds that a client has for its handshake and its request together
+    connections: how many are served at a time; patience: seconds that a client has for its handshake and its request together
+
+    There is always room for one more. When a group is full, the peer that has most of it loses the oldest of its own: so a stranger
+    who fills it pushes out himself, and who asks at once gets through.
     """
 
     def __init__(self, listener, access, place, pages, connections, patience):
         self.listener, self.access, self.place, self.pages, self.patience = listener, access, place, pages, patience
-        self.room = threading.Semaphore(connections)
-        self.ends, self.lock = {}, threading.Lock()
+        self.room = {COMING: WAITING, SERVED: connections, LEAVING: WAITING}
+        self.connections = set()
+        self.selector = selectors.DefaultSelector()
+        self.waker, self.woken = socket.socketpair()
+        # Shared with the threads that ask.
+        self.changed = threading.Condition()
+        self.queue, self.running, self.done = [], collections.Counter(), collections.deque()
+        self.told = -TELL_SECONDS  # when the journal was last told of a crowd
 
-    def until(self, connection, seconds):
-        """Let a connection end in so many seconds, whatever its client does; None lets it be."""
-        with self.lock:
-            if seconds is None:
-                self.ends.pop(connection, None)
+    # Room
+
+    def crowd_out(self, group):
+        """Let go of whoever has most of a group, if it has more than it should."""
+        members = [one for one in self.connections if one.group == group]
+        held = sum(one.held() for one in members)
+        while len(members) > self.room[group] or (held > PAGES and len(members) > 1):
+            counted = collections.Counter(one.peer for one in members)
+            most = max(counted.values())
+            victim = min((one for one in members if counted[one.peer] == most), key=lambda one: one.since)
+            if time.monotonic() > self.told + TELL_SECONDS:
+                self.told = time.monotonic()
+                say("%s has %d of %d connections; its oldest are closed to let others in" % (victim.peer, most, len(members)))
+            members.remove(victim)
+            held -= victim.held()
+            self.drop(victim)
+
+    def wait(self, one, step, waits):
+        """Do `step` with a connection when it can be read or written; None for nothing, until a thread is done with it."""
+        one.step = step
+        if waits != one.waits:
+            if one.waits and waits:
+                self.selector.modify(one.socket, waits, one)
+            elif waits:
+                self.selector.register(one.socket, waits, one)
             else:
-                self.ends[connection] = time.time() + seconds
+                self.selector.unregister(one.socket)
+            one.waits = waits
 
-    def reap(self):
-        """End connections whose time is over."""
-        while True:
-            time.sleep(0.5)
-            with self.lock:
-                over = [connection for connection, end in self.ends.items() if end < time.time()]
-            for connection in over:
-                try:
-                    connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass  # gone by itself
-
-    def reply(self, connection, users):
-        """The answer to the one request of a connection."""
-        method = "GET"
+    def drop(self, one):
+        """Close a connection, whatever it is at."""
+        self.connections.discard(one)
+        self.wait(one, None, 0)
+        one.pieces.clear()
         try:
-            method, path, target, headers = read_head(connection)
+            one.socket.close()
+        except OSError:
+            pass
+        with self.changed:
+            if one in self.queue:
+                self.queue.remove(one)
+
+    # Steps of a connection. Each does what can be done now, and says what it waits for.
+
+    def accept(self):
+        """Take those who have come."""
+        for _number in range(ACCEPTED):
+            try:
+                raw, address = self.listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                say("accept: %s" % error)
+                time.sleep(0.2)
+                return
+            one = Connection(raw, address)
+            one.end = one.since + self.patience
+            self.connections.add(one)
+            self.attempt(one, self.greet)
+            self.crowd_out(COMING)
+
+    def attempt(self, one, step):
+        """One step. Whatever goes wrong with it ends this connection, and no other."""
+        try:
+            step(one)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as want:
+            self.wait(one, step, selectors.EVENT_READ if isinstance(want, ssl.SSLWantReadError) else selectors.EVENT_WRITE)
+        except (BlockingIOError, InterruptedError):
+            self.wait(one, step, selectors.EVENT_WRITE if step == self.send else selectors.EVENT_READ)
+        except (OSError, ValueError):
+            self.drop(one)  # the client's mistake, or its end
+        except Exception as error:  # pylint: disable=broad-except
+            say("a connection of %s ends with %s: %s" % (one.peer, type(error).__name__, error))
+            self.drop(one)
+
+    def greet(self, one):
+        """Look whether anybody is let in, and how."""
+        one.socket.setblocking(False)
+        context, one.users, problem = self.access.read()
+        if problem:
+            self.drop(one)  # it is in the journal, and nobody's business outside
+        elif context:
+            one.socket = context.wrap_socket(one.socket, server_side=True, do_handshake_on_connect=False)
+            self.wait(one, self.shake, selectors.EVENT_READ)
+        else:
+            self.wait(one, self.read, selectors.EVENT_READ)
+
+    def shake(self, one):
+        """The handshake of TLS. A client that is slow at it keeps nobody else waiting."""
+        try:
+            one.socket.do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError:
+            self.leave(one)
+            return
+        self.attempt(one, self.read)
+
+    def read(self, one):
+        """The head of the request."""
+        while True:
+            more = one.socket.recv(4096)
+            if not more:
+                raise ValueError("it ends before its request does")
+            seen = max(0, len(one.data) - 3)
+            one.data += more
+            end = one.data.find(b"\r\n\r\n", seen)
+            if end < 0 and len(one.data) <= HEAD_LIMIT:
+                continue
+            try:
+                if end < 0 or end > HEAD_LIMIT:
+                    raise Refused(431)
+                one.request = parse_head(bytes(one.data[:end]))
+            except Refused as refusal:
+                self.answer(one, refusal_pieces(refusal.args[0]))
+                return
+            one.data = bytearray()
+            one.group, one.end = SERVED, time.monotonic() + 2 * ANSWERING_SECONDS
+            self.wait(one, None, 0)
+            with self.changed:
+                self.queue.append(one)
+                self.changed.notify()
+            self.crowd_out(SERVED)
+            return
+
+    def answer(self, one, pieces):
+        """Begin to send."""
+        one.pieces.extend(memoryview(piece) for piece in pieces)
+        one.group, one.end = SERVED, time.monotonic() + ANSWERING_SECONDS
+        self.crowd_out(SERVED)
+        if one in self.connections:
+            self.attempt(one, self.send)
+
+    def send(self, one):
+        """A part of the answer, so that others have their turn."""
+        if one.pieces:
+            sent = one.socket.send(one.pieces[0][:PIECE])
+            one.pieces[0] = one.pieces[0][sent:]
+            if not one.pieces[0]:
+                one.pieces.popleft()
+        if one.pieces:
+            self.wait(one, self.send, selectors.EVENT_WRITE)
+        else:
+            self.leave(one)
+
+    def leave(self, one):
+        """Let the client read its answer, or why it was refused: closing with bytes unread would reset the connection under it."""
+        one.socket.shutdown(socket.SHUT_WR)  # of the socket below: there is no TLS on it any more, nor its goodbye, which would wait for the client's
+        one.group, one.end = LEAVING, time.monotonic() + LEAVING_SECONDS
+        self.crowd_out(LEAVING)
+        if one in self.connections:
+            self.wait(one, self.linger, selectors.EVENT_READ)
+
+    def linger(self, one):
+        """Throw away what it still says."""
+        if not one.socket.recv(PIECE):
+            self.drop(one)
+
+    # Asking
+
+    def reply(self, request, users):
+        """The pieces of the answer to a request."""
+        method, path, target, headers = request
+        try:
             if users and not self.access.right(users, headers.get("authorization", "")):
                 raise Refused(401)
             if method not in ("GET", "HEAD"):
                 raise Refused(405)
             if path not in self.pages:
                 raise Refused(404)
-            return answer_text(*(ask(self.place, target, headers.get("accept")) + (method,)))
+            return answer_pieces(*(ask(self.place, target, headers.get("accept")) + (method,)))
         except Refused as refusal:
-            status = refusal.args[0]
-            extra = 'WWW-Authenticate: Basic realm="accelmon"\r\n' if status == 401 else ""
-            return answer_text(status, "text/plain; charset=utf-8", (REASONS[status] + "\n").encode("ascii"), method, extra)
+            return refusal_pieces(refusal.args[0], method)
 
-    def linger(self, connection):
-        """Let the client read why it was refused: closing with bytes unread would reset the connection under it."""
-        connection.shutdown(socket.SHUT_WR)  # of the socket below: there is no TLS on it any more
-        connection.settimeout(1)
-        while connection.recv(4096):
-            pass
+    def next(self):
+        """The next to be asked for: of the peers that wait, the one that has fewest asked for now. One thread is left for others. None if there is none."""
+        able = [one for one in self.queue if self.running[one.peer] < WORKERS - 1]
+        return min(able, key=lambda one: self.running[one.peer]) if able else None
 
-    def serve(self, raw):
-        """One connection from its beginning to its end."""
-        connection = raw
+    def work(self):
+        """Ask, for ever."""
+        while True:
+            with self.changed:
+                one = self.next()
+                while one is None:
+                    self.changed.wait()
+                    one = self.next()
+                self.queue.remove(one)
+                self.running[one.peer] += 1
+            try:
+                pieces = self.reply(one.request, one.users)
+            except Exception as error:  # pylint: disable=broad-except
+                say("asking ends with %s: %s" % (type(error).__name__, error))
+                pieces = refusal_pieces(502)
+            with self.changed:
+                self.running[one.peer] -= 1
+                if not self.running[one.peer]:
+                    del self.running[one.peer]
+                self.done.append((one, pieces))
+                self.changed.notify()
+            self.wake()
+
+    def wake(self):
+        """Have the connections' thread look at what is done."""
         try:
-            raw.settimeout(self.patience)
-            self.until(raw, self.patience)
-            context, users, problem = self.access.read()
-            if problem:
-                return  # it is in the journal, and nobody's business outside
-            if context:
-                # Its own handshake, in this thread: a client that is slow at it keeps nobody else waiting.
-                connection = context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
-                self.until(raw, None)
-                self.until(connection, self.patience)
-                try:
-                    connection.do_handshake()
-                except ssl.SSLError:
-                    self.linger(connection)
-                    raise
-            text = self.reply(connection, users)
-            connection.settimeout(ANSWERING_SECONDS)
-            self.until(connection, ANSWERING_SECONDS)
-            connection.sendall(text)
-            connection.shutdown(socket.SHUT_WR)  # not TLS's own goodbye: that would wait for the client's
-        except (OSError, ValueError):
-            pass  # the client's mistake, or its end
-        finally:
-            self.until(raw, None)
-            self.until(connection, None)
-            connection.close()
-            self.room.release()
+            self.waker.send(b"x")
+        except BlockingIOError:
+            pass  # it has not even looked at what came before
+
+    def collect(self):
+        """What the other threads have done."""
+        self.woken.recv(4096)
+        while self.done:
+            one, pieces = self.done.popleft()
+            if one in self.connections:
+                self.answer(one, pieces)
 
     def run(self):
-        """Serve for ever. No more connections are taken than there is room for; the others wait outside."""
-        reaper = threading.Thread(target=self.reap)
-        reaper.daemon = True
-        reaper.start()
-        while True:
-            self.room.acquire()
-            try:
-                raw = self.listener.accept()[0]
-            except OSError as error:
-                self.room.release()
-                say("accept: %s" % error)
-                time.sleep(0.2)
-                continue
-            thread = threading.Thread(target=self.serve, args=(raw,))
+        """Serve for ever."""
+        for end in (self.listener, self.waker, self.woken):
+            end.setblocking(False)
+        self.selector.register(self.listener, selectors.EVENT_READ)
+        self.selector.register(self.woken, selectors.EVENT_READ)
+        for _number in range(WORKERS):
+            thread = threading.Thread(target=self.work)
             thread.daemon = True
             thread.start()
+        looked = 0
+        while True:
+            for key, _mask in self.selector.select(TICK if self.connections else None):
+                if key.fileobj is self.listener:
+                    self.accept()
+                elif key.fileobj is self.woken:
+                    self.collect()
+                elif key.data in self.connections and key.data.step:
+                    self.attempt(key.data, key.data.step)
+            now = time.monotonic()
+            if now >= looked + TICK:
+                looked = now
+                for one in [one for one in self.connections if one.end < now]:
+                    self.drop(one)
 
 
 def keep_private():
@@ -378,14 +579,14 @@ def keep_private():
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description="TLS and passwords before an exporter that knows neither.")
+    parser = argparse.ArgumentParser(description="Limits, TLS and passwords before an exporter that knows none.")
     parser.add_argument("--to", required=True, metavar="PLACE", help="where the exporter listens: path of a Unix socket, or ADDRESS:PORT")
     parser.add_argument("--config", metavar="FILE", help="what to ask for")
     parser.add_argument("--page", action="append", default=[], metavar="PATH", help="a page that may be asked for; may be given again")
     parser.add_argument("--tls", action="store_true", help="refuse everybody unless the file asks for TLS")
     parser.add_argument("--auth", action="store_true", help="refuse everybody unless the file asks for a password")
     parser.add_argument("--open", action="store_true", help="ask nobody for anything")
-    parser.add_argument("--connections", type=int, default=32, metavar="NUMBER", help="at most so many at a time (default 32)")
+    parser.add_argument("--connections", type=int, default=32, metavar="NUMBER", help="requests that are served at a time (default 32)")
     parser.add_argument("--patience", type=float, default=10, metavar="SECONDS", help="how long a client may take to ask (default 10)")
     options = parser.parse_args(arguments)
     closed = options.tls or options.auth
@@ -396,7 +597,6 @@ def main(arguments=None):
     keep_private()
     signal.signal(signal.SIGTERM, lambda *_ignored: os._exit(0))
     listener = socket.socket(fileno=FIRST_SOCKET)
-    listener.setblocking(True)
     access = Access(options.config if closed else None, options.tls, options.auth)
     access.read()
     Front(listener, access, options.to, options.page or ["/metrics"], options.connections, options.patience).run()

@@ -23,14 +23,14 @@ def test_systemd_listens_where_the_service_should(address, stream):
     assert directives(made, "ListenStream") == [stream] and directives(made, "FreeBind") == ["yes"]
 
 
-def test_an_open_front_is_systemds_own_proxy():
+def test_an_open_front_asks_nobody():
     made = service_parts("all_smi", LISTEN, UNIX)
     front = made["units"]["front.service"]
-    assert directives(front, "ExecStart") == ["/lib/systemd/systemd-socket-proxyd --connections-max=32 /run/accelmon/all_smi/api.sock"]
+    assert directives(front, "ExecStart")[0].endswith("/accelmon_front.py --to=/run/accelmon/all_smi/api.sock --open --page=/metrics")
+    assert "--config" not in front and len(made["files"]) == 4
     assert directives(front, "User") == ["accelmon-all-smi"] and directives(front, "SupplementaryGroups") == []
     assert directives(front, "RestrictAddressFamilies") == ["AF_UNIX"] and directives(front, "CapabilityBoundingSet") == [""]
     assert directives(front, "Requires") == ["accelmon-all-smi-front.socket"] and "[Install]" not in front
-    assert made["files"] == []
 
 
 @pytest.mark.parametrize("tls,auth,flags", [("managed", "none", "--tls"), ("files", "basic", "--tls --auth"), ("none", "basic", "--auth")])
@@ -42,13 +42,6 @@ def test_a_closed_front_is_told_what_it_must_ask_for(tls, auth, flags):
     assert [one["path"] for one in made["files"]] == [
         f"/opt/accelmon/all_smi_parts/accelmon_{name}.py" for name in ("front", "bcrypt", "command", "inner")]
     assert "def hashed(" in made["files"][1]["content"]
-
-
-def test_where_selinux_keeps_systemds_proxy_from_the_port_our_own_stands_in():
-    made = service_parts("all_smi", LISTEN, UNIX, selinux="enforcing")
-    assert directives(made["units"]["front.service"], "ExecStart")[0].endswith("--to=/run/accelmon/all_smi/api.sock --open --page=/metrics")
-    assert "--config" not in made["units"]["front.service"] and len(made["files"]) == 4
-    assert directives(made["units"]["front.service"], "SupplementaryGroups") == []
 
 
 def test_a_front_may_lead_to_loopback_and_to_other_pages():
@@ -66,7 +59,9 @@ def test_a_watch_knows_where_to_ask_and_what_goes_with_it():
     assert directives(watch, "ReadWritePaths") == ["-/srv/text"] and directives(watch, "CapabilityBoundingSet") == ["CAP_DAC_OVERRIDE"]
     assert directives(made["units"]["watch.timer"], "OnUnitActiveSec") == ["30"]
     assert made["leaves"] == ["/var/lib/accelmon/watch/all_smi.json", "/srv/text/accelmon_exporter_all_smi.prom"]
-    assert [one["path"] for one in made["files"]] == ["/opt/accelmon/all_smi_parts/accelmon_watch.py", "/opt/accelmon/all_smi_parts/accelmon_inner.py"]
+    alone = service_parts("all_smi", LISTEN, {}, HEALTH, True)
+    assert [one["path"] for one in alone["files"]] == ["/opt/accelmon/all_smi_parts/accelmon_watch.py", "/opt/accelmon/all_smi_parts/accelmon_inner.py"]
+    assert len({one["path"] for one in made["files"]}) == len(made["files"]) == 5
 
 
 @pytest.mark.parametrize("arguments,words", [
@@ -76,11 +71,6 @@ def test_a_watch_knows_where_to_ask_and_what_goes_with_it():
 def test_what_is_missing_is_named(arguments, words):
     with pytest.raises(AnsibleFilterError, match=words):
         service_parts("all_smi", *arguments)
-
-
-def test_a_front_of_some_pages_is_ours_though_it_asks_nobody():
-    made = service_parts("amd_exporter", LISTEN, {"to": "127.0.0.1:5001", "pages": ["/metrics"]})
-    assert "accelmon_front.py --to=127.0.0.1:5001 --open --page=/metrics" in made["units"]["front.service"] and len(made["files"]) == 4
 
 
 def test_no_text_of_a_part_becomes_a_line_or_is_expanded():

@@ -17,6 +17,7 @@ import threading
 import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings, strategies
 from ansible_collections.accelmon.fleet.plugins.filter.service_parts import service_parts
 from ansible_collections.accelmon.fleet.plugins.module_utils import bcrypt, probe
 
@@ -86,12 +87,14 @@ def test_what_asks_for_less_or_is_not_understood_lets_nobody_in(front, content, 
 
 class Backend(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
-    asked = None
+    request_queue_size = 64
+    asked, body, pause = None, b"all_smi_up 1\n", 0
 
     class RequestHandlerClass(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.server.asked.append((self.path, dict(self.headers)))
-            body = b"all_smi_up 1\n"
+            time.sleep(self.server.pause)
+            body = self.server.body
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
@@ -119,9 +122,16 @@ class Running:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.log = tmp_path / "log"
+        asks = [] if "--open" in options else [f"--config={self.config}"]
         self.command = [sys.executable, "-c", HANDOVER, str(self.listener.fileno()), str(folder / "accelmon_front.py"), f"--to={self.place}",
-                        f"--config={self.config}", "--page=/metrics", *options]
+                        "--page=/metrics", *asks, *options]
         self.process = None
+
+    def demand(self, pki, certificate=None):
+        """Ask for certificates of the authority."""
+        self.config.write_text(text({"cert_file": str(certificate or pki / "server.crt"), "key_file": str(pki / "server.key"),
+                                     "client_auth_type": "RequireAndVerifyClientCert", "client_ca_file": str(pki / "ca.crt")}))
+        return self
 
     def start(self):
         with open(self.log, "w") as stream:
@@ -136,10 +146,10 @@ class Running:
         self.backend.server_close()
         self.listener.close()
 
-    def ask(self, password=None, method="GET", path="/metrics", context=None):
+    def ask(self, password=None, method="GET", path="/metrics", context=None, source="127.0.0.2"):
         """(status, headers, body); status 0 if the connection ends without an answer."""
         made = http.client.HTTPSConnection if context else http.client.HTTPConnection
-        connection = made("127.0.0.1", self.port, timeout=20, **({"context": context} if context else {}))
+        connection = made("127.0.0.1", self.port, timeout=20, source_address=(source, 0), **({"context": context} if context else {}))
         try:
             connection.request(method, path, headers=probe.credentials(password))
             answer = connection.getresponse()
@@ -202,17 +212,176 @@ def test_a_program_that_is_gone_is_a_bad_gateway(running, made):
     assert one.ask("s3cret pass:word")[0] == 502
 
 
-def test_those_who_say_nothing_are_ended_and_only_so_many_are_let_in(running, made):
-    one = running("--auth", "--connections=2", "--patience=2")
+@pytest.fixture
+def crowd():
+    """crowd(front, number, said, sources) opens connections and says something in each; from one address, or from many."""
+    opened = []
+
+    def open_them(one, number, said=b"", many=False):
+        made = []
+        for count in range(number):
+            source = f"127.0.{1 + count // 200}.{1 + count % 200}" if many else "127.0.0.1"
+            connection = socket.socket()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.bind((source, 0))
+            connection.connect(("127.0.0.1", one.port))
+            connection.settimeout(10)
+            made.append(connection)
+            try:
+                connection.sendall(said)
+            except OSError:
+                pass  # pushed out already
+        opened.extend(made)
+        return made
+
+    yield open_them
+    for connection in opened:
+        connection.close()
+
+
+def in_time(one, *arguments, size=None, **more):
+    """A scrape comes through, with its whole page, in less than two seconds. The seconds that it took."""
+    began = time.monotonic()
+    status, _headers, body = one.ask(*arguments, **more)
+    took = time.monotonic() - began
+    assert (status, len(body)) == (200, size or len(one.backend.body)) and took < 2, (status, body[:100], took)
+    return took
+
+
+HALF = b"GET /metrics HTTP/1.1\r\nHost: x\r\nA: "
+WHOLE = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+HELLO = bytes.fromhex("16030100f8010000f40303") + b"x" * 40
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one_address", "many_addresses"])
+@pytest.mark.parametrize("number", [32, 200])
+@pytest.mark.parametrize("said", [b"", HALF, WHOLE], ids=["idle", "half_a_head", "slow_reader"])
+def test_strangers_keep_no_scraper_out(running, crowd, said, number, many):
+    one = running("--open").start()
+    one.backend.body = b"# x\n" * 500000
+    crowd(one, number, said, many)
+    for _time in range(3):
+        in_time(one)
+    assert one.process.poll() is None
+
+
+@pytest.mark.parametrize("number", [32, 200])
+@pytest.mark.parametrize("said", [b"", HELLO, WHOLE], ids=["idle", "half_a_handshake", "no_tls"])
+def test_who_has_no_certificate_holds_no_place(running, pki, crowd, said, number):
+    one = running("--tls")
+    one.demand(pki).start()
+    crowd(one, number, said)
+    in_time(one, context=client(pki, "client"))
+    assert one.ask(context=client(pki), source="127.0.0.1")[0] == 0
+    in_time(one, context=client(pki, "client"))
+
+
+def test_wrong_passwords_in_a_row_keep_no_scraper_waiting(running, made, crowd):
+    one = running("--auth")
     one.config.write_text(text(None, {"accelmon": made}))
     one.start()
-    silent = [socket.create_connection(("127.0.0.1", one.port)) for _number in range(2)]
-    time.sleep(0.3)
+    in_time(one, "s3cret pass:word")
+    crowd(one, 40, WHOLE[:-2] + b"Authorization: Basic YWNjZWxtb246d3Jvbmc=\r\n\r\n")
+    in_time(one, "s3cret pass:word")
+
+
+def test_an_exporter_that_takes_its_time_is_not_asked_for_one_peer_alone(running, crowd):
+    one = running("--open").start()
+    one.backend.pause = 0.5
+    crowd(one, 30, WHOLE)
+    time.sleep(0.1)
+    assert in_time(one) < 1.2, "one thread is left for others"
+
+
+def test_those_who_say_nothing_are_ended(running, crowd):
+    one = running("--open", "--patience=1").start()
+    silent, half = crowd(one, 2), crowd(one, 2, HALF)
     began = time.monotonic()
-    assert one.ask("s3cret pass:word")[0] == 200
-    assert 1 < time.monotonic() - began < 9, "it had to wait until the silent ones were ended"
-    for connection in silent:
-        connection.close()
+    for connection in half[:1]:
+        # One that goes on, slowly, has no more time than the others.
+        for _number in range(40):
+            try:
+                connection.sendall(b"x")
+            except OSError:
+                break
+            time.sleep(0.1)
+    for connection in silent + half:
+        try:
+            assert connection.recv(10) == b""
+        except ConnectionError:
+            pass
+    assert 0.9 < time.monotonic() - began < 4
+
+
+def test_answers_that_nobody_takes_take_little_memory(running, crowd):
+    one = running("--open").start()
+    one.backend.body = b"# x\n" * 2000000
+    for source in range(3):
+        crowd(one, 20, WHOLE, many=source % 2)
+    in_time(one)
+    with open(f"/proc/{one.process.pid}/status", encoding="ascii") as stream:
+        peak = next(int(line.split()[1]) for line in stream if line.startswith("VmHWM"))
+    assert peak < 128 * 1024, f"{peak} kB, and the unit has 128M"
+    assert "127." in one.log.read_text() and len(one.log.read_text().splitlines()) < 4, "said, and not for every one"
+
+
+def test_a_crowd_that_leaves_leaves_nothing(running, crowd):
+    one = running("--open", "--patience=1").start()
+    for said in (b"", HALF, WHOLE, b"nonsense\r\n\r\n"):
+        for connection in crowd(one, 20, said):
+            connection.close()
+    time.sleep(2.5)
+    in_time(one)
+    time.sleep(0.5)
+    assert len(os.listdir(f"/proc/{one.process.pid}/fd")) < 16
+
+
+@pytest.mark.parametrize("address,peer", [
+    (("10.0.0.7", 1), "10.0.0.7"), (("::ffff:10.0.0.7", 1, 0, 0), "10.0.0.7"), (("fd00::1:2:3:4", 1, 0, 0), "fd00::/64"),
+    (("fe80::1%eth0", 1, 0, 2), "fe80::/64"), ("", ""), (("odd", 1), "odd")])
+def test_who_is_counted_as_one(front, address, peer):
+    assert front.peer_of(address) == peer
+
+
+HEAD_PARTS = strategies.sampled_from([
+    b"GET", b"HEAD", b" ", b"/metrics", b"?a=1", b"#", b" HTTP/1.1", b" HTTP/1.0", b"\r\n", b"\r", b"\n", b"\0", b":", b"Host: x", b"Authorization: Basic ",
+    b"\x85", b"\xff", b"\t", b"Transfer-Encoding: chunked", b"Content-Length: 9", b"/../x", b"//x"])
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(strategies.lists(strategies.one_of(HEAD_PARTS, strategies.binary(max_size=20)), max_size=12).map(b"".join))
+def test_a_head_is_understood_or_refused(front, data):
+    try:
+        method, path, target, headers = front.parse_head(data)
+    except front.Refused as refusal:
+        assert refusal.args[0] in front.REASONS
+        return
+    assert method.isalpha() and method.isupper() and target.startswith(path) and path.startswith("/")
+    for told in (target, *headers):
+        assert told.isascii() and told.isprintable() and " " not in told
+    assert not any(sign in value for value in headers.values() for sign in "\r\n\0")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(strategies.lists(strategies.one_of(HEAD_PARTS, strategies.binary(max_size=60)), max_size=8))
+def test_whatever_is_said_it_goes_on(fuzzed, pieces):
+    with socket.create_connection(("127.0.0.1", fuzzed.port), timeout=10) as connection:
+        try:
+            for piece in pieces + [b"\r\n\r\n"]:
+                connection.sendall(piece)
+            answer = connection.recv(100)
+        except ConnectionError:
+            answer = b""
+        assert not answer or answer.startswith(b"HTTP/1.1 ")
+    assert fuzzed.process.poll() is None and "ends with" not in fuzzed.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def fuzzed(folder, tmp_path_factory):
+    one = Running(folder, tmp_path_factory.mktemp("fuzzed"), "--open", "--patience=2").start()
+    yield one
+    in_time(one)
+    one.stop()
 
 
 @pytest.mark.parametrize("request_text,status", [
@@ -263,9 +432,7 @@ def client(pki, name=None):
 def test_only_a_client_of_the_authority_comes_in(running, pki, tmp_path):
     one = running("--tls")
     shutil.copy(pki / "server.crt", tmp_path / "host.crt")
-    one.config.write_text(text({"cert_file": str(tmp_path / "host.crt"), "key_file": str(pki / "server.key"),
-                                "client_auth_type": "RequireAndVerifyClientCert", "client_ca_file": str(pki / "ca.crt")}))
-    one.start()
+    one.demand(pki, tmp_path / "host.crt").start()
     assert one.ask(context=client(pki, "client"))[0] == 200
     assert one.ask(context=client(pki, "server"))[0] == 0, "a node's certificate reads no other node"
     assert one.ask(context=client(pki))[0] == 0 and one.ask()[0] == 0
@@ -286,7 +453,5 @@ def test_it_starts_only_as_systemd_starts_it(folder):
 
 
 def test_an_open_front_asks_nobody(running):
-    one = running("--open")
-    one.command.remove(f"--config={one.config}")
-    one.start()
+    one = running("--open").start()
     assert one.ask()[::2] == (200, b"all_smi_up 1\n") and one.ask(path="/snapshot")[0] == 404
