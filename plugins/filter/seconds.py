@@ -5,16 +5,15 @@
 """The filter seconds."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import milliseconds
+from ansible_collections.accelmon.fleet.plugins.module_utils import durations
 
 
 def seconds(duration):
     """See seconds.yml."""
     try:
-        length = milliseconds(duration)
-    except ValueError:
-        raise AnsibleFilterError(f"seconds: {duration!r} is not a duration; write for instance 15s or 1m30s") from None
-    return max(1, -(-length // 1000))
+        return durations.seconds(duration)
+    except ValueError as error:
+        raise AnsibleFilterError(f"seconds: {duration!r}: {error}") from None
 
 
 class FilterModule:

@@ -4,10 +4,10 @@
 
 """What the modules share that ask about the fleet: their options, registry files, storage and rule evaluator."""
 import os
-import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_query, registry, verdict
 from ansible_collections.accelmon.fleet.plugins.module_utils.client_access import Access
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds, seconds
 
 STORAGE_ARGUMENTS = dict(
     clusters=dict(type="list", elements="str", default=[]),
@@ -83,21 +83,14 @@ def fresh_devices(clusters, window, extra=""):
     return "%s and last_over_time(%s[%ds])" % (selector, selector, window)
 
 
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
-
-
-def seconds(duration):
-    """Seconds of a duration such as 15s, 1m30s or 15. Raises ValueError that says so."""
-    parts = re.findall(r"(\d+)([smh]?)", duration)
-    total = sum(int(number) * UNITS[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != duration or not total:
-        raise ValueError("interval = %s: not a duration; write for instance 15s or 1m" % duration)
-    return total
-
-
 def windows(params):
     """(seconds that a scraped sample may be old, seconds that a recorded one may be old)."""
-    scraped = seconds(params["interval"]) * params["fresh_intervals"]
+    try:
+        if not milliseconds(params["interval"]):
+            raise ValueError("no time at all; give more than 0s")
+        scraped = seconds(params["interval"]) * params["fresh_intervals"]
+    except ValueError as error:
+        raise ValueError("interval = %s: %s" % (params["interval"], error))
     return scraped, scraped + params["recording_delay"]
 
 

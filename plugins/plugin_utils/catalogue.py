@@ -7,14 +7,10 @@
 import difflib
 import functools
 import os
-import re
 
 import yaml
 
 DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "catalogue")
-
-UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?\Z")
 
 
 @functools.lru_cache(maxsize=None)
@@ -22,17 +18,6 @@ def load(name):
     """The part of the catalogue called name (sources, series, alerts) as plain data; shared, so not to be changed."""
     with open(os.path.join(DIRECTORY, f"{name}.yml"), encoding="utf-8") as handle:
         return yaml.safe_load(handle)
-
-
-def milliseconds(text):
-    """Length of a duration as Prometheus and VictoriaMetrics both write it (15s, 1m30s, 0m, 500ms).
-
-    Raises ValueError for anything else, also for a number without a unit.
-    """
-    match = DURATION.match(str(text))
-    if not text or not match:
-        raise ValueError("not a duration")
-    return sum(int(number or 0) * UNITS[unit] for number, unit in zip(match.groups(), ("d", "h", "m", "s", "ms")))
 
 
 def closest(name, names):

@@ -6,7 +6,8 @@
 
 import re
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, milliseconds, plain
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, plain
 
 TIMES = {"group_wait": "10s", "group_interval": "5m", "repeat_interval": "4h"}
 URLS = ("webhook_urls", "watchdog_urls")

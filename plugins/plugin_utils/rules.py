@@ -6,7 +6,8 @@
 
 import re
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, milliseconds, plain
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, plain
 
 OPERATIONS = {
     "avg": "avg by ({by}) ({of})",

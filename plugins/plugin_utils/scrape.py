@@ -10,7 +10,8 @@ configuration of the collection and never with the fleet.
 
 import re
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, milliseconds, plain
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.stack import CA_FILE, CERTIFICATE_FILE, KEY_FILE, NAME, USER
 
 BACKENDS = ("vmagent", "prometheus")

@@ -171,7 +171,8 @@ def test_verify_names_no_devices_if_the_storage_breaks_meanwhile(services):
 @pytest.mark.parametrize("interval", ["soon", "15x", "0s", "", "15 s", "1h m"])
 def test_a_bad_interval_is_refused(services, module, interval):
     result = services.run(module, interval=interval)
-    assert result["failed"] and result["msg"] == "interval = %s: not a duration; write for instance 15s or 1m" % interval
+    assert result["failed"] and result["msg"].startswith(
+        "interval = %s: %s" % (interval, "no time at all; give more" if interval == "0s" else "not a duration; write a number with a unit"))
 
 
 def test_status_gives_rows_table_and_totals(services):
@@ -233,11 +234,6 @@ def test_an_empty_registry_says_so(services):
 ])
 def test_cluster_names_are_safe_in_a_query(clusters, wanted):
     assert fleet_view.matcher(clusters) == wanted
-
-
-@pytest.mark.parametrize("text, seconds", [("15s", 15), ("15", 15), ("1m30s", 90), ("2h", 7200)])
-def test_durations(text, seconds):
-    assert fleet_view.seconds(text) == seconds
 
 
 def test_verify_asks_whether_the_alerts_arrive(services):

@@ -6,25 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, milliseconds, plain
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, plain
 
 ROOT = Path(__file__).resolve().parents[4]
 EXPOSITIONS = ROOT / "tests" / "fixtures" / "expositions"
 # By its source all-smi writes it on NVIDIA; the mock server does not, and there was no such device.
 UNSEEN = {"all_smi_gpu_power_limit_current_watts"}
 COLLECTOR = ROOT / "roles" / "textfile_collector" / "files" / "accelmon_textfile_collector.py"
-
-
-@pytest.mark.parametrize(("text", "expected"), [
-    ("15s", 15_000), ("1m30s", 90_000), ("500ms", 500), ("0m", 0), ("2h", 7_200_000), ("1d12h", 129_600_000)])
-def test_durations(text, expected):
-    assert milliseconds(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "15", "15 s", "s", "1.5m", "-1s", "1s1m", "15s\n", None, 15, "0x1s"])
-def test_what_is_no_duration(text):
-    with pytest.raises(ValueError):
-        milliseconds(text)
 
 
 def test_an_unknown_name_gets_the_nearest_or_all():

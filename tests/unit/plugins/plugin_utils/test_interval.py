@@ -11,7 +11,8 @@ import pytest
 import yaml
 from ansible_collections.accelmon.fleet.plugins.filter.seconds import seconds
 from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_view
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load, milliseconds
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import recording_file
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import scrape_file
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.variables import fleet_variables
