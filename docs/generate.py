@@ -23,10 +23,20 @@ NOTE = "<!-- Written by docs/generate.py from plugins/catalogue; change it there
 
 VARIABLES = """# Variables
 
-Set them in the inventory: for all hosts, a group, or one host. The first play of `site.yml` checks every variable of every
-host, and names what is misspelt or has a wrong value before anything is changed.
+Set them in the inventory: for all hosts, a group, or one host. The first play of every playbook that changes something checks every
+variable of every host, by the code that reads it later, and names what is misspelt or has a wrong value before anything is changed.
+
+Durations are written as Prometheus writes them: `500ms`, `15s`, `1m30s`, `12h`, `90d`, `4w`, `1y`. Surveys of AWX and `-e name=value`
+send text: of the variables of the fleet and the arguments of a run, lists and dictionaries may come as YAML or JSON, and an
+empty answer is none.
 
 ## The fleet
+"""
+
+ARGUMENTS = """
+## Arguments of one run
+
+These say what one run of a playbook does. Give them with `-e`, not in the inventory; each playbook says at its beginning which it knows.
 """
 
 ALERTS = """# Alerts
@@ -263,15 +273,24 @@ def table(variables):
     """The variables of one place as a table."""
     text = "\n| Variable | Type | Default | Meaning |\n|---|---|---|---|\n"
     for name, spec in variables.items():
-        kind = " \\| ".join(f"`{choice}`" for choice in spec["choices"]) if "choices" in spec else spec["type"]
-        text += f"| `{name}` | {kind} | {shown(spec.get('default'))} | {prose(spec['description'])} |\n"
+        text += f"| `{name}` | {kind(spec)} | {shown(spec.get('default'))} | {prose(spec['description'])} |\n"
     return text
+
+
+def kind(spec):
+    """What a variable takes: its choices, or its type, with its range if it has one."""
+    if "choices" in spec:
+        return " \\| ".join(f"`{choice}`" for choice in spec["choices"])
+    name = "duration" if spec.get("format") == "duration" else spec["type"]
+    return f"{name}, {spec['at_least']} to {spec['at_most']}" if "at_least" in spec else name
 
 
 def variables_page():
     """Text of variables.md."""
-    fleet = fleet_variables()
-    text = NOTE.replace("plugins/catalogue", "plugins/catalogue/variables.yml and roles/*/meta/argument_specs.yml") + VARIABLES + table(fleet)
+    settings = {name: spec for name, spec in fleet_variables().items() if not spec.get("run")}
+    arguments = {name: spec for name, spec in fleet_variables().items() if spec.get("run")}
+    text = NOTE.replace("plugins/catalogue", "plugins/catalogue/variables.yml and roles/*/meta/argument_specs.yml") + VARIABLES + table(settings)
+    text += ARGUMENTS + table(arguments)
     for role in roles():
         own = {name: spec for name, spec in role_variables(role).items() if name.startswith(role + "_")}
         text += f"\n## {role}\n" + table(own)

@@ -6,16 +6,18 @@
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import RuleError, alert_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.formats import read
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import alert_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 
 def alert_rules(overrides):
     """See alert_rules.yml."""
     try:
         # Its {{ $labels.node }} is for the one who evaluates the rules, never for Jinja.
-        return wrap_var(alert_file(overrides))
-    except RuleError as error:
-        raise AnsibleFilterError(f"alert_rules: {error}") from error
+        return wrap_var(alert_file(read("accelmon_alert_overrides", overrides)))
+    except Problem as error:
+        raise AnsibleFilterError(f"accelmon_alert_overrides: {error}") from error
 
 
 class FilterModule:

@@ -4,26 +4,18 @@
 
 """The filter rule_files."""
 
-import os
-
 from ansible.errors import AnsibleFilterError
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.formats import read
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import site_files
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 
 def rule_files(paths, directory):
     """See rule_files.yml."""
-    files = {}
-    for path in paths:
-        target = os.path.join(directory, f"site-{os.path.splitext(os.path.basename(path))[0]}.yml")
-        if not os.path.isabs(path):
-            raise AnsibleFilterError(f"accelmon_rule_files = {path}: the path is relative; give an absolute one, such as {{{{ inventory_dir }}}}/{path}")
-        if target in files:
-            raise AnsibleFilterError(f"accelmon_rule_files = {path}: another file has the same name; rename one of them")
-        try:
-            with open(path, encoding="utf-8") as stream:
-                files[target] = stream.read()
-        except (OSError, ValueError) as error:
-            raise AnsibleFilterError(f"accelmon_rule_files = {path}: it cannot be read on the control node ({error}); correct the path") from error
-    return [{"path": target, "content": content} for target, content in files.items()]
+    try:
+        return site_files(read("accelmon_rule_files", paths), directory)
+    except Problem as error:
+        raise AnsibleFilterError(f"accelmon_rule_files: {error}") from None
 
 
 class FilterModule:

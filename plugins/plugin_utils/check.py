@@ -9,7 +9,8 @@ import fnmatch
 import functools
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, address_key
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 # The groups that a fleet cannot do without, and what to put there.
 GROUPS = {

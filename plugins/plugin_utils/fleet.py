@@ -10,7 +10,9 @@ from ansible.release import __version__ as ansible_version
 from jinja2 import Undefined
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, address, literal, normalise
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address, means_itself
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.formats import normalise
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 # Up to core 2.18 a template that cannot be evaluated comes back as its own text.
 TEMPLATES_COME_BACK = tuple(int(part) for part in ansible_version.split(".")[:2]) < (2, 19)
@@ -55,7 +57,9 @@ def error_text(name, value, problem):
     elif value is UNEVALUATED:
         shown = "(a template)"
     elif isinstance(value, str):
-        shown = value if len(value) <= 80 else value[:77] + "..."
+        # An address may bring a password with it.
+        shown = re.sub(r"//[^/@\s]*@", "//(not shown)@", value)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
     else:
         shown = json.dumps(value, default=str)
         shown = shown if len(shown) <= 80 else shown[:77] + "..."
@@ -196,24 +200,8 @@ class BadValue(ValueError):
         self.name = name
 
 
-def is_loopback(text):
-    """Whether an address or name only means the machine itself."""
-    if text == "localhost":
-        return True
-    if not text.startswith("127.") and ":" not in text:
-        return False
-    number = literal(text)
-    return number is not None and number.is_loopback
-
-
-def is_own(text, own):
-    """Whether an address is an IP literal among `own`, in whatever form either is written."""
-    number = literal(text)
-    return number is not None and (text in own or any(literal(other) == number for other in own))
-
-
 def host_address(host, variables_of_host, declared):
-    """The address at which a host is scraped: declared, else `ansible_host` unless loopback, else the inventory name.
+    """The address at which a host is scraped: declared, else `ansible_host` unless that means the machine itself, else the inventory name.
 
     Raises BadValue if that is no address, or the template of `ansible_host` fails.
     """
@@ -224,7 +212,7 @@ def host_address(host, variables_of_host, declared):
         if "ansible_host" in variables_of_host.raw:
             name, value = "ansible_host", UNEVALUATED
             value = str(fetch(variables_of_host, name))
-            if not value or is_loopback(value):
+            if not value or means_itself(value):
                 name, value = "inventory_hostname", host
         return address(value)
     except Problem as problem:

@@ -6,7 +6,8 @@
 import os
 import stat
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import HOST_NAME, Problem, address
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import HOST_NAME, Problem
 
 # 10,000 nodes of `scontrol show node` are about 12 MB.
 MAX_BYTES = 32 * 1024 * 1024

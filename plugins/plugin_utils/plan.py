@@ -10,8 +10,8 @@ facts: as `fleet.facts_of` gives them, or None for a host that did not answer
 import collections
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import choice
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_own
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.exporters import is_closed
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import is_own
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, RIDING_EXPORTERS, Problem
 
 # States of a device that no tool can read, and what mends them.

@@ -4,14 +4,13 @@
 
 """The configuration of Alertmanager: how alerts are grouped and where they go."""
 
-import re
-
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import urls
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, plain
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 TIMES = {"group_wait": "10s", "group_interval": "5m", "repeat_interval": "4h"}
 URLS = ("webhook_urls", "watchdog_urls")
-URL = re.compile(r"https?://[^\s/]+")
 
 
 class RouteError(ValueError):
@@ -35,9 +34,11 @@ def checked(options):
     for name in URLS:
         if not isinstance(chosen[name], list):
             raise RouteError(f"alertmanager_{name} = (not shown): not a list; give a list of addresses")
-        for number, url in enumerate(chosen[name], 1):
-            if not isinstance(url, str) or not URL.match(url):
-                raise RouteError(f"alertmanager_{name}, entry {number} = (not shown): not an address; begin it with https:// or http://")
+        try:
+            chosen[name] = urls(chosen[name])
+        except Problem as problem:
+            entry, _colon, wrong = str(problem).partition(": ")
+            raise RouteError(f"alertmanager_{name}, {entry} = (not shown): {wrong}") from None
     return chosen
 
 

@@ -4,10 +4,15 @@
 
 """Rule files from the catalogue, in the language that Prometheus and VictoriaMetrics share."""
 
+import functools
+import os
 import re
+
+import yaml
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, plain
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, switch
 
 OPERATIONS = {
     "avg": "avg by ({by}) ({of})",
@@ -256,8 +261,8 @@ def duration(what, value):
     return str(value)
 
 
-def recording_file(interval, backend="prometheus", series=None, sources=None):
-    """Text of the rule file with the recording layer, evaluated at each interval; what is slow once a minute.
+def recording_groups(interval, backend="prometheus", series=None, sources=None):
+    """The groups of the recording layer, evaluated at each interval; what is slow once a minute.
 
     Groups run side by side, the rules of one after each other: those of devices are two groups, so that two cores have work.
     backend: as in `accelmon_backend`; Prometheus chooses moments itself and refuses to be told
@@ -273,10 +278,20 @@ def recording_file(interval, backend="prometheus", series=None, sources=None):
     groups += [(f"{level}s", interval, "levels", rollup_rules(series, level, sources)) for level in series["levels"]]
     groups += [("percentiles", slow, "slow", slow_rules(series)), ("stragglers", slow, "slow", straggler_rules(series)),
                ("invalid", slow, "slow", invalid_rules(series, sources))]
-    return dump({"groups": [
+    return [
         {"name": f"accelmon_{name}", "interval": every,
          **({"eval_offset": f"{round(milliseconds(interval) * MOMENTS[moment])}ms"} if backend == "victoriametrics" else {}), "rules": rules}
-        for name, every, moment, rules in groups]})
+        for name, every, moment, rules in groups]
+
+
+def recording_file(interval, backend="prometheus", series=None, sources=None):
+    """Text of the rule file with the recording layer; see `recording_groups`."""
+    return dump({"groups": recording_groups(interval, backend, series, sources)})
+
+
+def group_names(interval, backend, overrides=None):
+    """Names of the groups that whoever evaluates our rule files must have loaded."""
+    return [group["name"] for group in recording_groups(interval, backend) + alert_groups(overrides)]
 
 
 def parts(alerts, sources):
@@ -305,12 +320,30 @@ def expanded(expression, values):
 
 def boolean(what, value):
     """value as a truth value; the surveys of AWX send text."""
-    if isinstance(value, bool):
-        return value
-    known = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-    if str(value).lower() not in known:
-        raise RuleError(f"{what} = {value!r}: neither true nor false; write one of them")
-    return known[str(value).lower()]
+    try:
+        return switch(value)
+    except Problem as problem:
+        raise RuleError(f"{what} = {value!r}: {problem}") from None
+
+
+def threshold_value(what, spec, value):
+    """A threshold as its alert's spec has it: {type: duration or number, default, at_least?, at_most?}."""
+    if spec["type"] == "duration":
+        return duration(what, value)
+    try:
+        found = float("nan") if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        found = float("nan")
+    lowest, highest = spec.get("at_least", 0), spec.get("at_most", float("inf"))
+    if not lowest <= found <= highest or found == float("inf"):
+        wanted = f"from {lowest} to {highest}" if "at_most" in spec else f"of at least {lowest}"
+        raise RuleError(f"{what} = {value!r}: not a threshold of this alert; give a number {wanted}")
+    return found
+
+
+def threshold_text(spec, value):
+    """A threshold as it stands in the expression: a duration in seconds, else the number."""
+    return (str(milliseconds(value) / 1000) if spec["type"] == "duration" else number(float(value))).removesuffix(".0")
 
 
 def settings(alert, overrides, variable):
@@ -337,15 +370,15 @@ def settings(alert, overrides, variable):
         elif key == "enabled":
             value = boolean(what, value)
         elif key == "threshold":
-            value = duration(what, value)
+            value = threshold_value(what, threshold, value)
         chosen[key] = value
     if threshold:
-        chosen["threshold"] = str(milliseconds(chosen["threshold"]) / 1000).removesuffix(".0")
+        chosen["threshold"] = threshold_text(threshold, chosen["threshold"])
     return chosen
 
 
-def alert_file(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides"):
-    """Text of the rule file with the alerts of the catalogue.
+def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides"):
+    """The group with the alerts of the catalogue, in a list; an empty one if the site wants none.
 
     overrides: {alert: {for?, severity?, enabled?, threshold?}}, as the site gave them in variable.
     Raises RuleError with the alert, the key, the value and the nearest valid name.
@@ -372,4 +405,47 @@ def alert_file(overrides=None, alerts=None, sources=None, variable="accelmon_ale
             "labels": {"severity": chosen["severity"], "scope": alert["scope"]},
             "annotations": {key: alert[key] for key in ("summary", "description", "action")},
         })
-    return dump({"groups": [{"name": "accelmon_alerts", "rules": rules}] if rules else []})
+    return [{"name": "accelmon_alerts", "rules": rules}] if rules else []
+
+
+def alert_file(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides"):
+    """Text of the rule file with the alerts of the catalogue; see `alert_groups`."""
+    return dump({"groups": alert_groups(overrides, alerts, sources, variable)})
+
+
+@functools.lru_cache(maxsize=None)
+def _site_file(path, _state):
+    """Text of a rule file of the site. Raises ValueError for what is none; _state: what tells one state of the file from another."""
+    with open(path, encoding="utf-8") as stream:
+        text = stream.read()
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"it is no YAML: {' '.join(str(error).split())}") from None
+    groups = found.get("groups") if isinstance(found, dict) else None
+    if not isinstance(groups, list) or not all(isinstance(group, dict) and isinstance(group.get("rules", []), list) for group in groups):
+        raise ValueError("it is no rule file, which begins with groups:")
+    for group in groups:
+        for number_of_rule, rule in enumerate(group.get("rules", []), 1):
+            if not isinstance(rule, dict) or "expr" not in rule or ("record" in rule) == ("alert" in rule):
+                raise ValueError(f"group {group.get('name')}, rule {number_of_rule}: it needs expr, and either record or alert")
+    return text
+
+
+def site_files(paths, directory, variable="accelmon_rule_files"):
+    """[{"path" in directory, "content"}] of a site's own rule files. Raises RuleError."""
+    files = {}
+    for path in paths:
+        target = os.path.join(directory, f"site-{os.path.splitext(os.path.basename(path))[0]}.yml")
+        if not os.path.isabs(path):
+            raise RuleError(f"{variable} = {path}: the path is relative; give an absolute one, such as {{{{ inventory_dir }}}}/{path}")
+        if target in files:
+            raise RuleError(f"{variable} = {path}: another file has the same name; rename one of them")
+        try:
+            state = os.stat(path)
+            files[target] = _site_file(path, (state.st_mtime_ns, state.st_size))
+        except OSError as error:
+            raise RuleError(f"{variable} = {path}: it cannot be read on the control node ({error.strerror}); correct the path") from None
+        except ValueError as error:
+            raise RuleError(f"{variable} = {path}: it cannot be used ({error}); correct the file") from None
+    return [{"path": target, "content": content} for target, content in files.items()]

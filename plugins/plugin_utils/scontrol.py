@@ -7,8 +7,9 @@ import re
 import shutil
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import command
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.lists import MAX_BYTES, host_address, host_name, shown, text_of
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS, Problem, address_key
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS, Problem
 
 ARGUMENTS = ("--oneliner", "show", "node")
 # What Slurm prints for nothing.

@@ -5,7 +5,7 @@
 """How the services of the stack listen, and how they and their peers are reached: always with a password, with TLS beyond loopback."""
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.targets import instance
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import is_loopback, is_own
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_loopback, is_own
 
 USER = "accelmon"
 PASSWORD_FILE = "/etc/accelmon/secrets/stack_password"

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of single values: what a variable's spec allows, in pure functions."""
-import ipaddress
+"""Checks of single values: types, and what is made of them, in pure functions."""
+import math
 import re
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import catalogue
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import catalogue, oneline
 
 VENDORS = ("nvidia", "amd", "intel_gaudi", "intel_gpu", "google_tpu", "tenstorrent", "rebellions", "furiosa", "aws_neuron", "apple")
 
@@ -22,7 +22,8 @@ LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 CLUSTER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
 JOB = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]*\Z")
 HOST_NAME = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\.?\Z")
-DURATION = re.compile(r"(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?\Z")
+# More accelerators than this, no host has.
+MOST_DEVICES = 1024
 TRUE = ("y", "yes", "on", "1", "true", "t", "1.0")
 FALSE = ("n", "no", "off", "0", "false", "f", "0.0")
 
@@ -31,85 +32,79 @@ class Problem(ValueError):
     """What is wrong with a value and what to do about it: `wrong; mend`, one line."""
 
 
-def normalise(name, spec, value):
-    """`value` as the spec's type, checked. Raises Problem.
-
-    Text is taken for numbers and switches too: surveys and `-e name=value` send nothing else.
-    """
-    if value is None:
-        raise Problem("it has no value; give it one, or leave the variable out")
-    value = TYPES[spec.get("type", "str")](value)
-    if "choices" in spec and value not in spec["choices"]:
-        raise Problem(f"not a choice; use {_one_of(spec['choices'])}")
-    check = FORMATS.get(spec.get("format") or _format_by_name(name, spec))
-    return check(value) if check else value
-
-
-def _format_by_name(name, spec):
-    if name.endswith("_port") and spec.get("type") == "int":
-        return "port"
-    if name.endswith("_listen") and spec.get("type") == "str":
-        return "listen"
-    if name.endswith("_metrics_path"):
-        return "page"
-    return None
-
-
-def _one_of(words):
+def one_of(words):
     return " or ".join(str(word) for word in words)
 
 
-def _text(value):
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise Problem(f"not a text but {_kind(value)}; write it in quotes")
+def text_of(value):
+    if isinstance(value, bool):
+        raise Problem("not a text but true or false, as which YAML reads yes, no, on and off; write it in quotes")
+    if isinstance(value, float):
+        raise Problem("not a text but a decimal number, of which YAML does not keep how it was written; write it in quotes")
+    if not isinstance(value, (str, int)):
+        raise Problem(f"not a text but {kind_of(value)}; write it in quotes")
     return value if isinstance(value, str) else str(value)
 
 
-def _number(value):
-    if isinstance(value, str) and re.match(r"\s*-?\d+\s*\Z", value):
+def line(value):
+    """A text of one line, without characters that a terminal, a file of units or a template acts on."""
+    wrong = oneline.fault(value)
+    if wrong:
+        raise Problem(wrong)
+    if "{{" in value or "{%" in value:
+        raise Problem("it holds a template that was not evaluated; define the variables that the template uses, or correct it")
+    return value
+
+
+def whole(value):
+    if isinstance(value, str) and re.match(r"\s*-?[0-9]{1,18}\s*\Z", value):
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise Problem(f"not a whole number but {_kind(value)}; give a number")
+        raise Problem(f"not a whole number but {kind_of(value)}; give a number")
     return int(value)
 
 
 def _decimal(value):
     try:
-        if isinstance(value, bool):
+        found = math.nan if isinstance(value, bool) else float(value)
+        if not math.isfinite(found):
             raise ValueError
-        return float(value)
-    except (TypeError, ValueError):
-        raise Problem(f"not a number but {_kind(value)}; give a number") from None
+        return found
+    except (TypeError, ValueError, OverflowError):
+        raise Problem(f"not a number but {kind_of(value)}; give a number") from None
 
 
-def _switch(value):
+def switch(value):
+    """True or False, of the words that Ansible takes for them as well."""
     word = str(value).strip().lower()
     if word in TRUE:
         return True
     if word in FALSE:
         return False
-    raise Problem("neither true nor false; use one of them")
+    raise Problem("neither true nor false; use true or false")
 
 
-def _list(value):
+def list_of(value):
+    """A list as it is."""
     if not isinstance(value, list):
-        raise Problem(f"not a list but {_kind(value)}; write it as a list")
+        raise Problem(f"not a list but {kind_of(value)}; write it as a list")
     return value
 
 
-def _dict(value):
+def dict_of(value):
+    """A dictionary as it is."""
     if not isinstance(value, dict):
-        raise Problem(f"not a dictionary but {_kind(value)}; write it as key: value")
+        raise Problem(f"not a dictionary but {kind_of(value)}; write it as key: value")
     return value
 
 
 TYPES = {
-    "str": _text, "path": _text, "int": _number, "float": _decimal, "bool": _switch, "list": _list, "dict": _dict,
+    "str": text_of, "path": text_of, "int": whole, "float": _decimal, "bool": switch, "list": list_of, "dict": dict_of,
     "raw": lambda value: value,
 }
 
 
-def _kind(value):
+def kind_of(value):
     if isinstance(value, bool):
         return "true or false"
     for kind, words in ((str, "a text"), (int, "a number"), (float, "a decimal number"), (list, "a list"), (dict, "a dictionary")):
@@ -118,24 +113,9 @@ def _kind(value):
     return type(value).__name__
 
 
-def literal(text):
-    """The IP address in a text, with or without brackets, or None if it is a name."""
-    try:
-        return ipaddress.ip_address(text.strip("[]"))
-    except ValueError:
-        return None
-
-
-def address_key(text):
-    """One text for every way to write the same address."""
-    if ":" in text:
-        return str(literal(text) or text)
-    return text.lower()
-
-
 def port(value):
     """A TCP port as int."""
-    number = _number(value)
+    number = whole(value)
     if not 1 <= number <= 65535:
         raise Problem("not a port; use 1 to 65535")
     return number
@@ -148,40 +128,11 @@ def cluster(value):
     return value
 
 
-def address(value):
-    """An IP address without brackets or a host name; "" stays."""
-    if value == "":
-        return value
-    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    if ":" in bare:
-        if bare.count(":") == 1:
-            raise Problem("it has a port or a scheme; give the address alone and set ports by the exporters' variables")
-        if "%" in bare:
-            raise Problem("it has a zone, which no scraper understands; use an address that is valid on every interface")
-        try:
-            return str(ipaddress.IPv6Address(bare))
-        except ValueError:
-            raise Problem("neither a host name nor an IP address; correct it") from None
-    if re.match(r"[0-9.]+\Z", bare):
-        try:
-            return str(ipaddress.IPv4Address(bare))
-        except ValueError:
-            raise Problem("neither a host name nor an IP address; correct it") from None
-    if not HOST_NAME.match(bare):
-        raise Problem("neither a host name nor an IP address; correct it")
-    return bare
-
-
-def listen(value):
-    """An address to listen on; as `address`."""
-    return address(value)
-
-
 def label_value(value):
     """Value of a label: one line."""
-    text = _text(value)
-    if "\n" in text:
-        raise Problem("it has several lines; a label's value is one line")
+    text = line(text_of(value))
+    if len(text) > 1024:
+        raise Problem("it is longer than 1024 characters; shorten it")
     return text
 
 
@@ -209,11 +160,13 @@ def expected(value):
         if vendor not in VENDORS:
             raise Problem(f"{vendor} is not a vendor; use {', '.join(VENDORS)}")
         try:
-            found[vendor] = _number(count)
+            found[vendor] = whole(count)
         except Problem as problem:
             raise Problem(f"{vendor}: {problem}") from None
         if found[vendor] < 0:
             raise Problem(f"{vendor}: fewer than none; give 0 or more")
+        if found[vendor] > MOST_DEVICES:
+            raise Problem(f"{vendor}: more than any host has; give {MOST_DEVICES} at most")
     return found
 
 
@@ -221,15 +174,16 @@ def strings(value):
     """A list of texts."""
     for item in value:
         if not isinstance(item, str):
-            raise Problem(f"an entry is not a text but {_kind(item)}; list texts only")
+            raise Problem(f"an entry is not a text but {kind_of(item)}; list texts only")
+        line(item)
     return value
 
 
 def hosts(value):
     """Names of hosts as a list; a text lists them with commas, as surveys send it."""
     if isinstance(value, str):
-        return [name.strip() for name in value.split(",") if name.strip()]
-    return strings(_list(value))
+        value = [name.strip() for name in value.split(",") if name.strip()]
+    return strings(list_of(value))
 
 
 def batches(value):
@@ -249,28 +203,26 @@ def path(value):
     """An absolute path; "" stays."""
     if value and not value.startswith(("/", "~")):
         raise Problem("not an absolute path; begin it with /")
-    return value
+    if ".." in value.split("/"):
+        raise Problem("it leads upwards by ..; write the path that is meant")
+    return line(value)
 
 
 def page(value):
     """Path of a page on a web server."""
-    if not re.match(r"/[^\s?#]*\Z", value):
-        raise Problem("not the path of a page; begin it with / and use no blank, ? or #")
-    return value
-
-
-def duration(value):
-    """A duration as Prometheus writes it, longer than nothing."""
-    if not DURATION.match(value):
-        raise Problem("not a duration; write for instance 15s, 1m30s or 500ms")
-    if not re.search(r"[1-9]", value):
-        raise Problem("no time at all; give more than 0s")
-    return value
+    if not re.match(r"/[^\s?#]*\Z", value) or ".." in value.split("/"):
+        raise Problem("not the path of a page; begin it with / and use no blank, .., ? or #")
+    return line(value)
 
 
 # Roles that accelmon_exporters may list: those with a port of their own, and those that ride on one of these.
 PORT_EXPORTERS = ("node_exporter", "all_smi", "dcgm_exporter", "amd_exporter")
 RIDING_EXPORTERS = {"textfile_collector": "node_exporter"}
+
+# Services of the monitoring hosts, each of which is a job of its own.
+STACK = ("victoriametrics", "vmagent", "vmalert", "prometheus", "alertmanager")
+# Names that no exporter of somebody else may have as its job.
+OWN_JOBS = PORT_EXPORTERS + STACK + tuple(RIDING_EXPORTERS) + ("custom",)
 
 
 def exporters(value):
@@ -296,16 +248,16 @@ def accelerator_source(value):
     sources = catalogue.load("sources")["sources"]
     if isinstance(value, str):
         if value != "auto" and value not in sources:
-            raise Problem(f"no source; use auto, {_one_of(sources)}, or a dictionary of them by vendor")
+            raise Problem(f"no source; use auto, {one_of(sources)}, or a dictionary of them by vendor")
         return value
     if not isinstance(value, dict):
-        raise Problem(f"neither a text nor a dictionary but {_kind(value)}; use auto, {_one_of(sources)}, or a dictionary of them by vendor")
+        raise Problem(f"neither a text nor a dictionary but {kind_of(value)}; use auto, {one_of(sources)}, or a dictionary of them by vendor")
     for vendor, source in value.items():
         if vendor not in VENDORS:
             raise Problem(f"{vendor} is not a vendor; use {', '.join(VENDORS)}")
         able = [name for name, told in sources.items() if vendor in told["vendors"]]
         if source not in able + ["auto"]:
-            raise Problem(f"{vendor}: {source} does not read it; use auto or {_one_of(able)}")
+            raise Problem(f"{vendor}: {source} does not read it; use auto or {one_of(able)}")
     return {vendor: source for vendor, source in value.items() if source != "auto"}
 
 
@@ -329,7 +281,7 @@ def custom_exporters(value):
 
 
 def _custom_exporter(entry):
-    _dict(entry)
+    dict_of(entry)
     for key in entry:
         if key not in CUSTOM_KEYS:
             raise Problem(f"{key} is not known; use {', '.join(CUSTOM_KEYS)}")
@@ -337,9 +289,9 @@ def _custom_exporter(entry):
         if key not in entry:
             raise Problem(f"{key} is missing; give job and port")
     job = entry["job"]
-    if not isinstance(job, str) or not JOB.match(job):
+    if not isinstance(job, str) or not JOB.match(job) or len(job) > 100:
         raise Problem(f"job {job} is not usable as a name; use letters, digits, dash and underscore, no digit first")
-    if job in PORT_EXPORTERS or job.startswith("accelmon_"):
+    if job.removesuffix("_plain") in OWN_JOBS or job.startswith("accelmon_"):
         raise Problem(f"job {job} is the collection's own; choose another name")
     try:
         exporter = {"job": job, "port": port(entry["port"])}
@@ -348,16 +300,10 @@ def _custom_exporter(entry):
     exporter["path"] = entry.get("path", "/metrics")
     if not isinstance(exporter["path"], str) or not exporter["path"].startswith("/"):
         raise Problem(f"path {exporter['path']} does not begin with /; give an absolute path")
+    page(exporter["path"])
     exporter["scheme"] = entry.get("scheme", "http")
     if exporter["scheme"] not in ("http", "https"):
         raise Problem(f"scheme {exporter['scheme']} is not known; use http or https")
     if entry.get("labels"):
-        exporter["labels"] = labels(_dict(entry["labels"]))
+        exporter["labels"] = labels(dict_of(entry["labels"]))
     return exporter
-
-
-FORMATS = {
-    check.__name__: check
-    for check in (port, cluster, address, listen, label_value, labels, expected, strings, hosts, batches, path, page, duration, exporters,
-                  accelerator_source, custom_exporters)
-}

@@ -25,9 +25,15 @@ def catalogue():
     return _read("plugins", "catalogue", "variables.yml")
 
 
+@functools.lru_cache(maxsize=None)
 def fleet_variables():
-    """{name: spec} of the fleet-wide variables; a spec has type, default and description, and may have choices and format."""
-    return catalogue()["variables"]
+    """{name: spec} of the fleet-wide variables; shared, so not to be changed.
+
+    A spec has type, default and description, and may have choices, format, at_least, at_most and run. With `text` a survey's
+    text stands for a list or dictionary and an empty one for no answer: of those that no role's argument_specs.yml refuses then.
+    """
+    refused = {name for role in roles() for name, spec in role_variables(role).items() if spec["type"] != "raw"}
+    return {name: dict(spec, text=name not in refused) for name, spec in catalogue()["variables"].items()}
 
 
 @functools.lru_cache(maxsize=None)
@@ -35,8 +41,15 @@ def role_variables(role):
     """{name: spec} of one role's variables, those of all its entry points; shared, so not to be changed."""
     options = {}
     for entry_point in _read("roles", role, "meta", "argument_specs.yml")["argument_specs"].values():
-        options.update(entry_point.get("options") or {})
+        options.update({name: dict(spec, **_more(name)) for name, spec in (entry_point.get("options") or {}).items()})
     return options
+
+
+def _more(name):
+    """What the catalogue says of a role's variable: under its name, or under the longest end of it."""
+    formats = catalogue()["formats"]
+    ends = [end for end in formats if end.startswith("*") and name.endswith(end[1:])]
+    return formats.get(name) or formats.get(max(ends, key=len, default=""), {})
 
 
 @functools.lru_cache(maxsize=None)

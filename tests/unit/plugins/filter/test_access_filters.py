@@ -35,7 +35,7 @@ def test_an_inventory_name_that_is_none_of_a_host_is_left_out():
 
 
 @pytest.mark.parametrize("values, message", [
-    ({"accelmon_tls_names": ["a b"]}, "^gpu7: accelmon_tls_names = a b: neither"),
+    ({"accelmon_tls_names": ["a b"]}, r'^gpu7: accelmon_tls_names = \["a b"\]: a b: neither'),
     ({"accelmon_tls_names": "a"}, "^gpu7: accelmon_tls_names = a: not a list"),
     ({"accelmon_address": "gpu7:9100"}, "^gpu7: accelmon_address = gpu7:9100: "),
 ])

@@ -8,7 +8,7 @@ Stubbed: `hostvars` is an object with the two ways in that Ansible's has, over d
 table. The test with real Ansible is in tests/unit/plugins/filter/test_fleet_playbook.py.
 """
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses, fleet
 from jinja2 import Undefined
 
 
@@ -130,7 +130,7 @@ def test_address(variables, expected):
     ("gpu7", ["gpu7"], False), ("gpu7", [], False),
 ])
 def test_is_own(address, own, expected):
-    assert fleet.is_own(address, own) is expected
+    assert addresses.is_own(address, own) is expected
 
 
 def test_facts():

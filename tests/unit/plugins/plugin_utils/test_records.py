@@ -115,7 +115,7 @@ def test_access_of_a_host_without_facts_follows_the_inventory():
 def test_page_of_node_exporter():
     assert plan(facts(), node_exporter_metrics_path="/own/page")["exporters"][0]["path"] == "/own/page"
     assert refused(node_exporter_metrics_path="metrics") == (
-        "h: node_exporter_metrics_path = metrics: not the path of a page; begin it with / and use no blank, ? or #")
+        "h: node_exporter_metrics_path = metrics: not the path of a page; begin it with / and use no blank, .., ? or #")
 
 
 def test_absent_node_exporter_is_removed_and_not_scraped():

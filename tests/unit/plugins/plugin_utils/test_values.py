@@ -4,13 +4,13 @@
 
 """Checks of single values. Nothing is stubbed."""
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import values, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import formats, values, variables
 
 
 def problem(name, value):
     """What is said about a value of a declared variable."""
     with pytest.raises(values.Problem) as error:
-        values.normalise(name, variables.all_variables()[name], value)
+        formats.normalise(name, variables.all_variables()[name], value)
     text = str(error.value)
     assert "\n" not in text
     wrong, separator, mend = text.rpartition("; ")
@@ -19,7 +19,7 @@ def problem(name, value):
 
 
 def accepted(name, value):
-    return values.normalise(name, variables.all_variables()[name], value)
+    return formats.normalise(name, variables.all_variables()[name], value)
 
 
 @pytest.mark.parametrize("name,value,expected", [
@@ -73,7 +73,7 @@ def test_accepted(name, value, expected):
     ("accelmon_address", "10.0.0.1/24", "neither a host name nor an IP address"),
     ("accelmon_address", "gpu 7", "neither a host name nor an IP address"),
     ("accelmon_state", "maintainance", "not a choice; use active or maintenance"),
-    ("accelmon_rack", "a\nb", "several lines"),
+    ("accelmon_rack", "a\nb", "a line break (U+000A)"),
     ("accelmon_labels", ["a"], "not a dictionary but a list"),
     ("accelmon_labels", {"a-b": "c"}, "a-b is not a label name"),
     ("accelmon_labels", {"room": {"a": 1}}, "room: not a text but a dictionary"),
@@ -106,7 +106,7 @@ def test_accepted(name, value, expected):
     ("accelmon_scrape_interval", "15", "not a duration"),
     ("accelmon_scrape_interval", 15, "not a duration"),
     ("accelmon_scrape_interval", "", "not a duration"),
-    ("accelmon_scrape_interval", "0s", "no time at all"),
+    ("accelmon_scrape_interval", "0s", "out of range; give 500ms to 2m"),
     ("accelmon_scrape_interval", "15 s", "not a duration"),
     ("accelmon_bundle", "bundle", "not an absolute path"),
     ("accelmon_rule_files", [1], "an entry is not a text but a number"),
@@ -126,10 +126,10 @@ def test_refused(name, value, words):
 def test_every_default_is_valid_and_every_spec_is_understood(name):
     spec = variables.all_variables()[name]
     assert spec["type"] in values.TYPES
-    assert spec.get("format") is None or spec["format"] in values.FORMATS
+    assert spec.get("format") is None or spec["format"] in formats.FORMATS
     assert spec["description"]
     if spec.get("default") is not None and "{{" not in str(spec["default"]):
-        assert values.normalise(name, spec, spec["default"]) == spec["default"]
+        assert formats.normalise(name, spec, spec["default"]) == spec["default"]
 
 
 def test_defaults_that_the_fleet_filters_read_are_literals():

@@ -1,0 +1,139 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Addresses of hosts and of pages: what each may look like, and whom it means."""
+import ipaddress
+import re
+import urllib.parse
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.pki import HOST_NAME
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, port
+
+# Names of the machine itself, as distributions write them into /etc/hosts.
+OWN_NAMES = ("localhost", "localhost.localdomain", "localhost4", "localhost4.localdomain4", "localhost6", "localhost6.localdomain6",
+             "ip6-localhost", "ip6-loopback", "loopback")
+# Resolvers take these for addresses, each in its own way: 127.1, 0x7f.1, 2130706433.
+LIKE_A_NUMBER = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)(\.(0[xX][0-9a-fA-F]*|[0-9]*))*\Z")
+NO_ADDRESS = "neither a host name nor an IP address; correct it"
+
+
+def literal(text):
+    """The IP address in a text, with or without brackets, or None if it is a name. An IPv4 address within IPv6 is that IPv4 address."""
+    try:
+        number = ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    return getattr(number, "ipv4_mapped", None) or number
+
+
+def address_key(text):
+    """One text for every way to write the same address."""
+    if ":" in text:
+        return str(literal(text) or text)
+    return text.lower().rstrip(".")
+
+
+def is_loopback(text):
+    """Whether an address or name only means the machine itself."""
+    # Asked once for each host of the fleet: most are neither, and parsing costs most.
+    if not text.startswith("127.") and ":" not in text:
+        name = text.lower().rstrip(".")
+        return name in OWN_NAMES or name.endswith(".localhost")
+    number = literal(text)
+    return number is not None and number.is_loopback
+
+
+def means_itself(text):
+    """Whether whoever calls this address reaches the machine that it calls from."""
+    return is_loopback(text) or text in ("0.0.0.0", "::", "[::]") or (":" in text and getattr(literal(text), "is_unspecified", False))
+
+
+def is_own(text, own):
+    """Whether an address is an IP literal among `own`, in whatever form either is written."""
+    number = literal(text)
+    return number is not None and (text in own or any(literal(other) == number for other in own))
+
+
+def listen(value):
+    """An address to listen on: an IP address without brackets or a host name; "" stays."""
+    if value == "":
+        return value
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    if ":" in bare:
+        if bare.count(":") == 1:
+            raise Problem("it has a port or a scheme; give the address alone and set ports by the exporters' variables")
+        if "%" in bare:
+            raise Problem("it has a zone, which no scraper understands; use an address that is valid on every interface")
+    elif not LIKE_A_NUMBER.match(bare):
+        if not HOST_NAME.match(bare[:-1] if bare.endswith(".") else bare) or len(bare) > 253:
+            raise Problem(NO_ADDRESS)
+        return bare
+    number = literal(bare)
+    if number is None:
+        raise Problem(NO_ADDRESS)
+    if number.is_multicast or number == ipaddress.IPv4Address("255.255.255.255"):
+        raise Problem("it means many hosts; give the address of one")
+    if number.version == 6 and number.is_link_local:
+        raise Problem("it is valid on one interface alone and says not on which; use an address that is valid on every interface")
+    return str(number)
+
+
+def address(value):
+    """An address at which others reach a host; as `listen`, but of one host."""
+    found = listen(value)
+    if found in ("0.0.0.0", "::"):
+        raise Problem("it means every address of whoever calls it; give the one at which the host is reached")
+    return found
+
+
+def tls_name(value):
+    """A host name or an IP address as a certificate holds it."""
+    if value == "" or value.startswith("["):
+        raise Problem(NO_ADDRESS)
+    return address(value)
+
+
+def url(value):
+    """The address of a page or service; "" stays. What is wrong is said without the address, which may hold a token."""
+    if value == "":
+        return value
+    if re.search(r"[\s\x00-\x20\x7f]", value):
+        raise Problem("it has a blank or a line break; write it as one word, in quotes")
+    if not value.startswith(("https://", "http://")):
+        raise Problem("not an address; begin it with https:// or http://")
+    if re.search(r"%(?![0-9A-Fa-f]{2})", value):
+        raise Problem("it has a % that is followed by no two hexadecimal digits; write a % itself as %25")
+    if "\\" in value:
+        raise Problem("it has a backslash; write / between its parts")
+    try:
+        parts = urllib.parse.urlsplit(value)
+    except ValueError:
+        raise Problem("its host is no IP address; write an IPv6 address in brackets, as in http://[2001:db8::7]:8080/") from None
+    place = parts.netloc.rpartition("@")[2]
+    found = re.match(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(.*))?\Z", place)
+    if not found or not found.group(1):
+        raise Problem("it has no host, or one that is no name; write https://HOST/ or https://HOST:PORT/")
+    try:
+        address(found.group(1))
+    except Problem:
+        raise Problem("its host is neither a name nor an IP address; write https://HOST/ or https://HOST:PORT/") from None
+    if found.group(2) is not None:
+        try:
+            port(found.group(2))
+        except Problem:
+            raise Problem("its port is no port; write a number from 1 to 65535 after the host, or none") from None
+    return value
+
+
+def urls(value):
+    """A list of `url`; what stands around an address, such as the end of a block of text, is no part of it."""
+    found = []
+    for number, entry in enumerate(value, 1):
+        if not isinstance(entry, str) or not entry.strip():
+            raise Problem(f"entry {number}: no address; begin it with https:// or http://")
+        try:
+            found.append(url(entry.strip()))
+        except Problem as problem:
+            raise Problem(f"entry {number}: {problem}") from None
+    return found

@@ -1,0 +1,135 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every variable that a user may set, fed with what it must not hold. Stubbed: `hostvars` is a dictionary."""
+import pytest
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import check, variables
+
+VARIABLES = variables.all_variables()
+
+# Values that are wrong for variables of a type, whatever they are for.
+WRONG = {
+    "str": [["a"], {"a": "b"}, None, 1.10, "a\nb", "a\r", "a\x00b", "{{ a", "{% a %}", "\u2028", "a\x1b[0m"],
+    "path": [["a"], {"a": "b"}, None, 1.5, "relative", "/a/../../etc/shadow", "/a\nb", "/{{ a"],
+    "int": [["a"], {"a": 1}, None, "a", "1\n2", "{{ a", 1.5, True, "0x10", "1e3", 10 ** 30, -10 ** 30, "9" * 40],
+    "float": [["a"], {"a": 1}, None, "a", "{{ a", True, float("inf"), float("nan"), "nan", -1, 10 ** 400],
+    "bool": [["a"], {"a": True}, None, "maybe", "{{ a", 2, "tru\ne"],
+    "list": [{"a": "b"}, None, True, 7, "{{ a", ["a\nb"], ["{{ a"], [["a"]], [None], [7]],
+    "dict": [["a"], None, True, 7, "{{ a", "a", {"a\nb": "c"}, {"a": "b\nc"}, {"a": {"b": "c\nd"}}],
+    "raw": [True, None, "a\nb", {"a\nb": "c"}, ["a\nb"], "{{ a", 1.5],
+}
+# Any text of one line is right for these; what else they must not hold is above.
+FREE = {
+    "accelmon_rack": "a label, which says what the site says",
+}
+# One word of ASCII, which no path is made of.
+SECRETS = ("accelmon_stack_password", "accelmon_exporter_password", "accelmon_release_token")
+
+
+@pytest.fixture(scope="module")
+def checker():
+    return check.Checker()
+
+
+def found(name, value, checker):
+    """What the first play says about a value."""
+    class Host:
+        raw = {name: value}
+
+        def evaluated(self, name):
+            return self.raw[name]
+    return [text for text in checker.check("h", Host()) if text.startswith(f"{name} = ")]
+
+
+@pytest.mark.parametrize("name", sorted(VARIABLES))
+def test_wrong_values_are_refused_at_the_first_play(name, checker):
+    for value in WRONG[VARIABLES[name]["type"]]:
+        errors = found(name, value, checker)
+        assert len(errors) == 1, (name, value)
+        assert "\n" not in errors[0] and "; " in errors[0], errors
+
+
+@pytest.mark.parametrize("name", sorted(VARIABLES))
+def test_every_variable_says_what_it_may_hold(name):
+    spec = VARIABLES[name]
+    kind = spec["type"]
+    if kind in ("int", "float"):
+        assert spec.get("format") == "port" or {"at_least", "at_most"} <= set(spec)
+    elif kind == "list":
+        # Without a format: texts of one line.
+        assert spec.get("format") or name.endswith(("_extra_args", "_container_options")) or spec.get("elements") == "str"
+    elif kind != "bool":
+        assert "choices" in spec or spec.get("format") or name in FREE
+    if spec.get("format") == "duration":
+        assert {"at_least", "at_most"} <= set(spec)
+
+
+@pytest.mark.parametrize("name", sorted(
+    name for name, spec in VARIABLES.items() if spec["type"] in ("str", "path") and name not in FREE and name not in SECRETS))
+def test_no_text_leads_out_of_its_place(name, checker):
+    for value in ("../../etc/shadow", "/../etc/shadow", "a b; rm -rf /", "$(id)", "`id`", "forever; rm -rf /", "a" * 5000 + " "):
+        assert found(name, value, checker), (name, value)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in VARIABLES if VARIABLES[name].get("format") == "directory"))
+@pytest.mark.parametrize("value", ["/", "//", "/etc", "/etc/accelmon/secrets", "/etc//accelmon", "/root/x", "/proc/1", "/dev/shm", "/usr/bin", "/var",
+                                   "/var/lib", "/var/lib/accelmon", "/var/lib/accelmon/secrets/", "/tmp/x", "~/x", "x", "", "/boot/efi"])
+def test_sensitive_directories(name, value, checker):
+    assert found(name, value, checker)
+
+
+@pytest.mark.parametrize("name,value", [
+    ("victoriametrics_retention", "forever; rm -rf /"), ("victoriametrics_retention", "1M"), ("victoriametrics_retention", "12"),
+    ("victoriametrics_retention", "1d30m"), ("victoriametrics_retention", "12h"), ("prometheus_retention", "999y"), ("alertmanager_retention", "5d"),
+    ("accelmon_scrape_interval", "1ms"), ("accelmon_scrape_interval", "1d"), ("accelmon_exporter_nice", 99), ("accelmon_exporter_nice", -21),
+    ("accelmon_address", "0.0.0.0"), ("accelmon_address", "::"), ("accelmon_address", "::ffff:0.0.0.0"), ("accelmon_address", "fe80::1"),
+    ("accelmon_address", "127.1"), ("accelmon_address", "0x7f.1"), ("accelmon_address", "2130706433"), ("accelmon_address", "224.0.0.1"),
+    ("accelmon_custom_exporters", [{"job": "alertmanager", "port": 1}]), ("accelmon_custom_exporters", [{"job": "vmagent", "port": 1}]),
+    ("accelmon_custom_exporters", [{"job": "node_exporter_plain", "port": 1}]), ("accelmon_custom_exporters", [{"job": "custom", "port": 1}]),
+    ("accelmon_alert_overrides", {"HostDwon": {}}), ("accelmon_alert_overrides", {"HostDown": {"severity": "crit"}}),
+    ("accelmon_alert_overrides", {"HostDown": {"for": "1M"}}), ("accelmon_alert_overrides", {"HostDown": {"threshold": "5m"}}),
+    ("accelmon_rule_files", ["/no/such/file.yml"]), ("accelmon_lock_file", "/no/such/lock.json"), ("accelmon_expected", {"nvidia": 10 ** 9}),
+    ("accelmon_exporter_cpu_affinity", "0\nUser=root"), ("accelmon_exporter_cpu_affinity", "3-1"), ("accelmon_exporter_cpu_affinity", "all"),
+    ("node_exporter_extra_args", ["--a\n--b"]), ("node_exporter_unit_overrides", {"Service": {"User": "a\nb"}}), ("node_exporter_sha256", {"amd64": "x"}),
+    ("amd_exporter_image", "rocm/exporter:latest"), ("vmagent_buffer_size", "10 GiB"), ("all_smi_memory_max", "lots"), ("all_smi_groups", ["a b"]),
+    ("accelmon_stack_password", "short"), ("accelmon_release_token", "a b"), ("accelmon_lock_architectures", ["x86_64"]), ("accelmon_lock_architectures", []),
+    ("accelmon_rotate", "everything"), ("accelmon_rotate", "ca,ca_end"), ("accelmon_compare_sources", ["dcmg"]), ("accelmon_tls_names", ["a b"]),
+])
+def test_what_passed_the_check_and_failed_later(name, value, checker):
+    assert found(name, value, checker)
+
+
+@pytest.mark.parametrize("value", [
+    "https://hooks.example.org/a%zz?token=S3cret", "https://hooks.example.org:http/S3cret", "https://hooks.example.org/S3 cret", "S3cret",
+    "https://hooks.example.org/S3cret\nX", "https://hooks.example.org/S3cret\rX", "https:///S3cret", "ftp://hooks.example.org/S3cret",
+    "https://hooks.example.org:99999/S3cret", "https://[::1/S3cret", "https://a..b/S3cret", "https://user:S3cret@", "https://hooks.example.org\\S3cret",
+    "https://hooks.example.org:/S3cret", "https://hooks_{{ x }}.example.org/S3cret", "https://0.0.0.0/S3cret"])
+def test_a_wrong_address_is_told_by_entry_and_never_shown(value, checker):
+    for name in ("alertmanager_webhook_urls", "alertmanager_watchdog_urls"):
+        (error,) = found(name, ["https://fine.example.org/hook\n", value], checker)
+        assert error.startswith(f"{name} = (not shown): entry 2: ") and "S3cret" not in error
+    for name in ("vmagent_remote_write_url", "vmalert_storage_url", "accelmon_release_url_prefix", "node_exporter_url"):
+        if not (name == "node_exporter_url" and value == "S3cret"):
+            assert found(name, value, checker), name
+
+
+def test_a_password_in_an_address_is_not_shown(checker):
+    (error,) = found("vmagent_remote_write_url", "https://me:S3cret@host:http/api", checker)
+    assert "S3cret" not in error and "//(not shown)@host:http" in error
+
+
+@pytest.mark.parametrize("name,value", [
+    ("vmagent_remote_write_url", "https://user:pass@store.example.org:8443/api/v1/write?a=b%20c"), ("vmalert_storage_url", "http://[2001:db8::1]:8428"),
+    ("node_exporter_url", "https://mirror.example.org/{version}/node_exporter-{version}.linux-{architecture}.tar.gz"),
+    ("node_exporter_url", "prometheus/node_exporter/releases/download/v{version}/x.tar.gz"),
+    ("victoriametrics_retention", "1y"), ("prometheus_retention", "90d"), ("alertmanager_group_wait", "0s"), ("alertmanager_retention", "120h"),
+    ("accelmon_textfile_directory", "/var/lib/prometheus/node-exporter"), ("accelmon_textfile_directory", "/srv/metrics/text"),
+    ("accelmon_textfile_directory", "/var/lib/accelmon/textfile"), ("accelmon_textfile_directory", "/opt/node_exporter/text"),
+    ("accelmon_exporter_cpu_affinity", "0-1,8 64"), ("all_smi_memory_max", "512M"), ("prometheus_retention_size", "500GB"), ("vmagent_buffer_size", "10GiB"),
+    ("accelmon_adopt_script", "get_gpu_metrics.sh"), ("accelmon_tls_names", ["gpu7.example.org", "10.0.0.7", "2001:db8::7"]), ("accelmon_tolerance", "2.5"),
+    ("node_exporter_version", "1.9.0"), ("dcgm_exporter_hostengine", "localhost:5555"), ("accelmon_rotate", "stack, ca"), ("accelmon_rotate", ["certificates"]),
+    ("amd_exporter_version", "1.5.2"), ("accelmon_accept", "*"),
+])
+def test_right_values(name, value, checker):
+    assert found(name, value, checker) == []
