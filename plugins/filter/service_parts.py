@@ -22,11 +22,12 @@ PROGRAMS = {
 }
 
 
-def service_parts(name, listen, front=None, health=None, watch=False, tls="none", auth="none", directory="/var/lib/accelmon/textfile"):
+def service_parts(name, listen, front=None, health=None, watch=False, tls="none", auth="none", directory="/var/lib/accelmon/textfile",
+                  python="/usr/bin/python3"):
     """See service_parts.yml."""
     listen = [{"address": str(one.get("address") or ""), "port": int(one["port"])} for one in listen]
     try:
-        made = service.parts(str(name), listen, dict(front or {}), dict(health or {}), boolean(watch), str(tls), str(auth), str(directory))
+        made = service.parts(str(name), listen, dict(front or {}), dict(health or {}), boolean(watch), str(tls), str(auth), str(directory), str(python))
     except (service.PartsError, UnitError) as error:
         raise AnsibleFilterError(f"{name}: {error}") from error
     files = []

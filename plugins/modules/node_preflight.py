@@ -141,6 +141,10 @@ observed:
       description: Version of the Python that runs modules.
       returned: always
       type: str
+    python_problem:
+      description: Why services of this host could run no Python; empty if they can.
+      returned: always
+      type: str
     clock_offset:
       description: Seconds that the host's clock is ahead of the control node's, with the time that it took to get here.
       returned: with O(controller_time)
@@ -156,7 +160,7 @@ import platform
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import bcrypt, dial, preflight, targets
+from ansible_collections.accelmon.fleet.plugins.module_utils import bcrypt, dial, interpreter, preflight, targets
 
 
 def try_bcrypt():
@@ -196,6 +200,7 @@ def main():
     params = module.params
     observed = preflight.look(params["ports"], params["paths"], params["programs"])
     observed["python_version"] = platform.python_version()
+    observed["python_problem"] = interpreter.find()[1]
     if params["bcrypt"]:
         observed["bcrypt"] = try_bcrypt()
     if params["controller_time"] is not None:

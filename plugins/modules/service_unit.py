@@ -234,6 +234,10 @@ package:
   description: What has to be done with the package, V(present), V(absent), or empty for nothing. With O(phase=claim).
   type: str
   returned: O(phase=claim)
+python:
+  description: The Python that programs of ours on this host run with.
+  type: str
+  returned: O(phase=claim)
 generation:
   description: Hash of program, unit and configuration that the process runs with.
   type: str
@@ -254,7 +258,7 @@ import shutil
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, loaded, ports, probe, systemd
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, interpreter, loaded, ports, probe, systemd
 
 UNITS = "/etc/systemd/system"
 OWNED = "/var/lib/accelmon/services"
@@ -334,6 +338,9 @@ class Service(object):
         ours, theirs = self.show(self.unit, self.params["package_unit"] or self.unit)
         self.refuse_foreign_unit(theirs)
         self.refuse_taken_port(ours)
+        python, problem = interpreter.find()
+        if problem:
+            self.fail(problem)
         self.make_user()
         package = ""
         if self.params["package"] and (not os.path.exists(self.params["program"]) or self.is_other_version()):
@@ -344,7 +351,7 @@ class Service(object):
                 self.own(masked=self.params["package_unit"])
         if self.params["package"] and (package or self.shared_package()):
             self.own(package=self.params["package"])
-        return {"package": package}
+        return {"package": package, "python": python}
 
     def is_other_version(self):
         """Whether the package that is there has another version than the wanted one."""

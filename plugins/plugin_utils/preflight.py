@@ -200,6 +200,9 @@ def judge_system(host, observed):
     words = observed["python_version"].split(".")
     if tuple(int(word) for word in words[:2]) < PYTHON:
         found.append(finding(host.name, "Python", observed["python_version"], "set ansible_python_interpreter to 3.6 or newer"))
+    if observed.get("python_problem"):
+        wrong, dummy, mend = observed["python_problem"].partition("; ")
+        found.append(finding(host.name, "Python", wrong, mend))
     if observed["fapolicyd"] and any(host.source(role)[0] != "package" for role, dummy, dummy in host.services()):
         found.append(finding(host.name, "fapolicyd", "running", f"trust the programs: fapolicyd-cli --file add {PROGRAMS}/ && fapolicyd-cli --update",
                              "warning"))

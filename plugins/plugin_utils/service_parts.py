@@ -8,7 +8,8 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.targets import inst
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.exporters import GROUP, WEB_CONFIG, is_closed
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import unit_text, word
 
-PYTHON = ["/usr/bin/python3", "-IS"]
+# Isolated from the environment and from site packages.
+ISOLATED = "-IS"
 WATCH_SECONDS = 30
 
 
@@ -44,13 +45,13 @@ def front_socket(name, listen):
     }, daemon=False)
 
 
-def front_service(name, to, tls, auth, pages):
+def front_service(name, to, tls, auth, pages, python):
     """The service unit that answers there.
 
     systemd's own proxy would cost less. But whoever opens as many connections as it takes, and says nothing, has it for himself.
     """
     closed = is_closed(tls, auth)
-    command = PYTHON + [f"{folder(name)}/accelmon_front.py", f"--to={to}"]
+    command = [python, ISOLATED, f"{folder(name)}/accelmon_front.py", f"--to={to}"]
     command += [f"--config={WEB_CONFIG}"] * closed + ["--tls"] * (tls != "none") + ["--auth"] * (auth != "none") + ["--open"] * (not closed)
     command += [f"--page={page}" for page in pages]
     families = "AF_UNIX" if is_path(to) else "AF_UNIX AF_INET AF_INET6"
@@ -79,11 +80,11 @@ def front_service(name, to, tls, auth, pages):
     }, daemon=False)
 
 
-def watch_service(name, health, directory):
+def watch_service(name, health, directory, python):
     """The service unit that asks once."""
-    command = PYTHON + [f"{folder(name)}/accelmon_watch.py", f"--name={name}", f"--unit={unit_name(name)}", f"--to={health['to']}",
-                        f"--page={health.get('page') or '/metrics'}", f"--rows={health.get('rows') or ''}", f"--ready={health.get('ready') or ''}",
-                        f"--state={watch_state(name)}", f"--output={watch_output(name, directory)}"]
+    command = [python, ISOLATED, f"{folder(name)}/accelmon_watch.py", f"--name={name}", f"--unit={unit_name(name)}", f"--to={health['to']}",
+               f"--page={health.get('page') or '/metrics'}", f"--rows={health.get('rows') or ''}", f"--ready={health.get('ready') or ''}",
+               f"--state={watch_state(name)}", f"--output={watch_output(name, directory)}"]
     is_path(health["to"])
     return unit_text({
         "Unit": {"Description": f"Restart {name} of accelmon.fleet if it hangs"},
@@ -121,23 +122,23 @@ def watch_output(name, directory):
     return f"{directory}/accelmon_exporter_{name}.prom"
 
 
-def parts(name, listen, front, health, watch, tls, auth, directory):
+def parts(name, listen, front, health, watch, tls, auth, directory, python):
     """{"units": {"front.socket": text, …}, "programs": [names], "leaves": [paths]} of a service.
 
     listen: [{address, port, …}]; front: {to, pages?} or {}; health: {to, page?, ready?, rows?} or {}
-    programs: which of the role's files it needs, beside folder(name)
+    python: the interpreter; programs: which of the role's files it needs, beside folder(name)
     """
     units, programs, leaves = {}, [], []
     if front:
         if not front.get("to") or not listen:
             raise PartsError(f"service_front of {name} = {front}: give `to`, and an entry of service_listen")
         units["front.socket"] = front_socket(name, listen[0])
-        units["front.service"] = front_service(name, str(front["to"]), tls, auth, front.get("pages") or ["/metrics"])
+        units["front.service"] = front_service(name, str(front["to"]), tls, auth, front.get("pages") or ["/metrics"], python)
         programs += ["accelmon_front.py", "accelmon_bcrypt.py", "accelmon_command.py", "accelmon_inner.py"]
     if watch:
         if not health.get("to"):
             raise PartsError(f"service_health of {name} = {health}: service_watch needs to know where to ask; give `to`")
-        units["watch.service"] = watch_service(name, health, directory)
+        units["watch.service"] = watch_service(name, health, directory, python)
         units["watch.timer"] = watch_timer(name)
         programs += ["accelmon_watch.py"] + ["accelmon_inner.py"] * ("accelmon_inner.py" not in programs)
         leaves = [watch_state(name), watch_output(name, directory)]

@@ -185,3 +185,13 @@ def test_a_port_that_systemd_holds_has_an_owner(host, monkeypatch, owner, table,
     else:
         with pytest.raises(Failed, match=f"x_port = 9401: the port is {refusal}"):
             host.run(**claim)
+
+
+def test_a_host_whose_python_services_cannot_run_is_left_as_it_is(host, monkeypatch):
+    monkeypatch.setattr(service_unit.interpreter, "find", lambda: ("", "ansible_python_interpreter = /home/x/bin/python: the services cannot run it"))
+    with pytest.raises(Failed, match="ansible_python_interpreter = /home/x/bin/python"):
+        host.run(phase="claim", user="accelmon-nobody-of-that-name")
+    assert not any("useradd" in call for call in host.calls)
+    monkeypatch.setattr(service_unit.interpreter, "find", lambda: ("/usr/libexec/platform-python", ""))
+    host.params = dict(host.params, user="")
+    assert service_unit.Service(host).claim() == {"package": "", "python": "/usr/libexec/platform-python"}

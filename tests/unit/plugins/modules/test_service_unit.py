@@ -169,7 +169,7 @@ def test_an_image_gets_its_unit_enabled_and_nothing_started(host, tmp_path):
 def test_an_image_masks_the_packages_unit_before_the_package_comes(host, tmp_path):
     params = {"image": True, "phase": "claim", "package": "p", "package_unit": "p.service", "program": str(tmp_path / "missing"),
               "listen": [{"address": "", "port": 22, "variable": "x_port"}], "managed_variable": "x_managed"}
-    assert service(host, **params).claim() == {"package": "present"}
+    assert service(host, **params).claim()["package"] == "present"
     assert host.did() == ["systemctl --root=/ mask p.service"]
     assert json.loads((tmp_path / "OWNED" / "x.json").read_text()) == {"masked": "p.service", "package": "p"}
     host.enabled["p.service"] = "enabled"

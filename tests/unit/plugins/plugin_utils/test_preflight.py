@@ -47,6 +47,8 @@ def test_nothing_is_said_of_a_good_fleet():
     ({"systemd_version": None}, None),
     ({"python_version": "3.5.3"}, "error: gpu: Python = 3.5.3; set ansible_python_interpreter to 3.6 or newer"),
     ({"python_version": "3.6.8"}, None),
+    ({"python_problem": "ansible_python_interpreter = /home/x: the services cannot run it; install python3"},
+     "error: gpu: Python = ansible_python_interpreter = /home/x: the services cannot run it; install python3"),
     ({"fapolicyd": True}, None),
     ({"missing": ["openssl"]}, "error: gpu: program = openssl is missing; install the package openssl"),
     ({"bcrypt": "bcrypt: none; install libxcrypt"}, "error: gpu: bcrypt = bcrypt: none; install libxcrypt"),
