@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.errors import AnsibleFilterError
 
+from ansible_collections.accelmon.fleet.plugins.filter.alert_rules import alert_rules
+from ansible_collections.accelmon.fleet.plugins.filter.rule_groups import rule_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import RuleError, SEVERITIES, alert_file, recording_file
 
@@ -249,3 +252,39 @@ def test_a_wrong_override_is_named_with_its_mend(overrides, parts):
 def test_a_wrong_interval(interval):
     with pytest.raises(RuleError):
         recording_file(interval)
+
+
+def test_verify_asks_for_every_group_that_is_written():
+    for backend in ("victoriametrics", "prometheus"):
+        written = yaml.safe_load(recording_file("15s", backend))["groups"] + yaml.safe_load(alert_file())["groups"]
+        assert rule_groups({}, "15s", backend) == [group["name"] for group in written]
+    assert {"accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_alerts"} < set(rule_groups({}, "15s", "prometheus"))
+    nothing = {alert["alert"]: {"enabled": "no"} for alert in load("alerts")["alerts"]}
+    assert "accelmon_alerts" not in rule_groups(nothing, "15s", "prometheus")
+    task = (Path(__file__).resolve().parents[4] / "playbooks" / "verify.yml").read_text()
+    assert "accelmon.fleet.rule_groups(" in task and "accelmon_devices_1" not in task
+
+
+@pytest.mark.parametrize("given,written", [(None, "> 90\n"), (95, "> 95\n"), ("0.5", "> 0.5\n"), (0, "> 0\n")])
+def test_a_threshold_may_be_a_number(given, written):
+    alerts = {"parts": {}, "alerts": [{
+        "alert": "Hot", "severity": "warning", "scope": "device", "for": "5m", "expr": "temperature > %threshold%\n",
+        "threshold": {"type": "number", "default": 90, "at_most": 100}, "summary": "s", "description": "d", "action": "a"}]}
+    text = alert_file({"Hot": {"threshold": given}} if given is not None else {}, alerts)
+    assert yaml.safe_load(text)["groups"][0]["rules"][0]["expr"] + ("" if text.endswith("\n") else "\n") == f"temperature {written}"
+    for wrong in ("5m", True, "nan", -1, 101, [1], "inf", None):
+        with pytest.raises(RuleError, match="accelmon_alert_overrides.Hot.threshold = .*: not a threshold of this alert; give a number from 0 to 100"):
+            alert_file({"Hot": {"threshold": wrong}}, alerts)
+
+
+@pytest.mark.parametrize("text,on", [("true", True), ("True", True), ("yes", True), ("1", True), ("off", False), ("no", False), (False, False)])
+def test_a_survey_switches_an_alert_by_text(text, on):
+    names = [rule["alert"] for rule in yaml.safe_load(alert_file({"HostDown": {"enabled": text}}))["groups"][0]["rules"]]
+    assert ("HostDown" in names) is on
+
+
+def test_a_survey_changes_alerts_by_text():
+    with pytest.raises(AnsibleFilterError, match="accelmon_alert_overrides: .*HostDwon.*did you mean HostDown"):
+        alert_rules('{"HostDwon": {"for": "30s"}}')
+    assert alert_rules("HostDown: {for: 30s}\n") == alert_rules({"HostDown": {"for": "30s"}}) != alert_rules("")
+    assert alert_rules("") == alert_rules({})
