@@ -119,7 +119,11 @@ Those of an AMD device are not: sysfs, AMD's exporter (the serial number) and al
 SERIES_REST = """
 What is absent is not known: a value that a device does not tell is never recorded as 0. A reading outside of its bounds is
 dropped and counted (`node:accelerator_invalid_readings:count`); where the bounds say "above 0", a 0 means that the source could not
-read it, and is dropped without counting.
+read it, and is dropped without counting. AMD's exporter and all-smi write 0 for everything that they could not read: where heat and power of
+a device are all 0, its other zeros are dropped as well.
+
+A counter that leaps (energy by {energy} joules, errors by {errors}, within a minute) is believed a minute later, if it stays there. A
+leap that goes back before that is never recorded.
 
 Counters start again at 0 when the driver is loaded. `increase()` knows that; but for a counter whose first value is
 already above 0, Prometheus and VictoriaMetrics answer it differently.
@@ -209,7 +213,8 @@ def series_page():
                         rows = ", ".join(f'`{label}=~"{pattern}"`' for label, pattern in part["except"].items())
                         reasons += f"| `{part['metric']}` | {rows} | {part['why']} |\n"
     known = "".join(f"* `{name}`: {', '.join(spec['vendors'])}; from `{spec['job']}`, port {spec['port']}.\n" for name, spec in sources["sources"].items())
-    text += SERIES_REST.format(sources=known) + origins
+    leap = {item["name"]: item["leap"] for item in series["devices"] if "leap" in item}
+    text += SERIES_REST.format(sources=known, energy=leap["accelerator_energy_joules_total"], errors=leap["accelerator_ecc_errors_total"]) + origins
     text += "\nWhat is not believed:\n\n| Raw series | Of | Why |\n|---|---|---|\n" + reasons
     text += "\nWhat is not stored:\n\n| Series or label | Of | Why |\n|---|---|---|\n"
     for name, spec in sources["sources"].items():
@@ -238,7 +243,7 @@ def bounds(item):
     if "bounds" not in item:
         return ""
     lowest, highest = item["bounds"]
-    return f"above 0, to {highest}" if item.get("zero") == "unread" else f"{lowest} to {highest}"
+    return (f"above 0, to {highest}" if item.get("zero") == "unread" else f"{lowest} to {highest}") + f". {item['because']}"
 
 
 def origin(source, spec, part):

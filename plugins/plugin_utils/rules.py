@@ -31,6 +31,8 @@ SLOW = 60_000
 # When vmalert evaluates a group, as a part of the interval: roll-ups when devices are recorded and can be read, and then what is slow.
 # Left to itself it takes any moment and gives results the time of the interval's beginning, up to an interval too early.
 MOMENTS = {"devices": 0, "levels": 0.5, "slow": 0.6}
+# Between two readings of a counter that are compared. A leap is believed after that, once another reading has confirmed it.
+LEAP = "1m"
 # A median absolute deviation times this is the standard deviation of readings that vary evenly.
 EVENLY = "1.4826"
 
@@ -51,12 +53,19 @@ def number(value):
     return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
+def raw(value, part):
+    """A value in our unit in that of a raw series."""
+    value = value * part.get("divide", 1) / part.get("multiply", 1)
+    return number(int(value) if value == int(value) else value)
+
+
 def raw_bounds(item, part):
-    """(lowest, highest) of a raw series in its own unit, or None where nothing is out of bounds."""
+    """(lowest, highest) of a raw series in its own unit, or None of one that has no value."""
     if "bounds" not in item:
         return None
-    factor = part.get("divide", 1) / part.get("multiply", 1)
-    return tuple(number(int(bound * factor) if bound * factor == int(bound * factor) else bound * factor) for bound in item["bounds"])
+    if "bounds" in part:
+        return tuple(number(bound) for bound in part["bounds"])
+    return tuple(raw(bound, part) for bound in item["bounds"])
 
 
 def believed(part):
@@ -85,6 +94,27 @@ def within(term, item, part):
     return f"{term} {'> 0' if item.get('zero') == 'unread' else f'>= {lowest}'} <= {highest}"
 
 
+def leaps(rows, item, part, by=None):
+    """The rows of a counter that have risen by more than they can; of devices, if by names the labels of one."""
+    now, before = (rows, f"{rows} offset {LEAP}") if by is None else (f"max by ({by}) ({rows})", f"max by ({by}) ({rows} offset {LEAP})")
+    return f"{now} - {before} > {raw(item['leap'], part)}"
+
+
+def highest_of(rows, by, item, part):
+    """One believable value for each device: the highest of its rows, unless it is out of bounds or a leap that nothing has confirmed yet."""
+    term = within(f"max by ({by}) ({rows})", item, part)
+    return f"({term} unless ({leaps(rows, item, part, by)}))" if "leap" in item else term
+
+
+def of_read(term, source, spec, item, also):
+    """Without the zeros of devices that were not read, where a source writes 0 for what it cannot read."""
+    if "sensors" not in spec or item.get("zero") == "unread":
+        return term
+    key = "cluster, node, index, uuid"
+    silent = f"max by ({key}) ({matched(source, spec, {'metric': spec['sensors']}, also)}) == 0"
+    return f"({term} unless on ({key}) ({silent} unless on ({key}) ({term} > 0)))"
+
+
 def one_of_each(source, spec, item, part, by, also):
     """One value for each device from one raw series, scaled to our unit: rows of parts and of jobs become one."""
     names = ", ".join(by)
@@ -95,7 +125,7 @@ def one_of_each(source, spec, item, part, by, also):
         keys = [label for label in inner if label not in ("rack", "source")]
         others = f"group by ({', '.join(keys)}, vendor, model) ({selector(part['labels_of'], {'source': source}, believed(part))})"
         rows = selector(part["metric"], {**part.get("match", {}), "source": source}, also)
-        counted = within(f"max by ({', '.join(inner)}) ({rows})", item, part)
+        counted = of_read(highest_of(rows, ", ".join(inner), item, part), source, spec, item, also)
         term = (f"({counted})"
                 f" * on ({', '.join(keys)}) group_left (vendor, model) topk by ({', '.join(keys)}) (1, {others})")
     elif part.get("sum"):
@@ -105,7 +135,7 @@ def one_of_each(source, spec, item, part, by, also):
         of_parts = within(f"max by ({names}, {label}) ({parts_of})", item, part)
         term = within(f"max by ({names}) ({whole})", item, part) + f" or sum by ({names}) ({of_parts})"
     else:
-        term = within(f"max by ({names}) ({matched(source, spec, part, also)})", item, part)
+        term = of_read(highest_of(matched(source, spec, part, also), names, item, part), source, spec, item, also)
     if "times" in part:
         return f"{part['times']} * ({term} > 0)"
     for word, sign in (("divide", "/"), ("multiply", "*")):
@@ -241,6 +271,8 @@ def invalid_rules(series, sources):
             for source, choices in variant["from"].items():
                 for part in choices:
                     bounds = raw_bounds(item, part)
+                    if "leap" in item:
+                        terms.append(leaps(matched(source, sources[source], part), item, part))
                     if bounds:
                         # One look at the rows instead of two: further from the middle of the bounds than these are.
                         half = number((float(bounds[0]) + float(bounds[1])) / 2)

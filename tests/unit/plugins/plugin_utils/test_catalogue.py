@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, plain
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import raw_bounds
 
 ROOT = Path(__file__).resolve().parents[4]
 EXPOSITIONS = ROOT / "tests" / "fixtures" / "expositions"
@@ -48,7 +49,7 @@ def test_dump_keeps_order_and_never_folds_or_aliases():
 
 SOURCES = load("sources")["sources"]
 NEEDED = {"role", "job", "port", "vendors", "devices", "keys", "labels", "presence", "metrics"}
-POSSIBLE = NEEDED | {"repository", "own", "vendor", "vendor_by", "parts", "pci", "further", "success", "forget", "drop"}
+POSSIBLE = NEEDED | {"repository", "own", "vendor", "vendor_by", "parts", "pci", "further", "sensors", "success", "forget", "drop"}
 
 
 def parts():
@@ -143,11 +144,29 @@ def test_series_have_units_and_known_sources():
         assert (item["type"] == "counter") == item["name"].endswith("_total")
         for suffix, unit in suffixes.items():
             assert not item["name"].endswith(suffix) or item["unit"] == unit
-        assert "bounds" in item or item["unit"] in ("always 1", "errors", "0, 1 or 2")
     for _item, source, part in parts():
         known = sum((SOURCES[source]["metrics"][metric] for metric in names(part)), [])
         assert set(part.get("match", {})) | set(part.get("like", {})) <= set(known), part
         assert not part.get("sum") or SOURCES[source]["parts"] in known
+
+
+def test_every_series_has_bounds_and_says_why():
+    for item in load("series")["devices"]:
+        assert ("bounds" in item) == ("because" in item) == (item["unit"] != "always 1"), item["name"]
+        assert (item["type"] == "counter") == ("leap" in item), item["name"]
+
+
+def test_what_exporters_write_for_nothing_is_out_of_bounds():
+    """Whatever a raw series is divided or multiplied by. What may be a capacity or an energy as well is left."""
+    nothing = {-1, 65535, 1048560, 2 ** 31 - 16, 2 ** 32 - 1, 2 ** 47, 2 ** 63 - 16, 2 ** 63, 2 ** 64 - 1, float("inf"), float("-inf")}
+    small = {65535, 1048560, 2 ** 31 - 16, 2 ** 32 - 1}
+    for item, source, part in parts():
+        if item["unit"] != "always 1":
+            lowest, highest = (float(bound) for bound in raw_bounds(item, part))
+            possible = {("bytes", None): small, ("bytes", 1048576): {65535, 1048560}, ("joules", None): small, ("hertz", None): small}.get((item["unit"], part.get("multiply")), set())
+            # AMD's exporter counts in millionths, and writes no 2^47.
+            possible = possible | ({2 ** 47} if part.get("divide") == 1000000 else set())
+            assert {value for value in nothing if lowest <= value <= highest} <= possible, (item["name"], source, part)
 
 
 @pytest.mark.parametrize(("pattern", "factor"), [
