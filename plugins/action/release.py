@@ -7,6 +7,7 @@
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import facts
 
 
 class ActionModule(ActionBase):
@@ -22,7 +23,7 @@ class ActionModule(ActionBase):
             # With a `src` of the control node the module does all that can be done without it, and says whether it needs it.
             answer = self._execute_module(task_vars=task_vars)
             if answer.pop("needs_source", False) and source and not boolean(self._task.args.get("remote_src", False), strict=False):
-                local = self._local_file(source)
+                local = self._local_file(source, task_vars)
                 if not self._task.check_mode:
                     answer = self._install(source, self._bring(local), task_vars)
             result.update(answer)
@@ -38,8 +39,12 @@ class ActionModule(ActionBase):
             answer["msg"] = str(answer.get("msg", "")).replace(remote, source)
         return answer
 
-    def _local_file(self, source):
-        """The file on the control node."""
+    def _local_file(self, source, task_vars):
+        """The file on the control node. No fact of the host may have named it."""
+        try:
+            facts.refuse_forged(task_vars.get("ansible_facts"))
+        except facts.Misfit as problem:
+            raise AnsibleActionFail(str(problem)) from None
         try:
             return self._loader.get_real_file(self._find_needle("files", source))
         except AnsibleError as error:

@@ -15,19 +15,26 @@ NAME = "accelmon_serial"
 def batches(groups, hostvars):
     """Batches for a play's `serial`, from `accelmon_serial` as the first node has it; [] is all hosts at once.
 
+    A node whose facts stand for variables is passed over: it would decide for all.
     groups, hostvars: the variables of these names. A play knows no host yet when it asks; while only its syntax is checked or
     its tasks are listed, there are no hostvars at all.
     """
     hosts = list(groups.get("accelerator_nodes") or []) + list(groups.get("monitoring") or [])
-    if not hosts or hosts[0] not in hostvars:
-        return []
-    found = fleet.HostVariables(hostvars, hosts[0])
-    if NAME not in found.raw:
+    found = next(filter(None, (trusted(hostvars, host) for host in hosts if host in hostvars)), None)
+    if found is None or NAME not in found.raw:
         return []
     try:
         return fleet.Reader({NAME: variables.fleet_variables()[NAME]}).read(found, NAME)
     except fleet.BadValue as error:
-        raise AnsibleFilterError(f"{hosts[0]}: {error}") from None
+        raise AnsibleFilterError(f"{found.host}: {error}") from None
+
+
+def trusted(hostvars, host):
+    """The variables of a host, or None."""
+    try:
+        return fleet.HostVariables(hostvars, host)
+    except fleet.Untrusted:
+        return None
 
 
 class FilterModule:

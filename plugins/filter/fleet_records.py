@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 
 from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import HostVariables, Reader, plan_specs
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import FleetError, HostVariables, Reader, Untrusted, plan_specs
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.plan import STAGES
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.records import FleetError, make_record
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.records import make_record
 
 
 def fleet_records(hosts, hostvars, answered=(), stage="first"):
     """JSON text {"version": 1, "records": [...]} of `hosts`, sorted by name; each host's variables are read once.
 
     It begins with a blank: up to core 2.18 a text that begins like a dictionary would be evaluated as one.
+    A host whose facts are not to be trusted is recorded as one that did not answer. One whose facts hide what the inventory says
+    of it is left out: the registry keeps what it knows.
     """
     if stage not in STAGES:
         raise AnsibleFilterError(f"fleet_records: stage = {stage}: no such stage; use one of {', '.join(STAGES)}")
@@ -28,12 +31,25 @@ def fleet_records(hosts, hostvars, answered=(), stage="first"):
         if host not in hostvars:
             raise AnsibleFilterError(f"{host}: fleet_records: not in the inventory; give hosts of the inventory only")
         try:
-            record = make_record(host, HostVariables(hostvars, host), reader, host in answered, stage)
+            record = _record(host, hostvars, reader, host in answered, stage)
         except FleetError as error:
             raise AnsibleFilterError(str(error)) from None
         if record is not None:
             records.append(record)
     return " " + json.dumps({"version": 1, "records": records}, separators=(",", ":"))
+
+
+def _record(host, hostvars, reader, answered, stage):
+    try:
+        of_host = HostVariables(hostvars, host)
+    except Untrusted as error:
+        Display().warning(f"{error}; what is recorded of the host stays as it was")
+        return None
+    try:
+        return make_record(host, of_host, reader, answered, stage)
+    except Untrusted as error:
+        Display().warning(f"{error}; it is recorded as a host that did not answer")
+        return make_record(host, of_host, reader, False, stage)
 
 
 class FilterModule:

@@ -14,8 +14,9 @@ def preflight_findings(hosts, hostvars, register, reached):
     observed = {}
     for name in names:
         told = hostvars[name].get(register) or {}
+        # Of a host that answered with anything else it is told there.
         if told.get("observed"):
-            observed[name] = told["observed"]
+            observed[name] = told["observed"] if isinstance(told["observed"], dict) else {}
     calls = {str(result["item"]): result["reached"] for result in reached if result.get("reached")}
     return findings(names, hostvars, observed, calls)
 

@@ -25,7 +25,10 @@ def stack_urls(host, hostvars, monitoring):
             declared = variables.role_variables(service)
             specs.update({f"{service}_{name}": declared[f"{service}_{name}"] for name in ("listen", "port")})
     # A bad value is the preflight check's to tell; what can be asked all the same is asked.
-    values = fleet.Reader(specs).read_all(fleet.HostVariables(hostvars, str(host)))[0]
+    try:
+        values = fleet.Reader(specs).read_all(fleet.HostVariables(hostvars, str(host)))[0]
+    except fleet.Untrusted as error:
+        raise AnsibleFilterError(str(error)) from None
     services, storage, rules = BACKENDS[values["accelmon_backend"]]
     urls = {service: stack.listener(values[f"{service}_listen"], values[f"{service}_port"])["url"] for service in services}
     try:

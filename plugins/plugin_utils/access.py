@@ -3,9 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What certificates are made for: the names a host is called by, from the inventory alone."""
+from ansible.utils.display import Display
+
 from ansible_collections.accelmon.fleet.plugins.module_utils import pki
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.records import FleetError
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import FleetError
 
 # Under which the programs of a monitoring host call one another.
 OWN_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -35,13 +37,17 @@ def host_names(host, variables_of_host):
 
 
 def certificate_requests(hosts, hostvars, register):
-    """[{"host", "csr", "names", "client"}] of the hosts that asked for a certificate in this run.
+    """[{"host", "csr", "names", "client"}] of the hosts that asked for a certificate in this run, without those whose facts stand for variables.
 
     register: name of the variable that holds each host's request
     """
     found = []
     for host in hosts:
-        all_variables = fleet.HostVariables(hostvars, host)
+        try:
+            all_variables = fleet.HostVariables(hostvars, host)
+        except fleet.Untrusted as error:
+            Display().warning(f"{error}; it gets no certificate")
+            continue
         csr = (all_variables.raw.get(register) or {}).get("csr")
         if csr:
             named = host_names(host, all_variables)

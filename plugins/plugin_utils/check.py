@@ -30,7 +30,12 @@ def fleet_check(groups, hostvars):
     fleet_errors = check_groups(groups)
     hosts = monitored(groups)
     checker = Checker()
-    errors = {host: checker.check(host, fleet.HostVariables(hostvars, host)) for host in hosts}
+    errors = {}
+    for host in hosts:
+        try:
+            errors[host] = checker.check(host, fleet.HostVariables(hostvars, host))
+        except fleet.Untrusted as error:
+            errors[host] = [error.problem]
     for found_by in (clashes(checker.places), shut_out(checker.access, groups.get("monitoring", ()))):
         for host, found in found_by.items():
             errors[host].extend(found)
@@ -162,7 +167,7 @@ def shut_out(access, monitoring):
     """
     errors = collections.defaultdict(list)
     for name in ACCESS:
-        open_ones = [host for host in monitoring if access[host][name] == "none"]
+        open_ones = [host for host in monitoring if host in access and access[host][name] == "none"]
         for host, asked in access.items():
             if open_ones and asked[name] != "none":
                 errors[host].append(f"{name} = {asked[name]}: {', '.join(open_ones)} could not scrape it, with {name} = none; "

@@ -9,7 +9,7 @@ import re
 from ansible.release import __version__ as ansible_version
 from jinja2 import Undefined
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import facts, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address, means_itself
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.formats import normalise
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
@@ -67,25 +67,45 @@ def error_text(name, value, problem):
     return f"{name} = {shown}: {problem}".replace("\n", " ").replace("{{", "{ {").replace("{%", "{ %")
 
 
+class FleetError(ValueError):
+    """One line: `host: variable = value: what is wrong; what to do`."""
+
+
+class Untrusted(FleetError):
+    """A host's facts are not what they must be: that host is out, and no other. `problem` is the line without the host."""
+
+    def __init__(self, host, problem):
+        super().__init__(f"{host}: {problem}")
+        self.problem = str(problem)
+
+
 class HostVariables:
     """The variables of one host, taken from `hostvars` once. Only values that hold a template are evaluated.
 
     raw: {name: value}, templates as they are written
+    facts: what the host told of itself, as it told it
+
+    Raises Untrusted where a fact stands for a variable: nobody can tell then what the inventory says of the host.
     """
 
     def __init__(self, hostvars, host):
         self._hostvars = hostvars
-        self._host = host
+        self.host = host
         self._evaluated = None
         # Evaluating what is no template costs more than everything else here, above all in facts.
         raw_get = getattr(hostvars, "raw_get", None)
         self.raw = raw_get(host) if raw_get else hostvars[host]
+        self.facts = self.raw.get("ansible_facts") or {}
+        try:
+            facts.refuse_forged(self.facts)
+        except facts.Misfit as problem:
+            raise Untrusted(host, problem) from None
 
     def evaluated(self, name):
         """Value of a variable with its templates evaluated, in built-in containers. Raises Problem if one of them fails."""
         try:
             if self._evaluated is None:
-                self._evaluated = self._hostvars[self._host]
+                self._evaluated = self._hostvars[self.host]
             return _plain(self._evaluated[name])
         except Problem:
             raise
@@ -222,13 +242,14 @@ def host_address(host, variables_of_host, declared):
 def facts_of(variables_of_host):
     """{"summary", "devices", "addresses", "access", "distribution", "exporters", "node"} that the host told in facts.
 
-    node: the fact accelmon_node as it is. None if the host told nothing about accelerators.
+    node: the fact accelmon_node as it is. None if the host told nothing about accelerators. Raises Untrusted.
     """
-    facts = variables_of_host.raw.get("ansible_facts") or {}
-    accelerators = facts.get("accelerators")
-    if accelerators is None:
+    try:
+        told = facts.read(variables_of_host.facts)
+    except facts.Misfit as problem:
+        raise Untrusted(variables_of_host.host, problem) from None
+    if "accelerators" not in told:
         return None
-    node = facts.get("accelmon_node") or {}
-    return {"summary": accelerators.get("summary") or {}, "devices": accelerators.get("devices") or [],
-            "addresses": node.get("addresses") or [], "access": bool(node.get("access")),
-            "distribution": node.get("distribution"), "exporters": node.get("exporters") or [], "node": node}
+    accelerators, node = told["accelerators"], told.get("accelmon_node", {})
+    return {"summary": accelerators.get("summary", {}), "devices": accelerators.get("devices", []), "addresses": node.get("addresses", []),
+            "access": node.get("access", False), "distribution": node.get("distribution"), "exporters": node.get("exporters", []), "node": node}

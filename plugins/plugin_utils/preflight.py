@@ -7,7 +7,7 @@
 A finding is {host, what, value, mend, severity: error | warning, line}.
 """
 from ansible_collections.accelmon.fleet.plugins.module_utils import systemd
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import choice, fleet, plan, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import choice, facts, fleet, plan, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, Problem
 
 GIB = 1024 ** 3
@@ -44,7 +44,8 @@ WAYS = {
 
 
 def finding(host, what, value, mend, severity="error"):
-    """One finding, with its line."""
+    """One finding, with its line. A value may come from the host, and is made harmless."""
+    value = facts.shown(value, 400) if isinstance(value, str) else value
     return {"host": host, "what": what, "value": value, "mend": mend, "severity": severity,
             "line": f"{severity}: {host}: {what} = {value}; {mend}"}
 
@@ -107,10 +108,13 @@ def wants(name, hostvars):
 
 
 def places(hosts, hostvars):
-    """[{host, address, port}] to call from a scraping host: one exporter of each host."""
+    """[{host, address, port}] to call from a scraping host: one exporter of each host whose facts can be trusted."""
     found = []
     for name in hosts:
-        host = Host(name, hostvars)
+        try:
+            host = Host(name, hostvars)
+        except fleet.Untrusted:
+            continue
         entries = plan.exporters(host.values, plan.choose(host.values, host.facts))
         if entries:
             found.append({"host": name, "address": host.address, "port": entries[0]["port"]})
@@ -123,14 +127,14 @@ def findings(hosts, hostvars, observed, reached):
     hosts: names; observed: {host: what node_preflight saw there}, without hosts that did not answer
     reached: {monitoring host: {host: [kind, place]}}
     """
-    monitors = [name for name in hostvars_group(hostvars, hosts) if "clock_offset" in observed.get(name, {})]
+    monitors = [name for name in hostvars_group(hostvars, hosts) if isinstance(observed.get(name, {}).get("clock_offset"), (int, float))]
     clock = observed[monitors[0]]["clock_offset"] if monitors else None
     found = []
     for name in hosts:
         if name not in observed:
             found.append(finding(name, "answer", "none", "make it reachable for Ansible, or take it out of the run"))
             continue
-        found += judge(Host(name, hostvars), observed[name], clock, monitors[:1])
+        found += judge_stranger(name, hostvars, observed[name], clock, monitors[:1])
     for monitor, answers in sorted(reached.items()):
         found += unreached(monitor, answers)
     return sorted(found, key=lambda one: (one["severity"] != "error", hosts.index(one["host"]) if one["host"] in hosts else -1))
@@ -138,7 +142,24 @@ def findings(hosts, hostvars, observed, reached):
 
 def hostvars_group(hostvars, hosts):
     """Those of the hosts that scrape the fleet."""
-    return [name for name in hosts if "monitoring" in (fleet.HostVariables(hostvars, name).raw.get("group_names") or ())]
+    found = []
+    for name in hosts:
+        try:
+            found += [name] if "monitoring" in (fleet.HostVariables(hostvars, name).raw.get("group_names") or ()) else []
+        except fleet.Untrusted:
+            pass  # told with the host itself
+    return found
+
+
+def judge_stranger(name, hostvars, observed, clock, monitors):
+    """`judge` of a host that may have told anything: what is no answer of ours is one finding, and says nothing about the others."""
+    try:
+        return judge(Host(name, hostvars), observed, clock, monitors)
+    except fleet.Untrusted as error:
+        value, dummy, mend = error.problem.rpartition("; ")
+        return [finding(name, "answer", value, mend)]
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return [finding(name, "answer", "not what our module gives", facts.MEND)]
 
 
 def judge(host, observed, clock, monitors):

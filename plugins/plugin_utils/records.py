@@ -5,11 +5,8 @@
 """Fleet records: one per host, from its variables and facts, in one pass over the hosts."""
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.choice import Unsuitable
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import FleetError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
-
-
-class FleetError(ValueError):
-    """One line: `host: variable = value: what is wrong; what to do`."""
 
 
 def read_host(host, variables_of_host, reader, strict):
@@ -31,7 +28,7 @@ def read_host(host, variables_of_host, reader, strict):
 
 
 def make_plan(host, variables_of_host):
-    """{"roles", "exporters", "listen"} of one host. Raises FleetError for a bad value, missing drivers, or what cannot work there."""
+    """{"roles", "exporters", "listen"} of one host. Raises FleetError for a bad value or fact, missing drivers, or what cannot work there."""
     values, address = read_host(host, variables_of_host, fleet.Reader(fleet.plan_specs()), strict=True)
     facts = fleet.facts_of(variables_of_host)
     if facts is not None and values["accelmon_driver_missing"] == "fail":
@@ -63,6 +60,8 @@ def make_record(host, variables_of_host, reader, answered, stage="first"):
     inventory gives it and without accelerators; its bad values, which the preflight check has reported, are replaced by
     their defaults, so that it stays a target.
     stage: how far the run is with handing vendors over, one of `plan.STAGES`
+
+    Raises FleetError for a bad value of a host that answered, Untrusted for its facts.
     """
     facts = fleet.facts_of(variables_of_host) if answered else None
     values, address = read_host(host, variables_of_host, reader, strict=facts is not None)

@@ -1,0 +1,218 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The door for what a node tells about itself: one schema, and the names that a fact must not have. Pure functions.
+
+A node is a stranger. What it tells counts for that node alone, and only in the shape that accelerator_facts documents. Everything
+that reads these facts comes through here, so that nothing behind this door has to be careful.
+"""
+import functools
+import ipaddress
+import json
+import re
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS, Problem
+
+# Far above what any machine has, and far below what would hurt to record, draw or sum up.
+MOST_ACCELERATORS = 1024
+MOST_ENTRIES = 16384
+LONGEST = 256
+
+# Facts that a node has from us, and what makes each; everything else of an answer of accelerator_facts is refused.
+OURS = ("accelerators", "accelmon_node")
+# Ansible's own note on the Python that it found, without which it would look for it anew in every task.
+DISCOVERED = "discovered_interpreter_"
+
+# With inject_facts_as_vars Ansible makes a variable of every fact, and it wins over the inventory. These are no variables of ours, and
+# would change what ours mean: names of the host, what only some runs have, and functions of templates.
+FOREIGN_NAMES = ("group_names", "groups", "hostvars", "inventory_dir", "inventory_file", "inventory_hostname", "inventory_hostname_short", "item",
+                 "limit", "omit", "play_hosts", "playbook_dir", "vars",
+                 "cycler", "dict", "joiner", "lipsum", "lookup", "namespace", "now", "q", "query", "range", "undef")
+
+MEND = "look at what answers there in our module's name, then run again"
+WORD = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,63}\Z")
+
+
+class Misfit(Problem):
+    """Facts without the shape they must have: `facts: KEY = VALUE: what is wrong; what to do`, one line."""
+
+
+def shown(value, longest=80):
+    """A value of a stranger as it may stand in a message: short, printable, and nothing that a template acts on."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+    except (TypeError, ValueError, RecursionError):
+        text = type(value).__name__
+    text = "".join(letter if letter.isprintable() else "?" for letter in text[:longest + 1])
+    text = text if len(text) <= longest else text[:longest - 3] + "..."
+    return re.sub(r"\{(?=[{%#])", "{ ", text)
+
+
+def _wrong(path, value, problem):
+    return Misfit(f"facts: {'.'.join(path)} = {shown(value)}: {problem}; {MEND}")
+
+
+def text(path, value):
+    """One line that may be shown, recorded and drawn everywhere."""
+    if not isinstance(value, str):
+        raise _wrong(path, value, "not a text")
+    if len(value) > LONGEST:
+        raise _wrong(path, value, f"longer than {LONGEST} signs")
+    if not value.isprintable() or "{{" in value or "{%" in value or "{#" in value:
+        raise _wrong(path, value, "signs that no name has")
+    return value
+
+
+def word(path, value):
+    """A name as programs give it."""
+    if not isinstance(value, str) or not WORD.match(value):
+        raise _wrong(path, value, "not a single word")
+    return value
+
+
+def vendor(path, value):
+    """A vendor that we know."""
+    if value not in VENDORS:
+        raise _wrong(path, value, f"no vendor; there are {', '.join(VENDORS)}")
+    return value
+
+
+def switch(path, value):
+    """True or false."""
+    if not isinstance(value, bool):
+        raise _wrong(path, value, "neither true nor false")
+    return value
+
+
+def number(most):
+    """The check for a whole number from 0 to `most`."""
+    def check(path, value):
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+            raise _wrong(path, value, f"not a whole number from 0 to {most}")
+        return value
+    return check
+
+
+def address(path, value):
+    """An IP address."""
+    try:
+        if not isinstance(value, str):
+            raise ValueError
+        ipaddress.ip_address(value)
+    except ValueError:
+        raise _wrong(path, value, "no IP address") from None
+    return value
+
+
+def list_of(check):
+    """The check for a list."""
+    def check_all(path, value):
+        if not isinstance(value, (list, tuple)):
+            raise _wrong(path, value, "not a list")
+        if len(value) > MOST_ENTRIES:
+            raise _wrong(path, f"{len(value)} entries", f"more than {MOST_ENTRIES}")
+        return [check(path + (str(place),), item) for place, item in enumerate(value)]
+    return check_all
+
+
+def map_of(check_key, check):
+    """The check for a dictionary whose keys are told by the node too."""
+    def check_all(path, value):
+        _dictionary(path, value)
+        if len(value) > MOST_ACCELERATORS:
+            raise _wrong(path, f"{len(value)} keys", f"more than {MOST_ACCELERATORS}")
+        return {check_key(path + ("(key)",), key): check(path + (shown(key),), item) for key, item in value.items()}
+    return check_all
+
+
+def fields(needed, **checks):
+    """The check for a dictionary with known keys. What else is in there is left behind."""
+    def check_all(path, value):
+        _dictionary(path, value)
+        for name in needed:
+            if name not in value:
+                raise _wrong(path, value, f"{name} is missing")
+        return {name: check(path + (name,), value[name]) for name, check in checks.items() if name in value}
+    check_all.names = frozenset(checks)
+    return check_all
+
+
+def _dictionary(path, value):
+    if not isinstance(value, dict):
+        raise _wrong(path, value, "not a dictionary")
+
+
+COUNT = number(MOST_ACCELERATORS)
+PARTITIONS = number(MOST_ACCELERATORS * 64)
+
+DEVICE = fields(
+    ("vendor", "kind", "state"),
+    vendor=vendor, kind=word, state=word, model=text, product=text, pci_id=text, pci_address=text, driver=text, driver_version=text,
+    uuid=text, serial=text, vbios=text, memory_bytes=number(2 ** 53), chips=COUNT, numa_node=number(2 ** 16), index=number(2 ** 16),
+    partitions=fields((), mode=text, count=PARTITIONS), mig_mode=text, ecc_mode=text)
+
+
+def _summed(path, value):
+    """What is told of one vendor; no more models and states than devices."""
+    told = SUMMARY_FIELDS(path, value)
+    for name in ("models", "states"):
+        if sum(told[name].values()) > told["count"]:
+            raise _wrong(path + (name,), told[name], f"more than the {told['count']} counted devices")
+    return told
+
+
+SUMMARY_FIELDS = fields(
+    ("count", "models", "states"),
+    count=COUNT, models=map_of(text, COUNT), states=map_of(word, COUNT), driver_version=text, vendor_note=text, embedded=COUNT,
+    driver_only=switch, partitions=map_of(text, PARTITIONS))
+
+SCHEMA = {
+    "accelerators": fields(
+        (), devices=list_of(DEVICE), summary=map_of(vendor, _summed),
+        # What a tool said when it failed is any text.
+        details=map_of(vendor, fields(("status",), status=word, message=lambda path, value: shown(value)))),
+    "accelmon_node": fields(
+        (), architecture=word, distribution=word, distribution_version=text, python_version=text, addresses=list_of(address), systemd=switch,
+        access=switch, selinux=word, libc=fields((), name=word, version=text), container_runtimes=list_of(word), exporters=list_of(word),
+        hostengine=switch, lacking=map_of(word, word)),
+}
+
+
+def read(told):
+    """{name: fact} of what a node told, those of OURS alone and of them what the schema has. Raises Misfit.
+
+    told: the host's `ansible_facts`
+    """
+    return {name: SCHEMA[name]((name,), told[name]) for name in OURS if name in told}
+
+
+def answer(told):
+    """The facts of an answer of accelerator_facts that may be kept. Raises Misfit, also for a fact that our module does not give."""
+    if not isinstance(told, dict):
+        raise Misfit(f"facts: {shown(told)}: not a dictionary; {MEND}")
+    for name in told:
+        if name not in OURS and not str(name).startswith(("ansible_" + DISCOVERED, DISCOVERED)):
+            raise Misfit(f"facts: {shown(name)} = {shown(told[name])}: no fact that accelerator_facts gives; {MEND}")
+    for name in OURS:
+        if name not in told:
+            raise Misfit(f"facts: {name} is missing; {MEND}")
+    return {**told, **read(told)}
+
+
+@functools.lru_cache(maxsize=None)
+def reserved():
+    """Names that no fact of a host may have, as they stand in `ansible_facts`, where Ansible leaves out a first `ansible_`."""
+    return (frozenset(variables.all_variables()) | frozenset(variables.catalogue()["internal"]) | frozenset(FOREIGN_NAMES)) - frozenset(OURS)
+
+
+def refuse_forged(told):
+    """Raises Misfit if a host's facts would stand for variables.
+
+    told: the host's `ansible_facts`
+    """
+    for name in told or ():
+        if name in reserved() or (str(name).startswith("accelmon_") and name not in OURS):
+            raise Misfit(f"facts: {shown(name)} = {shown(told[name])}: a fact with the name of a variable, which it would replace; "
+                         f"find what set it on that host, and clear the fact cache where there is one")
