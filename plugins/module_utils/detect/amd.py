@@ -73,6 +73,12 @@ def _word(value):
     return value if value.lower() not in _NOTHING and _WORDS.match(value) else None
 
 
+def _product(value):
+    """What the driver or a tool calls a device, unless that is a kind and no model."""
+    value = _word(value)
+    return None if value and ids.generic(value) else value
+
+
 def _unique_id(value):
     """A die's id as sixteen hexadecimal digits; zero means that there is none."""
     found = _HEX.match(value or "")
@@ -83,7 +89,7 @@ def _identity(function):
     def value(name):
         return files.line(os.path.join(function["path"], name))
 
-    return states.known(product=_word(value("product_name")), serial=_word(value("serial_number")), vbios=_word(value("vbios_version")),
+    return states.known(product=_product(value("product_name")), serial=_word(value("serial_number")), vbios=_word(value("vbios_version")),
                         uuid=_unique_id(value("unique_id")),
                         memory_bytes=files.number(os.path.join(function["path"], "mem_info_vram_total")) or None)
 
@@ -121,17 +127,19 @@ def _note(found):
     return "the GPU has no memory of its own" if found & set(ids.UNIFIED["1002"]) else None
 
 
-def _json(text):
-    """The JSON value in a tool's output, which may begin with warnings; None when there is none."""
-    starts = [at for at in (text.find("{"), text.find("[")) if at >= 0]
-    while starts:
+def document(text):
+    """The JSON document in a tool's output, before and behind which there may be other lines: the longest that is one. None without."""
+    found, end = [], 0
+    for match in re.finditer(r"^[ \t]*(?=[\[{])", text, re.MULTILINE):
+        start = match.end()
+        if start < end:
+            continue
         try:
-            return json.JSONDecoder().raw_decode(text, min(starts))[0]
-        except ValueError:
-            # '[WARNING] ...' and the like: the next bracket that begins a line
-            following = re.search(r"\n\s*[\[{]", text[min(starts):])
-            starts = [min(starts) + following.end() - 1] if following else []
-    return None
+            value, end = json.JSONDecoder().raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        found.append((end - start, value))
+    return max(found, key=lambda one: one[0])[1] if found else None
 
 
 def _section(value, *names):
@@ -161,7 +169,7 @@ def _from_amd_smi(value):
         driver = _section(gpu, "driver")
         index = gpu.get("gpu")
         found[address] = states.known(
-            index=index if isinstance(index, int) else None, product=_word(asic.get("market_name")),
+            index=index if isinstance(index, int) else None, product=_product(asic.get("market_name")),
             uuid=_unique_id(_word(asic.get("asic_serial"))), serial=_word(board.get("product_serial")),
             vbios=_word(vbios.get("version")), driver_version=_word(driver.get("version") or driver.get("driver_version")),
             memory_bytes=_bytes(_section(gpu, "vram").get("size")))
@@ -178,7 +186,7 @@ def _from_rocm_smi(value):
             continue
         memory = str(card.get("VRAM Total Memory (B)", ""))
         found[address] = states.known(
-            index=int(index.group(1)), product=_word(card.get("Card Series") or card.get("Card series")),
+            index=int(index.group(1)), product=_product(card.get("Card Series") or card.get("Card series")),
             uuid=_unique_id(_word(card.get("Unique ID"))), serial=_word(card.get("Serial Number")),
             vbios=_word(card.get("VBIOS version")), driver_version=version,
             memory_bytes=int(memory) if memory.isdigit() and int(memory) else None)
@@ -187,5 +195,5 @@ def _from_rocm_smi(value):
 
 def parse(program, text):
     """What one of `COMMANDS` printed, as {address: {index, uuid, ...}}. What the tool does not know is left out."""
-    value = _json(text)
+    value = document(text)
     return (_from_amd_smi if program == "amd-smi" else _from_rocm_smi)(value)

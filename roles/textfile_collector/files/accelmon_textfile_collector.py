@@ -7,7 +7,8 @@
 One run reads every vendor once and replaces one file of metrics. What cannot be read, or cannot be true, is left
 out and counted; the file never has a stale row or a broken line. Python >= 3.6, standard library only.
 
-NVIDIA is read with one call of nvidia-smi, AMD from sysfs; amd-smi or rocm-smi are asked only for what sysfs lacks.
+NVIDIA is read with one call of nvidia-smi, AMD from sysfs; amd-smi or rocm-smi are asked only for what sysfs lacks. A device
+that sleeps, or is about to, is told from what files remember of it: nothing is asked that would wake it.
 Everything that can hang (a tool, a sysfs file of a sick driver) runs in a child with a deadline. A child that
 cannot even be killed is remembered, so that the next runs do not add another one to it.
 
@@ -30,7 +31,16 @@ import stat
 import sys
 import time
 
+# What PCI ids mean is said once, for detection and for this program: its copy is beside it. In the collection it is where detection has it.
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True  # it would lie beside the program for ever
+sys.path += [HERE, os.path.join(HERE, "../../../plugins/module_utils/detect")]
+
+import ids  # noqa: E402  pylint: disable=wrong-import-position,import-error
+
 VENDORS = ("nvidia", "amd")
+PCI_VENDORS = {"nvidia": "10de", "amd": "1002"}
+DRIVERS = {"nvidia": "nvidia", "amd": "amdgpu"}
 SEARCH_PATH = "/usr/bin:/usr/local/bin:/bin:/usr/sbin:/sbin:/opt/bin:/opt/rocm/bin:/usr/local/nvidia/bin"
 OUTPUT_LIMIT = 4 * 1024 * 1024  # bytes; 16 devices give 10 kB of CSV, 16 partitioned AMD devices 1 MB of JSON
 LABEL_LIMIT = 128  # characters
@@ -46,7 +56,7 @@ REASONS = collections.OrderedDict((
     ("version_mismatch", "the driver's library and kernel module are of different versions"),
     ("no_devices", "no device was found"),
     ("device_lost", "a device does not answer; the others are reported"),
-    ("tool_failed", "the tool ended with an error"),
+    ("tool_failed", "the tool ended with an error, or warned"),
     ("output_too_large", "the tool wrote more than anything sensible"),
     ("bad_output", "a line or document could not be understood"),
     ("internal", "a defect of this program"),
@@ -88,6 +98,8 @@ FAMILIES = collections.OrderedDict((
     ("accelmon_collector_last_run_timestamp_seconds", ("gauge", "When the collector last ran.")),
     ("accelmon_collector_last_success_timestamp_seconds", ("gauge", "When the vendor was last read; 0 for never.")),
     ("accelmon_collector_duration_seconds", ("gauge", "Time that reading the vendor took.")),
+    ("accelmon_collector_lost_device", ("gauge", "1 for a device that does not answer, by its PCI address.")),
+    ("accelmon_collector_tool_warning", ("gauge", "1 for what the vendor's tool warned of in the last run.")),
     ("accelmon_collector_group_supported", ("gauge", "1 if this host's nvidia-smi knows the group of fields.")),
     ("accelmon_collector_errors_total", ("counter", "Failures to read a vendor or one of its devices.")),
     ("accelmon_collector_invalid_values_total", ("counter", "Values that were left out because they are errors or cannot be true.")),
@@ -189,11 +201,28 @@ def plain(text):
 
 
 class Problems:
-    """What went wrong in a run. errors, invalid: {name: how often}."""
+    """What went wrong in a run.
+
+    errors, invalid: {name: how often}; warnings: lines of a tool; told: samples about what went wrong, for the file
+    """
 
     def __init__(self):
         self.errors = collections.Counter()
         self.invalid = collections.Counter()
+        self.warnings = []
+        self.told = []
+
+    def tell(self, family, *labels):
+        """A sample that says what is wrong; a label without a value is left out."""
+        sample = Sample(family, tuple(label for label in labels if label[1]), 1.0)
+        if sample not in self.told:
+            self.told.append(sample)
+
+    def lost(self, vendor, address):
+        """Count a device that does not answer, and tell its address if that is known."""
+        self.errors["device_lost"] += 1
+        if address:
+            self.tell("accelmon_collector_lost_device", ("vendor", vendor), ("pci_address", address))
 
     def value(self, field, function, *args):
         """function(*args), or None; an invalid value is counted under the field's name."""
@@ -370,17 +399,78 @@ def publish(source, folder):
     replace_file(os.path.join(folder, os.path.basename(source)), text)
 
 
-def pci_functions(root):
-    """(address, vendor, class) of every PCI function, by address: ('0000:1b:00.0', '10de', '0302')."""
-    folder = os.path.join(root, "sys/bus/pci/devices")
+DEVICES = "sys/bus/pci/devices"
+ASLEEP = ("suspended", "suspending", "resuming")  # what asks a device then may wake it, and what it answers is nothing to go by
+ADDRESS = re.compile(r"\b([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])\b", re.I)
+
+
+def pci_id(root, address):
+    """The four digits of a function's device id; '' where there are none."""
+    match = re.match(r"0x([0-9a-f]{4})\Z", (read(os.path.join(root, DEVICES, address, "device")) or "").lower())
+    return match.group(1) if match else ""
+
+
+def held(root, address, vendor):
+    """Whether the vendor's driver holds a function."""
+    return os.path.basename(os.path.realpath(os.path.join(root, DEVICES, address, "driver"))) == DRIVERS[vendor]
+
+
+def accelerators(root, vendor):
+    """PCI addresses of a vendor's accelerators that its driver holds, or that a current driver should: as detection counts them."""
+    folder = os.path.join(root, DEVICES)
     try:
         addresses = sorted(os.listdir(folder))
     except OSError:
         addresses = []
     for address in addresses:
-        vendor = (read(os.path.join(folder, address, "vendor")) or "")[-4:].lower()
-        kind = (read(os.path.join(folder, address, "class")) or "")[2:6].lower()
-        yield address, vendor, kind
+        if (read(os.path.join(folder, address, "vendor")) or "")[-4:].lower() != PCI_VENDORS[vendor]:
+            continue
+        if os.path.islink(os.path.join(folder, address, "physfn")):
+            continue  # a virtual function is a part of a device of this host
+        device, code = pci_id(root, address), (read(os.path.join(folder, address, "class")) or "")[2:6].lower()
+        if not ids.is_accelerator(PCI_VENDORS[vendor], device, code) if device else code not in ids.CLASSES[PCI_VENDORS[vendor]]:
+            continue
+        if not device or ids.served(PCI_VENDORS[vendor], device) or held(root, address, vendor):
+            yield address
+
+
+def asleep(root, address):
+    """Whether the kernel has put a device to sleep, or is about to, or to wake it."""
+    return read(os.path.join(root, DEVICES, address, "power/runtime_status")) in ASLEEP
+
+
+def spelt(address):
+    """The PCI address in a tool's text as sysfs spells it: '00000000:1B:00.0' -> '0000:1b:00.0'; '' if there is none."""
+    match = ADDRESS.search(address)
+    return ("%04x:%s:%s.%s" % ((int(match.group(1), 16),) + match.groups()[1:])).lower() if match else ""
+
+
+# What tools warn of.
+WARNINGS = (
+    (re.compile("inforom", re.I), "inforom_corrupted"),
+    (re.compile("low[- ]power", re.I), "low_power"),
+    (re.compile(""), "other"),
+)
+WARNING = re.compile(r"\s*[\[(]?WARNING\b", re.I)
+NUMBERED = re.compile(r"\b(?:gpu|card|device)[ #:]*(?:id|index)?[ #:]*([0-9]{1,3})\b", re.I)
+
+
+def warned(problems, vendor, line, devices):
+    """Tell of a tool's warning, with the device that it names by its address or its number.
+
+    devices: the labels of node_gpu_info of every device, as dicts
+    """
+    address, numbered = spelt(line), NUMBERED.search(line)
+    key, value = ("pci_address", address) if address else ("gpu", numbered.group(1) if numbered else "")
+    device = next((labels for labels in devices if value and labels.get(key) == value), {key: value})
+    problems.tell("accelmon_collector_tool_warning", ("vendor", vendor), ("warning", next(kind for pattern, kind in WARNINGS if pattern.search(line))),
+                  *((name, device.get(name)) for name in ("gpu", "uuid", "pci_address")))
+
+
+def ended(problems, vendor, code, reason):
+    """Tell with which status a tool ended that said something all the same."""
+    problems.errors[reason] += 1
+    problems.tell("accelmon_collector_tool_warning", ("vendor", vendor), ("warning", "exit_status"), ("status", str(code)))
 
 
 # --- NVIDIA ---------------------------------------------------------------------------------------------------------
@@ -442,7 +532,12 @@ def nvidia_table(text, fields, problems):
         index = row.get("index", "").strip()
         if len(cells) != len(fields) or not re.match(r"[0-9]{1,4}\Z", index) or index in seen:
             said = [reason for pattern, reason in MESSAGES if pattern.search(line)]
-            problems.errors[said[0] if said else "bad_output"] += 1
+            if WARNING.match(line):
+                problems.warnings.append(line)
+            if said[:1] == ["device_lost"] or not said and len(cells) == len(fields) and index not in seen and bare(index).lower() in ERRORS:
+                problems.lost("nvidia", spelt(line))
+            else:
+                problems.errors[said[0] if said else "bad_output"] += 1
             continue
         seen.add(index)
         rows.append(row)
@@ -473,19 +568,37 @@ def bitmask(text):
     return int(text, 16)
 
 
-def nvidia_samples(row, problems):
+def nvidia_model(root, address, text):
+    """What the driver calls a device; where it has no name for it, our own."""
+    device = pci_id(root, address) if address else ""
+    if text and not ids.generic(text):
+        return text
+    return ids.model("10de", device) if device else "NVIDIA"
+
+
+def nvidia_sleeper(root, address, number):
+    """The samples of a device that sleeps: who it is, as far as the driver's own files tell."""
+    text = read(os.path.join(root, "proc/driver/nvidia/gpus", address, "information")) or ""
+    lines = dict((key.strip(), value.strip()) for key, _colon, value in (line.partition(":") for line in text.splitlines()))
+    quiet = Problems()
+    identity = (("gpu", str(number)), ("uuid", quiet.value("uuid", nvidia_uuid, lines.get("GPU UUID", "")) or "pci-" + address), ("vendor", "nvidia"),
+                ("model", nvidia_model(root, address, quiet.value("model", plain, lines.get("Model", "")))))
+    return [Sample("node_gpu_info", identity + (("pci_address", address),), 1.0)]
+
+
+def nvidia_samples(row, problems, root="/"):
     """The samples of one device. row: {field: cell}.
 
-    Empty for a device that gives no reading at all, or that cannot be told from the others: it is lost, not present.
+    Empty for a device that gives errors and no reading, or that cannot be told from the others: it is lost, not present.
     """
-    get = problems.value
+    get, errors = problems.value, sum(problems.invalid.values())
     address = get("pci_address", pci_address, row["pci.bus_id"])
     uuid = get("uuid", nvidia_uuid, row["uuid"]) or (address and "pci-" + address)
     if not uuid:
-        problems.errors["device_lost"] += 1
+        problems.lost("nvidia", "")
         return []
     identity = (("gpu", str(int(row["index"]))), ("uuid", uuid), ("vendor", "nvidia"),
-                ("model", get("model", plain, row["name"]) or "NVIDIA"))
+                ("model", nvidia_model(root, address, get("model", plain, row["name"]))))
     samples = []
 
     def add(field, family, function, *args, **labels):
@@ -538,14 +651,17 @@ def nvidia_samples(row, problems):
             samples.append(Sample("node_gpu_throttle_seconds_total", identity + (("reason", reason),), microseconds / 1e6))
     if "gpu_recovery_action" in row:
         add("recovery_action", "recovery_action", choice, row["gpu_recovery_action"], RECOVERY)
-    if len(samples) == 1:
-        problems.errors["device_lost"] += 1
+    if len(samples) == 1 and sum(problems.invalid.values()) > errors:
+        problems.lost("nvidia", address)
         return []
     return samples
 
 
-def nvidia_query(path, deadline, state, driver):
-    """Ask nvidia-smi for all that it knows. Returns (exit status, text, fields); learns which groups it rejects."""
+def nvidia_query(path, deadline, state, driver, only):
+    """Ask nvidia-smi for all that it knows of all devices, or of some addresses only.
+
+    Returns (exit status, text, fields); learns which groups of fields it rejects.
+    """
     memory = state["nvidia"]
     if memory.get("driver") != driver:
         memory.clear()
@@ -553,7 +669,7 @@ def nvidia_query(path, deadline, state, driver):
     chosen = memory["chosen"]
     while True:
         fields = nvidia_fields(chosen)
-        argv = [path, "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits"]
+        argv = [path, "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits"] + (["--id=" + ",".join(only)] if only else [])
         code, data = ask("nvidia", tool(argv), deadline, state)
         text = data.decode("utf-8", "replace")
         rejected = set(REJECTED.findall(text)).intersection(fields)
@@ -575,35 +691,44 @@ def collect_nvidia(root, tools, deadline, state, problems):
         raise Failure("tool_missing")
     boot = read(os.path.join(root, "proc/sys/kernel/random/boot_id")) or ""
     driver = " ".join([boot, read(os.path.join(root, "sys/module/nvidia/version")) or "", path])
-    code, text, fields = nvidia_query(path, deadline, state, driver)
-    rows = nvidia_table(text, fields, problems)
+    bound = [address for address in accelerators(root, "nvidia") if held(root, address, "nvidia")]
+    sleepers = [address for address in bound if asleep(root, address)]
     samples, uuids = [], set()
+    for address in sleepers:
+        samples += nvidia_sleeper(root, address, bound.index(address))
+    if bound and sleepers == bound:
+        return samples
+    code, text, fields = nvidia_query(path, deadline, state, driver, [address for address in bound if address not in sleepers] if sleepers else [])
+    rows = nvidia_table(text, fields, problems)
     for row in rows:
-        device = nvidia_samples(row, problems)
+        device = nvidia_samples(row, problems, root)
         uuid = dict(device[0].labels)["uuid"] if device else None
         if uuid in uuids:
             problems.errors["bad_output"] += 1
         elif device:
             uuids.add(uuid)
             samples += device
-    if not samples:
+    devices = [dict(sample.labels) for sample in samples if sample.family == "node_gpu_info"]
+    for line in problems.warnings:
+        warned(problems, "nvidia", line, devices)
+    if not uuids:
         said = [reason for pattern, reason in MESSAGES if pattern.search(text)]
         problems.errors.clear()  # the lines that were no rows and this failure are one event
-        raise Failure(said[0] if said else EXIT_STATUSES.get(code) or ("tool_failed" if code else "device_lost" if rows else "bad_output"))
+        reason = said[0] if said else EXIT_STATUSES.get(code) or ("tool_failed" if code else "device_lost" if rows else "bad_output")
+        if not sleepers:
+            raise Failure(reason)
+        problems.errors[reason] += 1
     if code and not problems.errors:
-        problems.errors[EXIT_STATUSES.get(code, "tool_failed")] += 1
+        ended(problems, "nvidia", code, EXIT_STATUSES.get(code, "tool_failed"))
     return samples
 
 
 # --- AMD ------------------------------------------------------------------------------------------------------------
 
-# Device ids of display devices that are cards. Outside lie processors' graphics and the VGA chips of old server boards.
-# The same as in plugins/module_utils/detect/amd.py, or expected and seen devices would differ.
-AMD_BLOCKS = ((0x6600, 0x66ff), (0x6780, 0x67ff), (0x6800, 0x683f), (0x6860, 0x687f), (0x6900, 0x6aff), (0x7300, 0x77ff))
-AMD_FILES = ("mem_info_vram_total", "mem_info_vram_used", "unique_id", "serial_number", "product_name", "device",
-             "current_compute_partition", "current_link_speed", "max_link_speed", "current_link_width", "max_link_width")
-# These ask the device's firmware. A sleeping device would be woken for them every time, so it is let alone.
-AMD_LIVE_FILES = ("gpu_busy_percent", "pcie_replay_count")
+AMD_FILES = ("mem_info_vram_total", "mem_info_vram_used", "unique_id", "serial_number", "product_name", "device", "class")
+# These ask the device or its firmware. A sleeping device would be woken for them every time, so it is let alone.
+AMD_LIVE_FILES = ("gpu_busy_percent", "pcie_replay_count", "current_compute_partition", "current_link_speed", "max_link_speed",
+                  "current_link_width", "max_link_width")
 AMD_HWMON = re.compile(r"(temp[0-9]+_(input|label)|freq[0-9]+_(input|label)|power1_(average|input|cap)|fan1_input)\Z")
 UNSUPPORTED = {errno.ENOENT, errno.EOPNOTSUPP, errno.EINVAL, errno.ENODATA, errno.ENOSYS}
 PCIE_GENERATIONS = {"2.5": 1, "5": 2, "5.0": 2, "8": 3, "8.0": 3, "16": 4, "16.0": 4, "32": 5, "32.0": 5, "64": 6, "64.0": 6}
@@ -613,19 +738,7 @@ RAS_TYPES = (("ce", "corrected"), ("ue", "uncorrected"), ("de", "deferred"))
 
 def amd_addresses(root):
     """PCI addresses of the accelerators that amdgpu drives: no processors' graphics, no host's virtual functions."""
-    for address, vendor, kind in pci_functions(root):
-        folder = os.path.join(root, "sys/bus/pci/devices", address)
-        if vendor != "1002" or kind not in ("1200", "0300", "0302", "0380"):
-            continue
-        model = read(os.path.join(folder, "device")) or ""
-        model = int(model, 16) if re.match(r"0x[0-9a-f]{4}\Z", model) else 0
-        if kind != "1200" and not any(first <= model <= last for first, last in AMD_BLOCKS):
-            continue
-        if os.path.islink(os.path.join(folder, "physfn")):
-            continue
-        if os.path.basename(os.path.realpath(os.path.join(folder, "driver"))) != "amdgpu":
-            continue
-        yield address
+    return [address for address in accelerators(root, "amd") if held(root, address, "amd")]
 
 
 def read_into(files, failed, name, path):
@@ -641,26 +754,30 @@ def read_into(files, failed, name, path):
 def amd_probe(root, ras_due):
     """The raw text of everything that is read of each device, for a child with a deadline.
 
-    ras_due: addresses whose RAS counters are read. Returns a list of {address, files: {name: text}, failed: [name]};
+    ras_due: addresses whose RAS counters are read. Returns a list of {address, files: {name: text}, failed: [name], asleep};
     a name in `failed` exists and gave an error, one that is in neither does not exist.
     """
     devices = []
     for address in amd_addresses(root):
-        folder = os.path.join(root, "sys/bus/pci/devices", address)
-        files, failed = {}, []
+        folder = os.path.join(root, DEVICES, address)
+        files, failed, live, broken = {}, [], {}, []
         for name in AMD_FILES:
             read_into(files, failed, name, os.path.join(folder, name))
-        read_into(files, failed, "runtime_status", os.path.join(folder, "power/runtime_status"))
-        if files.get("runtime_status") != "suspended":
+        sleeps = asleep(root, address)
+        if not sleeps:
             for name in AMD_LIVE_FILES:
-                read_into(files, failed, name, os.path.join(folder, name))
+                read_into(live, broken, name, os.path.join(folder, name))
             for path in sorted(glob.glob(os.path.join(glob.escape(folder), "hwmon/hwmon*/*"))):
                 if AMD_HWMON.match(os.path.basename(path)):
-                    read_into(files, failed, os.path.basename(path), path)
+                    read_into(live, broken, os.path.basename(path), path)
             if address in ras_due:
                 for path in sorted(glob.glob(os.path.join(glob.escape(folder), "ras/*_err_count"))):
-                    read_into(files, failed, "ras/" + os.path.basename(path), path)
-        devices.append({"address": address, "files": files, "failed": failed})
+                    read_into(live, broken, "ras/" + os.path.basename(path), path)
+            sleeps = bool(broken) and asleep(root, address)  # it went to sleep meanwhile: its errors mean nothing
+        if not sleeps:
+            files.update(live)
+            failed += broken
+        devices.append({"address": address, "files": files, "failed": failed, "asleep": sleeps})
     return devices
 
 
@@ -733,14 +850,20 @@ def amd_values(device, problems):
 
 
 def documents(text):
-    """The first JSON document in a tool's output, which may have warnings before it. Raises Failure."""
-    starts = [match.start() for match in re.finditer(r"^\s*[\[{]", text, re.M)]
-    for start in starts:
+    """The JSON document in a tool's output, before and behind which there may be other lines: the longest that is one. Raises Failure."""
+    found, end = [], 0
+    for match in re.finditer(r"^[ \t]*(?=[\[{])", text, re.M):
+        start = match.end()
+        if start < end:
+            continue
         try:
-            return json.JSONDecoder().raw_decode(text[start:].lstrip())[0]
+            value, end = json.JSONDecoder().raw_decode(text, start)
         except (ValueError, RecursionError):
             continue
-    raise Failure("bad_output")
+        found.append((end - start, value))
+    if not found:
+        raise Failure("bad_output")
+    return max(found, key=lambda one: one[0])[1]
 
 
 def entries(document):
@@ -763,7 +886,7 @@ def amd_smi_static(document):
     """{PCI address: {gpu, model?, serial?}} from `amd-smi static`; the first entry of an address is the whole device."""
     found = collections.OrderedDict()
     for entry in entries(document):
-        address = dig(entry, "bus", "bdf").lower()
+        address = spelt(dig(entry, "bus", "bdf"))
         names = {"gpu": dig(entry, "gpu"), "model": dig(entry, "asic", "market_name"), "serial": dig(entry, "board", "product_serial")}
         if address:
             found.setdefault(address, {key: bare(text) for key, text in names.items() if bare(text).lower() not in NOT_THERE})
@@ -795,7 +918,7 @@ def rocm_smi(document, problems):
     for card, entry in sorted(document.items()) if isinstance(document, dict) else []:
         if not re.match(r"card[0-9]+\Z", card) or not isinstance(entry, dict):
             continue
-        address = dig(entry, "PCI Bus").lower()
+        address = spelt(dig(entry, "PCI Bus"))
         if not address or address in names:
             continue
         labels = {"model": dig(entry, "Card Series") or dig(entry, "Card series"), "serial": dig(entry, "Serial Number")}
@@ -817,25 +940,36 @@ def tool_values(texts, problems):
     return {field: value for field, value in values.items() if value is not None and (field != "power_draw" or value > 0)}
 
 
-def amd_tool(path, arguments, deadline, state):
-    """The JSON that the tool prints. Raises Failure."""
+def amd_tool(path, arguments, deadline, state, problems):
+    """The JSON that the tool prints. Raises Failure.
+
+    A whole document counts whatever status the tool ends with: rocm-smi has one of its own for devices that sleep.
+    """
     code, data = ask("amd", tool([path] + arguments), deadline, state)
+    text = data.decode("utf-8", "replace")
+    for line in text.splitlines():
+        if WARNING.match(line):
+            warned(problems, "amd", line, [])
+    try:
+        document = documents(text)
+    except Failure:
+        raise Failure("tool_failed" if code else "bad_output")
     if code:
-        raise Failure("tool_failed")
-    return documents(data.decode("utf-8", "replace"))
+        ended(problems, "amd", code, "tool_failed")
+    return document
 
 
 def amd_fill(devices, path, deadline, state, problems, now):
     """Ask amd-smi or rocm-smi for what sysfs lacks, and add it to the devices' values and names.
 
-    Names are asked for once per boot; values in every run, and only if a device gives no utilisation at all.
+    Names are asked for once per boot, where neither the table nor sysfs has one; values in every run, and only if a device that is awake
+    gives no utilisation at all.
     """
     memory = state["amd"]
     names = memory["names"]
-    awake = [device for device in devices if device["files"].get("runtime_status") != "suspended"]
+    awake = [device for device in devices if not device["asleep"]]
     blind = [device for device in awake if "utilization" not in device["values"]]
-    nameless = [device for device in devices
-                if not device["files"].get("product_name") and device["address"] not in names]
+    nameless = [device for device in awake if not amd_name(device, {}) and device["address"] not in names]
     due = not 0 <= now - memory.get("names_at", -AMD_STATIC_RETRY) < AMD_STATIC_RETRY
     if not path or not (blind or (nameless and due)):
         return
@@ -843,14 +977,15 @@ def amd_fill(devices, path, deadline, state, problems, now):
     try:
         if os.path.basename(path) == "rocm-smi":
             document = amd_tool(path, ["--showbus", "--showproductname", "--showserial", "--showuse", "--showpower",
-                                       "--showtemp", "--json"], deadline, state)
+                                       "--showtemp", "--json"], deadline, state, problems)
             found, readings = rocm_smi(document, problems)
             names.update(found)
         else:
             if (nameless or not names) and due:
-                names.update(amd_smi_static(amd_tool(path, ["static", "--asic", "--board", "--bus", "--json"], deadline, state)))
+                memory["names_at"] = now
+                names.update(amd_smi_static(amd_tool(path, ["static", "--asic", "--board", "--bus", "--json"], deadline, state, problems)))
             if blind:
-                readings = amd_smi_metric(amd_tool(path, ["metric", "--json"], deadline, state), names, problems)
+                readings = amd_smi_metric(amd_tool(path, ["metric", "--json"], deadline, state, problems), names, problems)
     except Failure as failure:
         problems.errors[failure.args[0]] += 1  # sysfs is the source; its rows stay
     if nameless:
@@ -865,8 +1000,18 @@ def amd_lost(device):
 
     What the driver and the PCI core remember of it can still be read, but it is not there.
     """
+    if device["asleep"]:
+        return False
     live = {"utilization", "temperature", "memory_temperature", "power_draw", "clock_core"}
     return bool(device["failed"]) and not live.intersection(device["values"])
+
+
+def amd_name(device, names):
+    """What a device is called: by our table, else by its own files, else by a tool; None where each of them names only a kind."""
+    number = device["files"].get("device", "")[-4:].lower()
+    told = [device["files"].get("product_name", ""), names.get("model", "")]
+    named = [text for text in (Problems().value("model", plain, text) for text in told) if text and not ids.generic(text)]
+    return ids.model("1002", number) if ids.name("1002", number) else (named + [None])[0]
 
 
 def amd_samples(index, device, names, driver):
@@ -876,8 +1021,7 @@ def amd_samples(index, device, names, driver):
     unique = files.get("unique_id", "")
     unique = int(unique, 16) if re.match(r"(0x)?[0-9A-Fa-f]{1,16}\Z", unique) else 0
     uuid = "%016x" % unique if unique else "pci-" + device["address"]
-    model = (quiet.value("model", plain, files.get("product_name", "")) or quiet.value("model", plain, names.get("model", ""))
-             or "AMD 1002:%s" % files.get("device", "")[-4:].lower())
+    model = amd_name(device, names) or ids.model("1002", files.get("device", "")[-4:].lower(), files.get("class", "")[2:6].lower())
     identity = (("gpu", str(index)), ("uuid", uuid), ("vendor", "amd"), ("model", model))
     info = (("pci_address", device["address"]), ("driver_version", driver),
             ("serial", quiet.value("serial", plain, files.get("serial_number", "")) or names.get("serial")),
@@ -912,7 +1056,7 @@ def collect_amd(root, tools, deadline, state, problems, now=None):
         memory.clear()
         memory.update(boot=boot, names={}, ras={})
     ras = memory["ras"]
-    due = [address for address, _vendor, _kind in pci_functions(root)
+    due = [address for address in amd_addresses(root)
            if not 0 <= now - ras.get(address, {}).get("at", -RAS_PERIOD) < RAS_PERIOD]
     code, data = ask("amd", lambda: write_all(1, json.dumps(amd_probe(root, due)).encode("ascii")), deadline, state)
     if code:
@@ -922,7 +1066,7 @@ def collect_amd(root, tools, deadline, state, problems, now=None):
         raise Failure("no_devices")
     for device in devices:
         device["values"] = amd_values(device, problems)
-        if device["address"] in due and device["files"].get("runtime_status") != "suspended":
+        if device["address"] in due and not device["asleep"]:
             ras[device["address"]] = {"at": now, "counts": problems.value("ras", amd_ras, device) or {}}
         device["ras"] = ras.get(device["address"], {}).get("counts", {})
     amd_fill(devices, find_tool([tools.amd_smi] if tools.amd_smi else ["amd-smi", "rocm-smi"]), deadline, state, problems, now)
@@ -930,7 +1074,7 @@ def collect_amd(root, tools, deadline, state, problems, now=None):
     samples = []
     for index, device in enumerate(devices):
         if amd_lost(device):
-            problems.errors["device_lost"] += 1
+            problems.lost("amd", device["address"])
             continue
         samples += amd_samples(index, device, memory["names"].get(device["address"], {}), driver)
     if not samples:
@@ -945,12 +1089,9 @@ COLLECTORS = {"nvidia": collect_nvidia, "amd": collect_amd}
 def vendors_here(root):
     """The vendors to read: those with a device, and NVIDIA also with its driver loaded (all its devices may be lost)."""
     found = set()
-    for _address, vendor, kind in pci_functions(root):
-        if vendor == "10de" and kind in ("0300", "0302"):
-            found.add("nvidia")
-    if os.path.isdir(os.path.join(root, "sys/module/nvidia")):
+    if os.path.isdir(os.path.join(root, "sys/module/nvidia")) or list(accelerators(root, "nvidia")):
         found.add("nvidia")
-    if next(amd_addresses(root), None):
+    if amd_addresses(root):
         found.add("amd")
     return [vendor for vendor in VENDORS if vendor in found]
 
@@ -1114,7 +1255,7 @@ def collect(vendor, root, tools, timeout, state):
             kept[name] = kept.get(name, 0) + times
     if samples:
         state["success"][vendor] = round(at, 3)
-    return samples, {"at": at, "duration": time.monotonic() - started, "success": bool(samples)}
+    return samples + problems.told, {"at": at, "duration": time.monotonic() - started, "success": bool(samples)}
 
 
 def run(options):

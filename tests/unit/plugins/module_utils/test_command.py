@@ -93,7 +93,7 @@ def test_which_looks_beyond_the_search_path(script, monkeypatch, tmp_path):
     assert command.which("rocm-smi") is None
 
 
-def ends_during_select(monkeypatch, late=0):
+def ends_during_select(monkeypatch, go, late=0):
     """The first select() times out, and what it watches has written its output and ended before it comes back."""
     begin, real, calls = time.monotonic(), command.select.select, []
 
@@ -101,6 +101,7 @@ def ends_during_select(monkeypatch, late=0):
         calls.append(timeout)
         if len(calls) > 1:
             return real(reading, writing, failing, timeout)
+        go.touch()
         children = open("/proc/self/task/%d/children" % os.getpid()).read().split()
         os.waitid(os.P_PID, int(children[-1]), os.WEXITED | os.WNOWAIT)
         if late:
@@ -111,10 +112,11 @@ def ends_during_select(monkeypatch, late=0):
 
 
 @pytest.mark.parametrize("late", [0, 3600])
-def test_what_a_program_writes_last_is_read(script, monkeypatch, late):
+def test_what_a_program_writes_last_is_read(script, monkeypatch, tmp_path, late):
     """Under load a program writes and ends between a select() that found nothing and the next look at it."""
-    ends_during_select(monkeypatch, late)
-    assert command.run([script("echo out; echo err >&2; exit 9")], 5) == (9, "out\n", "err\n")
+    ends_during_select(monkeypatch, tmp_path / "go", late)
+    tool = script("while ! test -e %s; do sleep 0.01; done; echo out; echo err >&2; exit 9" % (tmp_path / "go"))
+    assert command.run([tool], 5) == (9, "out\n", "err\n")
 
 
 def test_input_larger_than_a_pipe(script):

@@ -39,10 +39,11 @@ REPLAY = '''\
 import os, sys
 status, text = %(status)r, %(text)r
 with open(%(calls)r, "a") as stream:
-    stream.write(sys.argv[1] + "\\n")
+    stream.write(" ".join(sys.argv[1:]) + "\\n")
 fields = sys.argv[1].split("=", 1)[1].split(",")
 head, _, body = text.partition("\\n")
 known = head.split(", ")
+only = [word[5:].split(",") for word in sys.argv if word.startswith("--id=")]
 if "uuid" in known:
     for field in fields:
         if field not in known:
@@ -53,8 +54,11 @@ if "uuid" in known:
         cells = line.split(", ", len(known) - 1)
         if len(cells) == len(known):
             cells = dict(zip(known, cells))
+            if only and cells["pci.bus_id"][4:].lower() not in only[0]:
+                lines[number] = None
+                continue
             lines[number] = ", ".join(cells[field] for field in fields)
-    text = "\\n".join(lines)
+    text = "\\n".join(line for line in lines if line is not None)
 sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
 sys.stdout.flush()
 sys.exit(status)
@@ -79,15 +83,16 @@ def replayed_nvidia_smi(folder, name=None, text=None, status=0):
     return script(folder / "nvidia-smi", REPLAY % {"status": status, "text": text, "calls": str(folder / "calls")})
 
 
-def replayed_amd_smi(folder, name="amd-smi", **answers):
-    """A tool that prints a text for its first argument (for rocm-smi: for any), and keeps the calls as above."""
+def replayed_amd_smi(folder, name="amd-smi", status=0, **answers):
+    """A tool that prints a text for its first argument (for rocm-smi: for any), ends with a status, and keeps the calls as above."""
     return script(folder / name, """\
         import sys
         with open(%r, "a") as stream:
             stream.write(" ".join(sys.argv[1:]) + "\\n")
         answers = %r
         sys.stdout.write(answers.get(sys.argv[1], answers.get("default", "")))
-        """ % (str(folder / "calls"), answers))
+        sys.exit(%d)
+        """ % (str(folder / "calls"), answers, status))
 
 
 def amd_device(root, address, name, **changes):

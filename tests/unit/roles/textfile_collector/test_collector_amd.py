@@ -5,12 +5,14 @@
 """AMD devices. Stubbed: sysfs, by a folder made from a fixture; amd-smi and rocm-smi, by scripts that print one."""
 
 import errno
+import json
 import os
 import time
 
 import collector_support as support
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import amd as detection
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect.accelerators import detect
 
 BUSES = ("05", "26", "46", "65", "85", "a6", "c6", "e5")
 
@@ -26,7 +28,7 @@ def test_eight_healthy_devices(node):
     metrics = node.collect("--vendors", "amd")
     assert [device["pci_address"] for device in metrics.devices()] == ["0000:%s:00.0" % bus for bus in BUSES]
     assert metrics.devices()[1] == {
-        "gpu": "1", "uuid": "7eff74a0a1b2c3d1", "vendor": "amd", "model": "AMD Instinct MI300X OAM", "pci_address": "0000:26:00.0",
+        "gpu": "1", "uuid": "7eff74a0a1b2c3d1", "vendor": "amd", "model": "AMD Instinct MI300X", "pci_address": "0000:26:00.0",
         "driver_version": "6.8.5", "serial": "692350000119", "compute_partition": "SPX"}
     expected = {
         "node_gpu_utilization_percent": 97, "node_gpu_memory_used_bytes": 187904819200, "node_gpu_memory_total_bytes": 206141652992,
@@ -73,7 +75,7 @@ def test_the_second_die_of_an_mi250_has_no_power_of_its_own(node):
 def test_a_radeon(node):
     support.amd_device(node.root, "0000:03:00.0", "radeon")
     metrics = node.collect("--vendors", "amd")
-    assert metrics.devices() == [{"gpu": "0", "uuid": "pci-0000:03:00.0", "vendor": "amd", "model": "AMD 1002:744c", "pci_address": "0000:03:00.0"}]
+    assert metrics.devices() == [{"gpu": "0", "uuid": "pci-0000:03:00.0", "vendor": "amd", "model": "AMD Radeon RX 7900 series", "pci_address": "0000:03:00.0"}]
     assert metrics.one("node_gpu_temperature_celsius", gpu="0") == 41 and metrics.one("node_gpu_junction_temperature_celsius", gpu="0") == 43
     assert metrics.one("node_gpu_fan_speed_rpm", gpu="0") == 812
     assert metrics.one("node_gpu_power_draw_watts", gpu="0") == 28
@@ -90,6 +92,70 @@ def test_a_sleeping_device_is_let_alone(node):
     assert metrics.invalid("amd") == {} and node.calls() == []
 
 
+@pytest.mark.parametrize("status", ["suspending", "resuming"])
+def test_a_device_on_its_way_to_sleep_or_awake_is_not_lost(node, status):
+    """Nothing that asks the device is read: each of these files would be an error."""
+    support.amd_device(node.root, "0000:03:00.0", "radeon", **dict({name: True for name in (
+        "gpu_busy_percent", "pcie_replay_count", "current_link_speed", "max_link_speed", "current_link_width", "max_link_width",
+        "current_compute_partition", "hwmon/hwmon4/power1_average", "hwmon/hwmon4/temp1_input")}, **{"power/runtime_status": status}))
+    metrics = node.collect("--vendors", "amd")
+    assert [device["model"] for device in metrics.devices()] == ["AMD Radeon RX 7900 series"]
+    assert metrics.errors("amd") == {} and metrics.invalid("amd") == {} and node.calls() == []
+
+
+def test_a_device_that_falls_asleep_while_it_is_read_is_not_lost(node, monkeypatch, program):
+    """Its status is stubbed: awake at first, on its way to sleep when its files give errors."""
+    support.amd_device(node.root, "0000:03:00.0", "radeon", gpu_busy_percent=True, **{
+        "hwmon/hwmon4/temp1_input": True, "hwmon/hwmon4/temp2_input": True, "hwmon/hwmon4/temp3_input": True, "hwmon/hwmon4/power1_average": True,
+        "hwmon/hwmon4/freq1_input": True, "hwmon/hwmon4/freq2_input": True})
+    answers = [False, True]
+    monkeypatch.setattr(program, "asleep", lambda root, address: answers.pop(0))
+    metrics = node.collect("--vendors", "amd")
+    assert len(metrics.devices()) == 1 and metrics.errors("amd") == {} and metrics.invalid("amd") == {}
+    assert not metrics.find("node_gpu_power_limit_watts") and metrics.one("node_gpu_memory_total_bytes", gpu="0") == 25753026560
+
+
+def blind_mi250(node):
+    for bus, unique in (("c9", "1"), ("d1", "2")):
+        support.amd_device(node.root, "0000:%s:00.0" % bus, "mi250_second_die", device="0x7408", unique_id=unique, gpu_busy_percent=None,
+                           **{"hwmon/hwmon6/power1_average": None})
+
+
+def test_a_whole_document_counts_whatever_the_status(node):
+    blind_mi250(node)
+    text = support.fixture("amd_smi/rocm_smi.json")[1].replace("0000:CE:00.0", "0000:D1:00.0")
+    tool = support.replayed_amd_smi(node.folder, "rocm-smi", default=text, status=2)
+    metrics = node.collect("--vendors", "amd", "--amd-smi", tool)
+    assert [device["model"] for device in metrics.devices()] == ["AMD Instinct MI250X"] * 2
+    assert metrics.one("node_gpu_utilization_percent", gpu="1") == 7 and metrics.one("node_gpu_power_draw_watts", gpu="0") == 128
+    assert metrics.errors("amd") == {"tool_failed": 1} and metrics.one("accelmon_collector_success", vendor="amd") == 1
+    assert metrics.one("accelmon_collector_tool_warning", vendor="amd", warning="exit_status", status="2") == 1
+    assert metrics.one("accelmon_collector_tool_warning", vendor="amd", warning="low_power") == 1
+
+
+def test_half_a_document_does_not(node):
+    blind_mi250(node)
+    tool = support.replayed_amd_smi(node.folder, "rocm-smi", default='{"card0": {"PCI Bus": "0000:C9:00.0", "GPU use (%)": "7"', status=2)
+    metrics = node.collect("--vendors", "amd", "--amd-smi", tool)
+    assert not metrics.find("node_gpu_utilization_percent") and metrics.errors("amd") == {"tool_failed": 1} and len(metrics.devices()) == 2
+
+
+@pytest.mark.parametrize("before", ["", "WARNING: low-power state\n\n", "[WARNING] x\n", "[1234] starting\n", "{}\n", "  note\r\n", "[]\n[]\n", "{not json\n"])
+@pytest.mark.parametrize("behind", ["", "\n", "\nWARNING: late\n", "\n[1]\n", " trailing", "\n{\n"])
+@pytest.mark.parametrize("read", ["collector", "detection"])
+def test_lines_around_the_document_do_no_harm(program, read, before, behind):
+    document = [{"gpu": 0, "bus": {"bdf": "0000:05:00.0"}}, {"gpu": 1}]
+    text = before + json.dumps(document, indent=1) + behind
+    assert (program.documents if read == "collector" else detection.document)(text) == document
+
+
+def test_a_lost_device_is_told_by_its_address(node):
+    support.amd_device(node.root, "0000:05:00.0", "mi300x", **SICK)
+    metrics = node.collect("--vendors", "amd")
+    assert metrics.one("accelmon_collector_lost_device", vendor="amd", pci_address="0000:05:00.0") == 1
+    assert metrics.errors("amd") == {"device_lost": 1}
+
+
 def test_what_is_no_accelerator_of_ours_is_not_counted(node):
     support.amd_device(node.root, "0000:05:00.0", "mi300x")
     support.amd_device(node.root, "0000:06:00.0", "radeon", device="0x164e")  # a processor's graphics
@@ -102,8 +168,25 @@ def test_what_is_no_accelerator_of_ours_is_not_counted(node):
     assert [device["pci_address"] for device in node.collect("--vendors", "amd").devices()] == ["0000:05:00.0"]
 
 
-def test_devices_are_told_apart_as_in_detection(program):
-    assert program.AMD_BLOCKS == detection.ids.BLOCKS["1002"]
+def test_devices_are_told_apart_and_named_as_in_detection(node):
+    """Every kind: a card, two that only their ids tell, an Instinct by its class, the processor's graphics that counts, one that does not."""
+    for number, (device, code, known) in enumerate((("744c", "0300", True), ("6fdf", "0300", True), ("686c", "0380", True), ("75c1", "1200", True),
+                                                    ("1586", "0380", True), ("164e", "0300", False), ("515e", "0300", False))):
+        support.amd_device(node.root, "0000:0%d:00.0" % number, "radeon", device="0x" + device, **{"class": "0x%s00" % code})
+        assert detection.is_gpu({"device": device, "class": code}) is known
+    names = [device["model"] for device in node.collect("--vendors", "amd").devices()]
+    assert names == [device["model"] for device in detect(str(node.root), sleep=lambda seconds: None)["devices"]] and len(names) == 5
+    assert "AMD Strix Halo" in names and "AMD Instinct 1002:75c1" in names
+
+
+@pytest.mark.parametrize("product, market, model", [
+    ("AMD Radeon Graphics", "N/A", "AMD 1002:74ff"), ("", "AMD Radeon Graphics", "AMD 1002:74ff"), ("", "AMD Radeon PRO W9000X", "AMD Radeon PRO W9000X"),
+    ("AMD Radeon PRO W9000X", "AMD Radeon Graphics", "AMD Radeon PRO W9000X"), ("0x0b0c", "Unknown", "AMD 1002:74ff")])
+def test_a_kind_is_no_model(node, product, market, model):
+    """An id that the table lacks, what the driver calls it, and what the tool does."""
+    support.amd_device(node.root, "0000:03:00.0", "radeon", device="0x74ff", product_name=product)
+    support.replayed_amd_smi(node.folder, static=json.dumps([{"gpu": 0, "bus": {"bdf": "0000:03:00.0"}, "asic": {"market_name": market}}]))
+    assert node.collect("--vendors", "amd").devices()[0]["model"] == model
 
 
 def test_sysfs_errors_are_counted_and_the_rest_is_reported(node, monkeypatch, program):
@@ -187,7 +270,7 @@ def test_amd_smi_fills_what_sysfs_lacks(node, name):
     support.amd_device(node.root, "0000:03:00.0", "radeon", gpu_busy_percent=None, **{"hwmon/hwmon4/power1_average": None})
     support.replayed_amd_smi(node.folder, static=support.fixture("amd_smi/static.json")[1], metric=support.fixture("amd_smi/" + name)[1])
     metrics = node.collect("--vendors", "amd")
-    assert metrics.devices()[0]["model"] == "AMD Radeon RX 7900 XTX" and "serial" not in metrics.devices()[0]
+    assert metrics.devices()[0]["model"] == "AMD Radeon RX 7900 series" and "serial" not in metrics.devices()[0]
     assert metrics.one("node_gpu_utilization_percent", gpu="0") == 42
     assert metrics.one("node_gpu_power_draw_watts", gpu="0") == 214
     assert metrics.one("node_gpu_temperature_celsius", gpu="0") == 41  # sysfs has it
@@ -209,7 +292,7 @@ def test_rocm_smi_serves_where_amd_smi_is_not(node):
                            **{"hwmon/hwmon6/power1_average": None})
     tool = support.replayed_amd_smi(node.folder, "rocm-smi", default=support.fixture("amd_smi/rocm_smi.json")[1])
     metrics = node.collect("--vendors", "amd", "--amd-smi", tool)
-    assert [device["model"][:19] for device in metrics.devices()] == ["AMD INSTINCT MI200 "] * 2
+    assert [device["model"] for device in metrics.devices()] == ["AMD Instinct MI250/MI250X"] * 2
     assert metrics.one("node_gpu_utilization_percent", gpu="1") == 7
     assert metrics.one("node_gpu_power_draw_watts", gpu="0") == 128 and metrics.one("node_gpu_power_draw_watts", gpu="1") is None
     assert metrics.invalid("amd") == {}
@@ -225,7 +308,7 @@ def test_a_tool_that_answers_nonsense_costs_only_what_it_would_have_given(node, 
 
 
 def test_names_are_not_asked_for_in_every_run(node):
-    support.amd_device(node.root, "0000:03:00.0", "radeon")
+    support.amd_device(node.root, "0000:03:00.0", "radeon", device="0x74ff")
     support.replayed_amd_smi(node.folder, default="nothing")
     for _run in range(3):
         metrics = node.collect("--vendors", "amd")

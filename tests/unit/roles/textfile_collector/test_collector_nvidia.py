@@ -283,3 +283,127 @@ def test_the_tool_gets_a_plain_environment(node, monkeypatch):
     ("00010000:02:00.0", "10000:02:00.0"), ("00000004:02:1F.7", "0004:02:1f.7")])
 def test_addresses_are_spelt_as_in_sysfs(program, text, address):
     assert program.pci_address(text) == address
+
+
+def cells(**changes):
+    """A text as nvidia-smi gives it: one line for each of `rows`, all cells [N/A] but those of the row."""
+    _status, text = support.fixture("nvidia_smi/h100_8.csv")
+    head = text.partition("\n")[0].split(", ")
+    return "".join([", ".join(head) + "\n"] + [
+        row if isinstance(row, str) else ", ".join(row.get(field.replace(".", "_"), "[N/A]") for field in head) + "\n" for row in changes["rows"]])
+
+
+def row(number, address, **more):
+    return dict({"index": str(number), "uuid": "GPU-00000000-0000-4000-8000-%012d" % number, "pci_bus_id": "00000000:" + address,
+                 "driver_version": "575.57.08", "name": "NVIDIA RTX 4000 Ada Generation"}, **more)
+
+
+def bound(node, *addresses, **files):
+    for address in addresses:
+        folder = "sys/bus/pci/devices/" + address
+        support.put(node.root, folder + "/vendor", "0x10de\n")
+        support.put(node.root, folder + "/device", files.get("device", "0x27b2") + "\n")
+        support.put(node.root, folder + "/class", "0x030000\n")
+        support.put(node.root, folder + "/power/runtime_status", files.get("status", "active") + "\n")
+        os.symlink("../../../../bus/pci/drivers/nvidia", str(node.root / folder / "driver"))
+
+
+def collect_rows(node, *rows, status=0):
+    support.replayed_nvidia_smi(node.folder, text=cells(rows=rows), status=status)
+    return node.collect("--vendors", "nvidia")
+
+
+def test_a_warning_is_told_with_its_device(node):
+    metrics = collect_rows(node, row(0, "3B:00.0", temperature_gpu="33"), row(1, "B3:00.0", temperature_gpu="35"),
+                           "WARNING: infoROM is corrupted at gpu 0000:B3:00.0\n", status=14)
+    assert len(metrics.devices()) == 2 and metrics.one("accelmon_collector_success", vendor="nvidia") == 1
+    assert metrics.one("accelmon_collector_tool_warning", vendor="nvidia", warning="inforom_corrupted", gpu="1", pci_address="0000:b3:00.0",
+                       uuid="GPU-00000000-0000-4000-8000-000000000001") == 1
+    assert len(metrics.find("accelmon_collector_tool_warning")) == 1 and metrics.errors("nvidia") == {"tool_failed": 1}
+
+
+@pytest.mark.parametrize("line, labels", [
+    ("WARNING: infoROM is corrupted at gpu 00000000:3B:00.0", {"warning": "inforom_corrupted", "gpu": "0", "pci_address": "0000:3b:00.0"}),
+    ("Warning: InfoROM corrupted on GPU 0", {"warning": "inforom_corrupted", "gpu": "0", "pci_address": "0000:3b:00.0"}),
+    ("WARNING: infoROM is corrupted at gpu 0000:C1:00.0", {"warning": "inforom_corrupted", "pci_address": "0000:c1:00.0"}),
+    ("WARNING: GPU #7: something", {"warning": "other", "gpu": "7"}),
+    ("WARNING: You should always run with libnvidia-ml.so", {"warning": "other"}),
+])
+def test_whatever_a_warning_names(node, line, labels):
+    metrics = collect_rows(node, row(0, "3B:00.0", temperature_gpu="33"), line + "\n")
+    (found,) = [dict(one) for one in metrics.find("accelmon_collector_tool_warning")]
+    assert {key: value for key, value in found.items() if key not in ("vendor", "uuid")} == labels
+    assert [device["gpu"] for device in metrics.devices()] == ["0"]
+
+
+def test_a_device_of_a_virtual_machine_on_a_part_of_another(node):
+    """Nearly every cell is [N/A]: a device that has no such values, and none that is lost."""
+    metrics = collect_rows(node, row(0, "00:05.0", name="NVIDIA H100L-2-24C", memory_used="130", memory_total="24576", ecc_mode_current="Enabled",
+                                     mig_mode_current="Enabled"))
+    assert [device["model"] for device in metrics.devices()] == ["NVIDIA H100L-2-24C"]
+    assert metrics.one("node_gpu_memory_total_bytes", gpu="0") == 24576 * 2 ** 20 and metrics.one("node_gpu_mig_mode", gpu="0") == 1
+    assert metrics.errors("nvidia") == {} and metrics.invalid("nvidia") == {}
+
+
+def test_a_device_with_no_value_at_all_is_there(node):
+    metrics = collect_rows(node, row(0, "00:05.0"))
+    assert len(metrics.devices()) == 1 and metrics.errors("nvidia") == {} and not metrics.find("accelmon_collector_lost_device")
+
+
+def test_every_row_counts_for_itself(node):
+    """One healthy, one with an unknown value, one whose cells are all errors, one that does not even tell its number."""
+    lost = {key: "ERR!" for key in ("temperature_gpu", "power_draw", "memory_used", "memory_total", "utilization_gpu")}
+    nameless = {key: "[Unknown Error]" for key in ("index", "uuid", "name", "temperature_gpu")}
+    metrics = collect_rows(node, row(13, "C9:00.0", temperature_gpu="33", fan_speed="30"), row(14, "CC:00.0", temperature_gpu="68", fan_speed="[Unknown Error]"),
+                           row(15, "CF:00.0", **lost), dict(row(16, "D0:00.0"), **nameless),
+                           "Unable to determine the device handle for GPU 0000:BA:00.0: Unknown Error\n", status=15)
+    assert [device["gpu"] for device in metrics.devices()] == ["13", "14"]
+    assert metrics.one("node_gpu_fan_speed_percent", gpu="13") == 30 and metrics.one("node_gpu_fan_speed_percent", gpu="14") is None
+    assert sorted(dict(labels)["pci_address"] for labels in metrics.find("accelmon_collector_lost_device")) == [
+        "0000:ba:00.0", "0000:cf:00.0", "0000:d0:00.0"]
+    assert metrics.errors("nvidia") == {"device_lost": 3} and metrics.invalid("nvidia")["fan_speed_percent"] == 1
+
+
+@pytest.mark.parametrize("line", ["Unable to determine the device handle for GPU 0000:BA:80.0: Unknown Error",
+                                  "Unable to determine the device handle for GPU1: 0000:BA:80.0: GPU is lost.  Reboot the system to recover this GPU"])
+def test_no_row_and_a_lost_device(node, line):
+    support.replayed_nvidia_smi(node.folder, text=line + "\n", status=255)
+    metrics = node.collect("--vendors", "nvidia")
+    assert metrics.devices() == [] and metrics.errors("nvidia") == {"device_lost": 1}
+    assert metrics.one("accelmon_collector_lost_device", vendor="nvidia", pci_address="0000:ba:80.0") == 1
+    assert metrics.one("accelmon_collector_success", vendor="nvidia") == 0
+
+
+def test_a_kind_is_no_model(node):
+    bound(node, "0000:01:00.0", device="0x2b85")
+    metrics = collect_rows(node, row(0, "01:00.0", name="NVIDIA Graphics Device", temperature_gpu="33"))
+    assert [device["model"] for device in metrics.devices()] == ["NVIDIA GeForce RTX 5090"]
+
+
+def test_a_sleeping_device_is_neither_lost_nor_woken(node):
+    bound(node, "0000:01:00.0", status="suspended")
+    support.put(node.root, "proc/driver/nvidia/gpus/0000:01:00.0/information",
+                "Model: \t\t NVIDIA RTX 4000 Ada Generation\nGPU UUID: \t GPU-00000000-0000-4000-8000-000000000000\n")
+    metrics = collect_rows(node, row(0, "01:00.0", temperature_gpu="33"))
+    assert node.calls() == [] and metrics.one("accelmon_collector_success", vendor="nvidia") == 1 and metrics.errors("nvidia") == {}
+    assert metrics.devices() == [{"gpu": "0", "uuid": "GPU-00000000-0000-4000-8000-000000000000", "vendor": "nvidia",
+                                  "model": "NVIDIA RTX 4000 Ada Generation", "pci_address": "0000:01:00.0"}]
+    bound(node, "0000:02:00.0")
+    metrics = collect_rows(node, row(0, "01:00.0", temperature_gpu="33"), row(1, "02:00.0", temperature_gpu="40"))
+    assert node.calls()[0].split()[-1] == "--id=0000:02:00.0" and len(node.calls()) == 1
+    assert [device["gpu"] for device in metrics.devices()] == ["0", "1"] and metrics.one("node_gpu_temperature_celsius", gpu="0") is None
+    os.remove(str(node.folder / "nvidia-smi"))
+    support.replayed_nvidia_smi(node.folder, text="Unable to determine the device handle for GPU 0000:02:00.0: GPU is lost\n", status=15)
+    metrics = node.collect("--vendors", "nvidia")
+    assert [device["gpu"] for device in metrics.devices()] == ["0"] and metrics.errors("nvidia") == {"device_lost": 1}
+
+
+@pytest.mark.parametrize("device, driver, found", [("0x27b2", None, True), ("0x0a65", None, False), ("0x0a65", "nouveau", False), ("0x102d", "nvidia", True),
+                                                   ("0x0240", "nouveau", False), ("0x102d", "nouveau", False)])
+def test_whom_nobody_serves_is_not_asked_for(node, program, device, driver, found):
+    folder = "sys/bus/pci/devices/0000:01:00.0"
+    for name, text in (("vendor", "0x10de"), ("device", device), ("class", "0x030000")):
+        support.put(node.root, "%s/%s" % (folder, name), text + "\n")
+    if driver:
+        os.symlink("../../../../bus/pci/drivers/" + driver, str(node.root / folder / "driver"))
+    assert program.vendors_here(str(node.root)) == (["nvidia"] if found else [])

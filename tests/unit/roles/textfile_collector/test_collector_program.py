@@ -13,6 +13,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 
 import collector_support as support
 import pytest
@@ -111,7 +112,7 @@ def test_a_child_holds_no_file_of_the_run(program, tmp_path):
 
 
 @pytest.mark.parametrize("late", [0, 3600])
-def test_what_a_child_writes_last_is_read(program, monkeypatch, late):
+def test_what_a_child_writes_last_is_read(program, monkeypatch, tmp_path, late):
     """Under load a child writes and ends between a select() that found nothing and the next look at it. select() is stubbed."""
     begin, real, pids = program.time.monotonic(), program.select.select, []
     start_child = program.start_child
@@ -124,6 +125,7 @@ def test_what_a_child_writes_last_is_read(program, monkeypatch, late):
     def select(reading, writing, failing, timeout):
         if not pids:
             return real(reading, writing, failing, timeout)
+        (tmp_path / "go").touch()
         os.waitid(os.P_PID, pids.pop(), os.WEXITED | os.WNOWAIT)
         if late:
             monkeypatch.setattr(program.time, "monotonic", lambda: begin + late)
@@ -131,7 +133,13 @@ def test_what_a_child_writes_last_is_read(program, monkeypatch, late):
 
     monkeypatch.setattr(program, "start_child", started)
     monkeypatch.setattr(program.select, "select", select)
-    outcome = program.bounded(lambda: program.write_all(1, b"x" * 4000), begin + 20)
+
+    def action():
+        while not (tmp_path / "go").exists():
+            time.sleep(0.01)
+        program.write_all(1, b"x" * 4000)
+
+    outcome = program.bounded(action, begin + 20)
     assert outcome.status == "done" and outcome.code == 0 and outcome.data == b"x" * 4000
 
 
