@@ -21,3 +21,6 @@ run python3 -c "$connect" || fail "cannot connect to the host's own ssh"
 if run -p IPAddressDeny=any python3 -c "$connect"; then
   fail "IPAddressDeny=any has no effect"
 fi
+if run -p PrivateNetwork=yes grep -q eth0: /proc/net/dev; then
+  fail "PrivateNetwork=yes has no effect"
+fi

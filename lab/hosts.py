@@ -39,7 +39,8 @@ NETWORKS = {"ipv4": (4,), "ipv6": (6,), "dual": (4, 6)}
 # MKNOD is for the simulated device nodes. The machine's /sys/fs/cgroup is never mounted: a container's systemd would
 # remount it for the whole machine.
 # SYS_PTRACE: on a real host root sees every process's files and environment.
-RUN = ["--systemd=always", "--cap-add", "SYS_ADMIN", "--cap-add", "SYS_PTRACE", "--cap-add", "MKNOD", "--security-opt", "unmask=ALL"]
+# NET_ADMIN: without it systemd silently leaves out PrivateNetwork; it acts on the container's own network alone.
+RUN = ["--systemd=always", "--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--cap-add", "SYS_PTRACE", "--cap-add", "MKNOD", "--security-opt", "unmask=ALL"]
 
 # Waits until the boot is over. "degraded" is an error only in a host that nothing has been installed in.
 BOOTED = """

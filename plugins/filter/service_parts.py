@@ -15,6 +15,7 @@ PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Where each program comes from. What modules use is used by these too.
 PROGRAMS = {
     "accelmon_front.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_front.py"),
+    "accelmon_pass.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_pass.py"),
     "accelmon_watch.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_watch.py"),
     "accelmon_bcrypt.py": os.path.join(PLUGINS, "module_utils", "bcrypt.py"),
     "accelmon_command.py": os.path.join(PLUGINS, "module_utils", "command.py"),

@@ -80,6 +80,33 @@ def front_service(name, to, tls, auth, pages, python):
     }, daemon=False)
 
 
+def private_front_service(name, to, python):
+    """The service unit that passes connections on into the network that the service alone has with its agent, who asks who comes."""
+    if is_path(to):
+        raise PartsError(f"service_front of {name}: to = {to}: a Unix socket is in no network; give ADDRESS:PORT")
+    joined = f"{unit_name(name)} {part_name(name, 'agent.service')}"
+    return unit_text({
+        "Unit": {
+            "Description": f"What leads to {name} of accelmon.fleet",
+            "Requires": part_name(name, "front.socket"),
+            "After": f"{part_name(name, 'front.socket')} {joined}",
+            "JoinsNamespaceOf": joined,
+            "StartLimitIntervalSec": 0,
+        },
+        "Service": {
+            "Type": "simple",
+            "ExecStart": [python, ISOLATED, f"{folder(name)}/accelmon_pass.py", f"--to={to}"],
+            "Restart": "on-failure",
+            "RestartSec": 1,
+            "User": user_name(name),
+            "PrivateNetwork": True,
+            "MemoryMax": "256M",
+            "TasksMax": 64,
+            "LimitNOFILE": 4096,
+        },
+    }, daemon=False)
+
+
 def watch_service(name, health, directory, python):
     """The service unit that asks once."""
     command = [python, ISOLATED, f"{folder(name)}/accelmon_watch.py", f"--name={name}", f"--unit={unit_name(name)}", f"--to={health['to']}",
@@ -125,7 +152,7 @@ def watch_output(name, directory):
 def parts(name, listen, front, health, watch, tls, auth, directory, python):
     """{"units": {"front.socket": text, …}, "programs": [names], "leaves": [paths]} of a service.
 
-    listen: [{address, port, …}]; front: {to, pages?} or {}; health: {to, page?, ready?, rows?} or {}
+    listen: [{address, port, …}]; front: {to, pages?, private?} or {}; health: {to, page?, ready?, rows?} or {}
     python: the interpreter; programs: which of the role's files it needs, beside folder(name)
     """
     units, programs, leaves = {}, [], []
@@ -133,8 +160,12 @@ def parts(name, listen, front, health, watch, tls, auth, directory, python):
         if not front.get("to") or not listen:
             raise PartsError(f"service_front of {name} = {front}: give `to`, and an entry of service_listen")
         units["front.socket"] = front_socket(name, listen[0])
-        units["front.service"] = front_service(name, str(front["to"]), tls, auth, front.get("pages") or ["/metrics"], python)
-        programs += ["accelmon_front.py", "accelmon_bcrypt.py", "accelmon_command.py", "accelmon_inner.py"]
+        if front.get("private"):
+            units["front.service"] = private_front_service(name, str(front["to"]), python)
+            programs = ["accelmon_pass.py"]
+        else:
+            units["front.service"] = front_service(name, str(front["to"]), tls, auth, front.get("pages") or ["/metrics"], python)
+            programs = ["accelmon_front.py", "accelmon_bcrypt.py", "accelmon_command.py", "accelmon_inner.py"]
     if watch:
         if not health.get("to"):
             raise PartsError(f"service_health of {name} = {health}: service_watch needs to know where to ask; give `to`")

@@ -4,6 +4,8 @@
 
 """How the services of the stack listen, and how they and their peers are reached: always with a password, with TLS beyond loopback."""
 
+import json
+
 from ansible_collections.accelmon.fleet.plugins.module_utils.targets import instance
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_loopback, is_own
 
@@ -14,6 +16,8 @@ CERTIFICATE_FILE = "/etc/accelmon/tls/host.crt"
 KEY_FILE = "/etc/accelmon/tls/host.key"
 WEB_CONFIG = "/etc/accelmon/web/stack.yml"
 WEB_CONFIG_TLS = "/etc/accelmon/web/stack_tls.yml"
+# Where the storage listens in the network of its own that nothing else is in but what asks for the password before it.
+STORAGE = "127.0.0.1:8428"
 # A name that the certificates of monitoring hosts have, and those of nodes have not.
 NAME = "localhost"
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -26,21 +30,31 @@ def listener(address, port, path="/-/ready"):
 
     {"listen": host:port, "target": host:port, "scheme", "url", "server_name" ("" without TLS),
      "web_config": file for exporter-toolkit, "vm_arguments": [arguments for VictoriaMetrics' programs],
-     "probe": as the role service takes it}
+     "password_arguments", "tls_arguments": those among them that ask for the password and speak TLS, "probe": as the role service takes it}
     """
     tls = not is_loopback(address)
     reach = EVERYWHERE.get(address, address)
     scheme = "https" if tls else "http"
     probe = {"path": path, "password_file": PASSWORD_FILE}
-    arguments = ["-enableTCP6", f"-httpListenAddr={instance(address, port)}",
-                 f"-httpAuth.username={USER}", f"-httpAuth.password=file://{PASSWORD_FILE}"]
+    password_arguments = [f"-httpAuth.username={USER}", f"-httpAuth.password=file://{PASSWORD_FILE}"]
+    tls_arguments = ["-tls", f"-tlsCertFile={CERTIFICATE_FILE}", f"-tlsKeyFile={KEY_FILE}"] if tls else []
     if tls:
-        arguments += ["-tls", f"-tlsCertFile={CERTIFICATE_FILE}", f"-tlsKeyFile={KEY_FILE}"]
         probe.update(scheme="https", ca_file=CA_FILE)
     return {
         "listen": instance(address, port), "target": instance(reach, port), "scheme": scheme, "url": f"{scheme}://{instance(reach, port)}",
-        "server_name": NAME if tls else "", "web_config": WEB_CONFIG_TLS if tls else WEB_CONFIG, "vm_arguments": arguments, "probe": probe,
+        "server_name": NAME if tls else "", "web_config": WEB_CONFIG_TLS if tls else WEB_CONFIG,
+        "vm_arguments": ["-enableTCP6", f"-httpListenAddr={instance(address, port)}"] + password_arguments + tls_arguments,
+        "password_arguments": password_arguments, "tls_arguments": tls_arguments, "probe": probe,
     }
+
+
+def vmauth_config(password):
+    """The file by which vmauth lets in who has the password, and nobody else, whatever is asked for.
+
+    JSON, which is YAML too. vmauth fills in %{NAME} from its environment before it reads: no sign of percent stands as itself.
+    """
+    users = [{"username": USER, "password": password, "url_prefix": f"http://{STORAGE}"}]
+    return json.dumps({"users": users}, indent=2).replace("%", "\\u0025") + "\n"
 
 
 def vm_client(kind, services, path=""):
