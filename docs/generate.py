@@ -77,7 +77,7 @@ differs from the common part without a reason.
 """
 
 LEFT = """
-## What none of them uses
+## What they leave out
 
 | directive | why |
 |---|---|

@@ -25,7 +25,7 @@ STACK_BYTES = 512 * 1024
 HOST_WIDE = ("unresolved", "timeout", "no_route")
 
 
-def dial(address, port, scheme="http", path="/metrics", timeout=2.0, access=None):
+def dial(address, port, scheme="http", path="/metrics", method="GET", timeout=2.0, access=None):
     """One call. Returns (kind, detail).
 
     kind: unresolved | refused | timeout | no_route | silent | not_http | tls | http | ok | error
@@ -53,7 +53,7 @@ def dial(address, port, scheme="http", path="/metrics", timeout=2.0, access=None
             except OSError as error:
                 outcome = _connect_outcome(error)
                 continue
-            return _ask(connection, address, port, scheme, path, access or Stranger())
+            return _ask(connection, address, port, scheme, path, method, access or Stranger())
         finally:
             connection.close()
     return outcome
@@ -70,15 +70,15 @@ def _connect_outcome(error):
     return "error", error.strerror or str(error)
 
 
-def _ask(connection, address, port, scheme, path, access):
-    """(kind, detail) of one GET over a connected socket."""
+def _ask(connection, address, port, scheme, path, method, access):
+    """(kind, detail) of one request, without a body, over a connected socket."""
     try:
         if scheme == "https":
             connection = access.context().wrap_socket(connection, server_hostname=address)
         client = http.client.HTTPConnection(address, port)
         client.sock = connection
         try:
-            client.request("GET", path, headers=dict(access.headers(), Connection="close"))
+            client.request(method, path, headers=dict(access.headers(), Connection="close"))
             status = client.getresponse().status
         finally:
             client.close()
@@ -98,7 +98,7 @@ def _ask(connection, address, port, scheme, path, access):
 def dial_all(targets, timeout=2.0, budget=60.0, threads=THREADS, access_of=None):
     """Dial many targets. Returns {target: (kind, detail)}; a target that time did not allow has kind `skipped`.
 
-    targets: [(address, port, scheme, path)]
+    targets: [(address, port, scheme, path)], with the method behind it where it is not GET
     timeout: seconds for one call, budget: seconds for all of them
     access_of: function that gives the access for a target, or None
     Ports of one address are called one after the other; once the address is found silent or unknown, the rest of

@@ -307,7 +307,7 @@ def alertmanager_failures(seen, monitor, watchdog):
 def access_failures(seen, monitor):
     """Listeners of the stack that answer a stranger."""
     return [failure("", monitor, "access", "%s at %s %s" % (name, url, what),
-                    "run site.yml --limit %s; if it stays, something else listens there" % monitor)
+                    "run site.yml --limit %s; if it stays, something else listens there, or a version that asks only for some paths" % monitor)
             for name, url, what in seen["open_stack"]]
 
 

@@ -49,7 +49,9 @@ options:
     elements: str
     default: []
   stack_urls:
-    description: Base URLs of all listeners of the stack on this host, by name. They are asked for C(/metrics) without a password.
+    description:
+      - Base URLs of all listeners of the stack on this host, by name. They are asked for C(/metrics) without a password, and for paths of
+        the kinds that programs of VictoriaMetrics are known to answer without it. No body is sent, so nothing is stored.
     type: dict
     default: {}
   certificate_file:
@@ -161,7 +163,7 @@ import time
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import dial, fleet_query, fleet_view, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils import dial, fleet_query, fleet_view, strangers, verdict
 from ansible_collections.accelmon.fleet.plugins.module_utils.client_access import Access
 
 # Seconds between two tries while waiting.
@@ -241,13 +243,24 @@ def open_stack(params):
     """[(name, url, what it does)] of listeners of the stack that answer without the password."""
     if not os.path.exists(params["password_file"]):
         return []
-    targets = {}
-    for name, url in params["stack_urls"].items():
+
+    def ask(targets):
+        return dial.dial_all(targets, timeout=params["dial_timeout"], budget=params["dial_budget"])
+    found = []
+    for name, url in sorted(params["stack_urls"].items()):
         parts = urlsplit(url)
-        targets[(parts.hostname, parts.port, parts.scheme, "/metrics")] = (name, url)
-    answers = dial.dial_all(targets, timeout=params["dial_timeout"], budget=params["dial_budget"])
-    return sorted(targets[target] + ("answers HTTP %s without a password" % detail,)
-                  for target, (kind, detail) in answers.items() if kind in ("ok", "http") and detail not in ("401", "403"))
+        target = (parts.hostname, parts.port, parts.scheme, "/metrics")
+        kind, detail = ask([target])[target]
+        if kind not in ("ok", "http"):
+            continue  # nobody gets in there; that it does not answer is told elsewhere
+        if detail not in ("401", "403"):
+            found.append((name, url, "answers HTTP %s without a password" % detail))
+            continue
+        open_to = strangers.let_in(ask(strangers.targets(url)))
+        if open_to:
+            more = " and %d further paths" % (len(open_to) - 1) if len(open_to) > 1 else ""
+            found.append((name, url, "answers %s%s without a password" % (open_to[0], more)))
+    return found
 
 
 def open_targets(params, clusters, down):

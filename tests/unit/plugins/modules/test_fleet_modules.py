@@ -268,4 +268,4 @@ def test_verify_says_which_listener_of_the_stack_is_open(services, tmp_path):
     assert of_access() == []
     services.password = ""
     assert of_access() == ["mon01: vmagent at %s answers HTTP 200 without a password; run site.yml --limit mon01; if it stays, "
-                           "something else listens there" % services.url]
+                           "something else listens there, or a version that asks only for some paths" % services.url]

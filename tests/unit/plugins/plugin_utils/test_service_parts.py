@@ -79,3 +79,21 @@ def test_no_text_of_a_part_becomes_a_line_or_is_expanded():
     for given in (dict(directory="/srv\nUser=root"), dict(front={"to": "/run/x\nUser=root"}), dict(health={"to": UNIX["to"], "rows": "a\nb"})):
         with pytest.raises(AnsibleFilterError, match="all_smi: .* it has a line break"):
             service_parts("all_smi", LISTEN, **{**dict(front=UNIX, health=HEALTH, watch=True), **given})
+
+
+@pytest.mark.parametrize("selinux,command", [
+    (False, "/lib/systemd/systemd-socket-proxyd --connections-max=1024 127.0.0.1:8427"),
+    ("enforcing", "/usr/bin/python3 -IS /opt/accelmon/victoriametrics_parts/accelmon_pass.py --to=127.0.0.1:8427")])
+def test_what_leads_into_a_network_of_its_own_passes_everything_on_whatever_exporters_ask_for(selinux, command):
+    made = service_parts("victoriametrics", LISTEN, {"to": "127.0.0.1:8427", "private": True}, tls="managed", auth="basic", selinux=selinux)
+    front = made["units"]["front.service"]
+    assert directives(front, "ExecStart") == [command] and directives(front, "SupplementaryGroups") == []
+    assert directives(front, "PrivateNetwork") == ["yes"]
+    assert directives(front, "JoinsNamespaceOf") == ["accelmon-victoriametrics.service accelmon-victoriametrics-agent.service"]
+    assert [one["path"] for one in made["files"]] == ["/opt/accelmon/victoriametrics_parts/accelmon_pass.py"] * bool(selinux)
+    assert directives(made["units"]["front.socket"], "ListenStream") == ["10.0.0.7:9401"]
+
+
+def test_a_network_of_its_own_has_no_unix_socket():
+    with pytest.raises(AnsibleFilterError, match="a Unix socket is in no network"):
+        service_parts("x", LISTEN, {"to": "/run/x.sock", "private": True})

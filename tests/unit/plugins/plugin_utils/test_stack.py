@@ -27,6 +27,13 @@ def test_beyond_loopback_it_speaks_tls(address, listen, target):
     assert found["probe"]["scheme"] == "https" and found["probe"]["ca_file"] == "/etc/accelmon/tls/ca.crt"
 
 
+@pytest.mark.parametrize("password", ["simple", 'a"b\\c', "%{HOME}", "%%: #'", "- {x}"])
+def test_vmauth_gets_the_password_as_it_is_and_nothing_to_fill_in(password):
+    text = stack.vmauth_config(password)
+    assert "%" not in text
+    assert yaml.safe_load(text) == {"users": [{"username": "accelmon", "password": password, "url_prefix": "http://127.0.0.1:8428"}]}
+
+
 def test_a_client_shows_the_password_by_its_file_and_checks_names_in_the_order_of_the_addresses():
     services = [{"url": "https://a:1", "server_name": "a"}, {"url": "https://b:1", "server_name": "localhost"}]
     assert stack.vm_client("notifier", services) == [
