@@ -1,8 +1,15 @@
 """What arrives in the storage. Simulated: the accelerators."""
 
 import json
+import sys
+import time
 
-from conftest import eventually
+import pytest
+from conftest import CHECKOUT, eventually
+
+sys.path.insert(0, str(CHECKOUT / "plugins" / "module_utils"))
+
+import strangers  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 
 def test_every_host_has_its_real_host_metrics(fleet):
@@ -53,6 +60,53 @@ def test_the_stack_listens_on_loopback_alone(fleet):
         # Every monitoring host sends its alerts to all alertmanagers of the pair, so theirs is open to the others, with TLS.
         stack.pop("9093")
     assert set(stack.values()) == {"127.0.0.1"}
+
+
+def answers(fleet, monitor, place, attempts, *arguments):
+    """{(method, path): status} of requests to a listener of a monitoring host, asked by one program there."""
+    script = "".join(f"curl -sk --path-as-is -m 5 -o /dev/null -w '%{{http_code}}\\n' -X {method} {' '.join(arguments)} '{place}{path}' || true\n"
+                     for path, method in attempts)
+    return dict(zip([(method, path) for path, method in attempts], fleet.shell(monitor, script).split()))
+
+
+def test_nobody_gets_anything_into_a_listener_without_the_password(fleet):
+    """Every socket of ours on the monitoring hosts, by whatever path, with a series that must not be stored."""
+    paths = strangers.attempts() + [(path, "POST") for path in (
+        "//api/v1/import/prometheus/reload", "/api/v1/import/prometheus/metrics/job/x/config", "/snapshot/../api/v1/import/prometheus",
+        "/api/v1/import/prometheus?x=/config", "/api/v1/write/config", "/api/v1/import/csv/config", "/write/config", "/-/quit")]
+    own = {"victoriametrics": {"8428", "8429", "8880", "9093"}, "prometheus": {"9090", "9093"}}[fleet.backend]
+    for monitor in fleet.monitors:
+        # Who holds a socket tells whose it is; the gossip of alertmanagers speaks no HTTP.
+        held = "ss -Hltnp | grep -E 'vmagent|vmalert|vmauth|victoria|prometheus|alertmanager|systemd' | grep -vE 'node-exporter|node_exporter|:9094 '"
+        places = {line.split()[3].replace("*", "127.0.0.1") for line in fleet.shell(monitor, held).splitlines()}
+        assert {place.rpartition(":")[2] for place in places} == own, (monitor, places)
+        for place in places:
+            scheme = "http" if place.startswith("127.") and fleet.shell(
+                monitor, f"curl -s -o /dev/null -w '%{{http_code}}' http://{place}/metrics || true").strip() == "401" else "https"
+            said = answers(fleet, monitor, f"{scheme}://{place}", paths, "--data", "'accelmon_forged{node=\"stranger\"} 1'")
+            assert len(said) == len(paths) and {said["GET", "/metrics"], said["POST", "/api/v1/import/prometheus"]} == {"401"}, (monitor, place, said)
+            assert not [one for one in said.items() if one[1] < "400"], (monitor, place, said)
+            # Nothing but what asks for the password is at the door of the storage.
+            if place.endswith((":8428", ":9090", ":9093")):
+                assert set(answers(fleet, monitor, f"{scheme}://{place}", [("/health", "GET"), ("/ping", "POST"), *paths]).values()) == {"401"}, (monitor, place)
+    # A sample of every exporter that was written later can be asked for by now.
+    begin = time.time()
+    eventually(lambda: fleet.query("max(timestamp(up))").popitem()[1] > begin, "samples from after it")
+    assert fleet.query('{__name__="accelmon_forged"}') == {}
+
+
+def test_the_storage_is_in_a_network_that_nobody_else_is_in(fleet):
+    if fleet.backend != "victoriametrics":
+        pytest.skip("Prometheus asks for the password by itself")
+    unit = "accelmon-victoriametrics"
+    show = f"for u in {unit} {unit}-agent {unit}-front; do readlink /proc/$(systemctl show -P MainPID $u)/ns/net; done; readlink /proc/1/ns/net"
+    storage, agent, front, host = fleet.shell("mon1", show).split()
+    assert storage == agent == front != host
+    assert fleet.shell("mon1", "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8427/ http://127.0.0.1:8426/metrics || true").strip("0") == ""
+    fleet.shell("mon1", f"systemctl restart {unit}")
+    eventually(lambda: fleet.query("count(up)"), "the storage answers after a restart")
+    fleet.shell("mon1", f"systemctl kill --signal=KILL {unit}-agent")
+    eventually(lambda: fleet.query("count(up)"), "the storage answers when what asks for the password was killed")
 
 
 def test_verify_and_status_agree_that_all_is_well(fleet, tmp_path):

@@ -25,11 +25,11 @@ def _inner():
 
 @pytest.fixture(name="place")
 def _place(inner):
-    """Where connections are passed on from."""
+    """Where connections are passed on from; twenty at a time."""
     listener = socket.create_server(("127.0.0.1", 0))
     script = f"import os, sys; os.dup2({listener.fileno()}, 3); os.execv(sys.executable, [sys.executable, '-IS', {str(PROGRAM)!r}, *sys.argv[1:]])"
     to = "--to=127.0.0.1:%d" % inner.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-c", script, to], pass_fds=[listener.fileno()])
+    process = subprocess.Popen([sys.executable, "-c", script, to, "--limit=20"], pass_fds=[listener.fileno()])
     yield listener.getsockname()
     process.kill()
     process.wait()
@@ -60,16 +60,21 @@ def test_both_directions_pass_whole_and_each_ends_by_itself(inner, place):
         assert everything(client) == b"got 5000000" + big
 
 
-def test_a_stranger_that_says_nothing_keeps_nobody_waiting(inner, place):
-    idle = [socket.create_connection(place, 10) for _number in range(50)]
-    taken = [inner.accept()[0] for _number in range(50)]
+def test_strangers_that_say_nothing_take_no_place_from_who_speaks(inner, place):
     with socket.create_connection(place, 10) as client:
         client.sendall(b"x")
-        last = inner.accept()[0]
-        assert last.recv(1) == b"x"
-        last.close()
-        assert everything(client) == b""
-    for one in idle + taken:
+        spoken = inner.accept()[0]
+        idle = []
+        for _number in range(50):
+            idle.append(socket.create_connection(place, 10))
+            idle.append(inner.accept()[0])
+            client.sendall(b"x")
+            assert spoken.recv(1) == b"x"
+            time.sleep(0.01)  # it is heard before the next one comes
+        spoken.sendall(b"y")
+        assert client.recv(1) == b"y"
+        assert idle[0].recv(1) == b"", "the first of them went"
+    for one in [*idle, spoken]:
         one.close()
 
 
