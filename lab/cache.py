@@ -38,11 +38,11 @@ MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 NATIVE = {machine: name for name, machine in MACHINES.items()}.get(platform.machine(), "amd64")
 
 # One line for each archive: product, version, architecture. node_exporter has a second version to upgrade from.
-# VictoriaMetrics is not the catalogue's version: Go 1.26 cannot compile 1.112, and 1.150 needs a module that not every proxy has.
+# VictoriaMetrics is the catalogue's version: Go 1.26 cannot compile 1.112, and 1.152 wants Go 1.27.
 WANTED = [
     ("node_exporter", "1.9.1", "amd64"),
-    ("victoriametrics", "1.134.0", "amd64"),
-    ("vmutils", "1.134.0", "amd64"),
+    ("victoriametrics", "1.151.0", "amd64"),
+    ("vmutils", "1.151.0", "amd64"),
     ("node_exporter", "1.9.0", "amd64"),
     ("node_exporter", "1.9.1", "arm64"),
     # The newest, and one to update from. The crate asks for Rust 1.96; 1.95 builds it, which is tried.

@@ -619,6 +619,10 @@ class Service(object):
         message = "%s %s (%s)" % (self.unit, what, getattr(self, "seen", "its run failed"))
         before = [(one["after_header"], one["before"]) for one in self.diff if one["before"]] if restore else []
         if self.path(self.unit) in dict(before):
+            # What this run put beside it may hold what the unit before needs, its port above all.
+            for path in [one["after_header"] for one in self.diff if not one["before"]]:
+                self.module.run_command(["systemctl", "disable", "--now", os.path.basename(path)])
+                os.remove(path)
             for path, text in before:
                 self.write(path, text)
             self.run("systemctl", "daemon-reload")

@@ -195,3 +195,15 @@ def test_a_host_whose_python_services_cannot_run_is_left_as_it_is(host, monkeypa
     monkeypatch.setattr(service_unit.interpreter, "find", lambda: ("/usr/libexec/platform-python", ""))
     host.params = dict(host.params, user="")
     assert service_unit.Service(host).claim() == {"package": "", "python": "/usr/libexec/platform-python"}
+
+
+def test_where_the_unit_before_comes_back_nothing_stands_in_its_way(host, folder, monkeypatch):
+    """A program that listened by itself, until a front was to do so and did not become healthy."""
+    host.run(parts={})
+    (folder / OWN).write_text("[Service]\nExecStart=/bin/before\n")
+    monkeypatch.setattr(service_unit.Service, "healthy", lambda self: False)
+    with pytest.raises(Failed, match="the unit before it was put back"):
+        host.run()
+    done = [call.replace("accelmon-x-", "") for call in host.calls]
+    assert done.index("systemctl disable --now front.socket") < len(done) - 1 - done[::-1].index(f"systemctl restart {OWN}")
+    assert [path.name for path in folder.iterdir()] == [OWN] and (folder / OWN).read_text() == "[Service]\nExecStart=/bin/before\n"
