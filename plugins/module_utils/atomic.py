@@ -20,6 +20,8 @@ import shutil
 import stat
 import time
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import disk
+
 CHUNK = 1 << 20
 
 
@@ -88,7 +90,7 @@ def create(path, data, mode=0o644, uid=None, gid=None):
     discard(path)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with disk.naming(path), os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
             if uid is not None or gid is not None:
@@ -128,7 +130,7 @@ def copy(source, path):
         os.lchown(path, found.st_uid, found.st_gid)
         return
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "wb") as target:
+    with disk.naming(path), os.fdopen(handle, "wb") as target:
         with open(source, "rb") as stream:
             shutil.copyfileobj(stream, target, CHUNK)
         target.flush()

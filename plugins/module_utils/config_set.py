@@ -22,7 +22,7 @@ import stat
 import tempfile
 import time
 
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk
 
 SECRET = "(secret)\n"
 SECRET_CHANGED = "(secret changed)\n"
@@ -62,7 +62,7 @@ def clean_path(path, what="path"):
 
 def parse_mode(mode, path):
     """'0640' -> 0o640. YAML reads an unquoted 0640 as the number 416, so the leading 0 is asked for."""
-    if not re.match(r"0[0-7]{3,4}$", str(mode)):
+    if not re.match(r"0[0-7]{3,4}\Z", str(mode)):
         raise ConfigError("mode = %s: this is no mode for %s; write four digits in quotes, as '0644'" % (mode, path))
     return int(str(mode), 8)
 
@@ -236,7 +236,7 @@ class ConfigSet(object):
 
     def __init__(self, name, files=(), directories=(), secrets=None, validate=(), owned_directories=(),
                  state_dir="/var/lib/accelmon", check=False, relabel=None, scratch=None):
-        if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.-]*$", name):
+        if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z", name):
             raise ConfigError("name = %s: this is no name for a set; use letters, digits, '_', '-' and '.'" % name)
         self.name = name
         self.validate = validate
@@ -604,7 +604,8 @@ class ConfigSet(object):
             except Exception as error:
                 lost = self._undo(undo, plan)
                 end = ("these could not be put back: " + ", ".join(lost)) if lost else "the files are as they were before"
-                raise ConfigError("name = %s: the files could not be replaced (%s); %s" % (self.name, error, end))
+                told = disk.explain(error) if isinstance(error, OSError) else error
+                raise ConfigError("name = %s: the files could not be replaced: %s; %s" % (self.name, told, end))
             return kept
         finally:
             shutil.rmtree(self.stage, ignore_errors=True)

@@ -24,7 +24,7 @@ import shutil
 import stat
 import time
 
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, programs as program_files
 
 MARKER = ".accelmon-release.json"
 INCOMING = ".incoming"
@@ -49,7 +49,7 @@ def fetch_error(url, problem):
 
 def check_url(url):
     """ReleaseError unless the URL is http or https, names a host and carries no credentials."""
-    match = re.match(r"https?://([^/?#\s]+)[^\s]*$", url)
+    match = re.match(r"https?://([^/?#\s]+)[^\s]*\Z", url)
     if not match:
         raise ReleaseError("url = %s: this is no http or https URL; correct it" % url)
     if "@" in match.group(1):
@@ -115,18 +115,47 @@ def download(url, path, seconds, token="", token_url="", limit=None):
     except URLError as error:
         raise fetch_error(url, "the server cannot be reached (%s)" % error.reason)
     except (OSError, ValueError, HTTPException) as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
-            raise ReleaseError("root = %s: the download cannot be stored (%s); make room there" % (os.path.dirname(path), error.strerror))
+        if isinstance(error, OSError) and error.filename == path:
+            raise  # not the download's fault
         raise fetch_error(url, "the download broke off (%s)" % (error or type(error).__name__))
     if length is not None and size != length:
         raise fetch_error(url, "the download ended after %d of %d bytes" % (size, length))
     return digest, size
 
 
+class _Target(object):
+    """A new file. What goes wrong with it is told by its own path, and so apart from what goes wrong with a source."""
+
+    def __init__(self, path):
+        self.path = path
+        self.stream = None
+
+    def __enter__(self):
+        self.stream = open(self.path, "wb", buffering=0)
+        return self
+
+    def write(self, chunk):
+        """Write all of it."""
+        with disk.naming(self.path):
+            left = memoryview(chunk)
+            while left:
+                left = left[self.stream.write(left):]
+
+    def finish(self, mode):
+        """Bring it to the disk."""
+        with disk.naming(self.path):
+            os.fchmod(self.stream.fileno(), mode)
+            os.fsync(self.stream.fileno())
+
+    def __exit__(self, kind, value, trace):
+        with disk.naming(self.path):
+            self.stream.close()
+
+
 def _save(answer, path, length, deadline, url, seconds, limit):
     """Write an answer's body to a file, piece by piece as it arrives. Returns (sha256, size)."""
     digest, size = hashlib.sha256(), 0
-    with open(path, "wb") as stream:
+    with _Target(path) as target:
         while length is None or size < length:
             chunk = answer.read1(atomic.CHUNK)  # read() would wait for a whole chunk from a server that trickles
             if not chunk:
@@ -135,7 +164,7 @@ def _save(answer, path, length, deadline, url, seconds, limit):
             if size > limit:
                 raise fetch_error(url, "the answer has more than %d bytes" % limit)
             digest.update(chunk)
-            stream.write(chunk)
+            target.write(chunk)
             if time.time() > deadline:
                 raise fetch_error(url, "the download did not end within %d seconds, %d bytes came" % (seconds, size))
     return digest.hexdigest(), size
@@ -147,12 +176,14 @@ def take(source, path):
     try:
         if os.path.getsize(source) > MAX_BYTES:
             raise ReleaseError("src = %s: it has more than %d bytes; this is no release" % (source, MAX_BYTES))
-        with open(source, "rb") as stream, open(path, "wb") as target:
+        with open(source, "rb") as stream, _Target(path) as target:
             for chunk in iter(lambda: stream.read(atomic.CHUNK), b""):
                 digest.update(chunk)
                 target.write(chunk)
                 size += len(chunk)
     except (IOError, OSError) as error:
+        if error.filename == path:
+            raise  # not the source's fault
         raise ReleaseError("src = %s: it cannot be read here (%s); put the file there" % (source, error.strerror))
     return digest.hexdigest(), size
 
@@ -282,26 +313,26 @@ def unpack(path, programs, folder, what):
                 stream.close()
         return written
     except archive_errors() as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-            raise ReleaseError("root = %s: the programs cannot be stored (%s); make room there" % (os.path.dirname(folder), error.strerror))
+        if str(getattr(error, "filename", None) or "").startswith(folder + "/"):
+            raise  # not the archive's fault
         raise ReleaseError("sha256: %s cannot be unpacked (%s); it was published so, choose another version or archive" % (what, error))
 
 
 def _write_program(stream, path, size, member, what):
     """Write one program and give its sha256; it must have exactly the size that the archive names."""
     digest, done = hashlib.sha256(), 0
-    with open(path, "wb") as target:
+    with _Target(path) as target:
         for chunk in iter(lambda: stream.read(min(atomic.CHUNK, size + 1 - done)), b""):
             done += len(chunk)
             if done > size:
                 break
             digest.update(chunk)
             target.write(chunk)
-        if done != size or not size:
+        if not size:
+            raise ReleaseError("sha256: %s in %s has 0 bytes; this is no program, choose another file" % (member, what))
+        if done != size:
             raise ReleaseError("sha256: %s in %s has %d bytes where %d are named; this is no release archive" % (member, what, done, size))
-        target.flush()
-        os.fchmod(target.fileno(), 0o755)
-        os.fsync(target.fileno())
+        target.finish(0o755)
     return digest.hexdigest()
 
 
@@ -338,7 +369,7 @@ class Release(object):
     def check_request(self):
         """ReleaseError unless version, checksum, programs and keep can be used."""
         self._check_name("version", str(self.version))
-        if not re.match(r"[0-9a-f]{64}$", self.sha256):
+        if not re.match(r"[0-9a-f]{64}\Z", self.sha256):
             raise ReleaseError("sha256 = %s: this is no SHA-256; give its 64 hexadecimal digits, of the file as it is downloaded" % self.sha256)
         if not self.programs:
             raise ReleaseError("programs = {}: nothing is to be installed; name the programs of %s" % self.name)
@@ -351,7 +382,7 @@ class Release(object):
 
     @staticmethod
     def _check_name(what, text):
-        if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.+~-]*$", text):
+        if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.+~-]*\Z", text):
             raise ReleaseError("%s = %s: this cannot be part of a path; use letters, digits and '_.+~-'" % (what, text))
 
     @property
@@ -507,10 +538,13 @@ class Release(object):
 
     def _verify(self, got, size, source):
         if got != self.sha256:
-            current = self._link("current")
-            stays = "%s stays current" % self.label(current) if current else "nothing was installed"
             raise ReleaseError("sha256 = %s: %s has %s (%d bytes), so it was altered or is another file; %s, "
-                               "find out where the file comes from before you change the checksum" % (self.sha256, source, got, size, stays))
+                               "find out where the file comes from before you change the checksum" % (self.sha256, source, got, size, self._stays()))
+
+    def _stays(self):
+        """What is there after a release was refused."""
+        current = self._link("current")
+        return "%s stays current" % self.label(current) if current else "nothing was installed"
 
     def _install(self, state, source, seconds):
         """Under the lock: fetch what is missing, switch, prune."""
@@ -552,6 +586,11 @@ class Release(object):
         os.mkdir(os.path.join(tree, PROGRAMS), 0o700)
         sums = unpack(archive, self.programs, os.path.join(tree, PROGRAMS), what)
         os.unlink(archive)
+        for name in sorted(sums):
+            wrong = program_files.fault(os.path.join(tree, PROGRAMS, name))
+            if wrong:
+                raise ReleaseError("programs = %s: %s of %s cannot run here: %s; %s, choose the file for this host and the SHA-256 of that"
+                                   % (name, self.programs[name], what, wrong, self._stays()))
         folder = os.path.join(self.home, self.folder)
         if os.path.islink(folder) or (os.path.lexists(folder) and not os.path.isdir(folder)):
             raise ReleaseError("root = %s: %s is no directory; move it away" % (self.root, folder))

@@ -175,7 +175,7 @@ validator:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
 from ansible_collections.accelmon.fleet.plugins.module_utils.config_set import ConfigError, ConfigSet
 
 
@@ -210,7 +210,7 @@ def main():
     except ConfigError as error:
         module.fail_json(msg=str(error), **error.more)
     except (IOError, OSError) as error:
-        module.fail_json(msg="name = %s: %s; mend that and run again, which completes what this run began" % (options["name"], error))
+        module.fail_json(msg="%s: %s" % (options["name"], disk.explain(error)))
     for warning in config.warnings:
         module.warn(warning)
     plan = result.pop("plan")

@@ -144,7 +144,7 @@ left:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
 from ansible_collections.accelmon.fleet.plugins.module_utils.release import Release, ReleaseError
 
 
@@ -190,7 +190,7 @@ def main():
     except ReleaseError as error:
         module.fail_json(msg=str(error))
     except (IOError, OSError) as error:
-        module.fail_json(msg="name = %s: %s; mend that and run again, which completes what this run began" % (params["name"], error))
+        module.fail_json(msg="%s: %s" % (params["name"], disk.explain(error)))
     for warning in release.warnings:
         module.warn(warning)
     module.exit_json(**result)

@@ -258,7 +258,7 @@ import shutil
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, interpreter, loaded, ports, probe, systemd
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, interpreter, loaded, ports, probe, systemd
 
 UNITS = "/etc/systemd/system"
 OWNED = "/var/lib/accelmon/services"
@@ -406,6 +406,7 @@ class Service(object):
         try:
             pwd.getpwnam(user)
         except KeyError:
+            disk.refuse_unwritable("/etc")
             shell = next((path for path in ("/usr/sbin/nologin", "/sbin/nologin") if os.path.exists(path)), "/bin/false")
             self.do("add user " + user, "useradd", "--system", "--user-group", "--no-create-home",
                     "--home-dir", "/nonexistent", "--shell", shell, user)
@@ -721,14 +722,11 @@ def main():
         service.fail("parts = %s: there is no such part; there are %s" % (", ".join(unknown), ", ".join(systemd.PARTS)))
     if not shutil.which("systemctl"):
         service.fail("this host has no systemctl; accelmon.fleet needs systemd as its first process")
-    if module.params["state"] == "absent":
-        result = service.remove()
-    elif module.params["phase"] == "claim":
-        result = service.claim()
-    elif module.params["phase"] == "reload":
-        result = service.reload_only()
-    else:
-        result = service.run_present()
+    todo = {"claim": service.claim, "reload": service.reload_only, "run": service.run_present}[module.params["phase"]]
+    try:
+        result = service.remove() if module.params["state"] == "absent" else todo()
+    except OSError as error:
+        service.fail("%s: %s" % (service.name, disk.explain(error)))
     module.exit_json(changed=bool(service.actions), actions=service.actions, diff=service.diff, **result)
 
 

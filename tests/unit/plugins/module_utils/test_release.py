@@ -10,6 +10,7 @@ import http.server
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -191,6 +192,40 @@ def test_every_kind_of_archive_is_installed(host, pack):
     found = os.stat(result["path"] + "/bin/tool")
     assert stat.S_IMODE(found.st_mode) == 0o755 and found.st_uid == os.geteuid() and found.st_gid == os.getegid()
     assert stat.S_IMODE(os.stat(result["directory"]).st_mode) == 0o755
+
+
+OTHER = b"\x7fELF\x02\x02\x01\0" + b"\0" * 8 + b"\0\2\0\x16" + b"\0" * 4000  # of s390x
+
+
+@pytest.mark.parametrize("data,words", [
+    (OTHER, "it is for s390, 64 bits, big-endian, and this host is "), (tar([("tool-1/tool", OTHER)]), "it is for s390"),
+    (zipped([("tool", b"\xcf\xfa\xed\xfe macOS")]), "a program for macOS"), (b"<!DOCTYPE html><html>Not here</html>", "a web page, no program"),
+    (b"Not Found", "it is no program"), (tar([("tool", b"just text")]), "it is no program"), (b"#!/no/such/shell\n", "a script for /no/such/shell"),
+    (zipped([("tool", zipped([("tool", "x")]))]), "an archive"), (tar([("bin/tool", b"\x7fELF")]), "cut short"), (b"", "has 0 bytes"),
+])
+def test_what_is_no_program_of_this_host_is_refused_before_anything_is_switched(host, data, words):
+    with pytest.raises(ReleaseError, match=re.escape(words)) as raised:
+        host.install(data)
+    assert "nothing was installed" in str(raised.value) or not data
+    good = archive_of("one")
+    host.install(good)
+    with pytest.raises(ReleaseError, match=re.escape(words)) as raised:
+        host.install(data, "2.0")
+    assert len(str(raised.value).splitlines()) == 1 and ("1.0 (sha256" in str(raised.value) or not data)
+    assert host.run() == "one" and host.names() == [".lock", "1.0-" + sha256(good)[:12], "current"]
+
+
+def test_of_several_programs_none_is_installed_if_one_is_wrong(host):
+    with pytest.raises(ReleaseError, match="programs = ctl: tool-1/LICENSE of .* cannot run here: it is no program"):
+        host.install(archive_of("one"), programs={"tool": "tool-1/tool", "ctl": "tool-1/LICENSE"})
+    assert host.names() == [".lock"]
+
+
+@pytest.mark.parametrize("name,value", [("version", "1.0\n"), ("name", "tool\n"), ("sha256", "a" * 64 + "\n"), ("url", "http://127.0.0.1/x\n")])
+def test_a_line_break_at_the_end_is_none_of_ours(host, name, value):
+    options = dict({"name": "tool", "version": "1.0", "sha256": "a" * 64, "url": "http://127.0.0.1/x"}, **{name: value})
+    with pytest.raises(ReleaseError):
+        Release(options["name"], str(host.root), options["version"], options["sha256"], {"tool": "tool"}).present({"url": options["url"]})
 
 
 def test_several_programs_by_path_and_by_name(host):
