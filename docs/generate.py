@@ -129,7 +129,9 @@ Counters start again at 0 when the driver is loaded. `increase()` knows that; bu
 already above 0, Prometheus and VictoriaMetrics answer it differently.
 
 A device in MIG mode or in partitions is one device: its power, heat and errors count once, and the memory of MIG instances adds up.
-A device that several jobs share counts once as well.
+A device that several jobs share counts once as well. Graphics inside a processor are no device: where all-smi shows them, the registry
+says so (`accelmon_fleet_uncounted_device`) and they are left out. After a card was put in or taken out addresses may move; a run of
+site.yml tells the new ones.
 
 ## Where they come from
 

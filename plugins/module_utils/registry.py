@@ -14,6 +14,7 @@ and an entry is
    "seen": {vendor: {model: count}} when it last answered,
    "highest": {vendor: {model: count}}, the most ever recorded, lowered only by accepting what was seen,
    "unwatched"?: [vendor] whose devices the host has though no exporter of it reads them,
+   "uncounted"?: [[vendor, uuid]] of what all-smi shows as the vendor's device and is not counted, as graphics inside a processor,
    "better"?: {vendor: [source that would know more, why the host cannot get it, the setting that brings it]}}
 Nothing here forgets a host or lowers a count unless `prune` or `accept` says so.
 """
@@ -30,7 +31,7 @@ FORMER_VENDORS = ("amd", "nvidia")
 
 # What the inventory declares holds for a host that did not answer as well; the rest is what was found on it.
 DECLARED = ("address", "labels", "state", "expected")
-FOUND = ("unwatched", "better")
+FOUND = ("unwatched", "uncounted", "better")
 
 
 class RegistryError(Exception):
@@ -285,6 +286,11 @@ def series(registry):
     for host, entry in hosts:
         for vendor, count in sorted(watched(entry).items()):
             lines.append("accelmon_expected_accelerators%s %d" % (_labels(cluster=cluster, node=host, vendor=vendor), count))
+    lines.append("# HELP accelmon_fleet_uncounted_device What an exporter shows as a device of the vendor and is not counted, as graphics inside a processor.")
+    lines.append("# TYPE accelmon_fleet_uncounted_device gauge")
+    for host, entry in hosts:
+        for vendor, uuid in entry.get("uncounted", ()):
+            lines.append("accelmon_fleet_uncounted_device%s 1" % _labels(cluster=cluster, node=host, vendor=vendor, uuid=uuid))
     lines.append("# HELP accelmon_source_elected Whether a source is in charge of the vendor's devices on the host (1) or stands by (0).")
     lines.append("# TYPE accelmon_source_elected gauge")
     for host, entry in hosts:

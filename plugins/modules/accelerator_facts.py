@@ -223,6 +223,23 @@ ansible_facts:
               type: str
               returned: with O(gather_details), for NVIDIA GPUs that have it
               sample: enabled
+        uncounted:
+          description:
+            - What a vendor's driver holds and is not counted, above all graphics inside a processor. Exporters show it as a device of the vendor.
+          type: list
+          elements: dict
+          returned: when there is any, for AMD and Intel
+          contains:
+            vendor:
+              description: The vendor under whose name it is shown.
+              type: str
+              returned: always
+              sample: amd
+            pci_address:
+              description: Domain, bus, device and function.
+              type: str
+              returned: always
+              sample: "0000:c5:00.0"
         summary:
           description:
             - Per vendor, what is this host's own to use. Virtual functions, devices handed to virtual machines and excluded ones

@@ -5,7 +5,7 @@
 """How each source's readings are asked for, so that they can be laid side by side."""
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import one_of_each, seen
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import counted, one_of_each, seen
 
 # What a device is the same by, whoever reads it. Its model is not among them: sources may write it in other ways.
 IDENTITY = ["cluster", "node", "vendor", "index", "uuid"]
@@ -31,11 +31,12 @@ def comparisons(series=None, sources=None):
             asked.append({
                 "name": item["name"] + (f"{{{labels}}}" if labels else ""),
                 "unit": item["unit"],
-                "from": {source: " or ".join(f"({one_of_each(source, sources[source], item, part, IDENTITY, [NODES])})" for part in choices)
+                "from": {source: " or ".join(f"({counted(one_of_each(source, sources[source], item, part, IDENTITY, [NODES]), sources[source])})"
+                                             for part in choices)
                          for source, choices in variant["from"].items()},
             })
     return {
-        "present": {name: f"group by (cluster, node, vendor) ({seen(name, spec, [NODES])})" for name, spec in sources.items()},
+        "present": {name: f"group by (cluster, node, vendor) ({counted(seen(name, spec, [NODES]), spec)})" for name, spec in sources.items()},
         "jobs": {name: spec["job"] for name, spec in sources.items()},
         "series": asked,
     }

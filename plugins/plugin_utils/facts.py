@@ -106,13 +106,13 @@ def address(path, value):
     return value
 
 
-def list_of(check):
+def list_of(check, most=MOST_ENTRIES):
     """The check for a list."""
     def check_all(path, value):
         if not isinstance(value, (list, tuple)):
             raise _wrong(path, value, "not a list")
-        if len(value) > MOST_ENTRIES:
-            raise _wrong(path, f"{len(value)} entries", f"more than {MOST_ENTRIES}")
+        if len(value) > most:
+            raise _wrong(path, f"{len(value)} entries", f"more than {most}")
         return [check(path + (str(place),), item) for place, item in enumerate(value)]
     return check_all
 
@@ -171,6 +171,7 @@ SUMMARY_FIELDS = fields(
 SCHEMA = {
     "accelerators": fields(
         (), devices=list_of(DEVICE), summary=map_of(vendor, _summed),
+        uncounted=list_of(fields(("vendor", "pci_address"), vendor=vendor, pci_address=text), MOST_ACCELERATORS),
         # What a tool said when it failed is any text.
         details=map_of(vendor, fields(("status",), status=word, message=lambda path, value: shown(value)))),
     "accelmon_node": fields(

@@ -240,7 +240,7 @@ def host_address(host, variables_of_host, declared):
 
 
 def facts_of(variables_of_host):
-    """{"summary", "devices", "addresses", "access", "distribution", "exporters", "node"} that the host told in facts.
+    """{"summary", "devices", "uncounted", "addresses", "access", "distribution", "exporters", "node"} that the host told in facts.
 
     node: the fact accelmon_node as it is. None if the host told nothing about accelerators. Raises Untrusted.
     """
@@ -251,5 +251,6 @@ def facts_of(variables_of_host):
     if "accelerators" not in told:
         return None
     accelerators, node = told["accelerators"], told.get("accelmon_node", {})
-    return {"summary": accelerators.get("summary", {}), "devices": accelerators.get("devices", []), "addresses": node.get("addresses", []),
-            "access": node.get("access", False), "distribution": node.get("distribution"), "exporters": node.get("exporters", []), "node": node}
+    return {"summary": accelerators.get("summary", {}), "devices": accelerators.get("devices", []),
+            "uncounted": accelerators.get("uncounted", []), "addresses": node.get("addresses", []), "access": node.get("access", False),
+            "distribution": node.get("distribution"), "exporters": node.get("exporters", []), "node": node}

@@ -4,6 +4,7 @@
 
 """Fleet records: one per host, from its variables and facts, in one pass over the hosts."""
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.choice import Unsuitable
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import FleetError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
@@ -52,6 +53,12 @@ def make_plan(host, variables_of_host):
     }
 
 
+def uncounted(facts):
+    """[[vendor, uuid]] of what a host's exporters show as a vendor's device and detection does not count, by the name that all-smi gives it."""
+    forms = load("sources")["sources"]["all_smi"]["uncounted"]
+    return sorted([one["vendor"], forms[one["vendor"]].format(pci=one["pci_address"])] for one in facts["uncounted"] if one["vendor"] in forms)
+
+
 def make_record(host, variables_of_host, reader, answered, stage="first"):
     """The fleet record of one host, or None for one that cannot be placed in a cluster.
 
@@ -72,8 +79,10 @@ def make_record(host, variables_of_host, reader, answered, stage="first"):
         labels = dict(labels, rack=values["accelmon_rack"])
     chosen = plan.choose(values, facts, stage)
     blind = plan.unwatched(chosen, facts) if facts is not None else []
+    shown = uncounted(facts) if facts is not None else []
     return {
         **({"unwatched": blind} if blind else {}),
+        **({"uncounted": shown} if shown else {}),
         **({"better": {vendor: list(told) for vendor, told in chosen.better.items()}} if chosen.better else {}),
         "host": host,
         "address": address,

@@ -144,9 +144,14 @@ def one_of_each(source, spec, item, part, by, also):
     return term
 
 
-def in_charge(term, source):
+def counted(term, spec):
+    """Without what the source shows as a device and the registry does not count, as graphics inside a processor."""
+    return f"{term} unless on (cluster, node, uuid) accelmon_fleet_uncounted_device" if "uncounted" in spec else term
+
+
+def in_charge(term, source, spec):
     """What another source is in charge of is left out. Without the registry's series nothing is."""
-    return f'({term} unless on (cluster, node, vendor) ({selector("accelmon_source_elected", {"source": source})} == 0))'
+    return f'({counted(term, spec)} unless on (cluster, node, vendor) ({selector("accelmon_source_elected", {"source": source})} == 0))'
 
 
 def first_of(terms):
@@ -169,7 +174,7 @@ def device_expression(item, variant, labels, sources, also=()):
     for source in sources:
         if source in variant["from"]:
             choices = [one_of_each(source, sources[source], item, part, by, also) for part in variant["from"][source]]
-            terms.append(in_charge(" or ".join(choices) if len(choices) == 1 else f"({' or '.join(choices)})", source))
+            terms.append(in_charge(" or ".join(choices) if len(choices) == 1 else f"({' or '.join(choices)})", source, sources[source]))
     return first_of(terms)
 
 
@@ -272,11 +277,11 @@ def invalid_rules(series, sources):
                 for part in choices:
                     bounds = raw_bounds(item, part)
                     if "leap" in item:
-                        terms.append(leaps(matched(source, sources[source], part), item, part))
+                        terms.append(counted(leaps(matched(source, sources[source], part), item, part), sources[source]))
                     if bounds:
                         # One look at the rows instead of two: further from the middle of the bounds than these are.
                         half = number((float(bounds[0]) + float(bounds[1])) / 2)
-                        terms.append(f"abs({matched(source, sources[source], part)} - {half}) > {half}")
+                        terms.append(counted(f"abs({matched(source, sources[source], part)} - {half}) > {half}", sources[source]))
             if terms:
                 rules.append({"record": "node:accelerator_invalid_readings:count",
                               "expr": "count by (cluster, rack, node, vendor, source) (\n%s\n)" % "\nor\n".join(terms),
@@ -330,7 +335,7 @@ def parts(alerts, sources):
     """The shared parts of expressions: those of the catalogue and those that follow from the sources."""
     present = []
     for name, source in sources.items():
-        devices = in_charge(f"group by (cluster, node, vendor, index, uuid) ({seen(name, source)})", name)
+        devices = in_charge(f"group by (cluster, node, vendor, index, uuid) ({seen(name, source)})", name, source)
         present.append(f"count by (cluster, node, vendor) {devices}")
     elected = "max by (cluster, node, vendor, job) (accelmon_source_elected%s == 1)"
     answers = "max by (cluster, node, job) (up == 1)"

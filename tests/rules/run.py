@@ -109,6 +109,13 @@ def input_series(series):
     return [{"series": name, "values": values} for name, values in series.items()]
 
 
+def inputs(case):
+    """{series: values} of a case: of the pages that it scrapes, and its own."""
+    scraped = {name: " ".join([value] * 30) for scrape in case.get("scrapes", [])
+               for name, value in expositions.series(expositions.page(scrape["page"]), scrape["job"], scrape["target"]).items()}
+    return {**scraped, **case.get("series", {})}
+
+
 def alert_tests():
     """Tests of all alerts, in the form that promtool and vmalert-tool share.
 
@@ -125,7 +132,7 @@ def alert_tests():
                 "exp_alerts": [{"exp_labels": {**alert["labels"], **fixed}, "exp_annotations": {"summary": alert["summary"]}}
                                for alert in moment.get("fires", [])],
             } for moment in case["expect"]]
-            tests.append({"name": f"{name}: {case['name']}", "interval": STEP, "input_series": input_series(case["series"]),
+            tests.append({"name": f"{name}: {case['name']}", "interval": STEP, "input_series": input_series(inputs(case)),
                           "alert_rule_test": expected})
     for case in cases("quiet"):
         expected = [{"eval_time": moment, "alertname": name, "exp_alerts": []}
@@ -145,13 +152,9 @@ def source_cases():
     """The cases of sources.yml and stragglers.yml, in the form of recording.yml's one."""
     made = []
     for case in cases("sources") + cases("stragglers"):
-        series = {}
-        for scrape in case.get("scrapes", []):
-            for name, value in expositions.series(expositions.page(scrape["page"]), scrape["job"], scrape["target"]).items():
-                series[name] = " ".join([value] * 20)
         expect = {selector: {labelled(selector, case["names"][name]): value for name, value in samples.items()}
                   for selector, samples in case["expect"].items()}
-        made.append({"name": case["name"], "series": {**series, **case.get("series", {})}, "at": case.get("at", "8m"), "expect": expect})
+        made.append({"name": case["name"], "series": inputs(case), "at": case.get("at", "8m"), "expect": expect})
     return made
 
 

@@ -11,7 +11,8 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.detect import (
 
 # One vendor is one module. Each has VENDOR, PCI_VENDORS, DRIVER, find(root, functions), and COMMANDS: the tools to ask for
 # details. If there are any, it has parse(program, text) too. Where most of the vendor's PCI functions are something else, it has
-# is_ours(device id), so that those are not read any further.
+# is_ours(device id), so that those are not read any further. Where the driver holds other things than accelerators, exporters show these
+# too, and SHOWN names the drivers.
 VENDORS = (amd, apple, aws_neuron, furiosa, google_tpu, intel_gaudi, intel_gpu, nvidia, rebellions, tenstorrent)
 
 # How long a device may be silent on the bus during a reset. The wait is spent only where one is silent.
@@ -59,8 +60,15 @@ def summary(found):
     return result
 
 
+def uncounted(root, devices):
+    """[{vendor, pci_address}] of what exporters show under a vendor's name, and what is not counted: above all graphics inside a processor."""
+    drivers = dict((driver, vendor.VENDOR) for vendor in VENDORS for driver in getattr(vendor, "SHOWN", ()))
+    counted = set(one.get("pci_address") for one in devices if states.counted(one))
+    return [{"vendor": drivers[driver], "pci_address": address} for address, driver in pci.held(root, drivers) if address not in counted]
+
+
 def detect(root="/", sleep=time.sleep):
-    """The fact `accelerators`: {devices: [...], summary: {vendor: ...}}. Reads files only, as any user, and never raises.
+    """The fact `accelerators`: {devices: [...], summary: {vendor: ...}, uncounted?: [...]}. Reads files only, as any user, and never raises.
 
     A device that is silent on the bus is looked at a second time after SETTLE seconds: a reset makes it so for a moment.
     """
@@ -69,8 +77,8 @@ def detect(root="/", sleep=time.sleep):
         sleep(SETTLE)
         found = _look(root)
     sums = dict((name, summary(one)) for name, one in found.items())
-    return {"devices": [device for name in sorted(found) for device in found[name]["devices"]],
-            "summary": states.known(**sums)}
+    devices = [device for name in sorted(found) for device in found[name]["devices"]]
+    return dict({"devices": devices, "summary": states.known(**sums)}, **states.known(uncounted=uncounted(root, devices) or None))
 
 
 def _to_ask(facts):

@@ -12,6 +12,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files
 VENDOR = "amd"
 PCI_VENDORS = ("1002",)
 DRIVER = "amdgpu"
+SHOWN = (DRIVER,)
 KFD_NODES = "sys/class/kfd/kfd/topology/nodes"
 
 TWO_DIES = ("7408", "740c")

@@ -12,6 +12,7 @@ VENDOR = "intel_gpu"
 PCI_VENDORS = ("8086",)
 DRIVER = "xe"
 DRIVERS = ("xe", "i915")
+SHOWN = DRIVERS
 COMMANDS = ()
 
 TWO_TILES = ("0bd5", "0bd6", "0bd7", "0bd8", "0b69")

@@ -66,6 +66,12 @@ def functions(root, vendors):
     return sorted(found, key=lambda one: [int(part, 16) for part in re.split("[:.]", one["address"])])
 
 
+def held(root, drivers):
+    """[(address, driver)] of the functions that one of the drivers holds, whoever made them."""
+    found = [(normal_address(name), files.link(os.path.join(root, DEVICES, name, "driver"))) for name in files.names(os.path.join(root, DEVICES))]
+    return sorted((address, driver) for address, driver in found if address and driver in drivers)
+
+
 def visible(root):
     """Whether sysfs shows any PCI function. Some sandboxes show none though devices are there."""
     return bool(files.names(os.path.join(root, DEVICES)))

@@ -329,6 +329,16 @@ def test_hosts_that_go_without_a_better_source_are_one_line():
     assert "better" in again["hosts"]["g0"] and "better" not in again["hosts"]["g1"]
 
 
+def test_what_is_shown_and_not_counted_is_told_and_kept_while_the_host_is_silent():
+    shown = [["amd", "GPU-0000:0d:00.0"]]
+    merged, _changes = merge(None, record("a", uncounted=shown), record("b"))
+    again, _changes = merge(merged, unanswered("a"), record("b"))
+    told = [line for line in registry.series(again).splitlines() if line.startswith("accelmon_fleet_uncounted_device")]
+    assert told == ['accelmon_fleet_uncounted_device{cluster="c",node="a",uuid="GPU-0000:0d:00.0",vendor="amd"} 1']
+    gone, _changes = merge(again, record("a"), record("b"))
+    assert "accelmon_fleet_uncounted_device{" not in registry.series(gone)
+
+
 def test_series_escape_names():
     merged, _changes = merge(None, record('a"b\\c', accelerators={}))
     assert 'node="a\\"b\\\\c"' in registry.series(merged)

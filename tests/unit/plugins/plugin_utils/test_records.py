@@ -261,3 +261,12 @@ def test_packages_are_not_taken_where_there_are_none(distribution, variables, wo
         assert refused(told, **variables) == words
     else:
         plan(told, **variables)
+
+
+def test_graphics_inside_a_processor_are_recorded_by_the_name_that_all_smi_gives_them():
+    told = facts(device("amd"))
+    told["accelerators"]["uncounted"] = [{"vendor": "intel_gpu", "pci_address": "0000:00:02.0"}, {"vendor": "amd", "pci_address": "0000:0d:00.0"}]
+    made = record(told)
+    assert made["uncounted"] == [["amd", "GPU-0000:0d:00.0"], ["intel_gpu", "Intel-GPU-0000:00:02.0"]]
+    assert made["accelerators"] == {"amd": {"MI300X": 1}}
+    assert "uncounted" not in record(facts(device("amd"))) and "uncounted" not in record(told, answered=False)

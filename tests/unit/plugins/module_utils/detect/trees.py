@@ -12,7 +12,7 @@ machines/<name>.json holds:
   files     {path: content}; null makes a folder, "-> x" a link to x, "hex:00ff" those bytes
   system    {name, silicon, chip}: what apple.system() answers; Linux without it
   denied    paths that the user may not use (the test stubs the check: tests often run as root)
-  expected  {common: {...}, devices: [{...}], summary: {...}}: the facts; `common` goes into each device, a null
+  expected  {common: {...}, devices: [{...}], summary: {...}, uncounted: [{...}]}: the facts; `common` goes into each device, a null
             takes a key out again
 """
 import contextlib
@@ -79,8 +79,8 @@ def expected(tree):
     """The facts that a description says must be found."""
     wanted = tree["expected"]
     devices = [dict(wanted.get("common", {}), **one) for one in wanted["devices"]]
-    return {"devices": [dict((key, value) for key, value in one.items() if value is not None) for one in devices],
-            "summary": wanted["summary"]}
+    return dict({"devices": [dict((key, value) for key, value in one.items() if value is not None) for one in devices],
+                 "summary": wanted["summary"]}, **({"uncounted": wanted["uncounted"]} if "uncounted" in wanted else {}))
 
 
 def put(root, path, content):
