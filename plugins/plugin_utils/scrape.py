@@ -11,6 +11,7 @@ configuration of the collection and never with the fleet.
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import limits, reserved
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.stack import CA_FILE, CERTIFICATE_FILE, KEY_FILE, NAME, USER
 
@@ -29,6 +30,7 @@ DEFAULTS = {
     "stack_password_file": None,
     "alertmanagers": [],
     "rule_files": [],
+    "limits": {},
     "cluster": None,
     "node": None,
 }
@@ -38,8 +40,23 @@ JOB = re.compile(r"[a-z][a-z0-9_]*\Z")
 OWN_JOBS = tuple(dict.fromkeys(source["job"] for source in load("sources")["sources"].values())) + ("custom", "accelmon_fleet")
 
 # Series of the registry come from the monitoring host through a job of their own; no other exporter may speak for it.
-REGISTRY_ONLY = {"source_labels": ["__name__"], "regex": "accelmon_(?:expected_.*|fleet_.*|source_elected)", "action": "drop"}
-REGISTRY = {"source_labels": ["__name__"], "regex": "accelmon_(?:expected_accelerators|fleet_.*|source_elected)", "action": "keep"}
+REGISTRY = {"source_labels": ["__name__"], "regex": "|".join(load("sources")["registry"]), "action": "keep"}
+# Labels that we alone write. A page's own gets the name that it would get beside a target's.
+OUR_LABELS = ("source",)
+# Labels of targets that not every target has: where it has none, a page may not choose it.
+TARGET_LABELS = ("rack",)
+# Names of labels that only relabelling has; a page may try to bring them.
+LAST_NAME, LET_THROUGH = "__accelmon_name", "__accelmon_through"
+# A page may name a series twice, name{__name__="other"}. vmagent relabels by the first, VictoriaMetrics stores under the last.
+ONE_NAME = [
+    {"regex": "__name__", "action": "labelmap", "replacement": LAST_NAME},
+    {"regex": "__name__", "action": "labeldrop"},
+    {"source_labels": [LAST_NAME], "target_label": "__name__"},
+    {"regex": LAST_NAME, "action": "labeldrop"},
+]
+# For every job: nobody leads a scrape elsewhere, or says when something was. Of a redirect the answer is that of another, which
+# only this host may reach.
+CAREFUL = {"follow_redirects": False, "honor_timestamps": False}
 
 
 class ScrapeError(ValueError):
@@ -89,6 +106,10 @@ def checked(options):
         for name in ("alertmanagers", "rule_files"):
             if chosen[name]:
                 raise ScrapeError(f"{name} = {chosen[name]!r}: {chosen['backend']} knows none; leave it out, or set backend to prometheus")
+    try:
+        limits.checked(chosen["limits"])
+    except ValueError as error:
+        raise ScrapeError(f"limits{error}") from None
     if not isinstance(chosen["stack"], dict):
         raise ScrapeError(f"stack = {chosen['stack']!r}: not a mapping; give a mapping of job to host:port")
     chosen["stack"] = {job: target if isinstance(target, dict) else {"target": target} for job, target in chosen["stack"].items()}
@@ -182,28 +203,46 @@ def service_access(service, password_file):
     return access
 
 
-def file_job(job, pattern, backend, relabelling, access=None):
-    """A job whose targets are in files of the registry; access: {"tls_config"?, "basic_auth"?}."""
+def page_relabelling(job, backend, bare):
+    """Relabelling before any other of a page that a node writes. bare: of targets without the labels that not every target has."""
+    labels = "|".join(OUR_LABELS + (TARGET_LABELS if bare else ()))
+    return (ONE_NAME if backend == "vmagent" else []) + [
+        {"regex": f"({labels})", "action": "labelmap", "replacement": "exported_$1"},
+        {"regex": f"{labels}|{LET_THROUGH}", "action": "labeldrop"},
+    ] + reserved.rules(job, LET_THROUGH)
+
+
+def file_jobs(job, pattern, relabelling, chosen, access=None, suffix="", targets=()):
+    """Two jobs whose targets are in files of the registry: of targets with a rack, and of those without.
+
+    Only what is done to a page differs: the page of a target without a rack may bring one, and be counted there.
+    access: {"tls_config"?, "basic_auth"?}; suffix: of the jobs' names; targets: relabelling that chooses targets
+    """
     files = {"files": [pattern]}
-    if backend == "prometheus":
+    if chosen["backend"] == "prometheus":
         # vmagent takes the interval from its command line and refuses it here.
         files["refresh_interval"] = "15s"
-    return {"job_name": job, **(access or {}), "file_sd_configs": [files],
-            "metric_relabel_configs": [REGISTRY_ONLY] + relabelling}
+    made = []
+    for bare in (False, True):
+        name = f"{job}{suffix}{'_bare' if bare else ''}"
+        named = [{"source_labels": ["job"], "regex": name, "target_label": "job", "replacement": job}] if name != job else []
+        made.append({
+            "job_name": name, **(access or {}), **CAREFUL, **limits.keys(job, chosen["backend"], chosen["limits"]), "file_sd_configs": [files],
+            "relabel_configs": [*targets, {"source_labels": list(TARGET_LABELS), "regex": ".+", "action": "drop" if bare else "keep"}, *named],
+            "metric_relabel_configs": page_relabelling(job, chosen["backend"], bare) + relabelling})
+    return made
 
 
 def exporter_jobs(job, pattern, relabelling, chosen):
-    """The jobs of one exporter of ours: one, or two where the password must not go to those that speak no TLS."""
+    """The jobs of one exporter of ours; more where the password must not go to those that speak no TLS."""
     tls = exporter_tls() if chosen["exporter_tls"] else {}
     secret = basic_auth(chosen["exporter_password_file"])
-    whole = file_job(job, pattern, chosen["backend"], relabelling, {**tls, **secret})
     if not (tls and secret):
-        return [whole]
+        return file_jobs(job, pattern, relabelling, chosen, {**tls, **secret})
     # An adopted or external exporter has no TLS and knows no password of ours.
-    plain_ones = file_job(f"{job}_plain", pattern, chosen["backend"], relabelling)
-    whole["relabel_configs"] = [{"source_labels": ["__scheme__"], "regex": "https", "action": "keep"}]
-    plain_ones["relabel_configs"] = [{"source_labels": ["__scheme__"], "regex": "https", "action": "drop"}, {"target_label": "job", "replacement": job}]
-    return [whole, plain_ones]
+    return [made for suffix, action, access in (("", "keep", {**tls, **secret}), ("_plain", "drop", {}))
+            for made in file_jobs(job, pattern, relabelling, chosen, access, suffix,
+                                  [{"source_labels": ["__scheme__"], "regex": "https", "action": action}])]
 
 
 def alerting(chosen):
@@ -229,21 +268,22 @@ def scrape_file(options):
         configs += exporter_jobs(job, f"{folder}/{job}/*.json", relabelling, chosen)
     # A target's own label `job` wins over the name of this job: each custom exporter appears under its own.
     # Some other program's exporter: none of our passwords goes there.
-    configs.append(file_job("custom", f"{folder}/custom/*.json", backend, []))
+    configs += file_jobs("custom", f"{folder}/custom/*.json", [], chosen)
     closed = chosen["node_exporter_scheme"] == "https"
     configs.append({
         "job_name": "accelmon_fleet",
+        **CAREFUL,
         "honor_labels": True,
         "params": {"collect[]": ["textfile"]},
         **({"metrics_path": chosen["node_exporter_path"]} if chosen["node_exporter_path"] != "/metrics" else {}),
         **({"scheme": "https", **exporter_tls(NAME)} if closed else {}),
         **basic_auth(chosen["exporter_password_file"]),
         "static_configs": [{"targets": [chosen["node_exporter"]]}],
-        "metric_relabel_configs": [REGISTRY],
+        "metric_relabel_configs": (ONE_NAME if backend == "vmagent" else []) + [REGISTRY],
     })
     labels = {"cluster": chosen["cluster"], "node": chosen["node"]}
     for job, service in sorted(chosen["stack"].items()):
-        configs.append({"job_name": job, **service_access(service, chosen["stack_password_file"]),
+        configs.append({"job_name": job, **CAREFUL, **service_access(service, chosen["stack_password_file"]),
                         "static_configs": [{"targets": [service["target"]], "labels": labels}]})
     interval = str(chosen["scrape_interval"])
     return dump({

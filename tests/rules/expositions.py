@@ -35,6 +35,11 @@ def rows(text):
     return found
 
 
+def filled(replacement, match):
+    """A replacement with the groups of a match in it."""
+    return re.sub(r"\$(\d)", lambda group: match.group(int(group.group(1))), replacement)
+
+
 def relabelled(rules, labels):
     """Labels after metric_relabel_configs: the actions that we use; None for a dropped series."""
     labels = dict(labels)
@@ -43,15 +48,21 @@ def relabelled(rules, labels):
         if action == "labeldrop":
             labels = {name: value for name, value in labels.items() if not re.fullmatch(rule["regex"], name)}
             continue
+        if action == "labelmap":
+            for name, value in list(labels.items()):
+                match = re.fullmatch(rule["regex"], name)
+                if match:
+                    labels[filled(rule["replacement"], match)] = value
+            continue
         value = ";".join(labels.get(name, "") for name in rule["source_labels"])
         if action == "lowercase":
             labels[rule["target_label"]] = value.lower()
             continue
-        match = re.fullmatch(rule["regex"], value)
+        match = re.fullmatch(rule.get("regex", "(.*)"), value)
         if action == "drop" and match or action == "keep" and not match:
             return None
         if action == "replace" and match:
-            labels[rule["target_label"]] = re.sub(r"\$(\d)", lambda group, match=match: match.group(int(group.group(1))), rule["replacement"])
+            labels[rule["target_label"]] = filled(rule.get("replacement", "$1"), match)
     return {name: value for name, value in labels.items() if value}
 
 
@@ -61,7 +72,8 @@ def stored(text, job, target):
     result = []
     for labels, value in rows(text):
         merged = {(f"exported_{name}" if name in target else name): content for name, content in labels.items()}
-        made = relabelled(jobs_cached()[job]["metric_relabel_configs"], {**merged, **target})
+        name = job if target.get("rack") else f"{job}_bare"
+        made = relabelled(jobs_cached()[name]["metric_relabel_configs"], {**merged, **target})
         if made is not None:
             result.append((made, value))
     return result

@@ -62,18 +62,26 @@ STACK = {"/metrics": "vm_rows 1\n"}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves the pages of its server and notes which requests came."""
+    """Serves the pages of its server, which may be functions, and notes which requests came."""
 
     seen = set()
 
     def do_GET(self):
-        """One page."""
+        """One page, or the way to another where its text begins with "to "."""
         self.seen.add(self.path)
         text = self.server.pages.get(urllib.parse.urlsplit(self.path).path)
+        text = text() if callable(text) else text
+        if text and text.startswith("to "):
+            self.send_response(302)
+            self.send_header("Location", text[3:])
+            self.end_headers()
+            return
         self.send_response(200 if text else 404)
         self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.end_headers()
-        self.wfile.write((text or "").encode())
+        with contextlib.suppress(OSError):
+            # Who has read enough ends the connection.
+            self.wfile.write((text or "").encode())
 
     def log_message(self, *_arguments):
         """Nothing on the terminal."""
@@ -134,6 +142,11 @@ def targets(folder, port, closed):
     }
     for path, (job, _page) in EXPORTERS.items():
         files.setdefault(f"{job}/c1.json", []).append(entry(port, path, node=path[1:], rack="r2"))
+    write_targets(folder, files)
+
+
+def write_targets(folder, files):
+    """Target files below the folder's directory of targets, each at once: {name: content}."""
     for name, content in files.items():
         path = os.path.join(folder, "targets", name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -142,12 +155,12 @@ def targets(folder, port, closed):
         os.replace(os.path.join(folder, "fresh"), path)
 
 
-def configuration(folder, port, stack, backend):
+def configuration(folder, port, stack, backend, **options):
     """Path of the rendered scrape configuration."""
     path = os.path.join(folder, "scrape.yml")
     with open(path, "w", encoding="utf-8") as handle:
         handle.write(scrape_file({
-            "backend": backend, "scrape_interval": "1s", "targets_dir": os.path.join(folder, "targets"),
+            "backend": backend, "scrape_interval": "1s", **options, "targets_dir": os.path.join(folder, "targets"),
             "node_exporter": f"127.0.0.1:{port}", "stack": {"vmagent": f"127.0.0.1:{stack}"}, "cluster": "c1", "node": "mon"}))
     return path
 
@@ -231,27 +244,37 @@ def scraped(api, port, stack, closed):
             same(api, f'{metric}{{node="{path[1:]}"}}', [])
 
 
-def with_vmagent(programs, folder):
-    """vmagent writes to VictoriaMetrics."""
+@contextlib.contextmanager
+def vmagent(programs, folder, port, stack, **options):
+    """The address to query of a VictoriaMetrics that a vmagent with our configuration writes to."""
     agent, storage = programs.path("vmagent"), programs.path("victoria-metrics")
-    store, agent_port, closed = free_port(), free_port(), free_port()
+    store, agent_port = free_port(), free_port()
     api = f"http://127.0.0.1:{store}"
+    with running(folder, "victoria-metrics", storage, f"-httpListenAddr=127.0.0.1:{store}", f"-storageDataPath={folder}/data",
+                 "-retentionPeriod=1d", "-search.disableCache"), \
+         running(folder, "vmagent", agent, f"-httpListenAddr=127.0.0.1:{agent_port}",
+                 f"-promscrape.config={configuration(folder, port, stack, 'vmagent', **options)}",
+                 "-promscrape.config.strictParse", "-promscrape.fileSDCheckInterval=1s", f"-remoteWrite.url={api}/api/v1/write",
+                 f"-remoteWrite.tmpDataPath={folder}/queue", "-remoteWrite.flushInterval=200ms"):
+        yield api
+
+
+@contextlib.contextmanager
+def prometheus(programs, folder, port, stack, **options):
+    """The address to query of a Prometheus that scrapes with our configuration."""
+    listen = free_port()
+    with running(folder, "prometheus", programs.path("prometheus"), f"--web.listen-address=127.0.0.1:{listen}",
+                 f"--storage.tsdb.path={folder}/data", f"--config.file={configuration(folder, port, stack, 'prometheus', **options)}"):
+        yield f"http://127.0.0.1:{listen}"
+
+
+ENGINES = {"vmagent": vmagent, "prometheus": prometheus}
+
+
+def fleet(programs, folder, engine):
+    """A fleet that means well."""
+    closed = free_port()
     with serving({**PAGES, **{path: expositions.page(page) for path, (_job, page) in EXPORTERS.items()}}) as port, serving(STACK) as stack:
         targets(folder, port, closed)
-        with running(folder, "victoria-metrics", storage, f"-httpListenAddr=127.0.0.1:{store}", f"-storageDataPath={folder}/data",
-                     "-retentionPeriod=1d", "-search.disableCache"), \
-             running(folder, "vmagent", agent, f"-httpListenAddr=127.0.0.1:{agent_port}", f"-promscrape.config={configuration(folder, port, stack, 'vmagent')}",
-                     "-promscrape.config.strictParse", "-promscrape.fileSDCheckInterval=1s", f"-remoteWrite.url={api}/api/v1/write",
-                     f"-remoteWrite.tmpDataPath={folder}/queue", "-remoteWrite.flushInterval=200ms"):
+        with ENGINES[engine](programs, folder, port, stack) as api:
             scraped(api, port, stack, closed)
-
-
-def with_prometheus(programs, folder):
-    """Prometheus scrapes into its own storage."""
-    program = programs.path("prometheus")
-    listen, closed = free_port(), free_port()
-    with serving({**PAGES, **{path: expositions.page(page) for path, (_job, page) in EXPORTERS.items()}}) as port, serving(STACK) as stack:
-        targets(folder, port, closed)
-        with running(folder, "prometheus", program, f"--web.listen-address=127.0.0.1:{listen}", f"--storage.tsdb.path={folder}/data",
-                     f"--config.file={configuration(folder, port, stack, 'prometheus')}"):
-            scraped(f"http://127.0.0.1:{listen}", port, stack, closed)

@@ -4,11 +4,12 @@
 
 """Prove rules and scrape configuration with the programs that will read them.
 
-    tests/rules/run.py [--programs DIR] [--allow-missing] [check] [unit] [live]
+    tests/rules/run.py [--programs DIR] [--allow-missing] [check] [unit] [live] [hostile]
 
 check  the checkers of Prometheus and VictoriaMetrics accept what we render
 unit   cases/*.yml, evaluated by promtool and by vmalert-tool
 live   real scrapers and a real storage, on loopback (see live.py)
+hostile  the same, and nodes that mean harm (see hostile.py)
 
 Needs promtool, prometheus, vmalert, vmalert-tool, vmagent and victoria-metrics in DIR or on PATH. What cannot run is
 printed as "not run" and counts as a failure unless --allow-missing is given.
@@ -235,26 +236,39 @@ def unit_vmalert(programs, folder):
 def live_vmagent(programs, folder):
     """Relabelling by vmagent, stored by VictoriaMetrics."""
     import live  # pylint: disable=import-outside-toplevel
-    live.with_vmagent(programs, folder)
+    live.fleet(programs, folder, "vmagent")
 
 
 def live_prometheus(programs, folder):
     """Relabelling by Prometheus."""
     import live  # pylint: disable=import-outside-toplevel
-    live.with_prometheus(programs, folder)
+    live.fleet(programs, folder, "prometheus")
+
+
+def hostile_vmagent(programs, folder):
+    """Nodes that forge, lead elsewhere and flood, scraped by vmagent."""
+    import hostile  # pylint: disable=import-outside-toplevel
+    hostile.nodes(programs, folder, "vmagent")
+
+
+def hostile_prometheus(programs, folder):
+    """Nodes that forge, lead elsewhere and flood, scraped by Prometheus."""
+    import hostile  # pylint: disable=import-outside-toplevel
+    hostile.nodes(programs, folder, "prometheus")
 
 
 STEPS = {
     "check": [check_rules_promtool, check_rules_vmalert, check_scrape_promtool, check_scrape_vmagent],
     "unit": [unit_promtool, unit_vmalert],
     "live": [live_vmagent, live_prometheus],
+    "hostile": [hostile_vmagent, hostile_prometheus],
 }
 
 
 def main(arguments=None):
     """Runs the chosen steps; 0 when all of them ran and held."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("steps", nargs="*", metavar="STEP", help="check, unit, live; all without any")
+    parser.add_argument("steps", nargs="*", metavar="STEP", help="check, unit, live, hostile; all without any")
     parser.add_argument("--programs", metavar="DIR", help="where the programs are; PATH without it")
     parser.add_argument("--allow-missing", action="store_true", help="do not fail for what cannot run here")
     options = parser.parse_args(arguments)

@@ -1,5 +1,6 @@
 """The scrape configuration. Nothing is stubbed; what relabelling does is proven by tests/rules/run.py live."""
 
+import collections
 import importlib.util
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import reserved
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import ScrapeError, scrape_file, timeout
 
@@ -17,13 +19,20 @@ SPEC.loader.exec_module(expositions)
 OPTIONS = {"node_exporter": "10.0.0.5:9100", "cluster": "c1", "node": "mon1"}
 
 
+RENDERED = {}
+
+
 def jobs(**options):
-    return {job["job_name"]: job for job in yaml.safe_load(scrape_file({**OPTIONS, **options}))["scrape_configs"]}
+    """Jobs by name, rendered and read once for the same options."""
+    if str(options) not in RENDERED:
+        RENDERED[str(options)] = {job["job_name"]: job for job in yaml.safe_load(scrape_file({**OPTIONS, **options}))["scrape_configs"]}
+    return RENDERED[str(options)]
 
 
 def test_jobs_and_where_their_targets_are():
     found = jobs(stack={"vmalert": "127.0.0.1:8880", "vmagent": "[::1]:8429"}, targets_dir="/srv/targets/")
-    assert list(found) == ["dcgm_exporter", "amd_exporter", "all_smi", "node_exporter", "custom", "accelmon_fleet", "vmagent", "vmalert"]
+    files = ["dcgm_exporter", "amd_exporter", "all_smi", "node_exporter", "custom"]
+    assert list(found) == [name for job in files for name in (job, f"{job}_bare")] + ["accelmon_fleet", "vmagent", "vmalert"]
     assert found["all_smi"]["file_sd_configs"] == [{"files": ["/srv/targets/all_smi/*.json"]}]
     assert found["node_exporter"]["file_sd_configs"] == [{"files": ["/srv/targets/node_exporter/*.json"]}]
     assert found["custom"]["file_sd_configs"] == [{"files": ["/srv/targets/custom/*.json"]}]
@@ -33,7 +42,7 @@ def test_jobs_and_where_their_targets_are():
 
 def test_only_prometheus_gets_a_refresh_interval():
     assert "refresh_interval" not in scrape_file(OPTIONS)
-    assert scrape_file({**OPTIONS, "backend": "prometheus"}).count("refresh_interval: 15s") == 5
+    assert scrape_file({**OPTIONS, "backend": "prometheus"}).count("refresh_interval: 15s") == 10
 
 
 PASSWORD = "/etc/accelmon/secrets/exporter_password"
@@ -42,17 +51,18 @@ CERTIFICATE = {"ca_file": "/etc/accelmon/tls/ca.crt", "cert_file": "/etc/accelmo
 
 def test_open_exporters_are_shown_nothing():
     for job in jobs(stack={"vmagent": "127.0.0.1:8429"}).values():
-        assert not {"tls_config", "basic_auth", "scheme", "relabel_configs"} & set(job)
+        assert not {"tls_config", "basic_auth", "scheme"} & set(job)
+        assert "__scheme__" not in str(job)
 
 
 def test_closed_exporters_are_shown_what_they_want_and_others_nothing():
     found = jobs(exporter_tls=True, exporter_password_file=PASSWORD, node_exporter_scheme="https", node_exporter_path="/m")
-    assert list(found) == ["dcgm_exporter", "dcgm_exporter_plain", "amd_exporter", "amd_exporter_plain", "all_smi", "all_smi_plain",
-                           "node_exporter", "node_exporter_plain", "custom", "accelmon_fleet"]
+    jobs_of_ours = [name for job in ("dcgm_exporter", "amd_exporter", "all_smi", "node_exporter") for name in (job, f"{job}_plain")]
+    assert list(found) == [name for job in jobs_of_ours + ["custom"] for name in (job, f"{job}_bare")] + ["accelmon_fleet"]
     assert found["node_exporter"]["tls_config"] == CERTIFICATE
     assert found["node_exporter"]["basic_auth"] == {"username": "accelmon", "password_file": PASSWORD}
-    assert found["node_exporter"]["relabel_configs"] == [{"source_labels": ["__scheme__"], "regex": "https", "action": "keep"}]
-    assert found["node_exporter_plain"]["relabel_configs"][1] == {"target_label": "job", "replacement": "node_exporter"}
+    for name, action in (("node_exporter", "keep"), ("node_exporter_bare", "keep"), ("node_exporter_plain", "drop"), ("node_exporter_plain_bare", "drop")):
+        assert found[name]["relabel_configs"][0] == {"source_labels": ["__scheme__"], "regex": "https", "action": action}
     assert found["node_exporter_plain"]["metric_relabel_configs"] == found["node_exporter"]["metric_relabel_configs"]
     for job in ("node_exporter_plain", "custom"):
         assert not {"tls_config", "basic_auth"} & set(found[job])
@@ -109,8 +119,44 @@ def test_a_source_says_who_it_is_and_never_whether_it_is_in_charge():
     for name in ("node_gpu_power_draw_watts", "accelmon_collector_success"):
         assert relabelled(jobs()["node_exporter"], {"__name__": name, "gpu": "0", "vendor": "amd"})["source"] == "textfile"
     assert "source" not in relabelled(jobs()["node_exporter"], {"__name__": "node_gpu_power_draw_watts", "vendor": "amd"})
-    assert "elected" not in scrape_file(OPTIONS).replace("accelmon_(?:expected_.*|fleet_.*|source_elected)", "").replace(
-        "accelmon_(?:expected_accelerators|fleet_.*|source_elected)", "")
+    assert "elected" not in scrape_file(OPTIONS).replace("accelmon_source_elected", "")
+
+
+def one_target(job, labels):
+    """Labels of a target after a job's relabelling; None where the job leaves it out."""
+    return expositions.relabelled(job["relabel_configs"], {"job": job["job_name"], **labels})
+
+
+@pytest.mark.parametrize("options", [{}, {"exporter_tls": True}, {"exporter_tls": True, "exporter_password_file": "/p"}])
+@pytest.mark.parametrize("backend", ["vmagent", "prometheus"])
+@pytest.mark.parametrize("target", [{"__scheme__": scheme, **rack} for scheme in ("http", "https") for rack in ({}, {"rack": "r1"})])
+def test_every_target_is_scraped_once_and_under_the_name_of_its_exporter(options, backend, target):
+    for job in ("dcgm_exporter", "amd_exporter", "all_smi", "node_exporter", "custom"):
+        own = {"job": "web"} if job == "custom" else {}
+        found = [one_target(made, {**target, **own}) for made in jobs(backend=backend, **options).values()
+                 if made.get("file_sd_configs", [{}])[0].get("files") == [f"/var/lib/accelmon/targets/{job}/*.json"]]
+        assert [made for made in found if made] == [{"job": job, **target, **own}]
+
+
+@pytest.mark.parametrize("backend", ["vmagent", "prometheus"])
+def test_no_job_follows_a_redirect_or_takes_a_time_from_a_page(backend):
+    for job in jobs(backend=backend, stack={"prometheus": "127.0.0.1:9090"}).values():
+        assert job["follow_redirects"] is False and job["honor_timestamps"] is False
+        assert job.get("honor_labels", False) == (job["job_name"] == "accelmon_fleet")
+
+
+def test_every_job_of_nodes_has_limits_in_the_words_of_its_scraper():
+    for backend, keys in (("vmagent", {"sample_limit", "series_limit", "max_scrape_size"}),
+                          ("prometheus", {"sample_limit", "body_size_limit", "label_limit", "label_name_length_limit", "label_value_length_limit"})):
+        for job in jobs(backend=backend).values():
+            if "file_sd_configs" in job:
+                assert keys <= set(job) and 5000 < job["sample_limit"] < 120000
+    assert jobs(limits={"custom": 7})["custom_bare"]["sample_limit"] == 7
+    for wrong, part in (({"custm": 7}, "limits.custm = 7: no such job; did you mean custom?"), ({"custom": 0}, "limits.custom = 0: not a number of series"),
+                        ({"custom": "7"}, "limits.custom = '7': not a number"), ([], "limits = []: not a mapping")):
+        with pytest.raises(ScrapeError) as caught:
+            scrape_file({**OPTIONS, "limits": wrong})
+        assert part in str(caught.value)
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -212,13 +258,64 @@ def test_identity_is_copied_and_the_old_label_stays():
     assert "index" not in relabelled(jobs()["node_exporter"], {"__name__": "node_load1", "gpu": "3"})
 
 
-@pytest.mark.parametrize("job", ["node_exporter", "dcgm_exporter", "amd_exporter", "all_smi", "custom"])
+JOBS = ["node_exporter", "dcgm_exporter", "amd_exporter", "all_smi", "custom"]
+
+
 @pytest.mark.parametrize("name", load("sources")["registry"])
-def test_only_the_monitoring_host_speaks_for_the_registry(job, name):
+def test_only_the_monitoring_host_speaks_for_the_registry(name):
     found = jobs()
-    assert relabelled(found[job], {"__name__": name}) is None
     assert relabelled(found["accelmon_fleet"], {"__name__": name}) == {"__name__": name}
     assert relabelled(found["accelmon_fleet"], {"__name__": "node_load1"}) is None
+
+
+@pytest.mark.parametrize("job", [name for job in JOBS for name in (job, f"{job}_bare")])
+def test_what_others_write_is_dropped_name_by_name(job):
+    made = jobs()[job]
+    names = [*reserved.recorded(), *load("sources")["registry"], *load("sources")["stack"], "up", "scrape_duration_seconds", "scrape_x", "ALERTS",
+             "ALERTS_FOR_STATE", "accelmon_x", "accelerator_x", "node:accelerator_x:max"]
+    assert len(names) > 50
+    for name in names:
+        for labels in ({}, {"gpu": "0", "UUID": "u", "gpu_id": "0", "gpu_uuid": "u", "vendor": "nvidia", "source": "textfile", "__accelmon_through": "1"}):
+            assert relabelled(made, {"__name__": name, **labels}) is None, name
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_what_a_node_publishes_of_itself_is_let_through_where_the_catalogue_says_so(job):
+    made = jobs()[job]
+    for part in load("sources")["published"].values():
+        for name in part["series"]:
+            assert relabelled(made, {"__name__": name}) == ({"__name__": name} if job in part["jobs"] else None)
+    assert bool(relabelled(made, {"__name__": "accelmon_collector_success"})) == (job == "node_exporter")
+    for name in ("node_load1", "vllm:num_requests_running", "job:http_requests:rate5m", "vmware_vm_power", "uptime"):
+        assert relabelled(made, {"__name__": name, "__accelmon_through": "1"}) == {"__name__": name}
+
+
+def test_what_is_ours_begins_as_ours_and_programs_of_the_stack_are_known():
+    for name in reserved.recorded():
+        assert name.rpartition(":")[0] or name.startswith(reserved.OURS)
+    for name in load("sources")["stack"]:
+        assert name.startswith(tuple(f"{program}_" for program in reserved.PROGRAMS))
+
+
+def test_a_page_of_a_target_without_a_rack_brings_none_and_none_says_which_source_it_is():
+    page = {"__name__": "x", "rack": "r1", "source": "dcgm"}
+    for job in JOBS:
+        assert relabelled(jobs()[f"{job}_bare"], page) == {"__name__": "x", "exported_rack": "r1", "exported_source": "dcgm"}
+        # There it is the target's own: what the page had has been renamed by then.
+        assert relabelled(jobs()[job], page) == {"__name__": "x", "rack": "r1", "exported_source": "dcgm"}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in Path(expositions.FOLDER).glob("*.prom")))
+def test_limits_leave_room_for_every_page_that_is_known(name):
+    """A part of an accelerator, whole ones among them, has fewer series than the catalogue says, and so has the rest of a page."""
+    job = {"dcgm": "dcgm_exporter", "amd_": "amd_exporter"}.get(name[:4], "all_smi")
+    source = next(source for source in SOURCES.values() if source["job"] == job)
+    rows = [labels for labels, _value in expositions.rows(expositions.page(name))]
+    parts = collections.Counter((row.get(source["key"]), row.get("GPU_I_ID"), row.get("gpu_partition_id")) for row in rows)
+    rest = parts.pop((None, None, None), 0)
+    page = load("sources")["pages"][job]
+    assert max(parts.values(), default=0) <= page["parts"] and rest <= page["base"]
+    assert len(expositions.page(name)) <= load("sources")["line"] * len(rows)
 
 
 @pytest.mark.parametrize("interval", ["100ms", "1s", "5s", "9s", "10s", "11s", "15s", "1m", "1h"])
