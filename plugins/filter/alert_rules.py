@@ -11,13 +11,14 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import alert_
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 
-def alert_rules(overrides):
+def alert_rules(overrides, interval="15s", limits=None):
     """See alert_rules.yml."""
     try:
         # Its {{ $labels.node }} is for the one who evaluates the rules, never for Jinja.
-        return wrap_var(alert_file(read("accelmon_alert_overrides", overrides)))
+        return wrap_var(alert_file(read("accelmon_alert_overrides", overrides), interval=read("accelmon_scrape_interval", interval),
+                                   chosen_limits=read("accelmon_scrape_limits", limits or {})))
     except Problem as error:
-        raise AnsibleFilterError(f"accelmon_alert_overrides: {error}") from error
+        raise AnsibleFilterError(f"alert_rules: {error}") from error
 
 
 class FilterModule:

@@ -10,7 +10,7 @@ import yaml
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds, units_of
 from ansible_collections.accelmon.fleet.plugins.module_utils.secrets_store import SecretsError, check_password
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import (
-    addresses, amd_exporter, catalogue, dcgm, node_collectors, releases, rules, units, values, variables,
+    addresses, amd_exporter, catalogue, dcgm, limits, node_collectors, releases, rules, units, values, variables,
 )
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, line, one_of
 
@@ -308,6 +308,11 @@ def alert_overrides(value):
     return value
 
 
+def scrape_limits(value):
+    """A site's own limits of what a page may hold."""
+    return limits.checked(value)
+
+
 def rule_files(value):
     """Rule files of the site, as they are read later."""
     try:
@@ -419,6 +424,6 @@ FORMATS = {
     **listed(addresses, "address", "listen", "url"),
     **{check.__name__: check for check in (
         duration, size, directory, program, word, words, host, version, archive, checksum, checksums, image, repository, key, secret, password, cpus,
-        engine, architectures, lock_releases, lock_versions, compared, rotated, names, alert_overrides, rule_files, lock_file, new_file, webhooks,
+        engine, architectures, lock_releases, lock_versions, compared, rotated, names, alert_overrides, scrape_limits, rule_files, lock_file, new_file, webhooks,
         unit_overrides, collectors, pairs, counters, amd_version, amd_fields, amd_labels, amd_config)},
 }

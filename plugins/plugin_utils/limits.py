@@ -5,9 +5,12 @@
 """How much a node may publish: limits of a page by job, from what the largest node has, and the rules that tell who is above."""
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import TYPES, Problem
 
 # As VictoriaMetrics has them by itself: it leaves out a series with more. Prometheus refuses the whole page.
 LABELS = {"label_limit": 40, "label_name_length_limit": 256, "label_value_length_limit": 4096}
+# A storage of one host does not hold more.
+MOST = 10_000_000
 TARGET = "cluster, rack, node, job, instance"
 
 
@@ -19,16 +22,18 @@ def samples(job, chosen=None):
 
 
 def checked(chosen):
-    """A site's own limits, or ValueError with the end of a line that begins with the name of the variable."""
-    pages = load("sources")["pages"]
-    if not isinstance(chosen, dict):
-        raise ValueError(f" = {chosen!r}: not a mapping; give some of {', '.join(pages)} with a number of series each")
+    """A site's own limits, {job: series}. Raises Problem."""
+    pages, found = load("sources")["pages"], {}
     for job, number in chosen.items():
         if job not in pages:
-            raise ValueError(f".{job} = {number!r}: no such job; {closest(job, pages)}")
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= 10_000_000:
-            raise ValueError(f".{job} = {number!r}: not a number of series; give one from 1 to 10000000")
-    return chosen
+            raise Problem(f"{job}: no such job; {closest(job, pages)}")
+        try:
+            found[job] = TYPES["int"](number)
+        except Problem as problem:
+            raise Problem(f"{job}: {problem}") from None
+        if not 0 < found[job] <= MOST:
+            raise Problem(f"{job}: {number} series; give 1 to {MOST}")
+    return found
 
 
 def keys(job, backend, chosen=None):
@@ -44,16 +49,29 @@ def keys(job, backend, chosen=None):
     return {"sample_limit": most, "series_limit": most, "max_scrape_size": size}
 
 
-def beyond(chosen=None):
-    """Expression: targets whose page, or whose new series within an hour, are more than their job's limit, or whose page was refused.
-
-    A scraper writes how many series there were though it stores none of them. vmagent alone tells what it left out as new.
-    """
+def _by_job(chosen):
+    """[(matchers of the targets of a job, its limit)]; who is of no job of ours counts as custom."""
     jobs = [job for job in load("sources")["pages"] if job != "custom"]
-    by_job = [(f'job="{job}"', samples(job, chosen)) for job in jobs]
-    by_job.append(('job!~"%s"' % "|".join(jobs), samples("custom", chosen)))
-    terms = [f'scrape_samples_post_metric_relabeling{{node!="",{match}}} > {most}' for match, most in by_job]
-    terms += [f'sum_over_time(scrape_series_added{{node!="",{match}}}[1h]) > {2 * most}' for match, most in by_job]
-    terms += ['scrape_series_limit_samples_dropped{node!=""} > 0',
-              'scrape_samples_scraped{node!=""} > 0 and on (cluster, node, job, instance) (up == 0)']
+    return [(f'node!="",job="{job}"', samples(job, chosen)) for job in jobs] + [('node!="",job!~"%s"' % "|".join(jobs), samples("custom", chosen))]
+
+
+def _whoever(terms):
     return "(\n  %s\n)" % "\n  or ".join(f"max by ({TARGET}) ({term})" for term in terms)
+
+
+def refused(chosen=None):
+    """Expression: targets that answered with a page of which nothing was stored.
+
+    A scraper writes how many series there were, whatever it stores of them. Prometheus gives such a target an `up` of 0 and 1 in turn.
+    """
+    return _whoever([f"scrape_samples_post_metric_relabeling{{{who}}} > {most}" for who, most in _by_job(chosen)] + [
+        'scrape_samples_scraped{node!=""} > 0 and on (cluster, node, job, instance) (up == 0)'])
+
+
+def growing(chosen=None):
+    """Expression: targets with new series all the time, more of them within an hour than two whole pages may have.
+
+    vmagent leaves out what is beyond its limit of a day, and alone says so.
+    """
+    return _whoever([f"sum_over_time(scrape_series_added{{{who}}}[1h]) > {2 * most}" for who, most in _by_job(chosen)] + [
+        'scrape_series_limit_samples_dropped{node!=""} > 0'])

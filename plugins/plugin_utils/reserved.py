@@ -7,10 +7,8 @@
 import functools
 import re
 
-import yaml
-
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import recording_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import recording_groups
 
 # What a scraper writes about each scrape, and what an evaluator writes about each alert.
 WRITTEN = ("up", "scrape_.*", "ALERTS", "ALERTS_FOR_STATE")
@@ -23,7 +21,7 @@ PROGRAMS = ("alertmanager", "prometheus", "vm", "vmagent", "vmalert", "vmauth")
 @functools.lru_cache(maxsize=None)
 def recorded():
     """Names of everything that the recording rules write."""
-    return tuple(sorted({rule["record"] for group in yaml.safe_load(recording_file("15s"))["groups"] for rule in group["rules"]}))
+    return tuple(sorted({rule["record"] for group in recording_groups("15s") for rule in group["rules"]}))
 
 
 def families():

@@ -11,6 +11,7 @@ import re
 import yaml
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import limits
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, switch
 
@@ -28,6 +29,8 @@ PART = re.compile(r"%([a-z_]+)%")
 DEVICE = ("cluster", "node", "index", "uuid", "vendor")
 # Percentiles and the like are evaluated this seldom, in milliseconds.
 SLOW = 60_000
+# What was scraped within this many milliseconds is recent, however short the interval.
+LEAST_RECENT = 15_000
 # When vmalert evaluates a group, as a part of the interval: roll-ups when devices are recorded and can be read, and then what is slow.
 # Left to itself it takes any moment and gives results the time of the interval's beginning, up to an interval too early.
 MOMENTS = {"devices": 0, "levels": 0.5, "slow": 0.6}
@@ -331,8 +334,13 @@ def group_names(interval, backend, overrides=None):
     return [group["name"] for group in recording_groups(interval, backend) + alert_groups(overrides)]
 
 
-def parts(alerts, sources):
-    """The shared parts of expressions: those of the catalogue and those that follow from the sources."""
+def recent(interval):
+    """How long ago something was scraped at most that is scraped at this interval, with two scrapes to spare."""
+    return f"{max(3 * milliseconds(interval), LEAST_RECENT) // 1000}s"
+
+
+def parts(alerts, sources, interval="15s", chosen_limits=None):
+    """The shared parts of expressions: those of the catalogue, and those that follow from the sources, the interval and the limits."""
     present = []
     for name, source in sources.items():
         devices = in_charge(f"group by (cluster, node, vendor, index, uuid) ({seen(name, source)})", name, source)
@@ -340,7 +348,9 @@ def parts(alerts, sources):
     elected = "max by (cluster, node, vendor, job) (accelmon_source_elected%s == 1)"
     answers = "max by (cluster, node, job) (up == 1)"
     made = {"present": "(" + "\nor ".join(present) + ")",
-            "source_down": f"{elected % ''} unless on (cluster, node, job) {answers}"}
+            "source_down": f"{elected % ''} unless on (cluster, node, job) {answers}",
+            "recent": recent(interval), "services": "|".join(load("sources")["services"]),
+            "refused": limits.refused(chosen_limits), "growing": limits.growing(chosen_limits)}
     for name in sources:
         made[f"{name}_up"] = f"max by (cluster, node, vendor) ({elected % selector('', {'source': name})} and on (cluster, node, job) {answers})"
     return {**alerts["parts"], **made}
@@ -414,10 +424,11 @@ def settings(alert, overrides, variable):
     return chosen
 
 
-def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides"):
+def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides", interval="15s", chosen_limits=None):
     """The group with the alerts of the catalogue, in a list; an empty one if the site wants none.
 
     overrides: {alert: {for?, severity?, enabled?, threshold?}}, as the site gave them in variable.
+    interval: at which everything is scraped; chosen_limits: {job: series}, a site's own limits of a page.
     Raises RuleError with the alert, the key, the value and the nearest valid name.
     """
     alerts = alerts or load("alerts")
@@ -429,7 +440,7 @@ def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_a
     for name, value in overrides.items():
         if name not in names:
             raise RuleError(f"{variable}.{name} = {value!r}: no such alert; {closest(name, names)}")
-    values = parts(alerts, sources)
+    values = parts(alerts, sources, duration("the scrape interval", plain(interval)), chosen_limits)
     rules = []
     for alert in alerts["alerts"]:
         chosen = settings(alert, overrides.get(alert["alert"], {}), f"{variable}.{alert['alert']}")
@@ -445,9 +456,9 @@ def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_a
     return [{"name": "accelmon_alerts", "rules": rules}] if rules else []
 
 
-def alert_file(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides"):
+def alert_file(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides", **options):
     """Text of the rule file with the alerts of the catalogue; see `alert_groups`."""
-    return dump({"groups": alert_groups(overrides, alerts, sources, variable)})
+    return dump({"groups": alert_groups(overrides, alerts, sources, variable, **options)})
 
 
 @functools.lru_cache(maxsize=None)

@@ -14,6 +14,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.durations import mi
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import limits, reserved
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.stack import CA_FILE, CERTIFICATE_FILE, KEY_FILE, NAME, USER
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 BACKENDS = ("vmagent", "prometheus")
 DEFAULTS = {
@@ -106,10 +107,12 @@ def checked(options):
         for name in ("alertmanagers", "rule_files"):
             if chosen[name]:
                 raise ScrapeError(f"{name} = {chosen[name]!r}: {chosen['backend']} knows none; leave it out, or set backend to prometheus")
+    if not isinstance(chosen["limits"], dict):
+        raise ScrapeError(f"limits = {chosen['limits']!r}: not a mapping; give a mapping of job to a number of series")
     try:
-        limits.checked(chosen["limits"])
-    except ValueError as error:
-        raise ScrapeError(f"limits{error}") from None
+        chosen["limits"] = limits.checked(chosen["limits"])
+    except Problem as problem:
+        raise ScrapeError(f"limits = {chosen['limits']!r}: {problem}") from None
     if not isinstance(chosen["stack"], dict):
         raise ScrapeError(f"stack = {chosen['stack']!r}: not a mapping; give a mapping of job to host:port")
     chosen["stack"] = {job: target if isinstance(target, dict) else {"target": target} for job, target in chosen["stack"].items()}

@@ -145,12 +145,16 @@ def stored(api, engine):
     live.until(api, 'up{node=~"elsewhere.*|huge.*"} == 0', 4)
     live.until(api, 'up{node=~"flood.*"}', 2)
     live.until(api, 'group by (node) (scrape_samples_scraped{node=~"flood.*"} == 120000)', 2)
-    # Of churn no more than the limit allows, and both are named.
-    wanted = {"flood", "flood_racked", "churn", "churn_racked"}
-    if engine == "prometheus":
-        wanted |= {node + end for node in ("wide", "long", "twice") for end in ("", "_racked")}
-    live.until(api, limits.beyond(LIMITS), len(wanted))
-    found = {series["node"] for series in live.query(api, limits.beyond(LIMITS))}
-    assert found == wanted, found
+    # Of churn no more than the limit allows; who is too much is named.
+    nodes_of(api, limits.growing(LIMITS), "churn")
+    nodes_of(api, limits.refused(LIMITS), "flood", *(["wide", "long", "twice"] if engine == "prometheus" else []))
     if engine == "vmagent":
         assert 0 < len(live.query(api, 'last_over_time(churn{node="churn"}[10m])')) <= LIMITS["all_smi"]
+
+
+def nodes_of(api, expression, *pages):
+    """The series of an expression are of the nodes with these pages."""
+    wanted = {page + end for page in pages for end in ("", "_racked")}
+    live.until(api, expression, len(wanted))
+    found = {series["node"] for series in live.query(api, expression)}
+    assert found == wanted, f"{expression}: {found}"

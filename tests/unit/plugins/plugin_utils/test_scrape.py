@@ -152,8 +152,8 @@ def test_every_job_of_nodes_has_limits_in_the_words_of_its_scraper():
             if "file_sd_configs" in job:
                 assert keys <= set(job) and 5000 < job["sample_limit"] < 120000
     assert jobs(limits={"custom": 7})["custom_bare"]["sample_limit"] == 7
-    for wrong, part in (({"custm": 7}, "limits.custm = 7: no such job; did you mean custom?"), ({"custom": 0}, "limits.custom = 0: not a number of series"),
-                        ({"custom": "7"}, "limits.custom = '7': not a number"), ([], "limits = []: not a mapping")):
+    for wrong, part in (({"custm": 7}, "custm: no such job; did you mean custom?"), ({"custom": 0}, "custom: 0 series; give 1 to"),
+                        ({"custom": "some"}, "custom: not a whole number"), ([], "limits = []: not a mapping")):
         with pytest.raises(ScrapeError) as caught:
             scrape_file({**OPTIONS, "limits": wrong})
         assert part in str(caught.value)
