@@ -13,12 +13,15 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Probl
 
 def alert_rules(overrides, interval="15s", limits=None):
     """See alert_rules.yml."""
-    try:
-        # Its {{ $labels.node }} is for the one who evaluates the rules, never for Jinja.
-        return wrap_var(alert_file(read("accelmon_alert_overrides", overrides), interval=read("accelmon_scrape_interval", interval),
-                                   chosen_limits=read("accelmon_scrape_limits", limits or {})))
-    except Problem as error:
-        raise AnsibleFilterError(f"alert_rules: {error}") from error
+    found = {"accelmon_alert_overrides": overrides, "accelmon_scrape_interval": interval, "accelmon_scrape_limits": limits or {}}
+    for name, value in found.items():
+        try:
+            found[name] = read(name, value)
+        except Problem as error:
+            raise AnsibleFilterError(f"{name}: {error}") from error
+    # Its {{ $labels.node }} is for the one who evaluates the rules, never for Jinja.
+    return wrap_var(alert_file(found["accelmon_alert_overrides"], interval=found["accelmon_scrape_interval"],
+                               chosen_limits=found["accelmon_scrape_limits"]))
 
 
 class FilterModule:

@@ -5,14 +5,17 @@
 """The filter scrape_config."""
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.formats import read
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import ScrapeError, scrape_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 
 def scrape_config(options):
     """See scrape_config.yml."""
     try:
-        return scrape_file(options)
-    except ScrapeError as error:
+        # In AWX it may be text, as every variable of the fleet.
+        return scrape_file({**options, "limits": read("accelmon_scrape_limits", options["limits"])} if "limits" in options else options)
+    except (ScrapeError, Problem) as error:
         raise AnsibleFilterError(f"scrape_config: {error}") from error
 
 

@@ -38,6 +38,7 @@ def words(expression):
     bare = re.sub(r'"[^"]*"', '""', expression)
     bare = re.sub(r"\boffset \d+[smhd]\b", "offset ", bare)
     bare = re.sub(r"\{[^}]*\}", " ", bare)
+    bare = re.sub(r"\[\d+[smhd]\]", " ", bare)
     bare = re.sub(r"(?<=\s)\d+(\.\d+)?", " ", bare)
     bare = re.sub(r"\b(by|on|group_left|group_right)\s*\([^)]*\)", r" \1 ", bare)
     return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare))
@@ -283,6 +284,14 @@ def test_a_threshold_may_be_a_number(given, written):
 def test_a_survey_switches_an_alert_by_text(text, on):
     names = [rule["alert"] for rule in yaml.safe_load(alert_file({"HostDown": {"enabled": text}}))["groups"][0]["rules"]]
     assert ("HostDown" in names) is on
+
+
+def test_alerts_know_the_interval_and_the_limits_of_the_site():
+    text = str(alert_rules({}, "30s", {"custom": "70000"}))
+    assert "up[90s]" in text and "> 70000)" in text and "[1h]) > 140000)" in text
+    assert "up[45s]" in alert_file() and "up[15s]" in alert_file(interval="1s")
+    with pytest.raises(AnsibleFilterError, match="accelmon_scrape_limits: web: no such job; known are"):
+        alert_rules({}, "15s", {"web": 1})
 
 
 def test_a_survey_changes_alerts_by_text():

@@ -311,8 +311,9 @@ def test_limits_leave_room_for_every_page_that_is_known(name):
     job = {"dcgm": "dcgm_exporter", "amd_": "amd_exporter"}.get(name[:4], "all_smi")
     source = next(source for source in SOURCES.values() if source["job"] == job)
     rows = [labels for labels, _value in expositions.rows(expositions.page(name))]
-    parts = collections.Counter((row.get(source["key"]), row.get("GPU_I_ID"), row.get("gpu_partition_id")) for row in rows)
-    rest = parts.pop((None, None, None), 0)
+    tells = source["keys"] + ["GPU_I_ID", "gpu_partition_id"]
+    parts = collections.Counter(tuple(row.get(label) for label in tells) for row in rows)
+    rest = parts.pop((None,) * len(tells), 0)
     page = load("sources")["pages"][job]
     assert max(parts.values(), default=0) <= page["parts"] and rest <= page["base"]
     assert len(expositions.page(name)) <= load("sources")["line"] * len(rows)
