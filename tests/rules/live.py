@@ -188,11 +188,16 @@ def until(api, expression, count):
 
 
 def same(api, expression, expected):
-    """The series of an expression, with all their labels but __name__, are exactly these."""
-    found = [{label: value for label, value in series.items() if label != "__name__"} for series in query(api, expression)]
-    order = sorted(found, key=lambda series: sorted(series.items()))
+    """The series of an expression, with all their labels but __name__, become exactly these: a storage shows some of a page before others."""
     wanted = sorted(expected, key=lambda series: sorted(series.items()))
-    assert order == wanted, f"{expression}\n  is     {order}\n  not    {wanted}"
+    end = time.monotonic() + PATIENCE / 4
+    while True:
+        found = [{label: value for label, value in series.items() if label != "__name__"} for series in query(api, expression)]
+        order = sorted(found, key=lambda series: sorted(series.items()))
+        if order == wanted:
+            return
+        assert time.monotonic() < end, f"{expression}\n  is     {order}\n  not    {wanted}"
+        time.sleep(0.5)
 
 
 def scraped(api, port, stack, closed):
