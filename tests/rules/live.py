@@ -168,7 +168,7 @@ def configuration(folder, port, stack, backend, **options):
 def query(api, expression):
     """Labels of all series of an instant query."""
     url = f"{api}/api/v1/query?" + urllib.parse.urlencode({"query": expression, "latency_offset": "1ms", "nocache": "1"})
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=20) as answer:
         return [series["metric"] for series in json.load(answer)["data"]["result"]]
 
 
