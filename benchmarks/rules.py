@@ -65,7 +65,7 @@ def value(name, dice):
                             ("power_draw", 90, 700), ("power_consumption", 90, 700), ("LIMIT", 700, 700), ("limit", 700, 700),
                             ("FB_TOTAL", 81559, 81559), ("FB_USED", 0, 80000), ("total_bytes", 85519761408, 85519761408),
                             ("used_bytes", 0, 80000000000), ("clock_hertz", 500000000, 1980000000), ("CLOCK", 500, 1980), ("mhz", 500, 1980),
-                            ("ENERGY", 10**9, 10**10), ("energy", 10**6, 10**7), ("info", 1, 1)):
+                            ("ENERGY", 10**9, 10**9 + 10**6), ("energy", 10**6, 10**6 + 10**3), ("info", 1, 1)):
         if part in name:
             return dice.randint(low, high)
     return 0

@@ -135,8 +135,9 @@ def one_of_each(source, spec, item, part, by, also):
         label = spec["parts"]
         whole = matched(source, spec, part, list(also) + [f'{label}=""'])
         parts_of = matched(source, spec, part, list(also) + [f'{label}!=""'])
-        of_parts = within(f"max by ({names}, {label}) ({parts_of})", item, part)
-        term = within(f"max by ({names}) ({whole})", item, part) + f" or sum by ({names}) ({of_parts})"
+        # A part that could not be read leaves the sum out of bounds: it is not known, and not the sum of the others.
+        of_parts = within(f"sum by ({names}) (max by ({names}, {label}) ({parts_of}))", item, part)
+        term = within(f"max by ({names}) ({whole})", item, part) + f" or {of_parts}"
     else:
         term = of_read(highest_of(matched(source, spec, part, also), names, item, part), source, spec, item, also)
     if "times" in part:

@@ -102,3 +102,14 @@ def page(name):
     """Text of a recorded or derived exposition."""
     with open(os.path.join(FOLDER, name), encoding="utf-8") as handle:
         return handle.read()
+
+
+def with_values(text, value):
+    """A page on which every reading of a device is the same; what is 1 by its nature stays."""
+    return "\n".join(line if line.startswith("#") or "_info" in line.split("{")[0] or "{" not in line else re.sub(r" \S+$", f" {value}", line)
+                     for line in text.splitlines())
+
+
+def with_label(text, label, value):
+    """A page on which a label says the same of every device."""
+    return re.sub(rf'(?<=[{{, ]){label}="[^"]*"', f'{label}="{value}"', text)

@@ -36,7 +36,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import scrap
 import expositions
 
 STEP = "1m"
-NO_ALERTS = ("quiet", "recording", "sources", "stragglers")
+NO_ALERTS = ("pages", "quiet", "recording", "sources", "stragglers")
 OPTIONS = {"node_exporter": "[::1]:9100", "cluster": "c1", "node": "mon",
            "stack": {"victoriametrics": "127.0.0.1:8428", "vmagent": "127.0.0.1:8429", "vmalert": "127.0.0.1:8880"}}
 OVERRIDES = {"HostDown": {"for": "1h30m", "severity": "warning"}, "AcceleratorCollectorStale": {"threshold": "90s"},
@@ -159,6 +159,36 @@ def source_cases():
     return made
 
 
+def page_variants():
+    """[(node, job, text, devices by vendor)]: every page as it is, and some of them broken."""
+    case = cases("pages")
+    made = [(name, spec["job"], expositions.page(name), spec.get("devices", {})) for name, spec in case["pages"].items()]
+    whole, broken = {entry[0]: entry for entry in made}, case["broken"]
+    for name in broken["pages"]:
+        _name, job, text, devices = whole[name]
+        changed = [(f"values {value}", expositions.with_values(text, value)) for value in broken["values"]]
+        changed += [(f"{label} {word}", expositions.with_label(text, label, word)) for label in broken["labels"] for word in broken["texts"]
+                    if label not in broken["kept"].get(name, ())]
+        made += [(f"{name} {what}", job, page, devices) for what, page in changed if page != text]
+    return made
+
+
+def page_case():
+    """All pages at once, each from a node of its own, and broken ones too: as many devices as there are, and no value out of bounds."""
+    scraped, counts = {}, {}
+    for node, job, text, devices in page_variants():
+        scraped.update(expositions.series(text, job, {"cluster": "c1", "node": node}))
+        counts.update({labelled("node:accelerator_info:count", {"cluster": "c1", "node": node, "vendor": vendor}): count
+                       for vendor, count in devices.items()})
+    expect = {"node:accelerator_info:count": counts}
+    for item in load("series")["devices"]:
+        if "bounds" in item:
+            lowest, highest = item["bounds"]
+            above = item.get("zero") == "unread"
+            expect[f"{item['name']} {'<=' if above else '<'} {lowest} or {item['name']} > {highest}"] = {}
+    return {"name": "every page", "series": {name: " ".join([value] * 10) for name, value in scraped.items()}, "at": "8m", "expect": expect}
+
+
 def recording_tests(kind):
     """Tests of the recording layer; kind: promql_expr_test or metricsql_expr_test."""
     case = cases("recording")
@@ -168,7 +198,7 @@ def recording_tests(kind):
         "expr": selector,
         "eval_time": test["at"],
         "exp_samples": [{"labels": name, "value": value} for name, value in samples.items()],
-    } for selector, samples in test["expect"].items()]} for test in tests + source_cases()]
+    } for selector, samples in test["expect"].items()]} for test in tests + source_cases() + [page_case()]]
 
 
 def with_summary_only(text):

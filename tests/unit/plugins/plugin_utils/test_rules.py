@@ -154,6 +154,11 @@ def test_every_recorded_series_has_a_case():
     assert {re.split(r"\{", text)[0] for text in expected} == {rule["record"] for rule in RECORDS}
 
 
+def test_every_page_is_evaluated():
+    pages = {path.name for path in (ROOT / "tests" / "fixtures" / "expositions").glob("*.prom")}
+    assert set(load_cases("pages")["pages"]) == pages
+
+
 def test_every_alert_has_a_case_that_fires_and_one_that_does_not():
     for rule in ALERTS:
         cases = load_cases(rule["alert"])
@@ -161,7 +166,7 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not():
         assert any(moment.get("fires") for moment in moments), rule["alert"]
         # What must not happen to Watchdog is silence.
         assert rule["alert"] == "Watchdog" or any(not case["expect"][-1].get("fires") for case in cases), rule["alert"]
-    assert {path.stem for path in CASES.glob("*.yml")} == {rule["alert"] for rule in ALERTS} | {"quiet", "recording", "sources", "stragglers"}
+    assert {path.stem for path in CASES.glob("*.yml")} == {rule["alert"] for rule in ALERTS} | {"pages", "quiet", "recording", "sources", "stragglers"}
 
 
 def test_every_case_file_says_where_its_data_come_from():

@@ -198,6 +198,16 @@ def test_a_label_that_says_nothing_is_no_number_and_no_model(text):
     assert smi["vendor"] == "amd" and "model" not in smi and smi["pci_bus_id"] == "0000:c1:00.0"
 
 
+@pytest.mark.parametrize("text", NOTHING)
+def test_devices_whose_number_says_nothing_are_told_apart_by_another_identity(text):
+    """Even where they share the one that comes first."""
+    dcgm = relabelled(jobs()["dcgm_exporter"], {"__name__": "DCGM_FI_DEV_FB_USED", "gpu": text, "UUID": "GPU-a", "pci_bus_id": "00000000:1B:00.0"})
+    assert (dcgm["index"], dcgm["uuid"]) == ("0000:1b:00.0", "GPU-a")
+    amd = relabelled(jobs()["amd_exporter"], {"__name__": "gpu_total_vram", "gpu_id": text, "serial_number": "s", "gpu_uuid": "u"})
+    assert (amd["index"], amd["uuid"]) == ("u", "s")
+    assert relabelled(jobs()["all_smi"], {"__name__": "all_smi_gpu_info", "gpu": "AMD X", "gpu_uuid": "u", "gpu_index": text})["index"] == "u"
+
+
 @pytest.mark.parametrize(("label", "text"), [
     ("gpu", "0"), ("gpu", "15"), ("GPU_I_ID", "0"), ("GPU_I_ID", "13"), ("modelName", "NVIDIA N1X"), ("modelName", "NVIDIA Graphics Device"),
     ("UUID", "GPU-00000000-0000-0000-0000-000000000001"), ("UUID", "GPU-1"), ("pci_bus_id", "0000:00:05.0"), ("DCGM_FI_DRIVER_VERSION", "570")])
