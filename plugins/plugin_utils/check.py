@@ -7,9 +7,10 @@ import collections
 import difflib
 import fnmatch
 import functools
+import re
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan, variables, written
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key, literal, means_itself
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 # The groups that a fleet cannot do without, and what to put there.
@@ -22,12 +23,16 @@ GROUPS = {
 ACCESS = ("accelmon_exporter_tls", "accelmon_exporter_auth")
 
 
-def fleet_check(groups, hostvars):
+# What a name in the inventory must not hold: patterns of Ansible, shells and queries would take it for something else.
+UNUSABLE = re.compile(r"""[\s,:;&!*?\[\]{}()'"\\/<>|$`~]""")
+
+
+def fleet_check(groups, hostvars, sources=()):
     """{"fleet": [error that stops everything], "hosts": {host: its errors, a line each}}; nothing wrong is nothing in either.
 
-    groups, hostvars: the variables of these names
+    groups, hostvars: the variables of these names; sources: ansible_inventory_sources
     """
-    fleet_errors = check_groups(groups)
+    fleet_errors = written.findings(sources, set(variables.all_variables())) + check_groups(groups)
     hosts = monitored(groups)
     checker = Checker()
     errors = {}
@@ -36,7 +41,9 @@ def fleet_check(groups, hostvars):
             errors[host] = checker.check(host, fleet.HostVariables(hostvars, host))
         except fleet.Untrusted as error:
             errors[host] = [error.problem]
-    for found_by in (clashes(checker.places), shut_out(checker.access, groups.get("monitoring", ()))):
+    names = {host: name_problems(host, groups) for host in hosts}
+    monitoring = groups.get("monitoring", ())
+    for found_by in (names, selves(checker.addresses, monitoring), clashes(checker.places), shut_out(checker.access, monitoring)):
         for host, found in found_by.items():
             errors[host].extend(found)
     return arrange(fleet_errors, errors)
@@ -63,6 +70,7 @@ class Checker:
     """Checks one host after the other and remembers where each wants to be scraped.
 
     places: {(address, port): [host, ...]}
+    addresses: {host: (variable that its address is from, address)}
     access: {host: {variable of ACCESS: its value}}
     """
 
@@ -72,6 +80,7 @@ class Checker:
         self.prefixes = ("accelmon_",) + tuple(f"{role}_" for role in variables.roles())
         self.defaults = {name: spec.get("default") for name, spec in fleet.plan_specs().items()}
         self.places = collections.defaultdict(list)
+        self.addresses = {}
         self.access = {}
         # Names met so far that are none of ours, or that are ours and no user's.
         self.ignored = set(variables.catalogue()["internal"])
@@ -101,18 +110,48 @@ class Checker:
         """Note the host's targets as far as the inventory decides them. Returns what is wrong with them on the host itself."""
         chosen = {name: values.get(name, default) for name, default in self.defaults.items()}
         try:
-            address = fleet.host_address(host, variables_of_host, chosen["accelmon_address"])
+            source, address = fleet.address_of(host, variables_of_host, chosen["accelmon_address"])
         except fleet.BadValue as error:
             return [str(error)]
+        self.addresses[host] = source, address
         fleet.follow_bundle(chosen, values)
         exporters = plan.exporters(chosen, plan.choose(chosen, None))
-        ours = {exporter["port"]: exporter["job"] for exporter in exporters if not exporter.get("custom")}
+        ours, twice = {}, []
+        for exporter in exporters:
+            other = ours.setdefault(exporter["port"], exporter["job"]) if not exporter.get("custom") else exporter["job"]
+            if other != exporter["job"]:
+                twice.append(fleet.error_text(f"{exporter['job']}_port", exporter["port"],
+                                              Problem(f"{other} has this port as well; give one of them another")))
         for port in {exporter["port"] for exporter in exporters}:
             self.places[(address_key(address), port)].append(host)
-        return [
+        return twice + [
             fleet.error_text("accelmon_custom_exporters", [f"{exporter['job']}:{exporter['port']}"],
                              Problem(f"{ours[exporter['port']]} has this port; give one of them another"))
             for exporter in exporters if exporter.get("custom") and exporter["port"] in ours]
+
+
+def name_problems(host, groups):
+    """Errors about a host's name in the inventory."""
+    problem = None
+    if host in groups or host in ("all", "ungrouped"):
+        problem = "a group has this name as well, and patterns mean the group; give the host another name"
+    elif len(host) > 253 or (UNUSABLE.search(host) and literal(host) is None) or not host.isprintable():
+        problem = "not usable as a name of a host; use letters, digits, dots, dashes and underscores, or an IP address"
+    return [fleet.error_text("inventory_hostname", host, Problem(problem))] if problem else []
+
+
+def selves(addresses, monitoring):
+    """{host: [error]} for hosts at an address where whoever scrapes them reaches itself.
+
+    addresses: as Checker has it; monitoring: the hosts that scrape. One that scrapes the fleet alone may be its own target.
+    """
+    errors = collections.defaultdict(list)
+    for host, (name, address) in addresses.items():
+        others = [other for other in monitoring if other != host] if means_itself(address) else []
+        if others:
+            errors[host].append(fleet.error_text(name, address, Problem(
+                f"{others[0]} would reach itself there; set accelmon_address to an address at which {others[0]} reaches this host")))
+    return errors
 
 
 def unknown_variable(name, variables_of_host):

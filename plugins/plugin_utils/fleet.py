@@ -221,12 +221,18 @@ class BadValue(ValueError):
 
 
 def host_address(host, variables_of_host, declared):
-    """The address at which a host is scraped: declared, else `ansible_host` unless that means the machine itself, else the inventory name.
+    """The address at which a host is scraped; see `address_of`."""
+    return address_of(host, variables_of_host, declared)[1]
+
+
+def address_of(host, variables_of_host, declared):
+    """(variable, the address at which a host is scraped by it): declared, else `ansible_host` unless that means the machine itself, else the
+    inventory name.
 
     Raises BadValue if that is no address, or the template of `ansible_host` fails.
     """
     if declared:
-        return declared
+        return "accelmon_address", declared
     name, value = "inventory_hostname", host
     try:
         if "ansible_host" in variables_of_host.raw:
@@ -234,7 +240,7 @@ def host_address(host, variables_of_host, declared):
             value = str(fetch(variables_of_host, name))
             if not value or means_itself(value):
                 name, value = "inventory_hostname", host
-        return address(value)
+        return name, address(value)
     except Problem as problem:
         raise BadValue(name, value, f"{problem}, or set accelmon_address") from None
 

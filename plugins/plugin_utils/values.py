@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Checks of single values: types, and what is made of them, in pure functions."""
+import datetime
 import math
 import re
 
@@ -105,8 +106,11 @@ TYPES = {
 
 
 def kind_of(value):
+    """What a value is, in words."""
     if isinstance(value, bool):
         return "true or false"
+    if isinstance(value, datetime.date):
+        return "a date, as which YAML reads it"
     for kind, words in ((str, "a text"), (int, "a number"), (float, "a decimal number"), (list, "a list"), (dict, "a dictionary")):
         if isinstance(value, kind):
             return words

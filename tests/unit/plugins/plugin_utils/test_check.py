@@ -157,3 +157,58 @@ def test_exporters_that_the_monitoring_host_could_not_scrape(name, value):
     assert check({"h": {name: value}, "other": {}}, {"mon": {name: value}}) == {"fleet": [], "hosts": {}}
     two = check({"h": {name: value}}, {"mon": {name: value}, "mon2": {}})
     assert list(two["hosts"]) == ["h", "mon"] and ": mon2 could not scrape it" in two["hosts"]["mon"]
+
+
+@pytest.mark.parametrize("variables", [
+    {"accelmon_address": "localhost"}, {"accelmon_address": "127.0.0.1"}, {"accelmon_address": "127.3.2.1"}, {"accelmon_address": "::1"},
+    {"accelmon_address": "[::1]"}, {"accelmon_address": "::ffff:127.0.0.1"}, {"accelmon_address": "0:0:0:0:0:0:0:1"}, {"accelmon_address": "LocalHost."},
+    {"accelmon_address": "localhost.localdomain"}, {"accelmon_address": "ip6-localhost"}, {"accelmon_address": "gpu.localhost"},
+])
+def test_an_address_where_the_scraper_would_reach_itself(variables):
+    (error,) = errors(**variables)
+    assert error.startswith("h: accelmon_address = ") and "mon would reach itself there; set accelmon_address to an address at which mon reaches" in error
+
+
+@pytest.mark.parametrize("name", ["localhost", "localhost.localdomain", "127.0.0.1", "::1"])
+@pytest.mark.parametrize("variables", [
+    {}, {"ansible_host": "127.0.0.1"}, {"ansible_host": "::1"}, {"ansible_host": "0.0.0.0"}, {"ansible_connection": "local"}])
+def test_a_node_whose_name_means_the_scraper(name, variables):
+    found = check({name: variables, "other": {}})
+    assert list(found["hosts"]) == [name]
+    assert found["hosts"][name].startswith(f"{name}: inventory_hostname = ") and "mon would reach itself there" in found["hosts"][name]
+
+
+def test_a_scraper_may_be_its_own_target_if_nobody_else_scrapes_it():
+    assert check({"localhost": {}, "other": {}}, {"localhost": {}}) == {"fleet": [], "hosts": {}}
+    assert check({"mon": {}}, {"mon": {"accelmon_address": "127.0.0.1"}}) == {"fleet": [], "hosts": {}}
+    found = check({"other": {}}, {"mon": {"accelmon_address": "127.0.0.1"}, "mon2": {}})
+    assert list(found["hosts"]) == ["mon"] and "mon2 would reach itself" in found["hosts"]["mon"]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1", "localhost.localdomain", "::"])
+def test_a_forwarded_port_is_no_address_to_scrape(address):
+    assert errors(ansible_host=address) == []
+
+
+@pytest.mark.parametrize("address", ["fe80::1", "127.1", "0x7f000001", "224.0.0.1", "255.255.255.255", "a..b", "ff02::1"])
+def test_an_ansible_host_that_is_no_address_of_a_host(address):
+    (error,) = errors(ansible_host=address)
+    assert error.startswith(f"h: ansible_host = {address}: ") and error.endswith("or set accelmon_address")
+
+
+@pytest.mark.parametrize("name", ["all", "ungrouped", "accelerator_nodes", "gpu 1", "gpu1,gpu2", "gpu*", "a/b", "a:b", "gpu\n1", "x" * 254, "$(id)", "~gpu"])
+def test_names_that_are_none_of_a_host(name):
+    found = check({name: {"accelmon_address": "10.0.0.1"}, "other": {}})
+    assert found["fleet"] == [] and list(found["hosts"]) == [name]
+    assert "inventory_hostname = " in found["hosts"][name]
+
+
+def test_two_exporters_of_ours_at_one_port():
+    assert errors(accelmon_exporters=["node_exporter", "all_smi"], all_smi_port=9100) == [
+        "h: all_smi_port = 9100: node_exporter has this port as well; give one of them another"]
+
+
+def test_the_mend_for_a_word_that_yaml_reads_as_true_or_false():
+    assert errors(accelmon_exporter_tls=True)[0] == "h: accelmon_exporter_tls = true: not a choice; use none or managed or files"
+    assert errors(accelmon_scrape_interval=True)[0].startswith("h: accelmon_scrape_interval = true: not a duration; write a number with a unit")
+    assert errors(accelmon_labels={"zone": False})[0].endswith("as which YAML reads yes, no, on and off; write it in quotes")
