@@ -40,9 +40,9 @@ def _full(path):
     return mount, "is full (%d kB free)" % (told.f_bavail * told.f_frsize // 1024)
 
 
-def explain(error):
-    """One line about an OSError: `path = …: what is the matter; what to do`."""
-    path = error.filename2 or error.filename
+def explain(error, path=None):
+    """One line about an OSError: `path = …: what is the matter; what to do`. path: what it is about, if it does not say so itself."""
+    path = error.filename2 or error.filename or path
     if isinstance(path, bytes):
         path = path.decode("utf-8", "replace")
     if not isinstance(path, str):
@@ -59,7 +59,7 @@ def explain(error):
     elif code in (errno.EACCES, errno.EPERM) and os.geteuid() == 0:
         told = "not even root may do that; look for an immutable file (lsattr), for SELinux (ausearch -m AVC), or for a network file system"
     elif code in (errno.EACCES, errno.EPERM):
-        told = "user %d may not do that; run as root, with become" % os.geteuid()
+        told = "user %d may not do that; on a node become root, on the control node give that user the right to" % os.geteuid()
     elif code in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP):
         told = "something of another kind is there (%s); move it away" % error.strerror
     else:

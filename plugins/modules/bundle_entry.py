@@ -68,7 +68,7 @@ entry:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, bundle_lock
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, bundle_lock, disk
 
 
 def main():
@@ -98,7 +98,7 @@ def main():
     except bundle_lock.BundleError as error:
         module.fail_json(msg=str(error))
     except (IOError, OSError) as error:
-        module.fail_json(msg="bundle = %s: %s; mend that and run again" % (bundle, error))
+        module.fail_json(msg=disk.explain(error, bundle))
     path = os.path.join(bundle, bundle_lock.LOCK)
     module.exit_json(changed=changed, entry=entry,
                      diff={"before_header": path, "after_header": path, "before": old, "after": new})

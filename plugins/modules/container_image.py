@@ -108,7 +108,7 @@ import pwd
 import re
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
 
 STATE = "/var/lib/accelmon/images"
 CDI = ("/etc/cdi", "/var/run/cdi")
@@ -314,8 +314,10 @@ def main():
     image = Image(module)
     try:
         result = image.absent() if module.params["state"] == "absent" else image.present()
-    except (Refused, OSError) as error:
+    except Refused as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=disk.explain(error))
     module.exit_json(**result)
 
 

@@ -80,7 +80,7 @@ import os
 import re
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
 
 RECORD = "/var/lib/accelmon/packages/dcgm_exporter.json"
 
@@ -177,8 +177,10 @@ def main():
     packages = Packages(module)
     try:
         result = packages.absent() if module.params["state"] == "absent" else packages.present()
-    except (Refused, OSError) as error:
+    except Refused as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=disk.explain(error))
     module.exit_json(changed=False, **result)
 
 

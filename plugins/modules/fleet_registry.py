@@ -133,7 +133,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import registry as fleet
-from ansible_collections.accelmon.fleet.plugins.module_utils import targets
+from ansible_collections.accelmon.fleet.plugins.module_utils import disk, targets
 
 DIFF_LINES = 40
 DIFF_WIDTH = 300
@@ -408,7 +408,7 @@ def main():
     except fleet.RegistryError as error:
         module.fail_json(msg=str(error), invocation=invocation)
     except (IOError, OSError) as error:
-        module.fail_json(msg="registry %s: %s; correct the path or its permissions" % (store.state_dir, error), invocation=invocation)
+        module.fail_json(msg=disk.explain(error, store.state_dir), invocation=invocation)
     result = dict(changed=store.changed, clusters=clusters, invocation=invocation)
     if module._diff:
         result["diff"] = store.diff

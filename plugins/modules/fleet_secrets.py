@@ -101,7 +101,7 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
 from ansible_collections.accelmon.fleet.plugins.module_utils.bcrypt import BcryptError
 from ansible_collections.accelmon.fleet.plugins.module_utils.pki import PkiError
 from ansible_collections.accelmon.fleet.plugins.module_utils.secrets_store import SecretsError, Store, check_password
@@ -178,7 +178,7 @@ def main():
     except (BcryptError, PkiError, SecretsError, atomic.Busy) as error:
         module.fail_json(msg=str(error))
     except (IOError, OSError) as error:
-        module.fail_json(msg="state_dir = %s: %s; mend that on this host" % (module.params["state_dir"], error))
+        module.fail_json(msg=disk.explain(error, module.params["state_dir"]))
 
 
 if __name__ == "__main__":

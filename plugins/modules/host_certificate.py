@@ -138,7 +138,7 @@ ends:
 import grp
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
 from ansible_collections.accelmon.fleet.plugins.module_utils.certificates import CertificateError, HostCertificate, check_files
 from ansible_collections.accelmon.fleet.plugins.module_utils.pki import PkiError
 
@@ -222,7 +222,7 @@ def main():
     except (CertificateError, PkiError) as error:
         module.fail_json(msg=str(error))
     except (IOError, OSError) as error:
-        module.fail_json(msg="%s: %s; mend that on the host" % (params["directory"], error))
+        module.fail_json(msg=disk.explain(error, params["directory"]))
     result["changed"] = result["changed"] or made and params["mode"] != "none"
     module.exit_json(**result)
 

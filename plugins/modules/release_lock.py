@@ -62,7 +62,7 @@ import shutil
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, release_lock
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, release_lock
 from ansible_collections.accelmon.fleet.plugins.module_utils.release import ReleaseError
 
 
@@ -93,7 +93,7 @@ def main():
     except ReleaseError as error:
         module.fail_json(msg=str(error))
     except (IOError, OSError) as error:
-        module.fail_json(msg="path = %s: %s; mend that and run again" % (path, error))
+        module.fail_json(msg=disk.explain(error, path))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     module.exit_json(changed=old != new, releases=releases,

@@ -89,7 +89,7 @@ import stat
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, textfiles
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, textfiles
 
 # In front of an entry that was taken out of use.
 MARK = "# accelmon.fleet replaced this: "
@@ -281,8 +281,10 @@ def main():
     act = {"present": handover.take_out, "absent": handover.bring_back, "proven": handover.prove}[module.params["state"]]
     try:
         result = act()
-    except (Refused, OSError) as error:
+    except Refused as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=disk.explain(error))
     module.exit_json(changed=bool(handover.diff), diff=handover.diff, **result)
 
 
