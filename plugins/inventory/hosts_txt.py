@@ -42,6 +42,15 @@ options:
     type: str
     choices: [name_first, address_first]
     default: name_first
+  further_names:
+    description:
+      - Words that tell the name of a further address from the machine's own, such as C(gpu1-bmc), C(ib0-gpu1) and C(gpu1.ipmi) beside C(gpu1).
+        C(<n>) stands for a number.
+      - With O(order=address_first) such names are left out, with a warning, where the list has the machine under its own name. Empty takes
+        them as hosts.
+    type: list
+    elements: str
+    default: [bmc, ipmi, ilo, idrac, drac, imm, xcc, irmc, oob, ib, ib<n>, ipoib, opa, opa<n>, hsn, hsn<n>, roce, roce<n>]
   default_groups:
     description: Groups that every host of the list is in.
     type: list
@@ -116,6 +125,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             if self.get_option("bad_lines") == "fail":
                 raise AnsibleParserError(message)
             self.display.warning(message)
+        further = hosts_txt.further(hosts, self.get_option("further_names")) if self.get_option("order") == "address_first" else {}
+        if further:
+            some = ", ".join(f"{name} of {host}" for name, host in list(further.items())[:3])
+            self.display.warning(f"{source}: {len(further)} names are further addresses of hosts in the list ({some}) and are left out; "
+                                 "to take them as hosts set further_names to []")
         sources.fill(self, {
             name: dict(host["variables"], **({"ansible_host": host["address"]} if "address" in host else {}))
-            for name, host in hosts.items()})
+            for name, host in hosts.items() if name not in further})

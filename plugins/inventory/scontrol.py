@@ -12,7 +12,7 @@ author: accelmon.fleet contributors (@accelmon)
 description:
   - Reads what C(scontrol show node) prints, in blocks or with C(--oneliner), from a file or, with O(live), from the program itself.
   - A node's inventory name is its C(NodeName). Its C(ansible_host) is its C(NodeAddr), else its C(NodeHostName), where that is
-    another.
+    another. An address of the network 0, which cloud plug-ins give to a node that has none now, does not count.
   - Every host has the variables C(slurm_states), C(slurm_partitions), C(slurm_features) and C(slurm_gres), all lists, for
     O(groups), O(keyed_groups) and O(compose).
   - What Slurm says is never evaluated as a template. Free text (C(Reason), C(Comment), C(Extra)) is not read.
@@ -62,8 +62,8 @@ options:
   expected:
     description:
       - Set C(accelmon_expected) to the number of accelerators by vendor, where Slurm's words leave no doubt about both.
-      - The vendor is told from the type of the generic resource, for instance C(gpu:h100:8). A resource without type, slices of
-        devices (MIG) and numbers above 16 leave doubt; nothing is set then.
+      - The vendor is told from the type of the generic resource, for instance C(gpu:h100:8). Where C(Gres) has no type, that of C(CfgTRES)
+        counts if the numbers agree. A resource without type, slices of devices (MIG) and numbers above 16 leave doubt; nothing is set then.
     type: bool
     default: true
   vendors:

@@ -44,6 +44,30 @@ def parse(text, order="name_first", variables=()):
     return {name: host for name, (dummy, host) in hosts.items()}, problems
 
 
+def further(names, words):
+    """{name: host} of the names that are further addresses of hosts in the same list: gpu1-bmc, ib0-gpu1 and gpu1.ipmi of gpu1.
+
+    words: of management controllers and fast networks; <n> stands for a number
+    """
+    word = "|".join(re.escape(one).replace("<n>", r"\d+") for one in words)
+    if not word:
+        return {}
+    shape = re.compile(rf"(?:(?P<behind>.+)[-_.](?:{word})|(?:{word})[-_](?P<before>.+))\Z", re.I)
+    hosts = {}
+    for name in names:
+        hosts.setdefault(name.partition(".")[0].lower(), name)
+    found = {}
+    for name in names:
+        label, dummy, domain = name.partition(".")
+        # gpu1-bmc.example.org, and gpu1.bmc.example.org.
+        for part in (label, f"{label}.{domain.partition('.')[0]}"):
+            match = shape.match(part)
+            own = match and (match.group("behind") or match.group("before")).lower()
+            if own in hosts and hosts[own] != name:
+                found[name] = hosts[own]
+    return found
+
+
 def without_remark(line):
     """A line up to a number sign that begins a word."""
     return re.split(r"(?:^|\s)#", line, maxsplit=1)[0]

@@ -16,6 +16,8 @@ ARGUMENTS = ("--oneliner", "show", "node")
 NOTHING = ("", "(null)", "N/A", "n/a", "None")
 # In the block format these have the rest of their line, whatever that is; people and machines write what they like there.
 FREE = ("OS", "Reason", "Comment", "Extra")
+# With --oneliner these come after everything that is read here, and have the rest of the line too.
+LAST = ("Reason", "Comment", "Extra")
 KEY = re.compile(r"(?:^|(?<=\s))([A-Z][A-Za-z_]*)=")
 
 # A state's flags: the words after "+", and the characters that stand for some of them.
@@ -26,16 +28,18 @@ DRAIN = {"DRAINED": "DRAIN", "DRAINING": "DRAIN", "DRNG": "DRAIN", "MAINTENANCE"
 
 # How the types of GPUs begin that one vendor alone makes. A site may give any name to a type, so what is not here has no vendor.
 GPU_TYPES = (
-    ("nvidia", re.compile(r"nvidia|tesla|quadro|geforce|titan|rtx|gtx|gb[23]00|gh200|"
+    ("nvidia", re.compile(r"nvidia|tesla|quadro|geforce|titan|rtx|gtx|gb[23]00|gh200|gb10(\b|_)|([1-5]0[5-9]0)(ti|s|super|d)*(\b|_)|"
                           r"([hba][12]00|b300|h20|[ah]800|a(2|10|10g|16|30|40|[4-6]000)|l(2|4|20|40|40s)|[kmp]\d0|p100|p4|t4|v100s?)(\b|_)")),
-    ("amd", re.compile(r"amd|instinct|radeon|mi\d\d+[ax]?(\b|_)")),
+    ("amd", re.compile(r"amd|instinct|radeon|gfx\d+[a-f]?(\b|_)|mi\d\d+[ax]?(\b|_)")),
     ("intel_gaudi", re.compile(r"(intel_)?gaudi\d?(\b|_)|hl-?\d{3}")),
+    ("intel_gpu", re.compile(r"intel|pvc(\b|_)|(data_center_gpu_)?(max_?1[145]|flex_?1[47])\d?0")),
 )
 GRES_VENDORS = {"hpu": "intel_gaudi", "gaudi": "intel_gaudi"}
 # A part of a device, not a device.
 SLICE = re.compile(r"mig|\d+g\.\d+gb|\d+c\.\d+g")
-GRES = re.compile(r"([A-Za-z0-9_.-]+)(?::([^:(),]+))?:(\d+)(?:\([^()]*\))?\Z")
-TRES = re.compile(r"gres/([A-Za-z0-9_.-]+)(?::([^=,]+))?=(\d+)\Z")
+GRES = re.compile(r"([A-Za-z0-9_.-]+)(?::([^:(),]+))?:(\d+[KMGTP]?)(?:\([^()]*\))?\Z", re.I)
+TRES = re.compile(r"gres/([A-Za-z0-9_.-]+)(?::([^=,]+))?=(\d+[KMGTP]?)\Z", re.I)
+UNITS = "KMGTP"
 # No machine has more; a larger number counts partitions of devices.
 MOST_DEVICES = 16
 
@@ -107,7 +111,7 @@ def pairs(line):
     begins = list(KEY.finditer(line))
     found = []
     for number, begin in enumerate(begins):
-        whole = begin.group(1) in FREE and line[:begin.start()].strip() == ""
+        whole = begin.group(1) in LAST or begin.group(1) in FREE and line[:begin.start()].strip() == ""
         end = len(line) if whole or number + 1 == len(begins) else begins[number + 1].start()
         found.append((begin.group(1), line[begin.end():end].strip()))
         if whole:
@@ -121,12 +125,14 @@ def node(record):
     if "State" not in record:
         raise Problem(f"{name}: without a state; save the whole output of: scontrol show node")
     found = {"states": states(record["State"])}
-    address = next((record[key] for key in ("NodeAddr", "NodeHostName") if record.get(key, "") not in NOTHING), name)
+    address = next((record[key] for key in ("NodeAddr", "NodeHostName") if reachable(record.get(key, ""))), name)
+    if address.endswith(".") and not address.endswith(".."):
+        address = address[:-1]  # a name in full, as DNS writes it
     if address != name:
         found["address"] = host_address(address)
     found["partitions"] = words(record.get("Partitions", ""))
     found["features"] = words(record.get("ActiveFeatures", record.get("AvailableFeatures", "")))
-    found["gres"] = gres(record.get("Gres", "")) or tres(record.get("CfgTRES", ""))
+    found["gres"] = resources(gres(record.get("Gres", "")), tres(record.get("CfgTRES", "")))
     return name, found
 
 
@@ -162,15 +168,36 @@ def gres(text):
     for word in [] if text in NOTHING else re.split(r",(?![^()]*\))", text):
         match = GRES.match(word)
         if match:
-            found.append((match.group(1), match.group(2) or "", int(match.group(3))))
+            found.append((match.group(1), match.group(2) or "", amount(match.group(3))))
     return found
+
+
+def amount(text):
+    """A count as Slurm prints it: 2K is 2048."""
+    power = UNITS.find(text[-1:].upper()) + 1
+    return int(text[:-1] if power else text) * 1024 ** power
 
 
 def tres(text):
     """[(name, type or "", count)] of the generic resources in CfgTRES=. Where a name has types, its sum is left out."""
-    found = [(match.group(1), match.group(2) or "", int(match.group(3))) for match in map(TRES.match, words(text)) if match]
+    found = [(match.group(1), match.group(2) or "", amount(match.group(3))) for match in map(TRES.match, words(text)) if match]
     typed = {name for name, kind, dummy in found if kind}
     return [(name, kind, count) for name, kind, count in found if kind or name not in typed]
+
+
+def resources(listed, counted):
+    """The generic resources by Gres= and CfgTRES=. What the first has without a type gets the types of the second, where these are as many."""
+    found = []
+    for name, kind, count in listed or counted:
+        types = [one for one in counted if one[0] == name and one[1]]
+        whole = not kind and len([one for one in listed if one[0] == name]) == 1 and sum(one[2] for one in types) == count
+        found += types if whole and types else [(name, kind, count)]
+    return found
+
+
+def reachable(text):
+    """Whether a value can be where a node is: Slurm's cloud plug-ins write an address of the network 0 for a node that has none now."""
+    return text not in NOTHING and not re.match(r"0(\.\d+){3}\Z", text)
 
 
 def vendor(name, kind, known):

@@ -152,6 +152,29 @@ def test_values_are_never_evaluated(tmp_path):
     assert evaluated(path, "gpu1", ("accelmon_rack", "accelmon_cluster")) == {"accelmon_rack": "{{1+1}}", "accelmon_cluster": "{%set_x=1%}"}
 
 
+@pytest.mark.parametrize("name, host", [
+    ("gpu1-bmc", "gpu1"), ("gpu1-BMC", "gpu1"), ("gpu1_ipmi", "gpu1"), ("ib-gpu1", "gpu1"), ("ib0-gpu1", "gpu1"), ("gpu1-ib0", "gpu1"), ("gpu1.ipmi", "gpu1"),
+    ("gpu1.bmc.example.org", "gpu1"), ("gpu1-idrac.example.org", "gpu1"), ("a-gpu2-hsn3", "a-gpu2.example.org"), ("gpu3-bmc", None), ("gpu1-rib", None),
+    ("gpu1", None), ("gpu10", None), ("bmc", None), ("gpu1-ib0x", None), ("gpu1.example.org", None), ("mon1-oob", "mon1"),
+])
+def test_further_addresses_of_a_machine(name, host):
+    words = ["bmc", "ipmi", "idrac", "ib", "ib<n>", "hsn<n>", "oob"]
+    assert hosts_txt.further(["gpu1", "a-gpu2.example.org", "mon1", name], words).get(name) == host
+    assert hosts_txt.further(["gpu1", name], []) == {}
+
+
+def test_management_controllers_and_fast_networks_are_no_hosts(tmp_path):
+    text = ("127.0.0.1 localhost\n10.0.0.1 gpu1.example.org gpu1\n10.1.0.1 gpu1-bmc.example.org gpu1-bmc\n10.2.0.1 gpu1-ib0\n10.0.0.2 gpu2\n"
+            "10.2.0.2 ib0-gpu2\n10.1.0.3 gpu3-bmc\n")
+    (tmp_path / "one").mkdir()
+    found = inventory(source(tmp_path / "one", text, "order: address_first\n"))
+    # Of gpu3 nothing else is there: whatever it is, somebody has to decide.
+    assert found["accelerator_nodes"]["hosts"] == ["gpu1.example.org", "gpu2", "gpu3-bmc"]
+    (tmp_path / "all").mkdir()
+    found = inventory(source(tmp_path / "all", text, "order: address_first\nfurther_names: []\n"))
+    assert len(found["accelerator_nodes"]["hosts"]) == 6
+
+
 def test_a_bad_line_stops_the_source_or_is_left_out(tmp_path):
     text = "gpu1 10.0.0.1\n--evil 10.0.0.2\n"
     said = inventory(source(tmp_path, text), code=None)

@@ -50,6 +50,7 @@ def test_states(text, found):
 
 @pytest.mark.parametrize("text, found", [
     ("(null)", []), ("", []), ("gpu:8", [("gpu", "", 8)]), ("gpu:a100:4(S:0-1,3),gpu:v100:2", [("gpu", "a100", 4), ("gpu", "v100", 2)]),
+    ("gpu:h100:2K", [("gpu", "h100", 2048)]), ("gpu:h100:1k(S:0-1)", [("gpu", "h100", 1024)]),
     ("gpu:nvidia_a100_3g.39gb:2(S:0),craynetwork:4", [("gpu", "nvidia_a100_3g.39gb", 2), ("craynetwork", "", 4)]), ("bandwidth:lustre:no_consume:4G", []),
 ])
 def test_gres(text, found):
@@ -61,10 +62,55 @@ def test_resources_are_counted_once_where_only_the_totals_tell_them():
     assert nodes(text)["a"]["gres"] == [("gpu", "h100", 8)]
 
 
+@pytest.mark.parametrize("listed, counted, found", [
+    ("gpu:8(S:0-1)", "cpu=8,gres/gpu=8,gres/gpu:nvidia_h100_80gb_hbm3=8", [("gpu", "nvidia_h100_80gb_hbm3", 8)]),
+    ("gpu:8", "gres/gpu=8,gres/gpu:h100=4,gres/gpu:a100=4", [("gpu", "h100", 4), ("gpu", "a100", 4)]),
+    ("gpu:8,craynetwork:4", "gres/craynetwork=4,gres/gpu=8,gres/gpu:mi300x=8", [("gpu", "mi300x", 8), ("craynetwork", "", 4)]),
+    ("gpu:8", "gres/gpu=8,gres/gpu:h100=4", [("gpu", "", 8)]), ("gpu:8", "gres/gpu=8", [("gpu", "", 8)]),
+    ("gpu:h100:4,gpu:4", "gres/gpu=8,gres/gpu:h100=4", [("gpu", "h100", 4), ("gpu", "", 4)]),
+    ("gpu:a100:8", "gres/gpu=8,gres/gpu:h100=8", [("gpu", "a100", 8)]),
+])
+def test_types_that_only_the_totals_tell(listed, counted, found):
+    assert nodes(f"NodeName=a State=IDLE\n   Gres={listed}\n   CfgTRES={counted}\n")["a"]["gres"] == found
+    assert nodes(f"NodeName=a Gres={listed} State=IDLE CfgTRES={counted}\n")["a"]["gres"] == found
+
+
+@pytest.mark.parametrize("line, address", [
+    ("NodeAddr=t6.cluster.example.org. NodeHostName=a", "t6.cluster.example.org"), ("NodeAddr=0.42.42.0 NodeHostName=a", None),
+    ("NodeAddr=0.42.42.0 NodeHostName=b", "b"), ("NodeAddr=0.0.0.0", None), ("NodeAddr=a.", None), ("NodeAddr=10.0.0.1", "10.0.0.1"),
+])
+def test_where_a_node_is(line, address):
+    assert nodes(f"NodeName=a {line} State=IDLE\n")["a"].get("address") == address
+
+
+@pytest.mark.parametrize("key", ["Reason", "Comment", "Extra"])
+def test_free_text_in_one_line_says_nothing_that_the_node_does_not(key):
+    """The node itself has no resources, features, partitions and address: whoever may write the text cannot give it some."""
+    text = f"NodeName=a State=IDLE {key}=x NodeName=evil State=DOWN Gres=gpu:h100:8 NodeAddr=10.9.9.9 Partitions=gpu ActiveFeatures=f CfgTRES=gres/gpu:h100=8\n"
+    assert nodes(text) == {"a": {"states": ["IDLE"], "partitions": [], "features": [], "gres": []}}
+
+
+def test_states_and_shapes_of_newer_releases():
+    for form in ("blocks", "oneline"):
+        found = nodes((FIXTURES / f"scontrol_states_{form}.txt").read_text())
+        assert {name: (node["states"], node.get("address"), scontrol.expected(node, {})) for name, node in found.items()} == {
+            "gpu-dy-1": (["CLOUD", "DOWN", "POWERED_DOWN"], None, {"nvidia": 8}),
+            "gpu-st-1": (["DYNAMIC_NORM", "IDLE", "MAINT", "PLANNED", "RESERVED"], "10.0.1.23", {"nvidia": 1}),
+            "gpuinv": (["DRAIN", "DYNAMIC_NORM", "IDLE", "INVALID_REG"], "10.0.1.24", {"nvidia": 8}),
+            "gpublocked": (["BLOCKED", "MIXED"], "10.0.1.25", {"nvidia": 4}),
+            "gpuunknown": (["UNKNOWN"], "10.0.1.26", {"amd": 8, "nvidia": 2}),
+            "gpufail": (["DRAIN", "FAIL", "NOT_RESPONDING", "REBOOT_ISSUED"], "gpufail.example.org", {"amd": 8}),
+            "gpuoff": (["CLOUD", "IDLE", "NOT_RESPONDING", "POWERED_DOWN"], None, {"nvidia": 8}),
+        }
+
+
 @pytest.mark.parametrize("gres, known, expected", [
     ("gpu:h100:8", {}, {"nvidia": 8}), ("gpu:nvidia_h100_80gb_hbm3:8", {}, {"nvidia": 8}), ("gpu:tesla:4", {}, {"nvidia": 4}),
     ("gpu:a100-sxm4-80gb:4", {}, {"nvidia": 4}), ("gpu:rtx_a6000:2", {}, {"nvidia": 2}), ("gpu:L40S:4", {}, {"nvidia": 4}),
     ("gpu:mi300x:8", {}, {"amd": 8}), ("gpu:amd_instinct_mi210:4", {}, {"amd": 4}), ("gpu:gaudi2:8", {}, {"intel_gaudi": 8}), ("hpu:8", {}, {"intel_gaudi": 8}),
+    ("gpu:gfx942:8", {}, {"amd": 8}), ("gpu:2080ti:2", {}, {"nvidia": 2}), ("gpu:4090:8", {}, {"nvidia": 8}), ("gpu:2K", {"gpu": "nvidia"}, {}),
+    ("gpu:intel_data_center_gpu_max_1550:4", {}, {"intel_gpu": 4}), ("gpu:pvc:6", {}, {"intel_gpu": 6}), ("gpu:intel_gaudi3:8", {}, {"intel_gaudi": 8}),
+    ("gpu:rtx_pro_6000_blackwell:2", {}, {"nvidia": 2}), ("gpu:6000:2", {}, {}),
     ("gpu:8", {}, {}), ("gpu:fast:8", {}, {}), ("gpu:a1000x:8", {}, {}), ("gpu:h1:8", {}, {}), ("shard:64", {}, {}), ("mps:800", {}, {}),
     ("gpu:a100:1,gpu:a100_3g.20gb:4", {}, {}), ("gpu:mi300x:64", {}, {}), ("gpu:h100:0", {}, {}),
     ("gpu:8", {"gpu": "nvidia"}, {"nvidia": 8}), ("gpu:fast:2,gpu:h100:2", {"gpu:fast": "amd"}, {"amd": 2, "nvidia": 2}),
