@@ -93,7 +93,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, ports, probe, systemd, textfiles
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, ports, probe, systemd, textfiles
 
 UNITS = "/etc/systemd/system"
 OURS = "/var/lib/accelmon/"
@@ -274,8 +274,10 @@ def main():
             result = adoption.remove() if module.params["state"] == "absent" else adoption.adopt()
         else:
             result = {"changed": False} if module.params["state"] == "absent" else adoption.adopt_series()
-    except (Refused, OSError) as error:
+    except Refused as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=disk.explain(error))
     module.exit_json(**result)
 
 
