@@ -12,6 +12,7 @@ author: accelmon.fleet contributors (@accelmon)
 description:
   - Compares the packages of NVIDIA's DCGM and its exporter on the host with those that are wanted, before any is changed, by C(dpkg-query)
     or C(rpm).
+  - Where a host engine runs, its packages stay with O(state=absent).
   - A DCGM that somebody else installed stays as it is. If its version does not belong to that of the exporter, this is an error that names both.
   - Packages that it found missing are remembered in C(/var/lib/accelmon/packages), so that O(state=absent) names no others.
 attributes:
@@ -39,10 +40,6 @@ options:
     description: Which of O(packages) is the exporter. All others are DCGM.
     type: str
     default: datacenter-gpu-manager-exporter
-  hostengine:
-    description: Whether a host engine runs that the exporter uses. With O(state=absent) its packages stay then.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
@@ -81,6 +78,7 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import node
 
 RECORD = "/var/lib/accelmon/packages/dcgm_exporter.json"
 
@@ -100,6 +98,7 @@ class Packages(object):
     def __init__(self, module):
         self.module, self.params = module, module.params
         self.deb = bool(module.get_bin_path("dpkg-query"))
+        self.hostengine = node.hostengine("/")
 
     def version(self, name):
         """Upstream's version of an installed package, else ""."""
@@ -135,14 +134,14 @@ class Packages(object):
         raise Refused("dcgm_exporter_version = %s: it belongs to DCGM %s, and this host has DCGM %s (%s), %s; "
                       "%s, or update DCGM to %s"
                       % (exporter, self.params["packages"][name], found, name,
-                         "whose host engine runs" if self.params["hostengine"] else "which was not installed by us", mend, self.params["packages"][name]))
+                         "whose host engine runs" if self.hostengine else "which was not installed by us", mend, self.params["packages"][name]))
 
     def present(self):
         wanted = self.params["packages"]
         installed = dict((name, self.version(name)) for name in wanted)
         brought = self.brought()
         for name in wanted:
-            if name != self.params["exporter"] and installed[name] not in ("", wanted[name]) and (name not in brought or self.params["hostengine"]):
+            if name != self.params["exporter"] and installed[name] not in ("", wanted[name]) and (name not in brought or self.hostengine):
                 self.refuse(name, installed[name])
         missing = [name for name in wanted if installed[name] != wanted[name]]
         ours = sorted(set(brought) | set(name for name in missing if not installed[name]))
@@ -155,7 +154,7 @@ class Packages(object):
     def absent(self):
         """What may go. The record goes with it: what is left over by a run that fails here stays."""
         brought = self.brought()
-        if self.params["hostengine"]:
+        if self.hostengine:
             brought = [name for name in brought if name == self.params["exporter"]]
         installed = dict((name, self.version(name)) for name in brought)
         if os.path.exists(RECORD) and not self.module.check_mode:
@@ -170,7 +169,6 @@ def main():
             "packages": {"type": "dict", "default": {}},
             "pairs": {"type": "dict", "default": {}},
             "exporter": {"type": "str", "default": "datacenter-gpu-manager-exporter"},
-            "hostengine": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

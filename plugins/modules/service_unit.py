@@ -69,6 +69,11 @@ options:
         description: The variable that sets the port, for error messages.
         type: str
         required: true
+  needs:
+    description: Files of the role C(access) that must be there. Nothing is changed while one is missing; not in check mode, and not in an image.
+    type: list
+    elements: path
+    default: []
   managed_variable:
     description: The variable that leaves an existing service alone, for error messages.
     type: str
@@ -238,6 +243,10 @@ python:
   description: The Python that programs of ours on this host run with.
   type: str
   returned: O(phase=claim)
+refresh:
+  description: Whether apt has to fetch its lists before, as it knows of no such package.
+  type: bool
+  returned: O(phase=claim)
 generation:
   description: Hash of program, unit and configuration that the process runs with.
   type: str
@@ -259,6 +268,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, interpreter, loaded, ports, probe, systemd
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import obtainable
 
 UNITS = "/etc/systemd/system"
 OWNED = "/var/lib/accelmon/services"
@@ -336,6 +346,7 @@ class Service(object):
 
     def claim(self):
         ours, theirs = self.show(self.unit, self.params["package_unit"] or self.unit)
+        self.refuse_without_access()
         self.refuse_foreign_unit(theirs)
         self.refuse_taken_port(ours)
         python, problem = interpreter.find()
@@ -351,7 +362,12 @@ class Service(object):
                 self.own(masked=self.params["package_unit"])
         if self.params["package"] and (package or self.shared_package()):
             self.own(package=self.params["package"])
-        return {"package": package, "python": python}
+        return {"package": package, "python": python, "refresh": bool(package) and self.is_unknown(self.params["package"])}
+
+    def is_unknown(self, package):
+        """Whether apt knows of no such package, as on a host whose lists were never fetched. Asked only when the package is to come."""
+        text = obtainable.run(["apt-cache", "policy", package])
+        return text is not None and not obtainable.parse_policy(text).get(package, ("", []))[1]
 
     def is_other_version(self):
         """Whether the package that is there has another version than the wanted one."""
@@ -371,6 +387,12 @@ class Service(object):
         if not self.params["managed_variable"]:
             return "stop it"
         return "set %s: external to leave it and scrape it" % self.params["managed_variable"]
+
+    def refuse_without_access(self):
+        """A service that is started without the files of the role access ends at once. An image gets them later; check mode has not written them."""
+        missing = [path for path in self.params["needs"] if not os.path.exists(path)]
+        if missing and not self.params["image"] and not self.module.check_mode:
+            self.fail("%s needs %s, which the role accelmon.fleet.access writes; run that role before this one" % (self.name, " and ".join(missing)))
 
     def refuse_foreign_unit(self, theirs):
         unit = self.params["package_unit"]
@@ -684,6 +706,7 @@ def main():
                 "variable": {"type": "str", "required": True},
             }},
             "managed_variable": {"type": "str"},
+            "needs": {"type": "list", "elements": "path", "default": []},
             "package": {"type": "str", "default": ""},
             "package_unit": {"type": "str", "default": ""},
             "package_version": {"type": "str", "default": ""},

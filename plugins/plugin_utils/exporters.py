@@ -16,14 +16,14 @@ def is_closed(tls, auth):
 
 
 def access(tls, auth, client_auth, path):
-    """{"arguments", "unit", "probe"} of an exporter that understands exporter-toolkit's web configuration.
+    """{"arguments", "unit", "probe", "needs"} of an exporter that understands exporter-toolkit's web configuration.
 
     tls: none | managed | files, auth: none | basic, client_auth: whether `files` wants a client certificate
     path: its page
-    unit: sections of directives beside its own; probe: as the role service takes it
+    unit: sections of directives beside its own; probe, needs: as the role service takes them
     """
     if not is_closed(tls, auth):
-        return {"arguments": [], "unit": {}, "probe": {"path": path}}
+        return {"arguments": [], "unit": {}, "probe": {"path": path}, "needs": []}
     probe = {"path": path, "status": [401 if auth == "basic" else 200]}
     if tls != "none":
         demanded = tls == "managed" or client_auth
@@ -34,4 +34,5 @@ def access(tls, auth, client_auth, path):
         # a switch has to change the unit. systemd leaves a name that begins with X- alone.
         "unit": {"Service": {"SupplementaryGroups": GROUP, "X-Accelmon-Access": f"tls={tls} auth={auth}"}},
         "probe": probe,
+        "needs": [WEB_CONFIG],
     }

@@ -30,7 +30,8 @@ def listener(address, port, path="/-/ready"):
 
     {"listen": host:port, "target": host:port, "scheme", "url", "server_name" ("" without TLS),
      "web_config": file for exporter-toolkit, "vm_arguments": [arguments for VictoriaMetrics' programs],
-     "password_arguments", "tls_arguments": those among them that ask for the password and speak TLS, "probe": as the role service takes it}
+     "password_arguments", "tls_arguments": those among them that ask for the password and speak TLS, "probe", "needs": as the role
+      service takes them}
     """
     tls = not is_loopback(address)
     reach = EVERYWHERE.get(address, address)
@@ -45,6 +46,7 @@ def listener(address, port, path="/-/ready"):
         "server_name": NAME if tls else "", "web_config": WEB_CONFIG_TLS if tls else WEB_CONFIG,
         "vm_arguments": ["-enableTCP6", f"-httpListenAddr={instance(address, port)}"] + password_arguments + tls_arguments,
         "password_arguments": password_arguments, "tls_arguments": tls_arguments, "probe": probe,
+        "needs": [PASSWORD_FILE] + [CERTIFICATE_FILE] * tls,
     }
 
 

@@ -8,7 +8,8 @@ Asked only where the answer decides something: an exporter that is on the host s
 """
 import os
 import re
-import subprocess
+
+from ansible_collections.accelmon.fleet.plugins.module_utils import command
 
 # Seconds.
 TOOL = 30
@@ -33,16 +34,10 @@ def upstream(version):
 def run(argv):
     """What a program prints, or None if it is not there or fails."""
     try:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(os.environ, LC_ALL="C"))
+        code, out, _errors = command.run(argv, TOOL)
     except OSError:
         return None
-    try:
-        out = process.communicate(timeout=TOOL)[0]
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return None
-    return None if process.returncode else out.decode("utf-8", "replace")
+    return None if code != 0 else out
 
 
 def parse_policy(text):

@@ -14,7 +14,7 @@ class Host:
     def __init__(self, installed=None, tool="dpkg-query", **params):
         self.check_mode = False
         self.params = dict({"state": "present", "packages": {CORE: "4.6.0", EXPORTER: "4.8.3"}, "pairs": {"4.8.3": "4.6.0", "4.8.2": "4.5.3"},
-                            "exporter": EXPORTER, "hostengine": False}, **params)
+                            "exporter": EXPORTER}, **params)
         self.installed, self.tool = installed or {}, tool
 
     def get_bin_path(self, name):
@@ -83,16 +83,28 @@ def test_a_dcgm_of_the_site_that_does_not_fit_is_an_error_with_both_versions_and
     assert "set dcgm_exporter_source to container, or update DCGM to 4.6.0" in refused(Host({CORE: "1:4.0.0-1"}))
 
 
-def test_ours_is_updated_unless_its_engine_runs():
+@pytest.fixture
+def engine(monkeypatch):
+    """Says whether a host engine runs."""
+    def runs(value):
+        monkeypatch.setattr(dcgm_packages.node, "hostengine", lambda root: value)
+    runs(False)
+    return runs
+
+
+def test_ours_is_updated_unless_its_engine_runs(engine):
     packages(Host()).present()
     assert packages(Host({CORE: "1:4.5.3-1", EXPORTER: "4.8.2-1"})).present()["missing"] == [CORE, EXPORTER]
-    assert "whose host engine runs" in refused(Host({CORE: "1:4.5.3-1", EXPORTER: "4.8.2-1"}, hostengine=True))
+    engine(True)
+    assert "whose host engine runs" in refused(Host({CORE: "1:4.5.3-1", EXPORTER: "4.8.2-1"}))
 
 
-def test_what_we_brought_goes_again_but_not_below_an_engine_that_runs():
+def test_what_we_brought_goes_again_but_not_below_an_engine_that_runs(engine):
     packages(Host()).present()
     both = {CORE: "1:4.6.0-1", EXPORTER: "4.8.3-1"}
-    assert packages(Host(both, state="absent", hostengine=True)).absent()["brought"] == [EXPORTER]
+    engine(True)
+    assert packages(Host(both, state="absent")).absent()["brought"] == [EXPORTER]
+    engine(False)
     packages(Host()).present()
     assert packages(Host(both, state="absent")).absent()["brought"] == [CORE, EXPORTER]
     assert packages(Host(both, state="absent")).absent()["brought"] == []

@@ -62,7 +62,7 @@ def host(tmp_path, monkeypatch):
 
 def service(host, **params):
     host.calls.clear()
-    host.params = dict({"name": "x", "phase": "run", "image": False, "state": "present", "user": "", "listen": [], "managed_variable": "",
+    host.params = dict({"name": "x", "phase": "run", "image": False, "state": "present", "user": "", "listen": [], "managed_variable": "", "needs": [],
                         "package": "", "package_unit": "", "package_version": "", "program": "/bin/x", "unit": UNIT, "timer": None, "restart_on": [],
                         "reload_on": [], "leaves": [], "groups": [], "parts": {}, "part_files": [], "health": None,
                         "probe": None}, **params)
@@ -214,3 +214,27 @@ def test_a_package_of_another_version_has_to_come(host, tmp_path, monkeypatch, f
     monkeypatch.setattr(service_unit.shutil, "which", lambda name: "/usr/bin/" + name)
     monkeypatch.setattr(host, "run_command", lambda argv: (0, found, ""))
     assert service(host, package="p", package_version=wanted).is_other_version() is other
+
+
+def test_nothing_is_changed_while_files_of_the_role_access_are_missing(host, tmp_path):
+    needs = [str(tmp_path / "there"), str(tmp_path / "missing")]
+    (tmp_path / "there").write_text("")
+    with pytest.raises(Failed) as error:
+        service(host, phase="claim", needs=needs).claim()
+    assert str(error.value) == f"x needs {tmp_path}/missing, which the role accelmon.fleet.access writes; run that role before this one"
+    assert host.did() == []
+    # An image gets them later, and check mode has not written them.
+    assert service(host, phase="claim", needs=needs, image=True).claim()["package"] == ""
+    host.check_mode = True
+    assert service(host, phase="claim", needs=needs).claim()["package"] == ""
+
+
+@pytest.mark.parametrize("told, refresh", [("", True), (None, False), ("p:\n  Installed: (none)\n  Version table:\n     1.0 500\n        500 http://a b\n", False)])
+def test_lists_are_fetched_where_apt_does_not_know_a_package_that_is_to_come(host, monkeypatch, told, refresh):
+    monkeypatch.setattr(service_unit.obtainable, "run", lambda argv: told)
+    assert service(host, phase="claim", package="p", program="/nonexistent").claim() == {"package": "present", "refresh": refresh}
+
+    def never(argv):
+        raise AssertionError(argv)
+    monkeypatch.setattr(service_unit.obtainable, "run", never)
+    assert service(host, phase="claim", package="p", program="/bin/true").claim() == {"package": "", "refresh": False}

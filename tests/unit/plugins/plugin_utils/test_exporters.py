@@ -9,7 +9,7 @@ REQUIRED = {"scheme": "https", "ca_file": "/etc/accelmon/tls/ca.crt", "client_ce
 
 
 def test_an_open_exporter_needs_nothing():
-    assert exporter_access("none", path="/own") == {"arguments": [], "unit": {}, "probe": {"path": "/own"}}
+    assert exporter_access("none", path="/own") == {"arguments": [], "unit": {}, "probe": {"path": "/own"}, "needs": []}
 
 
 @pytest.mark.parametrize("settings,probe", [
