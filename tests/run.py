@@ -37,6 +37,8 @@ OLDEST = (3, 6)
 # (ansible-core, the Pythons its controller runs on) beside the one the tools are made with.
 MATRIX = (("2.16", ("3.10", "3.11", "3.12")), ("2.17", ("3.10", "3.11", "3.12")), ("2.18", ("3.11", "3.12", "3.13")),
           ("2.20", ("3.12", "3.13")), ("2.21", ("3.12", "3.13")))
+# What the unit tests need there beside ansible-core.
+MATRIX_TOOLS = ("pytest", "hypothesis>=6.100,<7")
 # The scenarios of `make test`; `make test-all` runs every one.
 USUAL_SCENARIOS = ["default", "prometheus"]
 # Scenarios that need archives which make lab-cache builds, and which.
@@ -315,12 +317,12 @@ def matrix(run):
         if not interpreter:
             run.skip("units under ansible-core " + core, "needs Python %s" % " or ".join(pythons))
             continue
-        folder = os.path.join(CACHE, "venv-core-%s-%s" % (core, hashlib.sha256(interpreter.encode()).hexdigest()[:8]))
+        folder = os.path.join(CACHE, "venv-core-%s-%s" % (core, hashlib.sha256(" ".join((interpreter,) + MATRIX_TOOLS).encode()).hexdigest()[:8]))
         python = os.path.join(folder, "bin", "python")
         if not os.path.exists(os.path.join(folder, "complete")):
             shutil.rmtree(folder, ignore_errors=True)
             command([interpreter, "-m", "venv", folder])
-            command([python, "-m", "pip", "install", "--quiet", "ansible-core~=%s.0" % core, "pytest"])
+            command([python, "-m", "pip", "install", "--quiet", "ansible-core~=%s.0" % core] + list(MATRIX_TOOLS))
             with open(os.path.join(folder, "complete"), "w", encoding="utf-8"):
                 pass
         try:

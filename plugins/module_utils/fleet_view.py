@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What the modules share that ask about the fleet: their options, registry files, storage and rule evaluator."""
+import errno
 import os
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_query, registry, verdict
@@ -49,12 +50,12 @@ def read_registry(state_dir, names):
     for name in names:
         path = os.path.join(state_dir, name + ".json")
         try:
-            with open(path, encoding="utf-8") as stream:
-                clusters[name] = registry.load(stream.read(), name, path)
-        except OSError as error:
+            found = registry.read(path, name)
+            if found is None:
+                raise registry.RegistryError("cannot read the registry file %s: no such file or directory; run site.yml" % path)
+            clusters[name] = found
+        except EnvironmentError as error:
             problems.append((name, "cannot read the registry file %s: %s" % (path, _os_words(error)), _os_mend(error)))
-        except UnicodeDecodeError:
-            problems.append((name, "registry %s: not text" % path, "restore the file from a backup"))
         except registry.RegistryError as error:
             reason, _semicolon, mend = str(error).rpartition("; ")
             problems.append((name, reason, mend))
@@ -66,7 +67,9 @@ def _os_words(error):
 
 
 def _os_mend(error):
-    return "run site.yml" if isinstance(error, FileNotFoundError) else "run as root (become: true)"
+    if error.errno == errno.ENOENT:
+        return "run site.yml"
+    return "run as root (become: true)" if error.errno in (errno.EACCES, errno.EPERM) else "look at it, and at the kernel log, on that host"
 
 
 def matcher(clusters):

@@ -11,7 +11,7 @@ Shapes used throughout:
 """
 import re
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.registry import elections, source_of
+from ansible_collections.accelmon.fleet.plugins.module_utils.registry import elections, present_hosts, source_of
 from ansible_collections.accelmon.fleet.plugins.module_utils.registry import unwatched as unwatched_devices
 from ansible_collections.accelmon.fleet.plugins.module_utils.registry import watched as expected_devices
 from ansible_collections.accelmon.fleet.plugins.module_utils.targets import instance
@@ -71,7 +71,7 @@ def covering_jobs(host, vendor):
 
 def has_collector(host, vendor):
     """Whether the textfile collector is in charge of a vendor on this host."""
-    return any(source_of(exporter) == "textfile" and vendor in exporter["elected"] for exporter in host["exporters"])
+    return any(source_of(exporter) == "textfile" and vendor in (exporter.get("elected") or ()) for exporter in host["exporters"])
 
 
 def sources_of(host, vendor):
@@ -94,6 +94,12 @@ def select(clusters, only):
         (name, dict(data, hosts=dict((node, host) for node, host in data["hosts"].items() if node in wanted)))
         for name, data in clusters.items()
     )
+
+
+def replacement(cluster, host):
+    """The host that is where a replaced one was, with its cluster if that is another."""
+    by = host["replaced_by"]
+    return by["host"] if by["cluster"] == cluster else "%s of cluster %s" % (by["host"], by["cluster"])
 
 
 def failure(cluster, node, check, reason, mend):
@@ -424,7 +430,7 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
 
     # Without a readable registry every name would be missing: that is one cause, and already told.
     if not registry_problems:
-        registered = set(node for data in clusters.values() for node in data["hosts"])
+        registered = set(node for data in clusters.values() for node, _host in present_hosts(data))
         for node in set(inventory_hosts or ()) - registered:
             failures.append(failure(
                 "", node, "registered", "in the inventory, but not in the registry of %s" % monitor,
@@ -440,6 +446,9 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
         blind = {}
         for node, host in data["hosts"].items():
             status = host["status"]
+            if status == "replaced":
+                notes.append({"cluster": cluster, "node": node, "note": "replaced: %s is where it was; prune.yml forgets it" % replacement(cluster, host)})
+                continue
             targets = exporter_targets(host)
             expected = expected_devices(host)
             for vendor, count in unwatched_devices(host).items():
@@ -477,7 +486,7 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
         notes += [{"cluster": cluster, "node": monitor, "note": (
             "%d %s accelerator%s of cluster %s recorded, not watched: no exporter there reads them"
             % (blind[vendor], vendor, "" if blind[vendor] == 1 else "s", cluster))} for vendor in sorted(blind)]
-        if storage and not scraped and any(host["exporters"] for host in data["hosts"].values()):
+        if storage and not scraped and any(host["exporters"] for _node, host in present_hosts(data)):
             failures.append(failure(
                 cluster, monitor, "scraper", "no target of cluster %s is scraped" % cluster,
                 "check that the scraper on %s runs, reads its targets and can write to the storage" % monitor))
@@ -512,7 +521,7 @@ def status_rows(clusters, seen, only=None):
     Row: {cluster, node, address, state, accelerators: {vendor: {"seen": n or None, "expected": n, "unwatched"?: n,
     "source"?: the source in charge, "standby"?: [sources that could be]}},
     exporters: {job: up | down | unknown}, alerts: [name], problem: bool}
-    state: active, maintenance, retired, pending, or down: active, with exporters and none of them up
+    state: active, maintenance, retired, pending, replaced ("replaced_by": by which host), or down: active, with exporters and none of them up
     unwatched counts the recorded devices that no exporter of the host reads; they are not among the expected ones
     seen is None and exporters are unknown while the storage cannot be asked.
     Rows are sorted by cluster and node.
@@ -527,6 +536,10 @@ def status_rows(clusters, seen, only=None):
     for cluster, data in sorted(select(clusters, only).items()):
         for node in sorted(data["hosts"], key=natural):
             host = data["hosts"][node]
+            if host["status"] == "replaced":
+                rows.append({"cluster": cluster, "node": node, "address": host["address"], "state": "replaced", "accelerators": {}, "exporters": {},
+                             "alerts": [], "replaced_by": replacement(cluster, host), "problem": True})
+                continue
             expected = expected_devices(host)
             accelerators = {}
             for vendor in sorted(set(expected) | set(vendors)):
@@ -560,7 +573,7 @@ _RANK_MAINTENANCE = 4
 
 def _rank(row):
     """How bad a row is: 0 is worst."""
-    order = {"down": 0, "pending": 1, "retired": 3, "maintenance": _RANK_MAINTENANCE}
+    order = {"down": 0, "pending": 1, "retired": 3, "replaced": 3, "maintenance": _RANK_MAINTENANCE}
     if row["state"] in order:
         return order[row["state"]]
     lacking = any(item["seen"] is not None and item["seen"] < item["expected"] for item in row["accelerators"].values())
@@ -626,7 +639,7 @@ def table(rows):
         cells.append([
             row["node"], row["address"], _accelerator_words(row["accelerators"]),
             ", ".join("%s %s" % item for item in sorted(row["exporters"].items())) or "-",
-            row["state"], ", ".join(row["alerts"]) or "-",
+            row["state"] + (" by %s" % row["replaced_by"] if "replaced_by" in row else ""), ", ".join(row["alerts"]) or "-",
         ])
     if several:
         for line, row in zip(cells, [{"cluster": "CLUSTER"}] + list(rows)):

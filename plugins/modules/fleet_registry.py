@@ -18,9 +18,10 @@ description:
   - Writes the scrape targets of these clusters for file-based discovery, and series about the fleet for the textfile
     collector of the scraping host's own node_exporter.
   - A run adds and updates hosts, and never forgets one unless O(prune) says so. A host that is no longer in the
-    inventory is marked as retired and stays a target.
+    inventory is marked as retired and stays a target, unless another host of the inventory is where it was: then it is replaced,
+    is no target any more, and the other goes on with what was counted there. So it is when a host gets another name or cluster.
   - Detected accelerators raise the expected counts, and never lower them unless O(accept) says so.
-  - Concurrent runs wait for each other, cluster by cluster. Files are replaced whole.
+  - Concurrent runs wait for each other. Files are replaced whole.
 attributes:
   check_mode:
     support: full
@@ -43,13 +44,20 @@ options:
     type: bool
     default: false
   prune:
-    description: Forget retired hosts, in a full run. Refused when more than 10 % of a cluster (at least 3 hosts) would go.
+    description: Forget retired and replaced hosts, in a full run, and clusters of which none is left. Refused when more than 10 % of a cluster (at least 3 hosts) would go.
     type: bool
     default: false
   prune_force:
     description: Prune however many hosts would go.
     type: bool
     default: false
+  prune_clusters:
+    description:
+      - With O(prune), also forget these clusters, of which no host is in the run. Of a cluster that a run has no host of it cannot tell
+        whether it is gone, or belongs to another inventory.
+    type: list
+    elements: str
+    default: []
   accept:
     description: Hosts whose last seen accelerators become the expected ones; V(*) means all hosts of the clusters.
     type: list
@@ -116,6 +124,10 @@ clusters:
     retired:
       description: All hosts that are not in the inventory any more.
       type: list
+    replaced:
+      description: All hosts in whose place another host is.
+      returned: when there are any
+      type: list
     pending:
       description: All hosts that never answered.
       type: list
@@ -150,6 +162,11 @@ def read_records(value):
     if not isinstance(value, dict) or value.get("version") != 1 or not isinstance(value.get("records"), list):
         raise fleet.RegistryError("records: not fleet records of version 1; %s" % mend)
     return value["records"]
+
+
+def on_disk(state_dir):
+    """Names of the clusters that have a registry here, sorted."""
+    return sorted(name[:-5] for name in _names(state_dir) if name.endswith(".json"))
 
 
 def read_text(path):
@@ -233,12 +250,15 @@ class Store(object):
         self.diff = []
 
     def prepare(self, clusters):
-        """Make the directories and take the locks, in an order that two runs cannot block each other by."""
+        """Make the directories and take the locks, in an order that two runs cannot block each other by.
+
+        clusters: those of the run; the others here are locked with them, as a host may have come from any of them
+        """
         if self.module.check_mode:
             return
         for directory, mode in ((self.state_dir, 0o750), (self.temp_dir, 0o700), (self.targets_dir, 0o755), (self.series_dir, 0o755)):
             self._directory(directory, mode)
-        for cluster in clusters:
+        for cluster in sorted(set(clusters) | set(on_disk(self.state_dir))):
             self.locks.append(lock(os.path.join(self.state_dir, cluster + ".lock"), cluster, self.module.params["lock_timeout"]))
 
     def _directory(self, path, mode):
@@ -263,9 +283,9 @@ class Store(object):
     def load(self, cluster, full_run):
         """The registry of a cluster; an empty one if the cluster is new, or is built anew by a full run."""
         path = self.registry_path(cluster)
-        text = read_text(path)
-        if text is not None:
-            return fleet.load(text, cluster, path)
+        registry = fleet.read(path, cluster)
+        if registry is not None:
+            return registry
         if cluster_files(self.targets_dir, cluster):
             if not full_run:
                 raise fleet.RegistryError(
@@ -276,7 +296,17 @@ class Store(object):
         return fleet.empty(cluster)
 
     def publish(self, cluster, registry):
-        """Write registry, targets and series of a cluster, in this order, and remove target files without targets."""
+        """Write registry, targets and series of a cluster, in this order, and remove target files without targets.
+
+        Of a cluster without hosts nothing stays but its lock, which others may wait for.
+        """
+        series = os.path.join(self.series_dir, "accelmon_fleet_%s.prom" % cluster)
+        if not registry["hosts"]:
+            for path in [os.path.join(self.targets_dir, name) for name in cluster_files(self.targets_dir, cluster)] + [
+                    series, self.registry_path(cluster)]:
+                if os.path.exists(path):
+                    self._remove(path)
+            return
         self._replace(self.registry_path(cluster), fleet.dump(registry), 0o640, show=False)
         wanted = targets.target_files(cluster, fleet.records(registry))
         for name, text in sorted(wanted.items()):
@@ -287,7 +317,7 @@ class Store(object):
         for name in cluster_files(self.targets_dir, cluster):
             if name not in wanted:
                 self._remove(os.path.join(self.targets_dir, name))
-        self._replace(os.path.join(self.series_dir, "accelmon_fleet_%s.prom" % cluster), fleet.series(registry), 0o644)
+        self._replace(series, fleet.series(registry), 0o644)
 
     def _replace(self, path, text, mode, show=True):
         before = read_text(path)
@@ -311,17 +341,18 @@ class Store(object):
     def _write(self, directory, path, text, mode):
         """Write a file in `directory` and rename it to `path`. The lock makes its name ours, and a killed run leaves one at most."""
         temporary = os.path.join(directory, ".%s.tmp" % path.strip("/").replace("/", "_"))
-        with open(temporary, "wb") as handle:
-            os.fchmod(handle.fileno(), mode)
-            handle.write(text.encode("utf-8"))
-            handle.flush()
-            os.fsync(handle.fileno())
         try:
+            with open(temporary, "wb") as handle:
+                os.fchmod(handle.fileno(), mode)
+                handle.write(text.encode("utf-8"))
+                handle.flush()
+                os.fsync(handle.fileno())
             if self.module.selinux_enabled():
                 self.module.set_context_if_different(temporary, self.module.selinux_default_context(path), False)
             os.rename(temporary, path)
         except (IOError, OSError):
-            os.unlink(temporary)
+            if os.path.exists(temporary):
+                os.unlink(temporary)
             raise
 
     def _remove(self, path):
@@ -339,6 +370,38 @@ def chosen(accept, registry, known):
     return [host for host in accept if host in registry["hosts"] or host in known]
 
 
+def others(module, store, found):
+    """{cluster: registry} of the clusters here that are not of this run. One that cannot be read is no reason not to record."""
+    registries = {}
+    for cluster in on_disk(store.state_dir):
+        if cluster not in found:
+            try:
+                registries[cluster] = fleet.read(store.registry_path(cluster), cluster) or fleet.empty(cluster)
+            except fleet.RegistryError as error:
+                module.warn(str(error))
+    return registries
+
+
+def left_to(registries, found):
+    """Clusters of which hosts were replaced, in a run before, by hosts of the clusters of this run: they are of the same inventory."""
+    return [cluster for cluster, registry in registries.items()
+            if any(entry["status"] == "replaced" and entry["replaced_by"]["cluster"] in found for entry in registry["hosts"].values())]
+
+
+def forget_clusters(params, found, before):
+    """{cluster: (registry without hosts, what happened)} of the clusters that `prune_clusters` names."""
+    results = {}
+    for cluster in params["prune_clusters"] if params["prune"] and params["full_run"] else ():
+        if cluster in found:
+            raise fleet.RegistryError("prune_clusters = %s: hosts of this run are in it; take it out of the list" % cluster)
+        if cluster not in before:
+            raise fleet.RegistryError("prune_clusters = %s: there is no such registry; there are %s" % (cluster, ", ".join(sorted(before))))
+        results[cluster] = fleet.merge(
+            dict(before[cluster], hosts=dict((host, dict(entry, status="retired")) for host, entry in before[cluster]["hosts"].items())),
+            {}, set(), full_run=True, prune=True, prune_force=params["prune_force"])
+    return results
+
+
 def run(module, store):
     """Merge and publish. Returns what happened, by cluster."""
     params = module.params
@@ -346,15 +409,27 @@ def run(module, store):
     store.prepare(sorted(found))
     home = dict((host, cluster) for cluster, records in found.items() for host in records)
     inventory = set(params["inventory_hosts"])
+    before = dict((cluster, store.load(cluster, params["full_run"])) for cluster in sorted(found))
+    before.update(others(module, store, found))
+    replaced, former = fleet.successions(before, found, inventory)
     results, merged, accepted = {}, {}, set()
-    for cluster in sorted(found):
-        before = store.load(cluster, params["full_run"])
+    # Beside those of the run, clusters that its hosts came from.
+    for cluster in sorted(set(found) | set(replaced) | set(left_to(before, found))):
+        records = found.get(cluster, {})
         present = set(host for host in inventory if home.get(host, cluster) == cluster)
-        accept = chosen(params["accept"], before, found[cluster])
+        accept = chosen(params["accept"], before[cluster], records) if records else []
         accepted.update(accept)
         merged[cluster], results[cluster] = fleet.merge(
-            before, found[cluster], present, full_run=params["full_run"], prune=params["prune"],
-            prune_force=params["prune_force"], accept=accept)
+            before[cluster], records, present, full_run=params["full_run"], prune=params["prune"],
+            prune_force=params["prune_force"], accept=accept, replaced=replaced.get(cluster),
+            former=dict((host, entry) for (one, host), entry in former.items() if one == cluster))
+    if params["prune"] and params["full_run"]:
+        for cluster in sorted(set(before) - set(merged) - set(params["prune_clusters"])):
+            module.warn("cluster %s: kept, as no host of this run tells that it is gone; if it is, accelmon_prune_clusters=%s forgets it"
+                        % (cluster, cluster))
+    for cluster, (registry, changes) in forget_clusters(params, found, before).items():
+        merged[cluster], results[cluster] = registry, changes
+    for cluster in merged:
         results[cluster]["generation"] = merged[cluster]["generation"]
         results[cluster]["hosts"] = len(merged[cluster]["hosts"])
     unknown = sorted(set(params["accept"]) - accepted - set("*"))
@@ -364,10 +439,11 @@ def run(module, store):
     # Only now, so that a refusal for one cluster leaves the others as they were too.
     for cluster in sorted(merged):
         store.publish(cluster, merged[cluster])
-        warn_declared(module, merged[cluster], chosen(params["accept"], merged[cluster], ()))
+        if cluster in found:
+            warn_declared(module, merged[cluster], chosen(params["accept"], merged[cluster], ()))
     # Of this run's hosts alone: a run for one node tells nothing about others.
     for line in fleet.better_sources(dict((cluster, {"hosts": dict((host, data["hosts"][host]) for host in found[cluster])})
-                                          for cluster, data in merged.items())):
+                                          for cluster, data in merged.items() if cluster in found)):
         module.warn(line)
     return results
 
@@ -391,6 +467,7 @@ def main():
             full_run=dict(type="bool", default=False),
             prune=dict(type="bool", default=False),
             prune_force=dict(type="bool", default=False),
+            prune_clusters=dict(type="list", elements="str", default=[]),
             accept=dict(type="list", elements="str", default=[]),
             state_dir=dict(type="path", default="/var/lib/accelmon/registry"),
             targets_dir=dict(type="path", default="/var/lib/accelmon/targets"),

@@ -43,7 +43,8 @@ RETURN = r"""
 rows:
   description:
     - One row for each node.
-    - C(state) is active, maintenance, retired, pending, or down for an active node with no exporter up.
+    - C(state) is active, maintenance, retired, pending, replaced, or down for an active node with no exporter up. C(replaced_by) names
+      the host that is where a replaced one was.
     - C(accelerators) has by vendor how many were C(seen) and C(expected), the C(source) in charge of them, and sources on C(standby).
     - C(seen) is null and an exporter V(unknown) while the storage cannot be asked.
   returned: always

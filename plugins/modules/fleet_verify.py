@@ -129,7 +129,7 @@ failures:
       mend: start it on gpu7; site.yml --limit gpu7 does
       line: "gpu7: connection refused on 10.0.0.7:9100 (node_exporter not running there); start it on gpu7; site.yml --limit gpu7 does"
 notes:
-  description: Hosts in maintenance, retired hosts, nodes with more accelerators than expected.
+  description: Hosts in maintenance, retired and replaced hosts, nodes with more accelerators than expected.
   returned: always
   type: list
   elements: dict

@@ -5,10 +5,15 @@
 """What tests of several parts share."""
 
 import http.server
+import os
 import socketserver
+import tempfile
 import threading
 
 import pytest
+
+# hypothesis keeps tables of Unicode; they do not belong into the checkout.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(tempfile.gettempdir(), "accelmon-hypothesis"))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -347,3 +347,157 @@ def test_series_escape_names():
 def test_registry_is_json():
     merged, _changes = merge(None, record("a"))
     assert json.loads(registry.dump(merged)) == merged
+
+
+# ---- a machine is where it is scraped ----
+
+
+def fleet_run(before, *records, **options):
+    """{cluster: registry} after a run of the module's steps, without files."""
+    found = registry.by_cluster(records)
+    inventory = set(options.pop("inventory", [one["host"] for one in records]))
+    options.setdefault("full_run", True)
+    before = dict({cluster: registry.empty(cluster) for cluster in found}, **before)
+    replaced, former = registry.successions(before, found, inventory)
+    home = {one["host"]: one["cluster"] for one in records}
+    after = {}
+    for cluster, data in before.items():
+        present = {host for host in inventory if home.get(host, cluster) == cluster}
+        if cluster not in found and cluster not in replaced:
+            after[cluster] = data
+            continue
+        after[cluster] = registry.merge(data, found.get(cluster, {}), present, replaced=replaced.get(cluster), former={
+            host: entry for (one, host), entry in former.items() if one == cluster}, **options)[0]
+        assert registry.load(registry.dump(after[cluster]), cluster, "") == after[cluster]
+    return after
+
+
+def at(host, place, count, cluster="c", **changes):
+    """The record of a host at a place with so many devices."""
+    return record(host, address=place, cluster=cluster, accelerators={"nvidia": {"H100": count}} if count else {}, **changes)
+
+
+def expectations(fleet):
+    """{cluster/host: expected devices} of all that is expected anywhere."""
+    found = {}
+    for cluster, data in fleet.items():
+        for line in registry.series(data).splitlines():
+            if line.startswith("accelmon_expected_accelerators{"):
+                found["%s/%s" % (cluster, line.split('node="')[1].split('"')[0])] = int(line.rsplit(" ", 1)[1])
+    return found
+
+
+def scraped(fleet):
+    """[address] of all targets."""
+    return sorted(one["address"] for data in fleet.values() for one in registry.records(data))
+
+
+@pytest.mark.parametrize("full_run", [True, False])
+def test_another_name_takes_over_what_was_counted(full_run):
+    before = fleet_run({}, at("old", "p", 8), at("b", "q", 4))
+    records = [at("new", "p", 7), at("b", "q", 4)] if full_run else [at("new", "p", 7)]
+    after = fleet_run(before, *records, inventory=["new", "b"], full_run=full_run)
+    assert expectations(after) == {"c/new": 8, "c/b": 4} and scraped(after) == ["p", "q"]
+    assert after["c"]["hosts"]["old"]["status"] == "replaced"
+    assert after["c"]["hosts"]["old"]["replaced_by"] == {"cluster": "c", "host": "new"}
+    assert fleet_run(after, *records, inventory=["new", "b"], full_run=full_run) == after
+
+
+def test_another_name_that_does_not_answer_goes_on_with_targets_and_elections():
+    before = fleet_run({}, at("old", "p", 8, exporters=[exporter(elected=["nvidia"]), exporter(job="dcgm_exporter", port=9400)]))
+    after = fleet_run(before, unanswered("new", address="p"))
+    assert expectations(after) == {"c/new": 8} and len(after["c"]["hosts"]["new"]["exporters"]) == 2
+    assert after["c"]["hosts"]["new"]["status"] == "active"
+
+
+def test_a_name_and_back():
+    before = fleet_run({}, at("a", "p", 8))
+    after = fleet_run(fleet_run(before, at("b", "p", 9)), at("a", "p", 9))
+    assert expectations(after) == {"c/a": 9} and after["c"]["hosts"]["b"]["status"] == "replaced"
+    assert "replaced_by" not in after["c"]["hosts"]["a"]
+
+
+def test_one_retired_at_the_place_of_another_is_no_target_either():
+    # As registries are that were written before names were compared by place.
+    before = fleet_run({}, at("a", "p", 8), at("b", "q", 8))
+    before["c"]["hosts"]["old"] = dict(before["c"]["hosts"]["a"], status="retired", highest={"nvidia": {"H100": 16}})
+    after = fleet_run(before, at("a", "p", 8), at("b", "q", 8))
+    assert expectations(after) == {"c/a": 8, "c/b": 8} and after["c"]["hosts"]["old"]["status"] == "replaced"
+
+
+def test_names_that_change_places():
+    before = fleet_run({}, at("a", "p", 8), at("b", "q", 4))
+    after = fleet_run(before, at("a", "q", 4), at("b", "p", 8))
+    assert expectations(after) == {"c/a": 4, "c/b": 8} and scraped(after) == ["p", "q"]
+    # The same, with one name at a time.
+    after = fleet_run(before, at("a", "q", 4), inventory=["a", "b"], full_run=False)
+    assert scraped(after) == ["q"] and expectations(after) == {"c/a": 4}
+    after = fleet_run(after, at("b", "p", 8), inventory=["a", "b"], full_run=False)
+    assert scraped(after) == ["p", "q"] and expectations(after)["c/a"] == 4 and expectations(after)["c/b"] == 8
+
+
+def test_addresses_that_change_machines():
+    before = fleet_run({}, at("a", "p", 8), at("b", "q", 4))
+    after = fleet_run(before, at("a", "q", 8), at("b", "p", 4))
+    assert expectations(after) == {"c/a": 8, "c/b": 4}
+    # Nothing is forgiven while nobody knows which machine it is.
+    after = fleet_run(before, at("a", "q", 7), at("b", "p", 3))
+    assert expectations(after) == {"c/a": 8, "c/b": 8}
+
+
+def test_an_address_that_another_host_got():
+    before = fleet_run({}, at("a", "p", 8), at("b", "q", 4))
+    after = fleet_run(before, at("b", "p", 4))
+    assert expectations(after) == {"c/b": 4} and scraped(after) == ["p"]
+    assert after["c"]["hosts"]["a"]["status"] == "replaced"
+    after = fleet_run(before, at("a", "r", 8), at("new", "p", 2), at("b", "q", 4))
+    assert expectations(after) == {"c/a": 8, "c/new": 2, "c/b": 4}
+
+
+def test_hosts_that_share_an_address_with_other_ports_are_others():
+    before = fleet_run({}, at("a", "p", 8), at("b", "p", 4, exporters=[exporter(port=9101, elected=["nvidia"])]))
+    after = fleet_run(before, at("b", "p", 4, exporters=[exporter(port=9101, elected=["nvidia"])]), inventory=["a", "b"], full_run=False)
+    assert after == before
+
+
+def test_a_target_is_not_taken_by_one_that_did_not_answer():
+    before = fleet_run({}, at("a", "p", 8))
+    after = fleet_run(before, unanswered("b", address="p"), inventory=["a", "b"], full_run=False)
+    assert after["c"]["hosts"]["a"] == before["c"]["hosts"]["a"]
+
+
+@pytest.mark.parametrize("place", ["p", "elsewhere"])
+def test_a_host_that_goes_to_another_cluster_leaves_nothing_behind(place):
+    before = fleet_run({}, at("a", "p", 8), at("b", "q", 4))
+    after = fleet_run(before, at("a", place, 8, cluster="d"), at("b", "q", 4))
+    assert expectations(after) == {"d/a": 8, "c/b": 4} and after["c"]["hosts"]["a"]["replaced_by"] == {"cluster": "d", "host": "a"}
+
+
+def test_a_cluster_that_gets_another_name():
+    before = fleet_run({}, at("a", "p", 8), at("b", "q", 4), at("x", "z", 2, cluster="other"))
+    after = fleet_run(before, at("a", "p", 7, cluster="d"), at("b", "q", 4, cluster="d"))
+    assert expectations(after) == {"d/a": 8, "d/b": 4, "other/x": 2}
+    assert {entry["status"] for entry in after["c"]["hosts"].values()} == {"replaced"} and registry.records(after["c"]) == []
+
+
+def test_another_inventory_with_the_same_names_is_left_alone():
+    before = fleet_run({}, at("a", "p", 8))
+    after = fleet_run(before, at("a", "elsewhere", 4, cluster="d"))
+    assert expectations(after) == {"c/a": 8, "d/a": 4}
+
+
+# ---- what is damaged ----
+
+
+def test_damage_is_told_with_host_member_and_mend():
+    good, _changes = merge(None, record("a"), unanswered("b"))
+    for name in ("address", "exporters", "seen", "highest", "status", "labels", "state", "expected", "reached"):
+        for value in (None, 7.5, [7], "x\ny", {"a": None}, {"a": {"b": -1}}, [{}], [{"job": "x", "port": "y"}]):
+            bad = copy.deepcopy(good)
+            bad["hosts"]["a"][name] = value
+            with pytest.raises(registry.RegistryError) as error:
+                registry.load(json.dumps(bad), "c", "/r/c.json")
+            assert str(error.value).startswith('registry /r/c.json: host "a": %s is not ' % name) and "; restore the file from a backup" in str(error.value)
+        del bad["hosts"]["a"][name]
+        with pytest.raises(registry.RegistryError, match="%s is missing" % name):
+            registry.load(json.dumps(bad), "c", "/r/c.json")

@@ -498,3 +498,23 @@ def test_several_clusters_get_a_column():
     clusters = dict(fleet({"gpu7": node()}, "west"), **fleet({"gpu7": node()}, "east"))
     text = verdict.table(verdict.status_rows(clusters, healthy(clusters))).splitlines()
     assert [line.split()[0] for line in text] == ["CLUSTER", "east", "west"]
+
+
+def test_a_replaced_host_is_told_and_not_counted():
+    clusters = {"c": {"generation": 1, "cluster": "c", "version": 1, "hosts": {}}}
+    entry = {"address": "10.0.0.1", "labels": {}, "state": "active", "expected": {}, "reached": True, "seen": {}, "highest": {"nvidia": {"H100": 8}},
+             "exporters": [{"job": "node_exporter", "port": 9100, "elected": ["nvidia"], "standby": [], "source": "textfile"}], "status": "active"}
+    clusters["c"]["hosts"] = {"new": entry, "old": dict(entry, status="replaced", replaced_by={"cluster": "c", "host": "new"}),
+                              "moved": dict(entry, status="replaced", replaced_by={"cluster": "d", "host": "moved"})}
+    seen = verdict.empty_seen()
+    seen["generations"] = {"c": {1}}
+    seen["up"] = {("c", "new", "node_exporter", "10.0.0.1:9100"): True}
+    seen["devices"] = {("c", "new", "nvidia"): 8}
+    result = verdict.verdict(clusters, seen, {}, "mon01", inventory_hosts=["new", "moved"])
+    assert result["counts"]["nodes"] == 1 and result["counts"]["accelerators_expected"] == 8
+    assert [(one["node"], one["note"]) for one in result["notes"]] == [
+        ("moved", "replaced: moved of cluster d is where it was; prune.yml forgets it"), ("old", "replaced: new is where it was; prune.yml forgets it")]
+    assert [one["node"] for one in result["failures"] if one["check"] == "registered"] == ["moved"]
+    rows = verdict.status_rows(clusters, seen)
+    assert "old" in verdict.table(rows) and "replaced by new" in verdict.table(rows) and "replaced by moved of cluster d" in verdict.table(rows)
+    assert verdict.totals(rows)["accelerators"] == {"nvidia": {"seen": 8, "expected": 8}}

@@ -217,10 +217,11 @@ def test_clusters_are_apart(host):
         "state/c.json", "targets/node_exporter/c.json", "textfile/accelmon_fleet_c.prom"]
 
 
-def test_host_that_moves_to_another_cluster_is_retired_in_the_old(host):
+def test_host_that_moves_to_another_cluster_is_replaced_in_the_old(host):
     host.run([record("a"), record("b")])
     host.run([record("a"), record("b", cluster="d")])
-    assert host.hosts()["b"]["status"] == "retired"
+    assert host.hosts()["b"]["status"] == "replaced" and host.hosts()["b"]["replaced_by"] == {"cluster": "d", "host": "b"}
+    assert host.nodes() == ["a"] and host.nodes("node_exporter/d.json") == ["b"]
     assert host.hosts("d")["b"]["status"] == "active"
 
 
@@ -340,3 +341,64 @@ def test_targets_on_another_filesystem(host):
         assert mode(shared / "node_exporter" / "c.json") == 0o644
     finally:
         subprocess.call(["rm", "-rf", str(shared)])
+
+
+# ---- places ----
+
+
+def test_a_host_with_another_name_is_one_machine(host):
+    host.run([record("old"), record("b")])
+    changed = host.run([record("new", address=record("old")["address"]), record("b")])["clusters"]["c"]
+    assert changed["replaced"] == ["old"] and changed["retired"] == [] and host.nodes() == ["b", "new"]
+    assert host.run([record("new", address=record("old")["address"]), record("b")], prune=True)["clusters"]["c"]["removed"] == ["old"]
+
+
+def test_a_cluster_that_gets_another_name_is_pruned_whole(host):
+    names = ["a", "b", "d", "e"]
+    host.run([record(name) for name in names])
+    moved = [record(name, cluster="east") for name in names]
+    clusters = host.run(moved)["clusters"]
+    assert clusters["c"]["replaced"] == names and host.nodes("node_exporter/east.json") == names
+    assert "expected_accelerators{" not in (host.series / "accelmon_fleet_c.prom").read_text()
+    assert not (host.targets / "node_exporter" / "c.json").exists()
+    assert not host.run(moved)["changed"]
+    # With the same safety as ever.
+    assert "cluster c: accelmon_prune = true: 4 of 4 hosts would be forgotten" in host.fail(moved, prune=True)
+    assert host.run(moved, prune=True, prune_force=True)["clusters"]["c"]["removed"] == names
+    assert not (host.state / "c.json").exists() and not (host.series / "accelmon_fleet_c.prom").exists()
+    result = host.run(moved, full_run=False)
+    assert not result["changed"] and list(result["clusters"]) == ["east"]
+
+
+def test_a_cluster_that_no_host_of_the_run_tells_of_is_forgotten_by_name(host):
+    host.run([record("a", cluster="east")])
+    host.run([record("b")])
+    assert list(host.run([record("b")], prune=True, prune_force=True)["clusters"]) == ["c"] and "a" in host.hosts("east")
+    assert "there is no such registry; there are c, east" in host.fail([record("b")], prune=True, prune_clusters=["west"])
+    assert "hosts of this run are in it" in host.fail([record("b")], prune=True, prune_clusters=["c"])
+    assert host.run([record("b")], prune=True, prune_clusters=["east"])["clusters"]["east"]["removed"] == ["a"]
+    assert not (host.state / "east.json").exists() and not (host.targets / "node_exporter" / "east.json").exists()
+
+
+def test_another_cluster_that_is_damaged_does_not_stop_the_run(host):
+    host.run([record("a")])
+    host.run([record("b", cluster="east")])
+    (host.state / "c.json").write_text("{")
+    result = host.run([record("b", cluster="east")])
+    assert "registry %s: not JSON" % (host.state / "c.json") in str(result.get("warnings")) and result["clusters"]["east"]["hosts"] == 1
+
+
+# ---- what the file system refuses ----
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 100000, b"{}", b'{"version": 1, "cluster": "c", "generation": 1, "hosts": {"a": {}}}'])
+def test_a_damaged_registry_is_told_with_its_mend(host, content):
+    host.run([record("a")])
+    (host.state / "c.json").write_bytes(content)
+    message = host.fail([record("a")])
+    assert message.startswith("registry %s: " % (host.state / "c.json")) and "; restore the file from a backup" in message
+
+
+def test_a_directory_in_the_place_of_the_registry(host):
+    (host.state / "c.json").mkdir(parents=True)
+    assert "something of another kind is there (Is a directory); move it away" in host.fail([record("a")])
