@@ -11,6 +11,7 @@ configuration of the collection and never with the fleet.
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect.ids import GENERIC
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import limits, reserved
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.stack import CA_FILE, CERTIFICATE_FILE, KEY_FILE, NAME, USER
@@ -152,9 +153,10 @@ def forgotten(spec, unknown):
     """
     used = [*spec["keys"], *sum(spec["labels"].values(), []), *spec.get("further", ()), *([spec["parts"]] if "parts" in spec else [])]
     whose = sum((spec["labels"].get(ours, []) for ours in ("uuid", "serial", "pci_bus_id")), [])
+    kinds = spec["labels"].get("model", [])[:-1]  # what names only a kind of devices stands back behind the next
     rules = []
     for label in dict.fromkeys(used):
-        pattern = "|".join([unknown["any"]] + ([unknown["identity"]] if label in whose else []))
+        pattern = "|".join([unknown["any"]] + ([unknown["identity"]] if label in whose else []) + ([f"(?i:{GENERIC})"] if label in kinds else []))
         rules.append({"source_labels": ["__name__", label], "regex": f"{spec['devices']};(?:{pattern})", "target_label": label, "replacement": ""})
     return rules
 
@@ -175,6 +177,8 @@ def identity(source, spec, catalogue):
         rules.append({"source_labels": ["pci_bus_id"], "target_label": "pci_bus_id", "action": "lowercase"})
     for ours, theirs in spec["labels"].items():
         rules += [copied(names, label, ours) for label in reversed(theirs)]
+    if "model" in spec["labels"]:
+        rules.append({"source_labels": ["__name__", "model"], "regex": f"{names};(?i:{GENERIC})", "target_label": "model", "replacement": ""})
     rules.append(about_devices(spec, "source", source))
     if "own" in spec:
         rules.append({"source_labels": ["__name__"], "regex": spec["own"], "target_label": "source", "replacement": source})

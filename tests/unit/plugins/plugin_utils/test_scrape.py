@@ -198,6 +198,23 @@ def test_a_label_that_says_nothing_is_no_number_and_no_model(text):
     assert smi["vendor"] == "amd" and "model" not in smi and smi["pci_bus_id"] == "0000:c1:00.0"
 
 
+@pytest.mark.parametrize("text", ["AMD Radeon Graphics", "amd radeon(TM) graphics", "AMD Instinct Accelerator", "0x0b0c", "Graphics Device",
+                                  "NVIDIA Graphics Device", "Advanced Micro Devices, Inc. [AMD/ATI]"])
+def test_what_names_a_kind_of_devices_is_no_model(text):
+    amd = relabelled(jobs()["amd_exporter"], {"__name__": "gpu_total_vram", "gpu_id": "1", "card_series": text, "card_model": "M"})
+    assert amd["model"] == "M"
+    assert "model" not in relabelled(jobs()["amd_exporter"], {"__name__": "gpu_total_vram", "gpu_id": "1", "card_series": text, "card_model": text})
+    assert "model" not in relabelled(jobs()["dcgm_exporter"], {"__name__": "DCGM_FI_DEV_FB_USED", "gpu": "0", "modelName": text})
+    smi = relabelled(jobs()["all_smi"], {"__name__": "all_smi_gpu_info", "gpu": "AMD Radeon Graphics", "gpu_uuid": "u", "gpu_index": "0"})
+    assert smi["vendor"] == "amd" and "model" not in smi
+
+
+@pytest.mark.parametrize("text", ["AMD Instinct MI300X OAM", "Radeon RX 7900 XTX", "Intel(R) Arc(TM) B580 Graphics", "NVIDIA H100 80GB HBM3"])
+def test_what_names_a_model_is_one(text):
+    assert relabelled(jobs()["amd_exporter"], {"__name__": "gpu_total_vram", "gpu_id": "1", "card_series": text, "card_model": "M"})["model"] == text
+    assert relabelled(jobs()["all_smi"], {"__name__": "all_smi_gpu_info", "gpu": text, "gpu_uuid": "u", "gpu_index": "0"})["model"] == text
+
+
 @pytest.mark.parametrize("text", NOTHING)
 def test_devices_whose_number_says_nothing_are_told_apart_by_another_identity(text):
     """Even where they share the one that comes first."""
