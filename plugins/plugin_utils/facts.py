@@ -50,98 +50,130 @@ def shown(value, longest=80):
     return re.sub(r"\{(?=[{%#])", "{ ", text)
 
 
-def _wrong(path, value, problem):
-    return Misfit(f"facts: {'.'.join(path)} = {shown(value)}: {problem}; {MEND}")
+class _Wrong(ValueError):
+    """What is wrong with a value; where it stands is added on the way out, as it is needed then alone."""
+
+    def __init__(self, value, problem):
+        super().__init__(problem)
+        self.value, self.path = value, []
+
+    def within(self, name):
+        """The same, one step further out."""
+        self.path.insert(0, shown(name) if isinstance(name, str) else str(name))
+        return self
+
+    def misfit(self):
+        """The line."""
+        return Misfit(f"facts: {'.'.join(self.path)} = {shown(self.value)}: {self}; {MEND}")
 
 
-def text(path, value):
+def text(value):
     """One line that may be shown, recorded and drawn everywhere."""
     if not isinstance(value, str):
-        raise _wrong(path, value, "not a text")
+        raise _Wrong(value, "not a text")
     if len(value) > LONGEST:
-        raise _wrong(path, value, f"longer than {LONGEST} signs")
-    if not value.isprintable() or "{{" in value or "{%" in value or "{#" in value:
-        raise _wrong(path, value, "signs that no name has")
+        raise _Wrong(value, f"longer than {LONGEST} signs")
+    if not value.isprintable() or ("{" in value and re.search(r"\{[{%#]", value)):
+        raise _Wrong(value, "signs that no name has")
     return value
 
 
-def word(path, value):
+def word(value):
     """A name as programs give it."""
     if not isinstance(value, str) or not WORD.match(value):
-        raise _wrong(path, value, "not a single word")
+        raise _Wrong(value, "not a single word")
     return value
 
 
-def vendor(path, value):
+def vendor(value):
     """A vendor that we know."""
     if value not in VENDORS:
-        raise _wrong(path, value, f"no vendor; there are {', '.join(VENDORS)}")
+        raise _Wrong(value, f"no vendor; there are {', '.join(VENDORS)}")
     return value
 
 
-def switch(path, value):
+def switch(value):
     """True or false."""
     if not isinstance(value, bool):
-        raise _wrong(path, value, "neither true nor false")
+        raise _Wrong(value, "neither true nor false")
     return value
 
 
 def number(most):
     """The check for a whole number from 0 to `most`."""
-    def check(path, value):
+    def check(value):
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-            raise _wrong(path, value, f"not a whole number from 0 to {most}")
+            raise _Wrong(value, f"not a whole number from 0 to {most}")
         return value
     return check
 
 
-def address(path, value):
+def address(value):
     """An IP address."""
     try:
         if not isinstance(value, str):
             raise ValueError
         ipaddress.ip_address(value)
     except ValueError:
-        raise _wrong(path, value, "no IP address") from None
+        raise _Wrong(value, "no IP address") from None
     return value
 
 
 def list_of(check, most=MOST_ENTRIES):
     """The check for a list."""
-    def check_all(path, value):
+    def check_all(value):
         if not isinstance(value, (list, tuple)):
-            raise _wrong(path, value, "not a list")
+            raise _Wrong(value, "not a list")
         if len(value) > most:
-            raise _wrong(path, f"{len(value)} entries", f"more than {most}")
-        return [check(path + (str(place),), item) for place, item in enumerate(value)]
+            raise _Wrong(f"{len(value)} entries", f"more than {most}")
+        made = []
+        for place, item in enumerate(value):
+            try:
+                made.append(check(item))
+            except _Wrong as wrong:
+                raise wrong.within(place)
+        return made
     return check_all
 
 
 def map_of(check_key, check):
     """The check for a dictionary whose keys are told by the node too."""
-    def check_all(path, value):
-        _dictionary(path, value)
+    def check_all(value):
+        _dictionary(value)
         if len(value) > MOST_ACCELERATORS:
-            raise _wrong(path, f"{len(value)} keys", f"more than {MOST_ACCELERATORS}")
-        return {check_key(path + ("(key)",), key): check(path + (shown(key),), item) for key, item in value.items()}
+            raise _Wrong(f"{len(value)} keys", f"more than {MOST_ACCELERATORS}")
+        made = {}
+        for key, item in value.items():
+            try:
+                made[check_key(key)] = check(item)
+            except _Wrong as wrong:
+                raise wrong.within(key)
+        return made
     return check_all
 
 
 def fields(needed, **checks):
     """The check for a dictionary with known keys. What else is in there is left behind."""
-    def check_all(path, value):
-        _dictionary(path, value)
+    def check_all(value):
+        _dictionary(value)
         for name in needed:
             if name not in value:
-                raise _wrong(path, value, f"{name} is missing")
-        return {name: check(path + (name,), value[name]) for name, check in checks.items() if name in value}
+                raise _Wrong(value, f"{name} is missing")
+        made = {}
+        for name, check in checks.items():
+            if name in value:
+                try:
+                    made[name] = check(value[name])
+                except _Wrong as wrong:
+                    raise wrong.within(name)
+        return made
     check_all.names = frozenset(checks)
     return check_all
 
 
-def _dictionary(path, value):
+def _dictionary(value):
     if not isinstance(value, dict):
-        raise _wrong(path, value, "not a dictionary")
+        raise _Wrong(value, "not a dictionary")
 
 
 COUNT = number(MOST_ACCELERATORS)
@@ -154,12 +186,12 @@ DEVICE = fields(
     partitions=fields((), mode=text, count=PARTITIONS), mig_mode=text, ecc_mode=text)
 
 
-def _summed(path, value):
+def _summed(value):
     """What is told of one vendor; no more models and states than devices."""
-    told = SUMMARY_FIELDS(path, value)
+    told = SUMMARY_FIELDS(value)
     for name in ("models", "states"):
         if sum(told[name].values()) > told["count"]:
-            raise _wrong(path + (name,), told[name], f"more than the {told['count']} counted devices")
+            raise _Wrong(told[name], f"more than the {told['count']} counted devices").within(name)
     return told
 
 
@@ -173,7 +205,7 @@ SCHEMA = {
         (), devices=list_of(DEVICE), summary=map_of(vendor, _summed),
         uncounted=list_of(fields(("vendor", "pci_address"), vendor=vendor, pci_address=text), MOST_ACCELERATORS),
         # What a tool said when it failed is any text.
-        details=map_of(vendor, fields(("status",), status=word, message=lambda path, value: shown(value)))),
+        details=map_of(vendor, fields(("status",), status=word, message=shown))),
     "accelmon_node": fields(
         (), architecture=word, distribution=word, distribution_version=text, python_version=text, addresses=list_of(address), systemd=switch,
         access=switch, selinux=word, libc=fields((), name=word, version=text), container_runtimes=list_of(word), exporters=list_of(word),
@@ -181,12 +213,18 @@ SCHEMA = {
 }
 
 
+EVERYTHING = fields((), **SCHEMA)
+
+
 def read(told):
     """{name: fact} of what a node told, those of OURS alone and of them what the schema has. Raises Misfit.
 
     told: the host's `ansible_facts`
     """
-    return {name: SCHEMA[name]((name,), told[name]) for name in OURS if name in told}
+    try:
+        return EVERYTHING(told)
+    except _Wrong as wrong:
+        raise wrong.misfit() from None
 
 
 def answer(told):
@@ -213,7 +251,8 @@ def refuse_forged(told):
 
     told: the host's `ansible_facts`
     """
+    taken = reserved()
     for name in told or ():
-        if name in reserved() or (str(name).startswith("accelmon_") and name not in OURS):
+        if name in taken or (name[:9] == "accelmon_" and name not in OURS):
             raise Misfit(f"facts: {shown(name)} = {shown(told[name])}: a fact with the name of a variable, which it would replace; "
                          f"find what set it on that host, and clear the fact cache where there is one")
