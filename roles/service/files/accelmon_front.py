@@ -198,17 +198,29 @@ class Access(object):
             self.context, self.users, self.problem, self.known = context, users, problem, {}
             return context, users, problem
 
-    def right(self, users, header):
-        """Whether the value of an Authorization header is good."""
+    def shown(self, users, header):
+        """(password, the hash that it must have, mark) of an Authorization header; None if it cannot be right."""
         kind, _space, text = header.partition(" ")
         try:
             user, colon, password = base64.b64decode(text.strip().encode("ascii"), validate=True).decode("utf-8").partition(":")
         except (binascii.Error, ValueError):
-            return False
+            return None
         made = users.get(user)
         if kind.lower() != "basic" or not colon or not made or "\0" in password or "\n" in password or len(password) > 256:
+            return None
+        return password, made, hmac.new(self.key, ("%s\0%s\0%s" % (user, made, password)).encode("utf-8"), hashlib.sha256).digest()
+
+    def is_costly(self, users, header):
+        """Whether a hash has to be made to know if it is right."""
+        shown = self.shown(users, header) if users else None
+        return bool(shown) and shown[2] not in self.known
+
+    def right(self, users, header):
+        """Whether the value of an Authorization header is good."""
+        shown = self.shown(users, header)
+        if not shown:
             return False
-        mark = hmac.new(self.key, ("%s\0%s\0%s" % (user, made, password)).encode("utf-8"), hashlib.sha256).digest()
+        password, made, mark = shown
         if mark in self.known:
             return True
         try:
@@ -299,6 +311,7 @@ class Connection(object):
         self.since, self.end = time.monotonic(), None
         self.step, self.waits = None, 0  # what is done next, and what for
         self.data, self.users, self.request, self.pieces = bytearray(), {}, None, collections.deque()
+        self.costly = False  # whether a password that is not known yet has to be hashed for it
 
     def held(self):
         """Bytes of its answer that it has not taken."""
@@ -323,7 +336,7 @@ class Front(object):
         self.waker, self.woken = socket.socketpair()
         # Shared with the threads that ask.
         self.changed = threading.Condition()
-        self.queue, self.running, self.done = [], collections.Counter(), collections.deque()
+        self.queue, self.running, self.hashing, self.done = [], collections.Counter(), 0, collections.deque()
         self.told = -TELL_SECONDS  # when the journal was last told of a crowd
 
     # Room
@@ -442,7 +455,7 @@ class Front(object):
             except Refused as refusal:
                 self.answer(one, refusal_pieces(refusal.args[0]))
                 return
-            one.data = bytearray()
+            one.data, one.costly = bytearray(), self.access.is_costly(one.users, one.request[3].get("authorization", ""))
             one.group, one.end = SERVED, time.monotonic() + 2 * ANSWERING_SECONDS
             self.wait(one, None, 0)
             with self.changed:
@@ -501,8 +514,11 @@ class Front(object):
             return refusal_pieces(refusal.args[0], method)
 
     def next(self):
-        """The next to be asked for: of the peers that wait, the one that has fewest asked for now. One thread is left for others. None if there is none."""
-        able = [one for one in self.queue if self.running[one.peer] < WORKERS - 1]
+        """The next to be asked for: of the peers that wait, the one that has fewest asked for now; None if there is none.
+
+        One thread is left for other peers, and no more than one makes hashes: who guesses passwords keeps nobody waiting whose is known.
+        """
+        able = [one for one in self.queue if self.running[one.peer] < WORKERS - 1 and not (one.costly and self.hashing)]
         return min(able, key=lambda one: self.running[one.peer]) if able else None
 
     def work(self):
@@ -515,6 +531,7 @@ class Front(object):
                     one = self.next()
                 self.queue.remove(one)
                 self.running[one.peer] += 1
+                self.hashing += one.costly
             try:
                 pieces = self.reply(one.request, one.users)
             except Exception as error:  # pylint: disable=broad-except
@@ -522,6 +539,7 @@ class Front(object):
                 pieces = refusal_pieces(502)
             with self.changed:
                 self.running[one.peer] -= 1
+                self.hashing -= one.costly
                 if not self.running[one.peer]:
                     del self.running[one.peer]
                 self.done.append((one, pieces))
