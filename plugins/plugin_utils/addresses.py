@@ -104,6 +104,9 @@ def url(value):
         raise Problem("not an address; begin it with https:// or http://")
     if re.search(r"%(?![0-9A-Fa-f]{2})", value):
         raise Problem("it has a % that is followed by no two hexadecimal digits; write a % itself as %25")
+    # Alertmanager reads two braces as a template of its own.
+    if "{{" in value or re.search(r"[<>\\^`|\"]", value):
+        raise Problem("it has two braces, or a sign that no address has; write a sign as % and two hexadecimal digits, a brace as %7B and %7D")
     if "\\" in value:
         raise Problem("it has a backslash; write / between its parts")
     try:

@@ -101,7 +101,8 @@ def test_what_passed_the_check_and_failed_later(name, value, checker):
 
 
 @pytest.mark.parametrize("value", [
-    "https://hooks.example.org/a%zz?token=S3cret", "https://hooks.example.org:http/S3cret", "https://hooks.example.org/S3 cret", "S3cret",
+    "https://hooks.example.org/a%zz?token=S3cret", "https://hooks.example.org/{{.Status}}S3cret", "https://hooks.example.org/%{HOME}/S3cret",
+    "https://hooks.example.org/<S3cret>", "https://hooks.example.org:http/S3cret", "https://hooks.example.org/S3 cret", "S3cret",
     "https://hooks.example.org/S3cret\nX", "https://hooks.example.org/S3cret\rX", "https:///S3cret", "ftp://hooks.example.org/S3cret",
     "https://hooks.example.org:99999/S3cret", "https://[::1/S3cret", "https://a..b/S3cret", "https://user:S3cret@", "https://hooks.example.org\\S3cret",
     "https://hooks.example.org:/S3cret", "https://hooks_{{ x }}.example.org/S3cret", "https://0.0.0.0/S3cret"])
