@@ -10,7 +10,7 @@ import yaml
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds, units_of
 from ansible_collections.accelmon.fleet.plugins.module_utils.secrets_store import SecretsError, check_password
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import (
-    addresses, amd_exporter, catalogue, dcgm, limits, node_collectors, releases, rules, units, values, variables,
+    addresses, amd_exporter, catalogue, dcgm, labels, limits, node_collectors, releases, rules, units, values, variables,
 )
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, line, one_of
 
@@ -419,8 +419,9 @@ def listed(module, *functions):
 
 
 FORMATS = {
-    **listed(values, "port", "cluster", "label_value", "labels", "expected", "strings", "hosts", "batches", "path", "page", "exporters",
-             "accelerator_source", "custom_exporters"),
+    **listed(values, "port", "cluster", "label_value", "expected", "strings", "hosts", "batches", "path", "page", "exporters",
+             "accelerator_source"),
+    **listed(labels, "labels", "custom_exporters"),
     **listed(addresses, "address", "listen", "url"),
     **{check.__name__: check for check in (
         duration, size, directory, program, word, words, host, version, archive, checksum, checksums, image, repository, key, secret, password, cpus,

@@ -13,7 +13,7 @@ import yaml
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import limits
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, plain
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, switch
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import STACK, Problem, switch
 
 OPERATIONS = {
     "avg": "avg by ({by}) ({of})",
@@ -29,6 +29,8 @@ PART = re.compile(r"%([a-z_]+)%")
 DEVICE = ("cluster", "node", "index", "uuid", "vendor")
 # Percentiles and the like are evaluated this seldom, in milliseconds.
 SLOW = 60_000
+# Jobs by which a monitoring host asks its own services, and the node_exporter that publishes the registry.
+SERVICES = STACK + ("accelmon_fleet",)
 # What was scraped within this many milliseconds is recent, however short the interval.
 LEAST_RECENT = 15_000
 # When vmalert evaluates a group, as a part of the interval: roll-ups when devices are recorded and can be read, and then what is slow.
@@ -350,7 +352,7 @@ def parts(alerts, sources, interval="15s", chosen_limits=None):
     answers = "max by (cluster, node, job) (up == 1)"
     made = {"present": "(" + "\nor ".join(present) + ")",
             "source_down": f"{elected % ''} unless on (cluster, node, job) {answers}",
-            "recent": recent(interval), "services": "|".join(load("sources")["services"]),
+            "recent": recent(interval), "services": "|".join(SERVICES),
             "refused": limits.refused(chosen_limits), "growing": limits.growing(chosen_limits)}
     for name in sources:
         made[f"{name}_up"] = f"max by (cluster, node, vendor) ({elected % selector('', {'source': name})} and on (cluster, node, job) {answers})"

@@ -11,17 +11,8 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils import catalogue, o
 
 VENDORS = ("nvidia", "amd", "intel_gaudi", "intel_gpu", "google_tpu", "tenstorrent", "rebellions", "furiosa", "aws_neuron", "apple")
 
-# Labels that the collection, the storage or the alerts give a meaning to.
-RESERVED_LABELS = {"cluster": "set accelmon_cluster instead", "rack": "set accelmon_rack instead"}
-RESERVED_LABELS.update((name, "choose another name") for name in (
-    "alertname", "device", "domain", "gpu", "index", "instance", "job", "le", "model", "node", "quantile", "severity", "source",
-    "state", "uuid", "vendor"))
-RESERVED_PREFIXES = ("__", "accelmon_", "exported_")
-
-LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 # Names of files are made of cluster and job; a job has no dot, so that job.cluster.json can only be read one way.
 CLUSTER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
-JOB = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]*\Z")
 HOST_NAME = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\.?\Z")
 # More accelerators than this, no host has.
 MOST_DEVICES = 1024
@@ -140,23 +131,6 @@ def label_value(value):
     return text
 
 
-def labels(value):
-    """{label: text}."""
-    found = {}
-    for name, item in value.items():
-        if not isinstance(name, str) or not LABEL_NAME.match(name):
-            raise Problem(f"{name} is not a label name; use letters, digits and underscores, no digit first")
-        if name in RESERVED_LABELS:
-            raise Problem(f"the label {name} is reserved; {RESERVED_LABELS[name]}")
-        if name.startswith(RESERVED_PREFIXES):
-            raise Problem(f"the label {name} begins with a reserved prefix; choose another name")
-        try:
-            found[name] = label_value(item)
-        except Problem as problem:
-            raise Problem(f"{name}: {problem}") from None
-    return found
-
-
 def expected(value):
     """{vendor: count}."""
     found = {}
@@ -263,51 +237,3 @@ def accelerator_source(value):
         if source not in able + ["auto"]:
             raise Problem(f"{vendor}: {source} does not read it; use auto or {one_of(able)}")
     return {vendor: source for vendor, source in value.items() if source != "auto"}
-
-
-CUSTOM_KEYS = ("job", "port", "path", "scheme", "labels")
-
-
-def custom_exporters(value):
-    """[{job, port, path, scheme, labels?}], completed with defaults."""
-    found, places = [], set()
-    for number, entry in enumerate(value, 1):
-        try:
-            exporter = _custom_exporter(entry)
-        except Problem as problem:
-            raise Problem(f"entry {number}: {problem}") from None
-        place = (exporter["port"], exporter["path"])
-        if place in places:
-            raise Problem(f"entry {number}: port {place[0]} and path {place[1]} occur twice; list each target once")
-        places.add(place)
-        found.append(exporter)
-    return found
-
-
-def _custom_exporter(entry):
-    dict_of(entry)
-    for key in entry:
-        if key not in CUSTOM_KEYS:
-            raise Problem(f"{key} is not known; use {', '.join(CUSTOM_KEYS)}")
-    for key in ("job", "port"):
-        if key not in entry:
-            raise Problem(f"{key} is missing; give job and port")
-    job = entry["job"]
-    if not isinstance(job, str) or not JOB.match(job) or len(job) > 100:
-        raise Problem(f"job {job} is not usable as a name; use letters, digits, dash and underscore, no digit first")
-    if job.removesuffix("_plain") in OWN_JOBS or job.startswith("accelmon_"):
-        raise Problem(f"job {job} is the collection's own; choose another name")
-    try:
-        exporter = {"job": job, "port": port(entry["port"])}
-    except Problem as problem:
-        raise Problem(f"port {entry['port']}: {problem}") from None
-    exporter["path"] = entry.get("path", "/metrics")
-    if not isinstance(exporter["path"], str) or not exporter["path"].startswith("/"):
-        raise Problem(f"path {exporter['path']} does not begin with /; give an absolute path")
-    page(exporter["path"])
-    exporter["scheme"] = entry.get("scheme", "http")
-    if exporter["scheme"] not in ("http", "https"):
-        raise Problem(f"scheme {exporter['scheme']} is not known; use http or https")
-    if entry.get("labels"):
-        exporter["labels"] = labels(dict_of(entry["labels"]))
-    return exporter
