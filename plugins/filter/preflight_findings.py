@@ -5,20 +5,24 @@
 """Filter preflight_findings: what is in the way of an installation."""
 from __future__ import annotations
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.preflight import findings
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.preflight import report
 
 
-def preflight_findings(hosts, hostvars, register, reached):
+def preflight_findings(hosts, hostvars, reached):
     """See preflight_findings.yml."""
     names = [str(host) for host in hosts]
-    observed = {}
+    observed, unanswered = {}, {}
     for name in names:
-        told = hostvars[name].get(register) or {}
+        told = hostvars[name].get("accelmon_seen") or {}
+        why = (hostvars[name].get("accelmon_found") or {}).get("unanswered") or told.get("unanswered")
+        if why:
+            unanswered[name] = why
         # Of a host that answered with anything else it is told there.
         if told.get("observed"):
             observed[name] = told["observed"] if isinstance(told["observed"], dict) else {}
     calls = {str(result["item"]): result["reached"] for result in reached if result.get("reached")}
-    return findings(names, hostvars, observed, calls)
+    checked = (hostvars["localhost"].get("accelmon_findings") or {}).get("hosts") or {}
+    return report(names, hostvars, observed, calls, checked, unanswered)
 
 
 class FilterModule:

@@ -5,13 +5,18 @@
 """Filter source_questions: what to ask a host about the programs that could read its devices."""
 from __future__ import annotations
 
+from ansible.errors import AnsibleFilterError
+
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import choice, fleet
 
 
 def source_questions(host_variables):
     """See source_questions.yml."""
     host = str(host_variables["inventory_hostname"])
-    return choice.questions(fleet.Reader(fleet.plan_specs()).read_all(fleet.HostVariables({host: host_variables}, host))[0])
+    try:
+        return choice.questions(fleet.Reader(fleet.plan_specs()).read_all(fleet.HostVariables({host: host_variables}, host))[0])
+    except fleet.FleetError as error:
+        raise AnsibleFilterError(str(error)) from None
 
 
 class FilterModule:

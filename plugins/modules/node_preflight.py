@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Looks at the host that it runs on, and judges nothing. The filter P(accelmon.fleet.preflight_findings#filter) does.
-  - Reads files and the kernel only and starts no process, unless O(bcrypt) is set.
+  - Reads files and the kernel only and starts no process, unless O(bcrypt) or O(packages) are set.
   - With O(targets) it also calls other hosts, many at once, to tell whether this host reaches them.
 attributes:
   check_mode:
@@ -50,6 +50,11 @@ options:
     default: []
   programs:
     description: Programs that are needed.
+    type: list
+    elements: str
+    default: []
+  packages:
+    description: Names of the distribution's packages that are wanted.
     type: list
     elements: str
     default: []
@@ -133,6 +138,11 @@ observed:
       returned: always
       type: list
       elements: str
+    unknown_packages:
+      description: Those of O(packages) that apt knows nowhere, though it has lists.
+      returned: with O(packages)
+      type: list
+      elements: str
     bcrypt:
       description: Why no bcrypt hash can be made; empty if it can.
       returned: with O(bcrypt)
@@ -161,6 +171,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import bcrypt, dial, interpreter, preflight, targets
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import obtainable
 
 
 def try_bcrypt():
@@ -190,6 +201,7 @@ def main():
             ports=dict(type="list", elements="dict", default=[], options=place),
             paths=dict(type="list", elements="str", default=[]),
             programs=dict(type="list", elements="str", default=[]),
+            packages=dict(type="list", elements="str", default=[]),
             bcrypt=dict(type="bool", default=False),
             controller_time=dict(type="float"),
             targets=dict(type="list", elements="dict", default=[], options=target),
@@ -201,6 +213,8 @@ def main():
     observed = preflight.look(params["ports"], params["paths"], params["programs"])
     observed["python_version"] = platform.python_version()
     observed["python_problem"] = interpreter.find()[1]
+    if params["packages"]:
+        observed["unknown_packages"] = obtainable.unknown(params["packages"])
     if params["bcrypt"]:
         observed["bcrypt"] = try_bcrypt()
     if params["controller_time"] is not None:

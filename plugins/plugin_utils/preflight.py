@@ -4,7 +4,7 @@
 
 """Preflight: what to look at on each host, and what is in the way of an installation. Pure functions.
 
-A finding is {host, what, value, mend, severity: error | warning, line}.
+A finding is {host, what, value, mend, severity: error | warning | note | summary, line}.
 """
 from ansible_collections.accelmon.fleet.plugins.module_utils import systemd
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import choice, facts, fleet, plan, variables
@@ -41,6 +41,11 @@ WAYS = {
     "skipped": ("not called, too many others did not answer", "mend those, and run again"),
     "error": ("the call failed", "look at the network of {monitor}"),
 }
+
+
+# Packages of the distribution that roles install with the source `package`; who else has packages of the others knows `choice`.
+PACKAGES = {"node_exporter": "prometheus-node-exporter", "alertmanager": "prometheus-alertmanager", "prometheus": "prometheus",
+            "victoriametrics": "victoria-metrics", "vmagent": "victoria-metrics", "vmalert": "victoria-metrics"}
 
 
 def finding(host, what, value, mend, severity="error"):
@@ -104,6 +109,7 @@ def wants(name, hostvars):
         "paths": [PROGRAMS, CONFIGURATION, STATE, host.values["accelmon_textfile_directory"]],
         "programs": ["openssl"] if tls or host.monitoring else [],
         "bcrypt": host.monitoring or host.values["accelmon_exporter_auth"] == "basic",
+        "packages": sorted({PACKAGES[role] for role, dummy, dummy in host.services() if role in PACKAGES and host.source(role)[0] == "package"}),
     }
 
 
@@ -121,23 +127,88 @@ def places(hosts, hostvars):
     return found
 
 
-def findings(hosts, hostvars, observed, reached):
-    """All findings, errors first, then by host.
+def report(hosts, hostvars, observed, reached, checked, unanswered):
+    """What is in the way, errors first; then what was found on each host that answered, as notes; and a summary last.
+
+    hosts, hostvars, observed, reached: see `findings`
+    checked: {host: the errors about its variables, a line each}; unanswered: {host: {what, value, mend} of who did not answer}
+    """
+    found = [one for name in hosts for one in checked_lines(name, checked.get(name, ""))]
+    found = in_order(hosts, found + findings(hosts, hostvars, observed, reached, unanswered))
+    notes = [chosen_note(name, hostvars) for name in hosts if name in observed]
+    return found + [note for note in notes if note] + [summary(hosts, found, observed)]
+
+
+def in_order(hosts, found):
+    """Findings, errors first, then by host."""
+    places = {name: number for number, name in enumerate(hosts)}
+    return sorted(found, key=lambda one: (one["severity"] != "error", places.get(one["host"], -1)))
+
+
+def checked_lines(name, text):
+    """What the check of the inventory says of one host, as findings in its own words."""
+    found = []
+    for line in filter(None, text.split("\n")):
+        words = line.partition(": ")[2]
+        what, dummy, rest = words.partition(" = ")
+        value, dummy, mend = rest.rpartition("; ")
+        found.append(dict(finding(name, what, value or rest, mend), line=f"error: {name}: {words}"))
+    return found
+
+
+def summary(hosts, found, observed):
+    """How many hosts are ready, as the last line."""
+    wrong = {severity: {one["host"] for one in found if one["severity"] == severity} for severity in ("error", "warning")}
+    bad = wrong["error"] & set(hosts)
+    silent = sum(1 for name in hosts if name not in observed)
+    words = [f"{len(hosts) - len(bad)} of {len(hosts)} hosts ready"]
+    words += [f"{len(bad)} in the way"] * bool(bad) + [f"{silent} of them did not answer"] * bool(silent)
+    words += [f"{len(wrong['warning'] - bad)} with warnings"] * bool(wrong["warning"] - bad)
+    line = ", ".join(words)
+    return {"host": "", "what": "summary", "value": line, "mend": "", "severity": "summary",
+            "line": line if bad or wrong["error"] else f"nothing is in the way: {line}"}
+
+
+def chosen_note(name, hostvars):
+    """What was found on a host and what would read it, in one line; None if that is not known."""
+    try:
+        host = Host(name, hostvars)
+    except fleet.Untrusted:
+        return None  # told among the errors
+    if host.facts is None:
+        return None
+    chosen, words = plan.choose(host.values, host.facts), []
+    for vendor, told in sorted(host.facts["summary"].items()):
+        if told.get("count"):
+            source = chosen.final.get(vendor)
+            word = f"{told['count']} {vendor} → {source or 'nothing that reads them'}"
+            if vendor in chosen.better:
+                better, why, setting = chosen.better[vendor]
+                word += f" ({better}: {why}; for that set {setting})"
+            words.append(word)
+    text = facts.shown(", ".join(words) or "no accelerators", 400)
+    return {"host": host.name, "what": "accelerators", "value": text, "mend": "", "severity": "note", "line": f"{host.name}: {text}"}
+
+
+def findings(hosts, hostvars, observed, reached, unanswered=None):
+    """All that is in the way, errors first, then by host.
 
     hosts: names; observed: {host: what node_preflight saw there}, without hosts that did not answer
     reached: {monitoring host: {host: [kind, place]}}
+    unanswered: {host: {what, value, mend}} of those that did not answer, as far as it is known
     """
     monitors = [name for name in hostvars_group(hostvars, hosts) if isinstance(observed.get(name, {}).get("clock_offset"), (int, float))]
     clock = observed[monitors[0]]["clock_offset"] if monitors else None
     found = []
     for name in hosts:
         if name not in observed:
-            found.append(finding(name, "answer", "none", "make it reachable for Ansible, or take it out of the run"))
+            why = (unanswered or {}).get(name) or {"what": "answer", "value": "none", "mend": "make it reachable for Ansible, or take it out of the run"}
+            found.append(finding(name, why["what"], why["value"], why["mend"]))
             continue
         found += judge_stranger(name, hostvars, observed[name], clock, monitors[:1])
     for monitor, answers in sorted(reached.items()):
         found += unreached(monitor, answers)
-    return sorted(found, key=lambda one: (one["severity"] != "error", hosts.index(one["host"]) if one["host"] in hosts else -1))
+    return in_order(hosts, found)
 
 
 def hostvars_group(hostvars, hosts):
@@ -169,6 +240,8 @@ def judge(host, observed, clock, monitors):
     found += judge_room(host, observed["paths"])
     found += judge_system(host, observed)
     found += judge_sources(host)
+    found += [finding(host.name, "package", f"no repository that the host knows has {name}",
+                      f"add one that has it, or set {package_variable(host, name)} to release or bundle") for name in observed.get("unknown_packages", [])]
     if clock is not None and host.name not in monitors and "clock_offset" in observed:
         found += judge_clock(host, observed["clock_offset"] - clock, monitors[0])
     if host.facts is not None and host.values["accelmon_driver_missing"] == "fail":
@@ -250,6 +323,11 @@ def judge_sources(host):
         wrong, dummy, mend = str(problem).partition("; ")
         told.append(finding(host.name, problem.name, f"{problem.value}, and {wrong}", mend))
     return told
+
+
+def package_variable(host, name):
+    """The variable that says where the program of a package comes from on a host."""
+    return next((host.source(role)[1] for role, dummy, dummy in host.services() if PACKAGES.get(role) == name), "accelmon_source")
 
 
 def judge_clock(host, ahead, monitor):

@@ -10,6 +10,7 @@ import os
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import command
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files
 
 # Seconds.
 TOOL = 30
@@ -74,6 +75,15 @@ def versions(names, ask=run):
     if text is not None:
         return parse_policy(text)
     return parse_names(ask(["dnf", "--quiet", "--cacheonly", "repoquery", "--qf", "%{name} %{version}\n"] + names) or "")
+
+
+def unknown(names, root="/", ask=run):
+    """Those of the packages that apt has nowhere; none where it has no lists yet, which a run fetches, or where there is no apt."""
+    if not any("_Packages" in name for name in files.names(os.path.join(root, "var/lib/apt/lists"))):
+        return []
+    text = ask(["apt-cache", "policy"] + list(names))
+    known = parse_policy(text or "")
+    return [] if text is None else sorted(name for name in names if not any(known.get(name, ("", []))))
 
 
 def package_problem(wanted, known, brought):

@@ -4,11 +4,13 @@ Stubbed: hosts; their variables, facts and answers are made here.
 """
 
 import copy
+import pathlib
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import preflight
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
 
+ROOT = pathlib.Path(__file__).resolve().parents[4]
 GOOD = {"ports": [], "paths": {"/opt/accelmon": {"free_bytes": 10 ** 12, "free_inodes": 10 ** 6, "mount": "/", "options": []}}, "fapolicyd": False,
         "systemd_running": True, "systemd_version": 252, "missing": [], "python_version": "3.11.2", "clock_offset": 0.5}
 
@@ -137,3 +139,57 @@ def test_errors_come_first():
     severities = [one["severity"] for one in preflight.findings(
         ["mon", "gpu"], fleet(), {"mon": dict(GOOD, systemd_version=240), "gpu": dict(GOOD, systemd_running=False)}, {})]
     assert severities == ["error", "warning"]
+
+
+def reported(hostvars, unanswered=None, checked=None, silent=()):
+    """Lines of the whole report."""
+    observed = {name: copy.deepcopy(GOOD) for name in ("mon", "gpu") if name not in silent}
+    return [one["line"] for one in preflight.report(["mon", "gpu"], hostvars, observed, {}, checked or {}, unanswered or {})]
+
+
+UBUNTU = {"architecture": "amd64", "distribution": "ubuntu", "distribution_version": "22.04", "libc": {"name": "glibc", "version": "2.35"}}
+
+
+def test_what_was_found_and_what_would_read_it_is_a_line_for_each_host():
+    hostvars = fleet()
+    hostvars["gpu"]["ansible_facts"] = facts(*[device()] * 8, device("amd"), node=dict(UBUNTU, lacking={"dcgm_exporter": "package", "all_smi": "address"}))
+    assert reported(hostvars) == [
+        "mon: no accelerators",
+        "gpu: 1 amd → amd_exporter, 8 nvidia → textfile (dcgm: no repository that the host knows has datacenter-gpu-manager-4-core 4.6.0 and "
+        "datacenter-gpu-manager-exporter 4.8.3; for that set dcgm_exporter_repository: nvidia)",
+        "nothing is in the way: 2 of 2 hosts ready"]
+
+
+def test_what_was_asked_for_by_name_and_no_repository_has_is_in_the_way():
+    hostvars = fleet(accelmon_accelerator_source="dcgm")
+    hostvars["gpu"]["ansible_facts"] = facts(device(), node=dict(UBUNTU, lacking={"dcgm_exporter": "package"}))
+    lines = reported(hostvars)
+    assert lines[0].startswith("error: gpu: accelmon_accelerator_source = dcgm, and no repository that the host knows has datacenter-gpu-manager-4-core")
+    assert lines[0].endswith("set dcgm_exporter_repository to nvidia, or accelmon_accelerator_source to auto for it")
+
+
+def test_what_the_check_of_the_inventory_says_is_said_as_site_yml_says_it():
+    text = "gpu: accelmon_exporter_tsl = yes: no such variable; did you mean accelmon_exporter_tls?\ngpu: accelmon_labels = []: not a dictionary; write one"
+    assert reported(fleet(), checked={"gpu": text}) == [
+        "error: gpu: accelmon_exporter_tsl = yes: no such variable; did you mean accelmon_exporter_tls?",
+        "error: gpu: accelmon_labels = []: not a dictionary; write one",
+        "mon: no accelerators", "gpu: no accelerators", "1 of 2 hosts ready, 1 in the way"]
+
+
+def test_a_host_that_does_not_answer_is_one_line_with_its_reason():
+    assert reported(fleet(), silent=["gpu"], unanswered={"gpu": {"what": "ssh", "value": "the user is not let in", "mend": "set ansible_user"}}) == [
+        "error: gpu: ssh = the user is not let in; set ansible_user", "mon: no accelerators", "1 of 2 hosts ready, 1 in the way, 1 of them did not answer"]
+
+
+def test_a_package_that_no_repository_has_is_an_error_with_the_variable_that_helps():
+    assert judge({"unknown_packages": ["prometheus-node-exporter"]}) == [
+        "error: gpu: package = no repository that the host knows has prometheus-node-exporter; add one that has it, "
+        "or set accelmon_source to release or bundle"]
+
+
+def test_packages_that_are_asked_about_are_those_that_the_roles_install():
+    wanted = preflight.wants("mon", fleet())["packages"]
+    assert wanted == ["prometheus-alertmanager", "prometheus-node-exporter", "victoria-metrics"]
+    assert preflight.wants("gpu", fleet(accelmon_source="release"))["packages"] == []
+    for role, name in preflight.PACKAGES.items():
+        assert f"service_package: {{name: {name}," in (ROOT / "roles" / role / "tasks/main.yml").read_text()

@@ -1,0 +1,61 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: ask_host
+short_description: Run a module that only asks, and go on whatever keeps it from running
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Runs another module on the host. That the host cannot be reached, lets nobody in, or has no Python, is an answer then, and no failure.
+  - The work is done on the control node.
+attributes:
+  check_mode:
+    support: full
+    description: As the other module does.
+  diff_mode:
+    support: none
+    description: It changes nothing.
+options:
+  module:
+    description: Name of the module.
+    type: str
+    required: true
+  options:
+    description: Its options.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Find the accelerators of hosts that may not answer
+  accelmon.fleet.ask_host:
+    module: accelmon.fleet.accelerator_facts
+  register: found
+"""
+
+RETURN = r"""
+unanswered:
+  description: What kept the module from running. Otherwise the result is that of the module.
+  returned: when the module did not run
+  type: dict
+  sample:
+    what: ssh
+    value: the user is not let in
+    mend: set ansible_user and its key (ansible_ssh_private_key_file), or run with --ask-pass
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main():
+    """Run only where the action plugin was passed over."""
+    module = AnsibleModule(argument_spec=dict(module=dict(type="str", required=True), options=dict(type="dict", default={})), supports_check_mode=True)
+    module.fail_json(msg="ask_host does its work on the control node, and cannot be run by itself")
+
+
+if __name__ == "__main__":
+    main()
