@@ -38,6 +38,8 @@ LEAST_RECENT = 15_000
 MOMENTS = {"devices": 0, "levels": 0.5, "slow": 0.6}
 # Between two readings of a counter that are compared. A leap is believed after that, once another reading has confirmed it.
 LEAP = "1m"
+# No sensor tells as many degrees or watts of a device that it could read.
+HOTTEST = 5000
 # A median absolute deviation times this is the standard deviation of readings that vary evenly.
 EVENLY = "1.4826"
 
@@ -116,7 +118,8 @@ def of_read(term, source, spec, item, also):
     if "sensors" not in spec or item.get("zero") == "unread":
         return term
     key = "cluster, node, index, uuid"
-    silent = f"max by ({key}) ({matched(source, spec, {'metric': spec['sensors']}, also)}) == 0"
+    rows = matched(source, spec, {"metric": spec["sensors"]}, also)
+    silent = f"group by ({key}) ({rows}) unless on ({key}) ({rows} > 0 < {HOTTEST})"
     return f"({term} unless on ({key}) ({silent} unless on ({key}) ({term} > 0)))"
 
 
