@@ -30,6 +30,7 @@ options:
       - Adds what no file tells, such as the memory size and the serial number of an NVIDIA GPU.
       - The tool is killed with all its children after O(details_timeout). That it is missing, hangs or fails is recorded and
         is no failure of the module.
+      - A tool may wake devices that sleep.
       - In check mode the tools are not asked, because C(nvidia-smi) may load a module and make device nodes.
     type: bool
     default: false

@@ -108,7 +108,7 @@ import pwd
 import re
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk
 
 STATE = "/var/lib/accelmon/images"
 CDI = ("/etc/cdi", "/var/run/cdi")
@@ -311,6 +311,7 @@ def main():
         required_by={"src": ("sha256",)},
         supports_check_mode=True,
     )
+    module.run_command = command.of_module(module)
     image = Image(module)
     try:
         result = image.absent() if module.params["state"] == "absent" else image.present()

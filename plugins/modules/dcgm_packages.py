@@ -77,7 +77,7 @@ import os
 import re
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import node
 
 RECORD = "/var/lib/accelmon/packages/dcgm_exporter.json"
@@ -172,6 +172,7 @@ def main():
         },
         supports_check_mode=True,
     )
+    module.run_command = command.of_module(module)
     packages = Packages(module)
     try:
         result = packages.absent() if module.params["state"] == "absent" else packages.present()

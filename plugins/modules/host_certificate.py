@@ -138,7 +138,7 @@ ends:
 import grp
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk
 from ansible_collections.accelmon.fleet.plugins.module_utils.certificates import CertificateError, HostCertificate, check_files
 from ansible_collections.accelmon.fleet.plugins.module_utils.pki import PkiError
 
@@ -211,6 +211,7 @@ def main():
         },
         supports_check_mode=True,
     )
+    module.run_command = command.of_module(module)
     params = module.params
     try:
         gid, made = make_group(module, params["group"])

@@ -267,7 +267,7 @@ import shutil
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, interpreter, loaded, ports, probe, systemd
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk, interpreter, loaded, ports, probe, systemd
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import obtainable
 
 UNITS = "/etc/systemd/system"
@@ -739,6 +739,7 @@ def main():
         },
         supports_check_mode=True,
     )
+    module.run_command = command.of_module(module)
     service = Service(module)
     unknown = sorted(set(module.params["parts"]) - set(systemd.PARTS))
     if unknown:

@@ -953,7 +953,7 @@ def amd_tool(path, arguments, deadline, state, problems):
     try:
         document = documents(text)
     except Failure:
-        raise Failure("tool_failed" if code else "bad_output")
+        raise Failure("tool_failed" if code else "bad_output") from None
     if code:
         ended(problems, "amd", code, "tool_failed")
     return document
@@ -971,11 +971,14 @@ def amd_fill(devices, path, deadline, state, problems, now):
     blind = [device for device in awake if "utilization" not in device["values"]]
     nameless = [device for device in awake if not amd_name(device, {}) and device["address"] not in names]
     due = not 0 <= now - memory.get("names_at", -AMD_STATIC_RETRY) < AMD_STATIC_RETRY
-    if not path or not (blind or (nameless and due)):
+    # rocm-smi asks all devices, and would wake those that sleep; amd-smi can be told whom to ask.
+    all_awake, simple = len(awake) == len(devices), path and os.path.basename(path) == "rocm-smi"
+    if not path or not (blind or (nameless and due)) or simple and not all_awake:
         return
+    only = [] if all_awake else ["--gpu"] + [device["address"] for device in awake]
     readings = {}
     try:
-        if os.path.basename(path) == "rocm-smi":
+        if simple:
             document = amd_tool(path, ["--showbus", "--showproductname", "--showserial", "--showuse", "--showpower",
                                        "--showtemp", "--json"], deadline, state, problems)
             found, readings = rocm_smi(document, problems)
@@ -983,9 +986,9 @@ def amd_fill(devices, path, deadline, state, problems, now):
         else:
             if (nameless or not names) and due:
                 memory["names_at"] = now
-                names.update(amd_smi_static(amd_tool(path, ["static", "--asic", "--board", "--bus", "--json"], deadline, state, problems)))
+                names.update(amd_smi_static(amd_tool(path, ["static", "--asic", "--board", "--bus", "--json"] + only, deadline, state, problems)))
             if blind:
-                readings = amd_smi_metric(amd_tool(path, ["metric", "--json"], deadline, state, problems), names, problems)
+                readings = amd_smi_metric(amd_tool(path, ["metric", "--json"] + only, deadline, state, problems), names, problems)
     except Failure as failure:
         problems.errors[failure.args[0]] += 1  # sysfs is the source; its rows stay
     if nameless:

@@ -119,6 +119,33 @@ def test_what_a_program_writes_last_is_read(script, monkeypatch, tmp_path, late)
     assert command.run([tool], 5) == (9, "out\n", "err\n")
 
 
+class Module:
+    """Stands in for AnsibleModule."""
+
+    def fail_json(self, **told):
+        raise SystemExit(told["msg"])
+
+
+def test_a_module_gets_what_a_program_writes_last(script, monkeypatch, tmp_path):
+    ends_during_select(monkeypatch, tmp_path / "go")
+    tool = script("while ! test -e %s; do sleep 0.01; done; echo out; echo err >&2; exit 3" % (tmp_path / "go"))
+    assert command.of_module(Module())([tool, "x"]) == (3, "out\n", "err\n")
+
+
+def test_a_module_ends_where_a_program_is_missing_and_not_where_it_floods(script, tmp_path):
+    with pytest.raises(SystemExit, match="none: it cannot be run \\(No such file or directory\\)"):
+        command.of_module(Module())([str(tmp_path / "none")])
+    code, dummy, errors = command.of_module(Module())([script("exec yes")])
+    assert code == 1 and "it said more than" in errors
+
+
+def test_every_module_that_runs_programs_does_it_this_way():
+    root = pathlib.Path(__file__).resolve().parents[4]
+    running = {path.name for path in (root / "plugins/modules").glob("*.py") if "run_command(" in path.read_text(encoding="utf-8")}
+    ours = {path.name for path in (root / "plugins/modules").glob("*.py") if "module.run_command = command.of_module(module)\n" in path.read_text(encoding="utf-8")}
+    assert running == ours
+
+
 def test_input_larger_than_a_pipe(script):
     data = b"0123456789abcdef" * 20000
     assert command.run_bytes([script("cat")], 20, data) == (0, data, b"")

@@ -92,6 +92,18 @@ def test_a_sleeping_device_is_let_alone(node):
     assert metrics.invalid("amd") == {} and node.calls() == []
 
 
+def test_no_tool_wakes_a_sleeping_device(node):
+    """Another one is awake and gives no utilisation: amd-smi is asked for that one alone, rocm-smi cannot be."""
+    support.amd_device(node.root, "0000:03:00.0", "radeon", **{"power/runtime_status": "suspended"})
+    support.amd_device(node.root, "0000:04:00.0", "radeon", gpu_busy_percent=None)
+    support.replayed_amd_smi(node.folder, static="[]", metric="[]")
+    tool = support.replayed_amd_smi(node.folder, "rocm-smi", default="{}")
+    assert len(node.collect("--vendors", "amd").devices()) == 2
+    assert [call.split()[0] for call in node.calls()] == ["static", "metric"]
+    assert all(call.endswith(" --gpu 0000:04:00.0") for call in node.calls())
+    assert len(node.collect("--vendors", "amd", "--amd-smi", tool).devices()) == 2 and len(node.calls()) == 2
+
+
 @pytest.mark.parametrize("status", ["suspending", "resuming"])
 def test_a_device_on_its_way_to_sleep_or_awake_is_not_lost(node, status):
     """Nothing that asks the device is read: each of these files would be an error."""

@@ -143,6 +143,19 @@ def test_what_a_child_writes_last_is_read(program, monkeypatch, tmp_path, late):
     assert outcome.status == "done" and outcome.code == 0 and outcome.data == b"x" * 4000
 
 
+def test_it_runs_where_its_role_puts_it(tmp_path):
+    """Two files in a folder, whatever else is not there."""
+    shutil.copy(support.PROGRAM, str(tmp_path / "accelmon-textfile-collector"))
+    shutil.copy(os.path.join(support.REPOSITORY, "plugins/module_utils/detect/ids.py"), str(tmp_path / "ids.py"))
+    (tmp_path / "out").mkdir()
+    arguments = ["--output", str(tmp_path / "out/x.prom"), "--state", str(tmp_path / "state"), "--root", str(tmp_path), "--vendors", "amd"]
+    subprocess.run([sys.executable, "-IS", str(tmp_path / "accelmon-textfile-collector")] + arguments, check=True, cwd="/")
+    assert support.Metrics((tmp_path / "out/x.prom").read_text()).errors("amd") == {"no_devices": 1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["accelmon-textfile-collector", "ids.py", "out", "state", "state.lock"]
+    role = open(os.path.join(support.REPOSITORY, "roles/textfile_collector/tasks/main.yml"), encoding="utf-8").read()
+    assert "plugins/module_utils/detect/ids.py" in role and "dirname }}/ids.py" in role
+
+
 def test_text_that_is_not_sound_never_replaces_the_file(node, monkeypatch, program):
     """The rendering of labels is broken on purpose."""
     both_vendors(node)
