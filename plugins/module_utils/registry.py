@@ -131,6 +131,7 @@ MEMBERS = (
     ("seen", "counts by vendor and model", map_of(map_of(is_count))), ("highest", "counts by vendor and model", map_of(map_of(is_count))))
 MORE = (
     ("unwatched", "a list of vendors", list_of(is_text)),
+    ("uncounted", "pairs of a vendor and a name", list_of(lambda value: list_of(is_text)(value) and len(value) == 2)),
     ("better", "three texts by vendor", map_of(lambda value: list_of(is_text)(value) and len(value) == 3)),
     ("replaced_by", "a cluster and a host", lambda value: map_of(is_text)(value) and set(value) == set(("cluster", "host"))))
 

@@ -335,6 +335,7 @@ def test_what_is_shown_and_not_counted_is_told_and_kept_while_the_host_is_silent
     again, _changes = merge(merged, unanswered("a"), record("b"))
     told = [line for line in registry.series(again).splitlines() if line.startswith("accelmon_fleet_uncounted_device")]
     assert told == ['accelmon_fleet_uncounted_device{cluster="c",node="a",uuid="GPU-0000:0d:00.0",vendor="amd"} 1']
+    assert registry.load(registry.dump(again), "c", "p") == again
     gone, _changes = merge(again, record("a"), record("b"))
     assert "accelmon_fleet_uncounted_device{" not in registry.series(gone)
 
