@@ -149,6 +149,17 @@ def _target_words(node, monitor, kind, detail, address, ports, jobs, scraped, ti
             "%s takes the connection but does not answer within %g s (%s hangs)" % (where, timeout, names),
             "restart %s on %s" % (names, node),
         )
+    if kind == "http" and detail in ("401", "403"):
+        return (
+            "%s answers HTTP %s (%s)" % (where, detail, names),
+            "it wants a password or certificate that %s does not show: set accelmon_exporter_auth and accelmon_exporter_tls alike for both; %s brings them"
+            % (monitor, rerun),
+        )
+    if kind == "http" and detail == "404":
+        return (
+            "%s answers HTTP %s (%s)" % (where, detail, names),
+            "set the path of its page, %s, or the port" % listing("%s_metrics_path" % job for job in jobs),
+        )
     if kind == "http":
         return (
             "%s answers HTTP %s (%s)" % (where, detail, names),
@@ -157,7 +168,7 @@ def _target_words(node, monitor, kind, detail, address, ports, jobs, scraped, ti
     if kind == "tls":
         return (
             "%s fails in TLS: %s (%s)" % (where, detail, names),
-            "check that scheme and certificate of %s match what listens there" % names,
+            "it speaks no TLS, or its certificate is not of the authority that %s trusts; %s brings both together, unless it is somebody else's" % (monitor, rerun),
         )
     if kind == "not_http":
         return (
@@ -185,6 +196,38 @@ def _target_words(node, monitor, kind, detail, address, ports, jobs, scraped, ti
     )
 
 
+# What to do about a service of the stack, by what came of asking it: (words of `fleet_query`, mend).
+SERVICE_MENDS = (
+    (r": refused$", "start it on %s; site.yml does"),
+    (r"timed out$", "look whether %s is overloaded, then restart it there"),
+    (r"TLS failed|HTTP 400.*HTTPS|does not answer in HTTP", "it listens with TLS where it is asked without, or the other way round: run site.yml, which "
+     "brings listener and certificate of %s together; if it stays, something else listens there"),
+    (r"HTTP 40[13]", "it wants another password than that of %s: run site.yml, which writes the same for both"),
+    (r"HTTP 404|not answer like", "something else listens there on %s: check its port in the inventory"),
+    (r"does not resolve|no route", "check the name and the network of %s"),
+)
+
+
+def service_mend(problem, monitor):
+    """What to do about a service of the stack that could not be asked."""
+    for pattern, mend in SERVICE_MENDS:
+        if re.search(pattern, problem):
+            return mend % monitor
+    return "look at its log on %s" % monitor
+
+
+def stands_by(host):
+    """{job: the source in charge instead} of exporters that are in charge of nothing, though they could be."""
+    charge = dict((vendor, source) for vendor, source, _job, elected in elections(host) if elected)
+    found = {}
+    for vendor, _source, job, elected in elections(host):
+        if elected:
+            found[job] = None
+        elif vendor in charge:
+            found.setdefault(job, charge[vendor])
+    return dict((job, source) for job, source in found.items() if source)
+
+
 def down_targets(cluster, node, host, up):
     """[(job, target, scraped)] of the host's targets that are not up; scraped: the storage knows a failed scrape."""
     found = []
@@ -195,19 +238,26 @@ def down_targets(cluster, node, host, up):
     return found
 
 
-def target_failures(cluster, node, down, dials, monitor, timeout):
-    """Failures for the targets that are not up: one for each different cause."""
-    causes = {}
+def target_failures(cluster, node, down, dials, monitor, timeout, idle=None):
+    """Failures for the targets that are not up: one for each different cause.
+
+    idle: as `stands_by` gives it. The run that would bring such an exporter to life has just failed there.
+    """
+    causes, idle = {}, idle or {}
     for job, target, scraped in down:
         kind, detail = dials.get(target, ("", ""))
         # Whether it is scraped matters only when it answers: a host that is down is one cause.
-        key = (kind, detail if kind in ("http", "tls", "not_http", "error") else "", target[0], scraped and kind == "ok")
+        key = (kind, detail if kind in ("http", "tls", "not_http", "error") else "", target[0], scraped and kind == "ok",
+               job if kind == "refused" and job in idle else "")
         causes.setdefault(key, []).append((job, target[1]))
     found = []
-    for (kind, detail, address, scraped), members in sorted(causes.items(), key=lambda item: min(p for _j, p in item[1])):
+    for (kind, detail, address, scraped, waiting), members in sorted(causes.items(), key=lambda item: min(p for _j, p in item[1])):
         jobs = sorted(set(job for job, _port in members))
         reason, mend = _target_words(
             node, monitor, kind, detail, address, [port for _job, port in members], jobs, scraped, timeout)
+        if waiting:
+            mend = ("it did not take over from %s, which reads the devices on: look why at journalctl -u accelmon-%s on %s, or take it out of the choice"
+                    % (idle[waiting], waiting.replace("_", "-"), node))
         found.append(failure(cluster, node, "target", reason, mend))
     return found
 
@@ -262,7 +312,7 @@ def device_failures(cluster, node, host, seen, down_jobs, collector_limit, recor
 def rules_failures(seen, monitor, wanted_groups, watchdog):
     """Failures of the rule evaluator: unreachable, groups missing, rules unhealthy, watchdog silent."""
     if seen["rules_error"]:
-        return [failure("", monitor, "rules", seen["rules_error"], "start it on %s; site.yml does" % monitor)]
+        return [failure("", monitor, "rules", seen["rules_error"], service_mend(seen["rules_error"], monitor))]
     found = []
     loaded = dict((group["name"], group) for group in seen["groups"])
     if not loaded:
@@ -302,7 +352,7 @@ def alertmanager_failures(seen, monitor, watchdog):
     found = []
     for url, error, arrived in seen["alertmanagers"]:
         if error:
-            found.append(failure("", monitor, "alertmanager", error, "start it; site.yml --limit monitoring does"))
+            found.append(failure("", monitor, "alertmanager", error, service_mend(error, monitor)))
         elif not arrived:
             found.append(failure(
                 "", monitor, "alertmanager", "the alert %s does not arrive at the alertmanager at %s" % (watchdog, url),
@@ -397,6 +447,16 @@ def _with_status(status, cluster, node, found):
     return found, []
 
 
+def blind_note(cluster, vendor, found):
+    """The note about devices that nobody watches; found: [(node, count)]."""
+    nodes = sorted((node for node, _count in found), key=natural)
+    total = sum(count for _node, count in found)
+    named = ", ".join(nodes[:3]) + (" and %d more" % (len(nodes) - 3) if len(nodes) > 3 else "")
+    return {"cluster": cluster, "node": named, "note": (
+        "%d %s accelerator%s recorded, not watched: no exporter there reads them; name one that does (all_smi reads all vendors) in accelmon_exporters and "
+        "accelmon_accelerator_source, or set both to auto" % (total, vendor, "" if total == 1 else "s"))}
+
+
 def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, registry_problems=None,
             rule_groups=(), watchdog="Watchdog", collector_limit=60, dial_timeout=2.0):
     """Everything that is wrong.
@@ -423,7 +483,7 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
     else:
         failures.append(failure(
             "", monitor, "storage", seen["storage_error"],
-            "start it on %s (site.yml does); until then no node can be judged" % monitor))
+            "%s; until then no node can be judged" % service_mend(seen["storage_error"], monitor)))
     failures += rules_failures(seen, monitor, rule_groups, watchdog)
     failures += alertmanager_failures(seen, monitor, watchdog)
     failures += access_failures(seen, monitor)
@@ -452,7 +512,7 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
             targets = exporter_targets(host)
             expected = expected_devices(host)
             for vendor, count in unwatched_devices(host).items():
-                blind[vendor] = blind.get(vendor, 0) + count
+                blind.setdefault(vendor, []).append((node, count))
             counts["nodes"] += 1
             counts["targets"] += len(targets)
             counts["accelerators_expected"] += sum(expected.values())
@@ -469,7 +529,7 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
                 dialled = status in ("active", "pending")
                 if dialled:
                     to_dial.update(target for _job, target, _scraped in down)
-                found = target_failures(cluster, node, down, dials if dialled else {}, monitor, dial_timeout)
+                found = target_failures(cluster, node, down, dials if dialled else {}, monitor, dial_timeout, stands_by(host))
                 if status != "pending":
                     found += device_failures(
                         cluster, node, host, seen, set(job for job, _target, _scraped in down), collector_limit, recorded)
@@ -483,9 +543,7 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
                 unrecorded += 1
             elif status == "active" and scraped and not found:
                 counts["fine"] += 1
-        notes += [{"cluster": cluster, "node": monitor, "note": (
-            "%d %s accelerator%s of cluster %s recorded, not watched: no exporter there reads them"
-            % (blind[vendor], vendor, "" if blind[vendor] == 1 else "s", cluster))} for vendor in sorted(blind)]
+        notes += [blind_note(cluster, vendor, blind[vendor]) for vendor in sorted(blind)]
         if storage and not scraped and any(host["exporters"] for _node, host in present_hosts(data)):
             failures.append(failure(
                 cluster, monitor, "scraper", "no target of cluster %s is scraped" % cluster,

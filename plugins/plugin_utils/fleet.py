@@ -38,6 +38,9 @@ PLAN_VARIABLES = (
 UNEVALUATED = object()
 HIDDEN = object()
 
+# What Ansible says of a value that it cannot decrypt.
+VAULT = re.compile(r"[Vv]ault|[Dd]ecrypt")
+
 SECRET = re.compile(r"pass?w|secret|token|credential|(^|_)key($|_)")
 
 
@@ -110,6 +113,8 @@ class HostVariables:
         except Problem:
             raise
         except Exception as error:  # whatever a filter or lookup in a user's template raises
+            if VAULT.search(str(error)):
+                raise Problem("it is encrypted, and the vault password is missing or another one; run with --ask-vault-pass or --vault-password-file") from error
             raise Problem(f"it cannot be evaluated ({_first_line(error)}); correct the template") from error
 
 

@@ -162,6 +162,12 @@ def _is_replaced(role, values, vendors, final):
     return bool(read) and all(final[vendor] for vendor in read)
 
 
+def has_heir(chosen):
+    """Whether devices that an exporter read which goes are read by another from now on."""
+    sources = [choice.sources()[choice.source_of(role)] for role in chosen.retired]
+    return any(chosen.final[vendor] for source in sources for vendor in chosen.present if vendor in source["vendors"])
+
+
 def is_macos(facts):
     """Whether the host has no systemd and never will."""
     return facts is not None and facts["distribution"] == "macos"

@@ -518,3 +518,58 @@ def test_a_replaced_host_is_told_and_not_counted():
     rows = verdict.status_rows(clusters, seen)
     assert "old" in verdict.table(rows) and "replaced by new" in verdict.table(rows) and "replaced by moved of cluster d" in verdict.table(rows)
     assert verdict.totals(rows)["accelerators"] == {"nvidia": {"seen": 8, "expected": 8}}
+
+
+@pytest.mark.parametrize("problem, mend", [
+    ("cannot reach the storage at http://127.0.0.1:8428: refused", "start it on mon01; site.yml does"),
+    ("cannot reach the storage at http://127.0.0.1:8428: timed out", "look whether mon01 is overloaded"),
+    ("cannot reach the storage at https://127.0.0.1:8428: TLS failed (WRONG_VERSION_NUMBER)", "it listens with TLS where it is asked without"),
+    ("the storage at http://127.0.0.1:8428 does not answer in HTTP: BadStatusLine", "it listens with TLS where it is asked without"),
+    ("the storage at http://127.0.0.1:8428 answers HTTP 401", "it wants another password than that of mon01"),
+    ("the storage at http://127.0.0.1:8428 answers HTTP 404", "something else listens there on mon01"),
+    ("the storage at http://127.0.0.1:8428 does not answer like the Prometheus API", "something else listens there on mon01"),
+    ("cannot reach the storage at http://mon01:8428: name does not resolve", "check the name and the network of mon01"),
+    ("the storage at http://127.0.0.1:8428 answers HTTP 503", "look at its log on mon01"),
+])
+def test_only_what_does_not_run_is_to_be_started(problem, mend):
+    clusters = fleet({"gpu7": node()})
+    seen = dict(healthy(clusters), storage_error=problem, rules_error=problem, alertmanagers=[("http://a", problem, False)])
+    failures = judge(clusters, seen)["failures"]
+    # What the last two say alike is one line.
+    assert [item["check"] for item in failures] == ["storage", "alertmanager"]
+    for item in failures:
+        assert item["mend"].startswith(mend)
+
+
+@pytest.mark.parametrize("answer, mend", [
+    (("refused", ""), "start it on gpu7; site.yml --limit gpu7 does"),
+    (("http", "401"), "it wants a password or certificate that mon01 does not show"),
+    (("http", "404"), "set the path of its page, node_exporter_metrics_path, or the port"),
+    (("http", "500"), "check port and path of node_exporter"),
+    (("tls", "WRONG_VERSION_NUMBER"), "it speaks no TLS, or its certificate is not of the authority that mon01 trusts"),
+])
+def test_an_exporter_that_answers_is_not_to_be_started(answer, mend):
+    clusters = fleet({"gpu7": node()})
+    seen = healthy(clusters)
+    seen["up"].clear()
+    seen["up"][("west", "other", "x", "y")] = True
+    target = ("10.0.0.7", 9100, "http", "/metrics")
+    assert one(judge(clusters, seen, {target: answer}))["mend"].startswith(mend)
+
+
+def test_a_hand_over_that_failed_is_not_to_be_tried_again_without_looking_why():
+    host = node(jobs=("node_exporter", "dcgm_exporter"))
+    host["exporters"][0].update(source="textfile", standby=[])
+    host["exporters"][1].update(source="dcgm", standby=["nvidia"])
+    clusters = fleet({"gpu7": host})
+    seen = healthy(clusters)
+    seen["up"][("west", "gpu7", "dcgm_exporter", "10.0.0.7:9101")] = False
+    item = one(judge(clusters, seen, {("10.0.0.7", 9101, "http", "/metrics"): ("refused", "")}))
+    assert item["mend"] == ("it did not take over from textfile, which reads the devices on: look why at journalctl -u accelmon-dcgm-exporter on gpu7, "
+                            "or take it out of the choice")
+
+
+def test_devices_that_nobody_watches_are_told_by_node():
+    hosts = {"gpu%d" % number: node(nvidia=0, highest={"furiosa": {"RNGD": 2}}, unwatched=["furiosa"]) for number in range(12)}
+    notes = judge(fleet(hosts), healthy(fleet(hosts)))["notes"]
+    assert [item["node"] for item in notes] == ["gpu0, gpu1, gpu2 and 9 more"] and notes[0]["note"].startswith("24 furiosa accelerators recorded, not watched")

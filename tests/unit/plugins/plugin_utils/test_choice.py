@@ -11,6 +11,7 @@ import pathlib
 import pytest
 from ansible_collections.accelmon.fleet.plugins.filter.fleet_check import fleet_check
 from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
+from ansible_collections.accelmon.fleet.plugins.filter.handover_waits import handover_waits
 from ansible_collections.accelmon.fleet.plugins.filter.source_questions import source_questions
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import choice, fleet, plan, records
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
@@ -190,6 +191,21 @@ def test_a_run_that_broke_off_between_election_and_retirement_is_finished_by_the
     halfway = told(device(), exporters=["dcgm_exporter", "node_exporter", "textfile_collector"])
     assert planned(halfway)["roles"] == ["node_exporter", "dcgm_exporter", "election", "textfile_collector_retired"]
     assert entries(halfway) == {"node_exporter": ("textfile", [], ["nvidia"]), "dcgm_exporter": ("dcgm", ["nvidia"], [])}
+
+
+@pytest.mark.parametrize("exporters, variables, waits", [
+    # A new one comes: it has to be scraped, then who is in charge.
+    (["node_exporter", "textfile_collector"], {}, (True, True)),
+    # The one in charge is there already.
+    (["all_smi", "dcgm_exporter", "node_exporter"], {}, (False, True)),
+    # Nobody takes over.
+    (["dcgm_exporter", "node_exporter"], {"accelmon_exporters": ["node_exporter"]}, (False, False)),
+    (["dcgm_exporter", "node_exporter"], {"accelmon_accelerator_source": "dcgm", "dcgm_exporter_state": "absent"}, (False, False)),
+])
+def test_a_run_waits_only_for_who_takes_over(exporters, variables, waits):
+    hostvars = {"h": host_variables(told(device(), exporters=exporters), variables)}
+    found = handover_waits(["h"], hostvars)
+    assert (found["newcomer"], found["heir"]) == waits
 
 
 def test_nothing_is_retired_because_devices_are_gone():

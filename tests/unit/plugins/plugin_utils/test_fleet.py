@@ -150,3 +150,16 @@ def test_bad_address(name, variables, text):
         fleet.host_address(name, fleet.HostVariables({name: {}} if name != "h" else Failing({"h": variables}), name), "")
     assert str(error.value).startswith(text)
     assert str(error.value).endswith(", or set accelmon_address")
+
+
+@pytest.mark.parametrize("words", ["Attempting to decrypt but no vault secrets found", "Decryption failed (no vault secrets were found that could decrypt)"])
+def test_a_value_that_cannot_be_decrypted_asks_for_the_vault_password(words):
+    class Encrypted(HostVars):
+        """Vaulted values are no text before they are decrypted."""
+
+        def __getitem__(self, host):
+            raise ValueError(words)
+    found = fleet.HostVariables(Encrypted({"h": {"accelmon_rack": object()}}), "h")
+    with pytest.raises(fleet.Problem) as error:
+        fleet.fetch(found, "accelmon_rack")
+    assert str(error.value) == "it is encrypted, and the vault password is missing or another one; run with --ask-vault-pass or --vault-password-file"

@@ -76,8 +76,9 @@ def test_a_vendor_that_no_exporter_of_the_host_reads_is_recorded_and_not_watched
     clusters = {whole["cluster"]: whole}
     result = verdict.verdict(clusters, seen_of(whole), {}, "mon01")
     assert result["failures"] == []
-    assert [one["note"] for one in result["notes"]] == [
-        "8 intel_gaudi accelerators of cluster default recorded, not watched: no exporter there reads them"]
+    assert [(one["node"], one["note"]) for one in result["notes"]] == [("h", (
+        "8 intel_gaudi accelerators recorded, not watched: no exporter there reads them; name one that does (all_smi reads all vendors) in "
+        "accelmon_exporters and accelmon_accelerator_source, or set both to auto"))]
     rows = verdict.status_rows(clusters, seen_of(whole))
     assert rows[0]["problem"] is False
     assert "intel_gaudi 8 (not watched)" in verdict.table(rows)
