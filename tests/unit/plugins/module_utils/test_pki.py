@@ -324,3 +324,15 @@ def test_a_client_of_python_trusts_it_and_its_name(site):
     context = ssl.create_default_context(cafile=site.own.authorities)
     context.load_cert_chain(site.own.certificate, site.own.key)
     assert context.check_hostname and len(context.get_ca_certs()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_whether_a_group_may_read_is_asked_without_waiting(tmp_path):
+    tmp_path.chmod(0o755)
+    key, pipe = tmp_path / "key", tmp_path / "pipe"
+    key.write_text("x")
+    os.mkfifo(str(pipe), 0o644)
+    started = time.monotonic()
+    assert certificates.readable_by(str(pipe), 12345) in (True, False) and time.monotonic() - started < 5
+    key.chmod(0o600)
+    assert not certificates.readable_by(str(key), 12345)
