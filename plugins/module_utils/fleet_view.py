@@ -5,6 +5,7 @@
 """What the modules share that ask about the fleet: their options, registry files, storage and rule evaluator."""
 import errno
 import os
+import time
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_query, registry, verdict
 from ansible_collections.accelmon.fleet.plugins.module_utils.client_access import Access
@@ -152,6 +153,27 @@ def observe(params, clusters, rules=False, alerts=False, details=True):
             seen["rules_error"] = str(error)
             seen["alerts"] = _recorded_alerts(ask, recorded) if not seen["storage_error"] else []
     return seen
+
+
+def unrecorded(params, clusters, series, now=None):
+    """{(cluster, node, vendor): [names]} of series that a source told a while ago and that are not recorded now.
+
+    series: [{"name", "recorded": selector, "told": expression}]
+    """
+    _scraped, window = windows(params)
+    now, access = time.time() if now is None else now, stack_access(params)
+
+    def keys(expression, moment):
+        rows = fleet_query.instant_query(params["storage_url"], expression, params["query_timeout"], moment, access)
+        return set((labels.get("cluster"), labels.get("node"), labels.get("vendor")) for labels, _value in rows)
+    found = {}
+    for item in series:
+        lacking = keys(item["told"], now - window) - keys(
+            "count by (cluster, node, vendor) (last_over_time(%s[%ds]))" % (item["recorded"], window), now)
+        for key in lacking:
+            if key[0] in clusters and item["name"] not in found.setdefault(key, []):
+                found[key].append(item["name"])
+    return found
 
 
 def arrivals(params):

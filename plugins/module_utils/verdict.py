@@ -18,7 +18,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.targets import inst
 
 # Lines about the monitoring host come first: they often explain the others.
 CHECKS = ("registry", "storage", "generation", "rules", "watchdog", "alertmanager", "access", "scraper", "recording",
-          "registered", "pending", "target", "open", "collector", "devices")
+          "registered", "pending", "target", "open", "collector", "devices", "series")
 
 DEVICE_WORDS = 8  # lost devices named in one line; the rest is counted
 
@@ -32,6 +32,7 @@ def empty_seen():
     collector_age: {(cluster, node, vendor): seconds since the collector's last success}
     generations: {cluster: set of registry generations in the storage}
     lost: {(cluster, node, vendor): [text naming one device that was recorded lately and is not now]}
+    unrecorded: {(cluster, node, vendor): [names of series that its source tells and that are not recorded]}
     groups: as `fleet_query.rule_groups` gives them
     alerts: [labels] that fire
     alertmanagers: [(url, error or None, whether the watchdog arrived there)]
@@ -40,7 +41,7 @@ def empty_seen():
     """
     return {
         "storage_error": None, "rules_error": None, "up": {}, "devices": {}, "collector_age": {},
-        "generations": {}, "lost": {}, "groups": [], "alerts": [], "alertmanagers": [], "open_stack": [], "open_targets": {},
+        "generations": {}, "lost": {}, "unrecorded": {}, "groups": [], "alerts": [], "alertmanagers": [], "open_stack": [], "open_targets": {},
     }
 
 
@@ -306,6 +307,20 @@ def device_failures(cluster, node, host, seen, down_jobs, collector_limit, recor
     return found
 
 
+def series_failures(cluster, node, host, seen):
+    """Recorded series that a host's devices lack, though they are there and their source tells them; one failure for each vendor."""
+    found = []
+    for vendor in sorted(expected_devices(host)):
+        names = seen["unrecorded"].get((cluster, node, vendor))
+        if names and seen["devices"].get((cluster, node, vendor)):
+            source = sources_of(host, vendor).get("source", "its source")
+            found.append(failure(
+                cluster, node, "series", "%s of %s %s not recorded, though %s tells %s" % (
+                    listing(names), vendor, "are" if len(names) > 1 else "is", source, "them" if len(names) > 1 else "it"),
+                "look for a label of %s that these series have too (accelmon_labels); if there is none, run site.yml" % node))
+    return found
+
+
 # ---- the monitoring host ----
 
 
@@ -533,6 +548,8 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
                 if status != "pending":
                     found += device_failures(
                         cluster, node, host, seen, set(job for job, _target, _scraped in down), collector_limit, recorded)
+                    if not found:
+                        found = series_failures(cluster, node, host, seen)
                     missing_layer = not recorded and not found and any(expected.values())
                     notes += _surplus_notes(cluster, node, expected, seen, vendors)
             found += open_failures(cluster, node, host, seen)

@@ -35,6 +35,12 @@ options:
     type: list
     elements: str
     default: []
+  recorded_series:
+    description:
+      - Series that must be recorded wherever a source tells them, as the filter P(accelmon.fleet.expected_series#filter) gives them.
+    type: list
+    elements: dict
+    default: []
   watchdog:
     description: Name of the alert that must always fire; empty if there is none.
     type: str
@@ -116,7 +122,7 @@ failures:
   description:
     - What is wrong, in a fixed order, each cause once.
     - C(check) is one of registry, storage, generation, rules, watchdog, alertmanager, access, scraper, recording, registered, pending,
-      target, open, collector, devices.
+      target, open, collector, devices, series.
     - C(line) is node, reason and mend in one line.
   returned: always
   type: list
@@ -175,6 +181,7 @@ ARGUMENTS = dict(
     inventory_hosts=dict(type="list", elements="str", default=[]),
     monitoring_host=dict(type="str"),
     rule_groups=dict(type="list", elements="str", default=[]),
+    recorded_series=dict(type="list", elements="dict", default=[]),
     watchdog=dict(type="str", default="Watchdog"),
     wait=dict(type="int", default=0),
     collector_limit=dict(type="int", default=60),
@@ -196,6 +203,10 @@ def judge(params, monitor, dials=None, seen=None):
     if seen is None:
         seen = fleet_view.observe(params, clusters, rules=True)
         seen["alertmanagers"] = fleet_view.arrivals(params)
+        try:
+            seen["unrecorded"] = fleet_view.unrecorded(params, clusters, params["recorded_series"])
+        except fleet_query.QueryError as error:
+            seen["storage_error"] = seen["storage_error"] or str(error)
     result = verdict.verdict(
         clusters, seen, dials or {}, monitor,
         only=params["hosts"], inventory_hosts=params["inventory_hosts"], registry_problems=problems,

@@ -199,6 +199,27 @@ def device_rules(series, sources):
     return rules
 
 
+def collided(part):
+    """A raw series whose labels have been renamed, as labels of the target have taken their names."""
+    return {**part, **{key: {f"exported_{label}": value for label, value in part[key].items()} for key in ("match", "like") if key in part}}
+
+
+def expected_series(series=None, sources=None):
+    """What must be recorded: [{"name", "recorded": selector, "told": expression of the devices of which a source tells it}].
+
+    It is told also where the rule does not find it any more, for a label by which it selects has become another one's.
+    """
+    series, sources = series or load("series"), sources or load("sources")["sources"]
+    found = []
+    for item in series["devices"]:
+        for variant in item["variants"]:
+            other = {**variant, "from": {source: [collided(part) for part in choices] for source, choices in variant["from"].items()}}
+            forms = [device_expression(item, one, series["labels"], sources) for one in ([variant] if other == variant else [variant, other])]
+            found.append({"name": item["name"], "recorded": selector(item["name"], variant.get("labels", {})),
+                          "told": "count by (cluster, node, vendor) (%s)" % " or ".join(f"({form})" for form in forms)})
+    return found
+
+
 def recorded(rollup, also=()):
     """Selector of the recorded series of devices that a roll-up is of."""
     return selector(rollup["of"], rollup.get("variant", {}), also)

@@ -74,6 +74,20 @@ def test_a_healthy_fleet_has_no_failure():
     assert verdict.report(result) == "all is well: 3 of 3 nodes fine, 4 of 4 targets up, 16 of 16 accelerators fresh"
 
 
+def test_a_recorded_series_that_a_source_tells_and_nobody_records():
+    clusters = fleet({"gpu7": node(), "gpu8": node("10.0.0.8")})
+    seen = healthy(clusters)
+    seen["unrecorded"] = {("west", "gpu7", "nvidia"): ["accelerator_ecc_errors_total"], ("west", "gpu9", "nvidia"): ["x"]}
+    failure = one(judge(clusters, seen))
+    assert failure["check"] == "series" and failure["line"] == (
+        "gpu7: accelerator_ecc_errors_total of nvidia is not recorded, though textfile tells it; "
+        "look for a label of gpu7 that these series have too (accelmon_labels); if there is none, run site.yml")
+    assert judge(clusters, seen)["counts"]["fine"] == 1
+    # Of devices that are gone their series are gone as well: that is one cause.
+    seen["devices"][("west", "gpu7", "nvidia")] = 7
+    assert one(judge(clusters, seen))["check"] == "devices"
+
+
 # ---- targets ----
 
 

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.filter.alert_rules import alert_rules
 from ansible_collections.accelmon.fleet.plugins.filter.rule_groups import rule_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import RuleError, SEVERITIES, alert_file, recording_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import RuleError, SEVERITIES, alert_file, expected_series, recording_file
 
 ROOT = Path(__file__).resolve().parents[4]
 CASES = ROOT / "tests" / "rules" / "cases"
@@ -191,6 +191,16 @@ def test_alerts_about_nodes_are_muted_in_maintenance():
     for rule in ALERTS:
         if rule["labels"]["scope"] in ("node", "exporter", "accelerator"):
             assert 'unless on (cluster, node) accelmon_fleet_node_info{state="maintenance"}' in rule["expr"]
+
+
+def test_what_must_be_recorded_follows_from_the_catalogue():
+    found = expected_series()
+    assert {item["name"] for item in found} == {item["name"] for item in load("series")["devices"]}
+    told = {item["recorded"]: item["told"] for item in found}
+    ecc = told['accelerator_ecc_errors_total{scope="volatile",type="uncorrected"}']
+    # What the rule reads, and the same rows where a label of the target has taken the name of one of theirs.
+    assert 'type="uncorrected"' in ecc and 'exported_type="uncorrected"' in ecc and "DCGM_FI_DEV_ECC_DBE_VOL_TOTAL" in ecc
+    assert "exported_" not in told["accelerator_power_watts{}"]
 
 
 def test_files_are_the_same_each_time():
