@@ -164,7 +164,17 @@ LABELS = """
 ## Labels of targets
 
 Every series of a node carries `cluster`, `node` and, if there is one, `rack` from the inventory, besides `job` and
-`instance`. A custom exporter appears under its own `job`.
+`instance`. A custom exporter appears under its own `job`. A page that brings one of these, or `source`, finds it again with
+`exported_` before it. Names that the registry, the rules, the scraper or the stack write are dropped from pages; what a node may publish
+of them is `accelmon_collector_*` and what `published` in `plugins/catalogue/sources.yml` lists.
+
+Labels of `accelmon_labels` stand on every scraped series of a host's exporters, `up` among them, and on no recorded one: a rule would have to name
+them. A query brings one of them, here `room`, to recorded series:
+
+```promql
+accelerator_power_watts
+* on (cluster, node) group_left (room) topk by (cluster, node) (1, group by (cluster, node, room) (up{room!=""}))
+```
 
 ## The registry
 

@@ -75,3 +75,13 @@ def test_a_hung_vendor_tool_disturbs_no_scrape(fleet):
         fleet.shell("nvidia1", "rm /lab/nvidia-smi.behaviour")
     eventually(lambda: not fleet.firing("AcceleratorCollectorStale"), "AcceleratorCollectorStale ends")
     eventually(lambda: not fleet.firing("AcceleratorMissing"), "AcceleratorMissing ends")
+
+
+def test_a_scraper_that_stops_is_told_by_what_still_runs_and_by_the_end_of_watchdog(fleet):
+    eventually(lambda: fleet.firing("Watchdog") and not fleet.firing("ScrapingStopped"), "the fleet is scraped")
+    fleet.shell("mon1", "systemctl stop accelmon-vmagent")
+    try:
+        eventually(lambda: fleet.firing("ScrapingStopped") and not fleet.firing("Watchdog"), "it is told within two minutes", seconds=120)
+    finally:
+        fleet.shell("mon1", "systemctl start accelmon-vmagent")
+    eventually(lambda: fleet.firing("Watchdog") and not fleet.firing("ScrapingStopped"), "it is scraped again")

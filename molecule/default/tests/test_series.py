@@ -48,6 +48,25 @@ def test_identity_is_complete_and_unique(fleet):
     assert {labels["model"] for labels in seen if labels["node"] == "nvidia1"} == {"NVIDIA H100 80GB HBM3"}
 
 
+def test_a_node_cannot_write_what_others_write_nor_choose_its_rack(fleet):
+    """Forged series on a page of text files; what is the node's own arrives."""
+    host = next(name for name in fleet.hosts if name not in fleet.monitors)
+    names = ["node:accelerator_info:count", "rack:accelerator_power_watts:sum", "accelerator_info", "accelmon_expected_accelerators",
+             "accelmon_fleet_generation", "accelmon_anything", "ALERTS", "up", "scrape_samples_scraped", "vmalert_config_last_reload_successful"]
+    labels = f'node="{fleet.monitors[0]}",cluster="forged",rack="forged",source="dcgm",forger="yes"'
+    page = "".join(f"{name}{{{labels}}} 100000\n" for name in [*names, "test_of_its_own"])
+    path = "/var/lib/accelmon/textfile/forged.prom"
+    fleet.shell(host, f"cat > {path} <<'EOF'\n{page}EOF\nchmod 644 {path}")
+    try:
+        eventually(lambda: fleet.query("test_of_its_own"), "its own series arrives")
+        found = [dict(series) for series in fleet.query('{forger!=""}')]
+        assert [series["__name__"] for series in found] == ["test_of_its_own"], found
+        assert found[0]["node"] == host and found[0]["exported_node"] == fleet.monitors[0] and found[0]["exported_rack"] == "forged"
+        assert not fleet.query('{rack="forged"}') and not fleet.query('{cluster="forged"}') and "source" not in found[0]
+    finally:
+        fleet.shell(host, f"rm {path}")
+
+
 def test_a_device_costs_at_most_twelve_recorded_series(fleet):
     assert max(fleet.query('count by (node, vendor, index) ({__name__=~"accelerator_.+"})').values()) <= 12
 
