@@ -8,9 +8,6 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import facts
 
-# What of an answer goes on besides the facts. Ansible acts on others too: `ansible_stats` would become results of the whole run.
-KEPT = ("changed", "failed", "msg", "exception", "rc", "module_stdout", "module_stderr", "unreachable", "skipped", "invocation", "warnings")
-
 
 class ActionModule(ActionBase):
     """Ask the module, and let nothing through but the facts that it documents."""
@@ -22,9 +19,7 @@ class ActionModule(ActionBase):
             # What another module of this host, or a fact cache, left behind.
             facts.refuse_forged(task_vars.get("ansible_facts"))
             answer = self._execute_module(task_vars=task_vars)
-            result.update((name, answer[name]) for name in KEPT if name in answer)
-            if not (answer.get("failed") or answer.get("unreachable") or answer.get("skipped")):
-                result["ansible_facts"] = facts.answer(answer.get("ansible_facts"))
+            result.update(facts.let_through(answer, ours=not (answer.get("failed") or answer.get("unreachable") or answer.get("skipped"))))
         except facts.Misfit as problem:
             # The name may be what is forged; Ansible tells the right one.
             forged = "inventory_hostname" in (task_vars.get("ansible_facts") or {})

@@ -5,7 +5,7 @@
 """The module ask_host, which is all here: run another module, and make an answer of whatever keeps it from running."""
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import answers
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import answers, facts
 
 
 class ActionModule(ActionBase):
@@ -21,7 +21,12 @@ class ActionModule(ActionBase):
         finally:
             self._close()
         if not (told.get("failed") or told.get("unreachable")):
-            return told
+            told.pop("unanswered", None)  # ours to say
+            try:
+                return facts.let_through(told, ours=self._task.args["module"].endswith(".accelerator_facts"))
+            except facts.Misfit as problem:
+                value, dummy, mend = str(problem).rpartition("; ")
+                return {"changed": False, "unanswered": {"what": "answer", "value": value, "mend": mend}}
         words = [str(told.get(name) or "") for name in ("msg", "module_stderr", "module_stdout")]
         return {"changed": False, "unanswered": answers.unanswered("\n".join(words))}
 

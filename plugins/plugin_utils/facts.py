@@ -232,12 +232,31 @@ def answer(told):
     if not isinstance(told, dict):
         raise Misfit(f"facts: {shown(told)}: not a dictionary; {MEND}")
     for name in told:
-        if name not in OURS and not str(name).startswith(("ansible_" + DISCOVERED, DISCOVERED)):
+        if name not in OURS and not is_discovered(name):
             raise Misfit(f"facts: {shown(name)} = {shown(told[name])}: no fact that accelerator_facts gives; {MEND}")
     for name in OURS:
         if name not in told:
             raise Misfit(f"facts: {name} is missing; {MEND}")
     return {**told, **read(told)}
+
+
+def let_through(told, ours):
+    """A module's answer without what Ansible would act on: facts, and statistics of the run. Raises Misfit.
+
+    ours: whether it is one of accelerator_facts, whose facts are kept
+    """
+    kept = {name: value for name, value in told.items() if name not in ("ansible_facts", "ansible_stats")}
+    given = told.get("ansible_facts")
+    if ours:
+        kept["ansible_facts"] = answer(given)
+    elif isinstance(given, dict):
+        kept["ansible_facts"] = {name: value for name, value in given.items() if is_discovered(name)}
+    return kept
+
+
+def is_discovered(name):
+    """Whether a fact is Ansible's own note on an interpreter, which no module can forge: it is added later."""
+    return str(name).startswith(("ansible_" + DISCOVERED, DISCOVERED))
 
 
 @functools.lru_cache(maxsize=None)

@@ -74,7 +74,7 @@ class Fleet:
         for name in ("evil", "gpu2"):
             (folder / name).write_text(PYTHON % {"python": sys.executable, "told": str(folder / (name + ".json"))})
             (folder / name).chmod(0o755)
-        for name in ("check", "plan", "record"):
+        for name in ("check", "plan", "record", "preflight"):
             text = (ROOT / "playbooks" / (name + ".yml")).read_text()
             if name == "record":
                 text = re.sub(r'series_dir: .*', 'series_dir: "%(folder)s/series"\n        state_dir: "%(folder)s/state"\n'
@@ -83,12 +83,12 @@ class Fleet:
         (folder / "site.yml").write_text(SITE)
         self.told = {"evil": {"facts": accelerators(8)}, "gpu2": {"facts": accelerators(8)}}
 
-    def run(self, **variables):
+    def run(self, playbook="site.yml", **variables):
         """(exit code, output) of a run."""
         for name, told in self.told.items():
             (self.folder / (name + ".json")).write_text(json.dumps(told))
         done = subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.yml", "site.yml", "-e", json.dumps(variables)],
+            [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.yml", playbook, "-e", json.dumps(variables)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=120, check=False, cwd=str(self.folder),
             env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(self.folder / "home"),
                      ANSIBLE_INJECT_FACT_VARS=str(self.inject), ANSIBLE_LOCALHOST_WARNING="0", ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOWS="1"))
@@ -138,6 +138,16 @@ def test_a_node_whose_facts_do_not_fit_fails_alone(tmp_path):
     assert re.search(r"fatal: \[evil\]", out) and not re.search(r"fatal: \[(gpu2|mon01)\]", out)
     # It is recorded as a host that never answered.
     assert fleet.hosts()["evil"]["status"] == "pending" and fleet.hosts()["gpu2"]["status"] == "active"
+
+
+def test_preflight_tells_of_the_node_that_lies_and_of_the_others(tmp_path):
+    fleet = Fleet(tmp_path, True)
+    forged = dict(FORGED, accelmon_report_file=str(tmp_path / "report.json"), accelmon_output="json")
+    fleet.told["evil"] = {"facts": accelerators(8), "any": {"ansible_facts": forged, "unanswered": {"a": 1}, "ansible_stats": {"data": {"a": 1}}}}
+    code, out = fleet.run("preflight.yml")
+    assert code == 2 and not (tmp_path / "report.json").exists()
+    assert re.search(r"error: evil: answer = facts: accelmon_accept = .*: no fact that accelerator_facts gives; ", out)
+    assert "gpu2: 8 nvidia" in out and "of them did not answer" in out
 
 
 def expressions(value, bare=False):

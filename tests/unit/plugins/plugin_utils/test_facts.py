@@ -113,6 +113,14 @@ def test_a_fact_never_has_the_name_of_a_variable(name):
         refused(dict(told_facts(device()), **{name: 1}))
 
 
+def test_of_an_answer_nothing_goes_on_that_acts_on_the_run():
+    told = {"changed": False, "observed": 1, "ansible_stats": {"data": {"a": 1}}, "ansible_facts": {"group_names": [], "discovered_interpreter_python": "/p"}}
+    assert facts.let_through(told, ours=False) == {"changed": False, "observed": 1, "ansible_facts": {"discovered_interpreter_python": "/p"}}
+    with pytest.raises(facts.Misfit):
+        facts.let_through(told, ours=True)
+    assert set(facts.let_through(dict(told, ansible_facts=told_facts(device())), ours=True)) == {"changed", "observed", "ansible_facts"}
+
+
 def test_facts_that_others_gather_are_none_of_our_business():
     usual = {"distribution": "Debian", "service_mgr": "systemd", "python": {}, "env": {}, "local": {}, "user_id": "root", "gather_subset": []}
     facts.refuse_forged(dict(usual, **told_facts(device())))
