@@ -44,7 +44,9 @@ options:
     type: bool
     default: false
   prune:
-    description: Forget retired and replaced hosts, in a full run, and clusters of which none is left. Refused when more than 10 % of a cluster (at least 3 hosts) would go.
+    description: >-
+      Forget retired and replaced hosts, in a full run, and clusters of which none is left. Refused when more than 10 % of a cluster (at
+      least 3 hosts) would go.
     type: bool
     default: false
   prune_force:
