@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """AMD Instinct and Radeon GPUs: which PCI functions are one, what state the driver has them in, who they are."""
-import json
 import os
 import re
 
@@ -128,21 +127,6 @@ def _note(found):
     return "the GPU has no memory of its own" if found & set(ids.UNIFIED["1002"]) else None
 
 
-def document(text):
-    """The JSON document in a tool's output, before and behind which there may be other lines: the longest that is one. None without."""
-    found, end = [], 0
-    for match in re.finditer(r"^[ \t]*(?=[\[{])", text, re.MULTILINE):
-        start = match.end()
-        if start < end:
-            continue
-        try:
-            value, end = json.JSONDecoder().raw_decode(text, start)
-        except (ValueError, RecursionError):
-            continue
-        found.append((end - start, value))
-    return max(found, key=lambda one: one[0])[1] if found else None
-
-
 def _section(value, *names):
     """The first of the named objects inside an object; {} when there is none."""
     for name in names:
@@ -196,5 +180,5 @@ def _from_rocm_smi(value):
 
 def parse(program, text):
     """What one of `COMMANDS` printed, as {address: {index, uuid, ...}}. What the tool does not know is left out."""
-    value = document(text)
+    value = ids.document(text)
     return (_from_amd_smi if program == "amd-smi" else _from_rocm_smi)(value)

@@ -849,23 +849,6 @@ def amd_values(device, problems):
     return values
 
 
-def documents(text):
-    """The JSON document in a tool's output, before and behind which there may be other lines: the longest that is one. Raises Failure."""
-    found, end = [], 0
-    for match in re.finditer(r"^[ \t]*(?=[\[{])", text, re.M):
-        start = match.end()
-        if start < end:
-            continue
-        try:
-            value, end = json.JSONDecoder().raw_decode(text, start)
-        except (ValueError, RecursionError):
-            continue
-        found.append((end - start, value))
-    if not found:
-        raise Failure("bad_output")
-    return max(found, key=lambda one: one[0])[1]
-
-
 def entries(document):
     """amd-smi's list of devices in its older wrapping, a list, and in its newer, {"gpu_data": list}."""
     if isinstance(document, dict):
@@ -950,10 +933,9 @@ def amd_tool(path, arguments, deadline, state, problems):
     for line in text.splitlines():
         if WARNING.match(line):
             warned(problems, "amd", line, [])
-    try:
-        document = documents(text)
-    except Failure:
-        raise Failure("tool_failed" if code else "bad_output") from None
+    document = ids.document(text)
+    if document is None:
+        raise Failure("tool_failed" if code else "bad_output")
     if code:
         ended(problems, "amd", code, "tool_failed")
     return document

@@ -154,11 +154,18 @@ def test_half_a_document_does_not(node):
 
 @pytest.mark.parametrize("before", ["", "WARNING: low-power state\n\n", "[WARNING] x\n", "[1234] starting\n", "{}\n", "  note\r\n", "[]\n[]\n", "{not json\n"])
 @pytest.mark.parametrize("behind", ["", "\n", "\nWARNING: late\n", "\n[1]\n", " trailing", "\n{\n"])
-@pytest.mark.parametrize("read", ["collector", "detection"])
-def test_lines_around_the_document_do_no_harm(program, read, before, behind):
+def test_lines_around_the_document_do_no_harm(program, before, behind):
     document = [{"gpu": 0, "bus": {"bdf": "0000:05:00.0"}}, {"gpu": 1}]
     text = before + json.dumps(document, indent=1) + behind
-    assert (program.documents if read == "collector" else detection.document)(text) == document
+    assert program.ids.document(text) == document
+
+
+@pytest.mark.parametrize("indent", [None, 1, 4])
+def test_a_part_of_a_document_is_none(program, indent):
+    for document in ([{"gpu": 0, "bus": {"bdf": "0000:05:00.0"}}, {"gpu": 1, "x": [1, 2]}], {"gpu_data": [{"gpu": 0}, {"gpu": 1}]}):
+        text = json.dumps(document, indent=indent)
+        for cut in (1, 3, 8):
+            assert program.ids.document("WARNING: x\n" + text[:-cut]) is None, text[:-cut]
 
 
 def test_a_lost_device_is_told_by_its_address(node):
