@@ -5,8 +5,8 @@
 """The filter exporter_access."""
 
 from ansible.errors import AnsibleFilterError
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.exporters import access
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.formats import read
 
 
 def exporter_access(tls, auth="none", client_auth=True, path="/metrics"):
@@ -14,7 +14,7 @@ def exporter_access(tls, auth="none", client_auth=True, path="/metrics"):
     for name, value, known in (("accelmon_exporter_tls", tls, ("none", "managed", "files")), ("accelmon_exporter_auth", auth, ("none", "basic"))):
         if value not in known:
             raise AnsibleFilterError(f"{name} = {value}: not a choice; use {' or '.join(known)}")
-    return access(str(tls), str(auth), boolean(client_auth), str(path))
+    return access(str(tls), str(auth), read("accelmon_tls_client_auth", client_auth), str(path))
 
 
 class FilterModule:

@@ -27,12 +27,12 @@ ACCESS = ("accelmon_exporter_tls", "accelmon_exporter_auth")
 UNUSABLE = re.compile(r"""[\s,:;&!*?\[\]{}()'"\\/<>|$`~]""")
 
 
-def fleet_check(groups, hostvars, sources=()):
+def fleet_check(groups, hostvars, sources=(), needed=tuple(GROUPS)):
     """{"fleet": [error that stops everything], "hosts": {host: its errors, a line each}}; nothing wrong is nothing in either.
 
-    groups, hostvars: the variables of these names; sources: ansible_inventory_sources
+    groups, hostvars: the variables of these names; sources: ansible_inventory_sources; needed: groups that must have a host
     """
-    fleet_errors = written.findings(sources, set(variables.all_variables())) + check_groups(groups)
+    fleet_errors = written.findings(sources, set(variables.all_variables())) + check_groups(groups, needed)
     hosts = monitored(groups)
     checker = Checker()
     errors = {}
@@ -49,10 +49,21 @@ def fleet_check(groups, hostvars, sources=()):
     return arrange(fleet_errors, errors)
 
 
-def check_groups(groups):
+def argument_errors(hostvars, settings=()):
+    """Errors about what a run was asked for, as the control node has it: names that nothing reads, and wrong values of arguments of one run
+    and of those settings that the playbook reads itself."""
+    told = fleet.HostVariables(hostvars, "localhost")
+    checker = Checker()
+    checker.ignored.update(name for name, spec in variables.all_variables().items()
+                           if not spec.get("run") and name not in settings and name != "accelmon_foreign_variables")
+    return checker.variables(told)[1]
+
+
+def check_groups(groups, needed):
     """Errors about groups that are missing or empty."""
     errors = []
-    for group, mend in GROUPS.items():
+    for group in needed:
+        mend = GROUPS[group]
         if group not in groups:
             errors.append(f"inventory: {group} = (no such group): the fleet needs it; {mend}")
         elif not groups[group]:
@@ -87,6 +98,14 @@ class Checker:
 
     def check(self, host, variables_of_host):
         """Texts `variable = value: what is wrong; what to do` about one host."""
+        values, errors = self.variables(variables_of_host)
+        errors.extend(between_variables(values))
+        self.access[host] = {name: values.get(name, self.defaults[name]) for name in ACCESS}
+        errors.extend(self.place(host, variables_of_host, values))
+        return errors
+
+    def variables(self, variables_of_host):
+        """({name: checked value} of what one host has, texts about what is wrong with it)."""
         values, errors, unknown = {}, [], []
         for name in sorted(variables_of_host.raw.keys() - self.ignored):
             if not name.startswith(self.prefixes):
@@ -101,10 +120,7 @@ class Checker:
         foreign = values.get("accelmon_foreign_variables", ())
         errors.extend(unknown_variable(name, variables_of_host) for name in unknown
                       if not any(fnmatch.fnmatchcase(name, pattern) for pattern in foreign))
-        errors.extend(between_variables(values))
-        self.access[host] = {name: values.get(name, self.defaults[name]) for name in ACCESS}
-        errors.extend(self.place(host, variables_of_host, values))
-        return errors
+        return values, errors
 
     def place(self, host, variables_of_host, values):
         """Note the host's targets as far as the inventory decides them. Returns what is wrong with them on the host itself."""

@@ -254,7 +254,7 @@ def test_both_bring_the_password_where_there_is_one(services, module, tmp_path):
     services.password = "the password"
     (tmp_path / "password").write_text("the password\n")
     told = json.dumps(services.run(module, password_file=str(tmp_path / "password")))
-    assert "401" not in told and "the password" not in told
+    assert "HTTP 401" not in told and "the password" not in told
     assert "answers HTTP 401" in json.dumps(services.run(module))
 
 

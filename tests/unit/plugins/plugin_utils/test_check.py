@@ -4,7 +4,8 @@
 
 """The preflight check. Stubbed: `hostvars` is a dictionary."""
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.check import fleet_check
+from ansible_collections.accelmon.fleet.plugins.filter.given import given
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.check import argument_errors, fleet_check
 
 
 def check(nodes, monitoring=None, groups=None, everywhere=None):
@@ -212,3 +213,50 @@ def test_the_mend_for_a_word_that_yaml_reads_as_true_or_false():
     assert errors(accelmon_exporter_tls=True)[0] == "h: accelmon_exporter_tls = true: not a choice; use none or managed or files"
     assert errors(accelmon_scrape_interval=True)[0].startswith("h: accelmon_scrape_interval = true: not a duration; write a number with a unit")
     assert errors(accelmon_labels={"zone": False})[0].endswith("as which YAML reads yes, no, on and off; write it in quotes")
+
+
+@pytest.mark.parametrize("name,value,words", [
+    ("accelmon_verify_wiat", "60", "no such variable; did you mean accelmon_verify_wait?"), ("accelmon_output", "yaml", "not a choice; use text or json"),
+    ("accelmon_verify_wait", "soon", "not a whole number"), ("accelmon_verify_wait", "-1", "out of range; give 0 to 86400"),
+    ("accelmon_only_problems", "perhaps", "neither true nor false; use true or false"), ("accelmon_report_file", "report.json", "not an absolute path"),
+    ("accelmon_tolerance", "nan", "not a number"), ("accelmon_compare_sources", ["dcmg"], "dcmg is no source; use some of"),
+    ("accelmon_lock_versions", {"node_exporter": "../x"}, "node_exporter: no version"),
+])
+def test_arguments_of_a_run(name, value, words):
+    (error,) = argument_errors({"localhost": {name: value}}, ["accelmon_lock_versions"])
+    assert error.startswith(f"{name} = ") and words in error
+
+
+def test_settings_and_other_tools_are_no_arguments():
+    told = {"accelmon_rack": ["a setting, which other playbooks check"], "accelmon_verify_wait": "", "accelmon_output": "json", "accelmon_compare_sources": "[dcgm]",
+            "accelmon_other_tool": 1, "accelmon_foreign_variables": ["accelmon_other_*"], "accelmon_findings": {}, "ansible_host": "x"}
+    assert argument_errors({"localhost": told}) == []
+
+
+def test_an_image_needs_no_monitoring_host():
+    assert fleet_check({"accelerator_nodes": ["a"]}, {"a": {}}, [], ["accelerator_nodes"]) == {"fleet": [], "hosts": {}}
+
+
+@pytest.mark.parametrize("name,text,value", [
+    ("accelmon_expected", '{"nvidia": 8}', {"nvidia": 8}), ("accelmon_expected", "nvidia: 8\namd: 2\n", {"nvidia": 8, "amd": 2}), ("accelmon_expected", "", {}),
+    ("accelmon_labels", "{row: 012}", {"row": "012"}), ("accelmon_labels", '{"firmware": 1.10}', {"firmware": "1.10"}),
+    ("accelmon_exporters", '["node_exporter"]', ["node_exporter"]), ("accelmon_exporters", "", "auto"), ("accelmon_exporters", "auto", "auto"),
+    ("accelmon_accelerator_source", "{nvidia: dcgm}", {"nvidia": "dcgm"}), ("accelmon_accelerator_source", "dcgm", "dcgm"),
+    ("accelmon_custom_exporters", "- {job: a, port: 1}", [{"job": "a", "port": 1, "path": "/metrics", "scheme": "http"}]),
+    ("accelmon_state", "", "active"), ("accelmon_update_settle", "", 60), ("accelmon_tls_client_auth", "", True), ("accelmon_verify_wait", " ", 0),
+    ("accelmon_lock_architectures", "", ["amd64", "arm64"]), ("accelmon_lock_releases", "[node_exporter]", ["node_exporter"]),
+    ("accelmon_accept", "", []), ("accelmon_accept", "gpu1, gpu2", ["gpu1", "gpu2"]), ("accelmon_accept", '["gpu1"]', ["gpu1"]),
+    ("accelmon_rotate", "[stack]", ["stack"]), ("accelmon_serial", "", []), ("accelmon_serial", "[1, 10%]", [1, "10%"]), ("accelmon_prune", "", False),
+])
+def test_what_a_survey_sends(name, text, value):
+    assert given(text, name) == value
+    assert errors(**{name: text}) == []
+
+
+@pytest.mark.parametrize("name,text", [
+    ("accelmon_expected", "nvidia"), ("accelmon_expected", "[1]"), ("accelmon_lock_releases", "node_exporter"), ("accelmon_labels", "{a: {b: c}}"),
+    ("accelmon_exporters", "[nod_exporter]"), ("accelmon_alert_overrides", "{HostDwon: {}}"), ("accelmon_expected", "{nvidia: [}"), ("node_exporter_port", ""),
+    ("accelmon_labels", "!!python/object/apply:os.system [id]"),
+])
+def test_a_survey_is_checked_as_the_inventory(name, text):
+    assert len(errors(**{name: text})) == 1
