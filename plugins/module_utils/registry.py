@@ -258,7 +258,7 @@ def by_cluster(records_of_run):
 
 def places(entry):
     """{(address, port)} at which a host is scraped."""
-    return set((entry["address"].lower(), exporter["port"]) for exporter in entry["exporters"])
+    return set((entry["address"].lower().rstrip("."), exporter["port"]) for exporter in entry["exporters"])
 
 
 def successions(registries, found, inventory):
