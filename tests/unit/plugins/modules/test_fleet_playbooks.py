@@ -119,3 +119,11 @@ def test_status_as_json_and_without_evaluator(playbooks):
     assert code == 0 and result["monitoring_host"] == "mon01" and result["totals"]["nodes"] == 1
     assert [row["accelerators"] for row in result["rows"]] == [{"nvidia": {"seen": 7, "expected": 8, "source": "textfile"}}]
     assert len(result["problems"]) == 1 and "answers HTTP 500" in result["problems"][0]
+
+
+def test_status_writes_json_alone_to_a_file(playbooks):
+    report = playbooks.folder / "status.json"
+    code, out = playbooks.run("status", accelmon_report_file=str(report))
+    assert code == 0, out
+    told = json.loads(report.read_text())["mon01"]
+    assert set(told) == {"rows", "totals", "fleet_alerts", "notes", "problems"} and [row["node"] for row in told["rows"]]

@@ -1,0 +1,74 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the documents print can be run: playbooks, variables, files and links that they name exist. Nothing is stubbed; nothing is run."""
+import pathlib
+import re
+
+import pytest
+import yaml
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import variables
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "roles").glob("*/README.md")])
+PLAYBOOKS = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+KNOWN = set(variables.all_variables()) | set(variables.catalogue()["internal"])
+OURS = ("accelmon_",) + tuple(f"{role}_" for role in variables.roles())
+# Inventories and playbooks that the reader writes.
+THEIRS = {"image", "node", "hosts", "slurm", "mine"}
+
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"(?m)^    (\S.*)$")
+INLINE = re.compile(r"`([^`\n]+)`")
+
+
+def blocks(text):
+    """[(language, text)] of the code blocks of a document, then its inline code."""
+    found = FENCED.findall(text)
+    rest = FENCED.sub("", text)
+    return found + [("", "\n".join(INDENTED.findall(rest)))] + [("inline", code) for code in INLINE.findall(rest)]
+
+
+def commands(text):
+    """Lines of a document's code that call ansible-playbook, remarks left out."""
+    joined = [line for language, code in blocks(text) for line in code.replace("\\\n", " ").splitlines()]
+    return [re.sub(r"\s+#\s.*", "", line) for line in joined if "ansible-playbook " in line or re.match(r"(playbooks/)?\w+\.yml ", line)]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_playbooks_that_are_called_exist_in_either_spelling(document):
+    for line in commands(document.read_text()):
+        for name in re.findall(r"accelmon\.fleet\.(\w+)", line.partition("ansible-playbook")[2]) + re.findall(r"playbooks/(\w+)\.yml", line):
+            assert name in PLAYBOOKS, line
+        for name in re.findall(r"(?<![\w/.-])(\w+)\.yml\b", line):
+            assert name in PLAYBOOKS | THEIRS, line
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_variables_that_are_given_are_declared(document):
+    text = document.read_text()
+    for line in commands(text):
+        for name in re.findall(r"-e ['\"]?(\w+)=", line) + re.findall(r"\"(accelmon_\w+)\":", line):
+            assert not name.startswith(OURS) or name in KNOWN, line
+    for language, code in blocks(text):
+        if language in ("yaml", "ini"):
+            for name in re.findall(r"(?m)(?:^|\s)-? ?(\w+)(?:: |=|:$)", code):
+                assert not name.startswith(OURS) or name in KNOWN or name in variables.roles(), (name, code)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_yaml_that_is_printed_is_yaml(document):
+    for language, code in blocks(document.read_text()):
+        if language == "yaml":
+            list(yaml.safe_load_all(code))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_are_named_and_linked_exist(document):
+    text = document.read_text()
+    for link in re.findall(r"\]\(([^)#\s]+)(?:#[\w-]*)?\)", text):
+        if not re.match(r"[a-z]+:", link):
+            assert (document.parent / link).exists(), link
+    for path in re.findall(r"(?<![\w/.{<-])((?:playbooks|inventories|plugins|roles|tests|lab|molecule|docs|benchmarks)/[\w./-]*\w)(?![\w*])", text):
+        assert (ROOT / path).exists() or re.search(r"/(NAME|X)\b", path), path
