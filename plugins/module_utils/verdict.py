@@ -169,7 +169,8 @@ def _target_words(node, monitor, kind, detail, address, ports, jobs, scraped, ti
     if kind == "tls":
         return (
             "%s fails in TLS: %s (%s)" % (where, detail, names),
-            "it speaks no TLS, or its certificate is not of the authority that %s trusts; %s brings both together, unless it is somebody else's" % (monitor, rerun),
+            "it speaks no TLS, or its certificate is not of the authority that %s trusts; %s brings both together, unless it is somebody else's"
+            % (monitor, rerun),
         )
     if kind == "not_http":
         return (

@@ -18,12 +18,16 @@ KINDS = (
     (r"Permission denied \(|Authentication fail|Too many authentication|Invalid/incorrect|no such identity.*Permission|Permission denied, please",
      "ssh", "the user is not let in", "set ansible_user and its key (ansible_ssh_private_key_file), or run with --ask-pass"),
     (r"Connection refused", "ssh", "nothing listens at its ssh port", "start sshd there, or set ansible_port or ansible_host"),
-    (r"timed? ?out|No route to host|Network is unreachable|Host is down", "ssh", "no answer", "check that it runs and that the control node reaches it, or take it out of the run"),
-    (r"interpreter .*not found|interpreter .*No such|No python interpreters|need to set the interpreter|[Pp]ython\S*: (not found|No such file|command not found)|"
+    (r"timed? ?out|No route to host|Network is unreachable|Host is down", "ssh", "no answer",
+     "check that it runs and that the control node reaches it, or take it out of the run"),
+    (r"interpreter .*not found|interpreter .*No such|No python interpreters|need to set the interpreter|"
+     r"[Pp]ython\S*: (not found|No such file|command not found)|"
      r"(not found|No such file or directory)\s*$",
-     "Python", "there is none where it was looked for", "set ansible_python_interpreter to one of 3.6 or newer that is there, or leave it out and let Ansible find it"),
+     "Python", "there is none where it was looked for",
+     "set ansible_python_interpreter to one of 3.6 or newer that is there, or leave it out and let Ansible find it"),
     (r"SyntaxError|requires .*[Pp]ython|ModuleNotFoundError", "Python", "it cannot run our modules", "set ansible_python_interpreter to one of 3.6 or newer"),
-    (r"temporary directory|Read-only file system|No space left", "temporary folder", "Ansible can make none there", "make room in it, or set ansible_remote_tmp"),
+    (r"temporary directory|Read-only file system|No space left", "temporary folder", "Ansible can make none there",
+     "make room in it, or set ansible_remote_tmp"),
 )
 MOST = 200
 

@@ -114,7 +114,8 @@ class HostVariables:
             raise
         except Exception as error:  # whatever a filter or lookup in a user's template raises
             if VAULT.search(str(error)):
-                raise Problem("it is encrypted, and the vault password is missing or another one; run with --ask-vault-pass or --vault-password-file") from error
+                raise Problem("it is encrypted, and the vault password is missing or another one; "
+                              "run with --ask-vault-pass or --vault-password-file") from error
             raise Problem(f"it cannot be evaluated ({_first_line(error)}); correct the template") from error
 
 

@@ -48,8 +48,8 @@ class Run:
         done = subprocess.run(
             [sys.executable, "-m", "ansible", "playbook", "--check", "-i", "inventory.json", "play.yml"], cwd=str(folder), check=False, timeout=600,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-            env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1", ANSIBLE_PIPELINING="1",
-                     ANSIBLE_LOCALHOST_WARNING="0", PATH=f"{folder}/bin:{os.environ['PATH']}"))
+            env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1",
+                     ANSIBLE_PIPELINING="1", ANSIBLE_LOCALHOST_WARNING="0", PATH=f"{folder}/bin:{os.environ['PATH']}"))
         self.text = done.stdout
         self.recap = {role: {word: int(number) for word, number in re.findall(r"(\w+)=(\d+)", line)}
                       for role, line in re.findall(r"(?m)^(\w+) +: (ok=.*)$", done.stdout)}

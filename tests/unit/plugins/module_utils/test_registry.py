@@ -319,7 +319,7 @@ def test_devices_that_nobody_reads_are_not_missed():
 
 def test_hosts_that_go_without_a_better_source_are_one_line():
     why = {"nvidia": ["dcgm", "no repository has it", "dcgm_exporter_repository: nvidia"]}
-    merged, _changes = merge(None, *[record("g%d" % number, better=why) for number in range(5)], record("z"), record("a", better={"nvidia": why["nvidia"]}, exporters=[
+    merged, _changes = merge(None, *[record("g%d" % number, better=why) for number in range(5)], record("z"), record("a", better=why, exporters=[
         exporter(job="all_smi", source="all_smi", elected=["nvidia"])]))
     assert registry.better_sources({"c": merged}) == [
         "a: nvidia is read by all_smi, not by dcgm: no repository has it; for that set dcgm_exporter_repository: nvidia",

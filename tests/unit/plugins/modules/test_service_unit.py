@@ -229,7 +229,8 @@ def test_nothing_is_changed_while_files_of_the_role_access_are_missing(host, tmp
     assert service(host, phase="claim", needs=needs).claim()["package"] == ""
 
 
-@pytest.mark.parametrize("told, refresh", [("", True), (None, False), ("p:\n  Installed: (none)\n  Version table:\n     1.0 500\n        500 http://a b\n", False)])
+@pytest.mark.parametrize("told, refresh", [
+    ("", True), (None, False), ("p:\n  Installed: (none)\n  Version table:\n     1.0 500\n        500 http://a b\n", False)])
 def test_lists_are_fetched_where_apt_does_not_know_a_package_that_is_to_come(host, monkeypatch, told, refresh):
     monkeypatch.setattr(service_unit.obtainable, "run", lambda argv: told)
     claimed = service(host, phase="claim", package="p", program="/nonexistent").claim()

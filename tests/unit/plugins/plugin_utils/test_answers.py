@@ -21,7 +21,8 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils import answers
     ("user is not in the sudoers file.", "sudo", "may not become root"),
     ("Timeout (12s) waiting for privilege escalation prompt: ", "sudo", "may not become root"),
     ("The module interpreter '/opt/nope' was not found.\n/bin/sh: 1: /opt/nope: not found", "Python", "there is none"),
-    ("The module failed to execute correctly, you probably need to set the interpreter.\n/bin/sh: /usr/bin/python: No such file or directory", "Python", "none"),
+    ("The module failed to execute correctly, you probably need to set the interpreter.\n"
+     "/bin/sh: /usr/bin/python: No such file or directory", "Python", "none"),
     ("SyntaxError: invalid syntax", "Python", "cannot run"),
     ("Failed to create temporary directory. In some cases, you may have been able to authenticate and did not have permissions", "temporary folder", "none"),
     ("mysterious\nlines", "answer", "mysterious"),
