@@ -15,6 +15,9 @@ OWN_NAMES = ("localhost", "localhost.localdomain", "localhost4", "localhost4.loc
              "ip6-localhost", "ip6-loopback", "loopback")
 # Resolvers take these for addresses, each in its own way: 127.1, 0x7f.1, 2130706433.
 LIKE_A_NUMBER = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)(\.(0[xX][0-9a-fA-F]*|[0-9]*))*\Z")
+TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+# "This network" and what was never given to anybody.
+NOBODY = (ipaddress.IPv4Network("0.0.0.0/8"), ipaddress.IPv4Network("240.0.0.0/4"))
 NO_ADDRESS = "neither a host name nor an IP address; correct it"
 
 
@@ -34,6 +37,16 @@ def address_key(text):
     return text.lower().rstrip(".")
 
 
+def carried(number):
+    """The IPv4 address that translators and tunnels read from an IPv6 address, or the address itself."""
+    if number.version == 6:
+        if number.sixtofour:
+            return number.sixtofour
+        if int(number) > 1 and any(number in network for network in TRANSLATED):
+            return ipaddress.IPv4Address(int(number) & 0xFFFFFFFF)
+    return number
+
+
 def is_loopback(text):
     """Whether an address or name only means the machine itself."""
     # Asked once for each host of the fleet: most are neither, and parsing costs most.
@@ -41,7 +54,7 @@ def is_loopback(text):
         name = text.lower().rstrip(".")
         return name in OWN_NAMES or name.endswith(".localhost")
     number = literal(text)
-    return number is not None and number.is_loopback
+    return number is not None and carried(number).is_loopback
 
 
 def means_itself(text):
@@ -74,6 +87,8 @@ def listen(value):
         raise Problem(NO_ADDRESS)
     if number.is_multicast or number == ipaddress.IPv4Address("255.255.255.255"):
         raise Problem("it means many hosts; give the address of one")
+    if number.version == 4 and not number.is_unspecified and any(number in network for network in NOBODY):
+        raise Problem("no host has such an address; correct it")
     if number.version == 6 and number.is_link_local:
         raise Problem("it is valid on one interface alone and says not on which; use an address that is valid on every interface")
     return str(number)

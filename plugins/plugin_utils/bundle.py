@@ -9,6 +9,7 @@ Its lock.json says what is in it and with which checksum:
                                 "file": "node_exporter-1.9.1.linux-amd64.tar.gz", "sha256": "..."}]}
 """
 
+import functools
 import json
 import os
 import re
@@ -21,6 +22,13 @@ class BundleError(Exception):
     """One line for the user."""
 
 
+@functools.lru_cache(maxsize=None)
+def _parsed(path, _state):
+    """A lock file, read once for all hosts; _state: what tells one state of the file from another. Shared, so not to be changed."""
+    with open(path, encoding="utf-8") as stream:
+        return json.load(stream)
+
+
 def read_lock(bundle):
     """The artifacts of a bundle, as its lock file lists them; BundleError if it cannot be used."""
     if not isinstance(bundle, str) or not bundle:
@@ -29,8 +37,8 @@ def read_lock(bundle):
     if not os.path.isabs(path):
         raise BundleError(f"bundle = {bundle}: the path is relative; give an absolute one, such as {{{{ playbook_dir }}}}/{bundle}")
     try:
-        with open(path, encoding="utf-8") as stream:
-            lock = json.load(stream)
+        state = os.stat(path)
+        lock = _parsed(path, (state.st_mtime_ns, state.st_size))
     except FileNotFoundError:
         raise BundleError(f"bundle = {bundle}: it has no {LOCK} on the control node; correct the path, or make the bundle") from None
     except (OSError, ValueError) as error:

@@ -9,7 +9,9 @@ import fnmatch
 import functools
 import re
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan, variables, written
+from ansible_collections.accelmon.fleet.plugins.module_utils.certificates import VARIABLES
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import bundle, fleet, plan, variables, written
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key, literal, means_itself
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
@@ -22,6 +24,8 @@ GROUPS = {
 # What exporters ask for, and who is scraped without it: a monitoring host has nothing to show unless it has the same.
 ACCESS = ("accelmon_exporter_tls", "accelmon_exporter_auth")
 
+
+DEFAULT_INTERVAL = variables.fleet_variables()["accelmon_scrape_interval"]["default"]
 
 # What a name in the inventory must not hold: patterns of Ansible, shells and queries would take it for something else.
 UNUSABLE = re.compile(r"""[\s,:;&!*?\[\]{}()'"\\/<>|$`~]""")
@@ -193,10 +197,22 @@ def proposal(name):
 def between_variables(values):
     """Errors about variables that do not go together."""
     errors = []
-    if not values.get("accelmon_bundle"):
-        for name, value in values.items():
-            if name.endswith("_source") and value == "bundle":
-                errors.append(f"{name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle")
+    bundled = [name for name, value in values.items() if name.endswith("_source") and value == "bundle"]
+    if bundled and values.get("accelmon_bundle"):
+        try:
+            bundle.read_lock(values["accelmon_bundle"])
+        except bundle.BundleError as error:
+            errors.append(f"accelmon_{error}")
+    elif bundled:
+        errors += [f"{name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle" for name in bundled]
+    if values.get("accelmon_exporter_tls") == "files":
+        errors += [f"{name} = '': accelmon_exporter_tls is files, and this one is missing; give its path on the host" for name in VARIABLES
+                   if not values.get(name)]
+    interval, timeout = values.get("textfile_collector_interval"), values.get("textfile_collector_timeout")
+    if timeout is not None:
+        interval = interval or seconds(values.get("accelmon_scrape_interval") or DEFAULT_INTERVAL)
+        if timeout >= interval > 1:
+            errors.append(f"textfile_collector_timeout = {timeout}: not below the {interval} s from one run to the next; give at most {interval - 1}")
     return errors
 
 

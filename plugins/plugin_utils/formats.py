@@ -16,7 +16,10 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Probl
 
 # Directories that hold what is not for everybody, or what a system is made of: no place for files that an exporter publishes.
 SENSITIVE = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/sbin", "/sys", "/tmp", "/usr", "/var/log",
-             "/var/spool", "/var/tmp", "/var/lib/accelmon/registry", "/var/lib/accelmon/secrets", "/var/lib/accelmon/targets")
+             "/var/spool", "/var/tmp", "/var/lib/apt", "/var/lib/containers", "/var/lib/docker", "/var/lib/dpkg", "/var/lib/rpm", "/var/lib/systemd",
+             "/run/credentials", "/run/secrets", "/run/systemd", "/opt/accelmon")
+# Of what is ours below this, one is for such files.
+OURS, PUBLIC = "/var/lib/accelmon/", "/var/lib/accelmon/textfile/"
 # In which others keep their directories; none itself.
 PARENTS = ("/home", "/media", "/mnt", "/opt", "/run", "/srv", "/var", "/var/cache", "/var/lib", "/var/lib/accelmon", "/var/run")
 # What a survey asks a text for and sends as one, empty if nobody answered.
@@ -105,7 +108,8 @@ def directory(value):
         raise Problem("not an absolute path; begin it with /")
     values.path(value)
     place = re.sub("/+", "/", value).rstrip("/")
-    if place in ("",) + PARENTS or any(f"{place}/".startswith(f"{other}/") for other in SENSITIVE):
+    if (place in ("",) + PARENTS or any(f"{place}/".startswith(f"{other}/") for other in SENSITIVE)
+            or (f"{place}/".startswith(OURS) and not f"{place}/".startswith(PUBLIC)) or "/." in place):
         raise Problem("the system, or others, keep their own there; give a directory for these files alone, such as /var/lib/accelmon/textfile")
     return value
 
@@ -141,7 +145,7 @@ def host(value):
 
 def version(value):
     """A version as it stands in names of files; "" stays."""
-    if value and (not releases.VERSION.fullmatch(value) or ".." in value or not re.search("[0-9]", value)):
+    if value and (not releases.VERSION.fullmatch(value) or ".." in value or not re.search("[0-9]", value) or re.match("[vV][0-9]", value)):
         raise Problem('no version; write it as upstream does, without v, in quotes, such as "1.9.0"')
     return value
 

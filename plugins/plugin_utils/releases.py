@@ -29,6 +29,13 @@ def catalogue():
         return yaml.safe_load(stream)["releases"]
 
 
+@functools.lru_cache(maxsize=None)
+def _parsed(path, _state):
+    """A lock file, read once for all hosts; _state: what tells one state of the file from another. Shared, so not to be changed."""
+    with open(path, encoding="utf-8") as stream:
+        return yaml.safe_load(stream)
+
+
 def read_lock(path):
     """The releases of a site's lock file, {product: {version, url?, sha256}}; {} without a path."""
     if not path:
@@ -37,8 +44,8 @@ def read_lock(path):
     if not os.path.isabs(full):
         raise ReleaseError(f"accelmon_lock_file = {path}: the path is relative; give an absolute one, such as {{{{ inventory_dir }}}}/{path}")
     try:
-        with open(full, encoding="utf-8") as stream:
-            lock = yaml.safe_load(stream)
+        state = os.stat(full)
+        lock = _parsed(full, (state.st_mtime_ns, state.st_size))
     except FileNotFoundError:
         raise ReleaseError(f"accelmon_lock_file = {path}: there is no such file on the control node; make it with playbooks/lock.yml") from None
     except (OSError, ValueError, yaml.YAMLError) as error:

@@ -49,7 +49,7 @@ def line(value):
 
 
 def whole(value):
-    if isinstance(value, str) and re.match(r"\s*-?[0-9]{1,18}\s*\Z", value):
+    if isinstance(value, str) and re.match(r"-?(0|[1-9][0-9]{0,17})\Z", value):
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise Problem(f"not a whole number but {kind_of(value)}; give a number")
@@ -118,7 +118,7 @@ def port(value):
 
 def cluster(value):
     """Name of a cluster."""
-    if not CLUSTER.match(value):
+    if not CLUSTER.match(value) or len(value) > 128:
         raise Problem("not usable as a file name; use letters, digits, dot, dash and underscore, a letter or digit first")
     return value
 

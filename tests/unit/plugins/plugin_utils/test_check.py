@@ -141,9 +141,12 @@ def test_two_paths_of_one_custom_port():
 
 
 @pytest.mark.parametrize("name", ["accelmon_source", "node_exporter_source"])
-def test_bundle_needs_its_directory(name):
+def test_bundle_needs_its_directory(name, tmp_path):
     assert errors(**{name: "bundle"}) == [f"h: {name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle"]
-    assert errors(**{name: "bundle", "accelmon_bundle": "/srv"}) == []
+    assert errors(**{name: "bundle", "accelmon_bundle": str(tmp_path)}) == [
+        f"h: accelmon_bundle = {tmp_path}: it has no lock.json on the control node; correct the path, or make the bundle"]
+    (tmp_path / "lock.json").write_text('{"version": 1, "artifacts": []}')
+    assert errors(**{name: "bundle", "accelmon_bundle": str(tmp_path)}) == []
 
 
 def test_secret_values_are_not_shown():
@@ -152,11 +155,12 @@ def test_secret_values_are_not_shown():
 
 @pytest.mark.parametrize("name,value", [("accelmon_exporter_tls", "managed"), ("accelmon_exporter_tls", "files"), ("accelmon_exporter_auth", "basic")])
 def test_exporters_that_the_monitoring_host_could_not_scrape(name, value):
-    found = check({"h": {name: value}, "other": {}})
+    files = {f"accelmon_tls_{part}_file": f"/etc/pki/{part}" for part in ("key", "certificate", "ca")} if value == "files" else {}
+    found = check({"h": {name: value, **files}, "other": {}})
     assert found == {"fleet": [], "hosts": {
         "h": f"h: {name} = {value}: mon could not scrape it, with {name} = none; set it for monitoring hosts too"}}
-    assert check({"h": {name: value}, "other": {}}, {"mon": {name: value}}) == {"fleet": [], "hosts": {}}
-    two = check({"h": {name: value}}, {"mon": {name: value}, "mon2": {}})
+    assert check({"h": {name: value, **files}, "other": {}}, {"mon": {name: value, **files}}) == {"fleet": [], "hosts": {}}
+    two = check({"h": {name: value, **files}}, {"mon": {name: value, **files}, "mon2": {}})
     assert list(two["hosts"]) == ["h", "mon"] and ": mon2 could not scrape it" in two["hosts"]["mon"]
 
 
@@ -164,6 +168,7 @@ def test_exporters_that_the_monitoring_host_could_not_scrape(name, value):
     {"accelmon_address": "localhost"}, {"accelmon_address": "127.0.0.1"}, {"accelmon_address": "127.3.2.1"}, {"accelmon_address": "::1"},
     {"accelmon_address": "[::1]"}, {"accelmon_address": "::ffff:127.0.0.1"}, {"accelmon_address": "0:0:0:0:0:0:0:1"}, {"accelmon_address": "LocalHost."},
     {"accelmon_address": "localhost.localdomain"}, {"accelmon_address": "ip6-localhost"}, {"accelmon_address": "gpu.localhost"},
+    {"accelmon_address": "::127.0.0.1"}, {"accelmon_address": "64:ff9b::7f00:1"}, {"accelmon_address": "2002:7f00:1::"},
 ])
 def test_an_address_where_the_scraper_would_reach_itself(variables):
     (error,) = errors(**variables)
@@ -260,3 +265,15 @@ def test_what_a_survey_sends(name, text, value):
 ])
 def test_a_survey_is_checked_as_the_inventory(name, text):
     assert len(errors(**{name: text})) == 1
+
+
+def test_files_of_a_site_are_all_named():
+    given_files = {"accelmon_tls_key_file": "/etc/pki/key", "accelmon_tls_ca_file": ""}
+    found = check({"h": {"accelmon_exporter_tls": "files", **given_files}}, {"h": {"accelmon_exporter_tls": "files", **given_files}})["hosts"]["h"].splitlines()
+    assert [line.partition(":  ")[0].split(" = ")[0] for line in found] == ["h: accelmon_tls_certificate_file", "h: accelmon_tls_ca_file"]
+
+
+def test_a_collector_that_would_not_end_before_its_next_run():
+    assert errors(textfile_collector_interval=5, textfile_collector_timeout=5) == [
+        "h: textfile_collector_timeout = 5: not below the 5 s from one run to the next; give at most 4"]
+    assert len(errors(textfile_collector_timeout=20)) == 1 and errors(textfile_collector_timeout=20, accelmon_scrape_interval="1m") == []

@@ -74,7 +74,8 @@ def test_no_text_leads_out_of_its_place(name, checker):
 
 @pytest.mark.parametrize("name", sorted(name for name in VARIABLES if VARIABLES[name].get("format") == "directory"))
 @pytest.mark.parametrize("value", ["/", "//", "/etc", "/etc/accelmon/secrets", "/etc//accelmon", "/root/x", "/proc/1", "/dev/shm", "/usr/bin", "/var",
-                                   "/var/lib", "/var/lib/accelmon", "/var/lib/accelmon/secrets/", "/tmp/x", "~/x", "x", "", "/boot/efi"])
+                                   "/var/lib", "/var/lib/accelmon", "/var/lib/accelmon/secrets/", "/tmp/x", "~/x", "x", "", "/boot/efi",
+                                   "/var/lib/accelmon/victoriametrics", "/opt/accelmon", "/home/a/.ssh", "/run/secrets", "/var/lib/dpkg"])
 def test_sensitive_directories(name, value, checker):
     assert found(name, value, checker)
 
@@ -94,6 +95,8 @@ def test_sensitive_directories(name, value, checker):
     ("node_exporter_extra_args", ["--a\n--b"]), ("node_exporter_unit_overrides", {"Service": {"User": "a\nb"}}), ("node_exporter_sha256", {"amd64": "x"}),
     ("amd_exporter_image", "rocm/exporter:latest"), ("vmagent_buffer_size", "10 GiB"), ("all_smi_memory_max", "lots"), ("all_smi_groups", ["a b"]),
     ("accelmon_stack_password", "short"), ("accelmon_release_token", "a b"), ("accelmon_lock_architectures", ["x86_64"]), ("accelmon_lock_architectures", []),
+    ("accelmon_address", "240.0.0.1"), ("accelmon_address", "0.0.0.1"), ("node_exporter_port", "09100"), ("node_exporter_version", "v1.9.0"),
+    ("accelmon_cluster", "a" * 129), ("accelmon_lock_versions", {"node_exporter": "v1.9.0"}),
     ("accelmon_rotate", "everything"), ("accelmon_rotate", "ca,ca_end"), ("accelmon_compare_sources", ["dcmg"]), ("accelmon_tls_names", ["a b"]),
 ])
 def test_what_passed_the_check_and_failed_later(name, value, checker):

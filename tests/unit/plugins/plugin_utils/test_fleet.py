@@ -137,7 +137,7 @@ def test_facts():
     assert fleet.facts_of(host({})) is None
     assert fleet.facts_of(host({"ansible_facts": {"accelmon_node": {}}})) is None
     assert fleet.facts_of(host({"ansible_facts": {"accelerators": {}}})) == {
-        "summary": {}, "devices": [], "addresses": [], "access": False, "distribution": None, "exporters": [], "node": {}}
+        "summary": {}, "devices": [], "uncounted": [], "addresses": [], "access": False, "distribution": None, "exporters": [], "node": {}}
 
 
 @pytest.mark.parametrize("name,variables,text", [

@@ -107,3 +107,10 @@ def test_what_is_wrong_is_named_and_no_address_is_shown(options, part):
     with pytest.raises(RouteError) as caught:
         config_file(options)
     assert part in str(caught.value) and "T0ken" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_address_from_a_block_of_text_ends_with_its_line():
+    # derived: a webhook written as a block scalar, which ends with a line break
+    written = config_file({"webhook_urls": ["https://hooks.example.org/services/T000/B000/token\n"], "watchdog_urls": [" https://heartbeat.example.org/x\r\n"]})
+    receivers = {receiver["name"]: receiver["webhook_configs"][0]["url"] for receiver in yaml.safe_load(written)["receivers"]}
+    assert receivers == {"default": "https://hooks.example.org/services/T000/B000/token", "watchdog": "https://heartbeat.example.org/x"}
