@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import choice, fleet
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan
 
 
 def source_questions(host_variables):
     """See source_questions.yml."""
     host = str(host_variables["inventory_hostname"])
     try:
-        return choice.questions(fleet.Reader(fleet.plan_specs()).read_all(fleet.HostVariables({host: host_variables}, host))[0])
+        return plan.questions(fleet.Reader(fleet.plan_specs()).read_all(fleet.HostVariables({host: host_variables}, host))[0])
     except fleet.FleetError as error:
         raise AnsibleFilterError(str(error)) from None
 

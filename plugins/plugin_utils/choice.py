@@ -58,21 +58,6 @@ def check(source, vendors, values, facts):
         CHECKS[source](vendors, values, facts, is_ours(role, values))
 
 
-def questions(values):
-    """What to ask a host about its sources, as the module accelerator_facts takes it: which packages and addresses they come from.
-
-    A source whose program comes with the run (a bundle, a container's image, a repository that the role names) has neither.
-    """
-    found = []
-    for name, source in sources().items():
-        role = source["role"]
-        one = {"role": role, "vendors": source["vendors"]}
-        if name in PROGRAMS and is_ours(role, values):
-            one.update(PROGRAMS[name](values))
-        found.append(one)
-    return found if any(len(one) > 2 for one in found) else []
-
-
 def _dcgm_program(values):
     if values["dcgm_exporter_source"] != "package" or values["dcgm_exporter_repository"]:
         return {}

@@ -95,6 +95,26 @@ def is_absent(values, source):
     return "absent" in (values[f"{role}_state"], values[f"{RIDING_EXPORTERS.get(role, role)}_state"])
 
 
+def questions(values):
+    """What to ask a host about its sources, as the module accelerator_facts takes it: which packages and addresses they come from.
+
+    A source whose program comes with the run (a bundle, a container's image, a repository that the role names) has neither; nor has one that
+    is not to be chosen there.
+    """
+    found = []
+    for name, source in choice.sources().items():
+        one = {"role": source["role"], "vendors": [vendor for vendor in source["vendors"] if wish(values, vendor) in (None, name)]}
+        if is_listed(values, name) and choice.is_ours(source["role"], values) and name in choice.PROGRAMS:
+            program = choice.PROGRAMS[name](values)
+            if "urls" in program:
+                # Where nothing else can be chosen, or this was asked for by name, the role finds out.
+                one["vendors"] = [vendor for vendor in one["vendors"] if wish(values, vendor) is None and len(choice.preferred(vendor)) > 1]
+            if one["vendors"]:
+                one.update(program)
+        found.append(one)
+    return found if any(len(one) > 2 for one in found) else []
+
+
 Suitable = collections.namedtuple("Suitable", "source better problem")
 
 

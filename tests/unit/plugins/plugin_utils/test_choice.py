@@ -286,6 +286,12 @@ def test_the_better_source_is_recorded_with_the_setting_that_brings_it():
     ({"dcgm_exporter_repository": "nvidia", "amd_exporter_source": "container", "all_smi_managed": "adopt"}, []),
     ({"accelmon_source": "bundle", "accelmon_bundle": "/b"}, []),
     ({"amd_exporter_repository": "amd", "accelmon_release_token": "x"}, ["dcgm_exporter packages"]),
+    # What is not to be chosen is not asked about.
+    ({"accelmon_accelerator_source": "textfile"}, []),
+    ({"accelmon_accelerator_source": "dcgm"}, ["dcgm_exporter packages", "amd_exporter packages", "all_smi urls"]),
+    ({"accelmon_accelerator_source": {"nvidia": "all_smi", "amd": "all_smi"}}, []),
+    ({"accelmon_exporters": ["node_exporter", "dcgm_exporter"]}, ["dcgm_exporter packages"]),
+    ({"accelmon_exporters": ["node_exporter"]}, []),
     ({"dcgm_exporter_version": "9.9.9"}, ["amd_exporter packages", "all_smi urls"]),
     ({"dcgm_exporter_profiling": True, "amd_exporter_version": "1.5.4", "all_smi_version": "0.1", "accelmon_cluster": "?"},
      ["dcgm_exporter packages", "amd_exporter packages"]),
