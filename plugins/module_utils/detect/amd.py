@@ -56,7 +56,8 @@ def kfd_partitions(root):
 
 def partitions(function, compute_devices):
     """How the board is partitioned: {mode?, count?}; None for a whole one."""
-    mode = files.line(os.path.join(function["path"], "current_compute_partition")) or ""
+    # The driver asks the device for it. Those that sleep are not divided.
+    mode = "" if pci.asleep(function) else files.line(os.path.join(function["path"], "current_compute_partition")) or ""
     count = compute_devices.get(pci.location(function["address"]), 0)
     if mode == "SPX" or not _MODE.match(mode) and count < 2:
         return None
