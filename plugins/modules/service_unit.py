@@ -96,6 +96,10 @@ options:
     description: Whether the program runs in a container, whose processes may belong to another unit than ours.
     type: bool
     default: false
+  own_programs:
+    description: Whether programs of the collection are a part of the service. Then the host must have a Python that services can run.
+    type: bool
+    default: false
   unit:
     description: Text of the service unit.
     type: str
@@ -240,7 +244,7 @@ package:
   type: str
   returned: O(phase=claim)
 python:
-  description: The Python that programs of ours on this host run with.
+  description: The Python that programs of ours on this host run with; empty if there is none.
   type: str
   returned: O(phase=claim)
 refresh:
@@ -350,7 +354,7 @@ class Service(object):
         self.refuse_foreign_unit(theirs)
         self.refuse_taken_port(ours)
         python, problem = interpreter.find()
-        if problem:
+        if problem and self.params["own_programs"]:
             self.fail(problem)
         self.make_user()
         package = ""
@@ -712,6 +716,7 @@ def main():
             "package_version": {"type": "str", "default": ""},
             "program": {"type": "str"},
             "container": {"type": "bool", "default": False},
+            "own_programs": {"type": "bool", "default": False},
             "unit": {"type": "str"},
             "timer": {"type": "str"},
             "restart_on": {"type": "list", "elements": "str", "default": []},

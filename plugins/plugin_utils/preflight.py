@@ -27,6 +27,8 @@ INODES = 1000
 # StateDirectory came with the first. Before the second, systemd ignores parts of the sandbox, ProtectProc last.
 SYSTEMD = (235, 247)
 PYTHON = (3, 6)
+# Roles of whose services programs of ours, which are in Python, are a part.
+WITH_PROGRAMS = ("textfile_collector", "all_smi", "amd_exporter", "dcgm_exporter", "victoriametrics")
 
 # Seconds. The first is what the way to a busy host may take and must not be taken for a wrong clock; beyond the second, samples
 # that a node dates itself count as stale, and certificates made a moment ago are not valid yet.
@@ -294,9 +296,11 @@ def judge_system(host, observed):
     words = observed["python_version"].split(".")
     if tuple(int(word) for word in words[:2]) < PYTHON:
         found.append(finding(host.name, "Python", observed["python_version"], "set ansible_python_interpreter to 3.6 or newer"))
-    if observed.get("python_problem"):
-        wrong, dummy, mend = observed["python_problem"].partition("; ")
-        found.append(finding(host.name, "Python", wrong, mend))
+    wanted = set(plan.choose(host.values, host.facts).wanted) | {role for role, dummy, dummy in host.services()}
+    if observed.get("python_problem") and wanted.intersection(WITH_PROGRAMS):
+        what, dummy, told = observed["python_problem"].partition(" = ")
+        wrong, dummy, mend = told.partition("; ")
+        found.append(finding(host.name, what, wrong, mend))
     if observed["fapolicyd"] and any(host.source(role)[0] != "package" for role, dummy, dummy in host.services()):
         found.append(finding(host.name, "fapolicyd", "running", f"trust the programs: fapolicyd-cli --file add {PROGRAMS}/ && fapolicyd-cli --update",
                              "warning"))

@@ -46,6 +46,7 @@ class Host:
         """Make the module do its work; what was asked of systemctl beside questions."""
         self.calls.clear()
         self.params = dict({"name": "x", "phase": "run", "image": False, "state": "present", "user": "", "listen": [], "managed_variable": "x_managed",
+                            "needs": [], "own_programs": False,
                             "package": "", "package_unit": "", "program": "/bin/x", "container": False, "unit": UNIT, "timer": None, "restart_on": [],
                             "reload_on": [], "leaves": [], "groups": [], "parts": PARTS, "part_files": [], "health": None, "probe": None}, **params)
         made = service_unit.Service(self)
@@ -190,11 +191,14 @@ def test_a_port_that_systemd_holds_has_an_owner(host, monkeypatch, owner, table,
 def test_a_host_whose_python_services_cannot_run_is_left_as_it_is(host, monkeypatch):
     monkeypatch.setattr(service_unit.interpreter, "find", lambda: ("", "ansible_python_interpreter = /home/x/bin/python: the services cannot run it"))
     with pytest.raises(Failed, match="ansible_python_interpreter = /home/x/bin/python"):
-        host.run(phase="claim", user="accelmon-nobody-of-that-name")
+        host.run(phase="claim", user="accelmon-nobody-of-that-name", own_programs=True)
     assert not any("useradd" in call for call in host.calls)
+    # Where none of our programs is a part of it, none is missed.
+    host.params = dict(host.params, user="", own_programs=False)
+    assert service_unit.Service(host).claim()["python"] == ""
     monkeypatch.setattr(service_unit.interpreter, "find", lambda: ("/usr/libexec/platform-python", ""))
     host.params = dict(host.params, user="")
-    assert service_unit.Service(host).claim() == {"package": "", "python": "/usr/libexec/platform-python"}
+    assert service_unit.Service(host).claim()["python"] == "/usr/libexec/platform-python"
 
 
 def test_where_the_unit_before_comes_back_nothing_stands_in_its_way(host, folder, monkeypatch):

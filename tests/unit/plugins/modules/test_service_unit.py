@@ -63,6 +63,7 @@ def host(tmp_path, monkeypatch):
 def service(host, **params):
     host.calls.clear()
     host.params = dict({"name": "x", "phase": "run", "image": False, "state": "present", "user": "", "listen": [], "managed_variable": "", "needs": [],
+                        "own_programs": False,
                         "package": "", "package_unit": "", "package_version": "", "program": "/bin/x", "unit": UNIT, "timer": None, "restart_on": [],
                         "reload_on": [], "leaves": [], "groups": [], "parts": {}, "part_files": [], "health": None,
                         "probe": None}, **params)

@@ -49,8 +49,6 @@ def test_nothing_is_said_of_a_good_fleet():
     ({"systemd_version": None}, None),
     ({"python_version": "3.5.3"}, "error: gpu: Python = 3.5.3; set ansible_python_interpreter to 3.6 or newer"),
     ({"python_version": "3.6.8"}, None),
-    ({"python_problem": "ansible_python_interpreter = /home/x: the services cannot run it; install python3"},
-     "error: gpu: Python = ansible_python_interpreter = /home/x: the services cannot run it; install python3"),
     ({"fapolicyd": True}, None),
     ({"missing": ["openssl"]}, "error: gpu: program = openssl is missing; install the package openssl"),
     ({"bcrypt": "bcrypt: none; install libxcrypt"}, "error: gpu: bcrypt = bcrypt: none; install libxcrypt"),
@@ -60,6 +58,14 @@ def test_nothing_is_said_of_a_good_fleet():
 ])
 def test_what_is_said_of_a_node(changes, line):
     assert judge(changes) == ([line] if line else [])
+
+
+def test_a_python_that_services_cannot_run_is_told_where_one_of_ours_needs_it():
+    told = {"python_problem": "ansible_python_interpreter = /home/x: the services cannot run it; install python3"}
+    assert judge(told, fleet(accelmon_exporters=["node_exporter"])) == []
+    assert judge(told, fleet(accelmon_exporters=["node_exporter", "textfile_collector"])) == [
+        "error: gpu: ansible_python_interpreter = /home/x: the services cannot run it; install python3"]
+    assert judge(monitor=told) == ["error: mon: ansible_python_interpreter = /home/x: the services cannot run it; install python3"]
 
 
 def test_a_monitoring_host_that_is_wrong_itself_is_what_others_are_compared_with():
