@@ -123,7 +123,8 @@ def test_each_cause_has_its_mend(code, words):
 
 def test_who_is_not_root_is_told_to_become_it(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert "user 1000 may not do that; on a node become root, on the control node give that user the right to" in disk.explain(OSError(errno.EACCES, "Permission denied", "/etc/x"))
+    told = disk.explain(OSError(errno.EACCES, "Permission denied", "/etc/x"))
+    assert "user 1000 may not do that; on a node become root, on the control node give that user the right to" in told
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert "not even root may do that; look for an immutable file (lsattr)" in disk.explain(OSError(errno.EPERM, "Operation not permitted", "/etc/x"))
 

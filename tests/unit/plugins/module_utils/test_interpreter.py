@@ -80,7 +80,8 @@ def test_one_that_others_could_change_or_not_run_is_none(place, mode, words):
     assert not path and words in problem and len(problem.splitlines()) == 1
 
 
-@pytest.mark.parametrize("path", ["python3", "/usr/bin/../bin/python3", "//usr/bin/python3", "/usr/bin/python3\n", "/a b", "/a;b", "/a%n", "/$x", "+/usr/bin/python3", "/x/"])
+@pytest.mark.parametrize("path", ["python3", "/usr/bin/../bin/python3", "//usr/bin/python3", "/usr/bin/python3\n", "/a b", "/a;b", "/a%n", "/$x",
+                                  "+/usr/bin/python3", "/x/"])
 def test_what_a_node_names_is_an_absolute_clean_path(path):
     assert not interpreter.is_clean(path)
     with pytest.raises(AnsibleFilterError, match="no plain absolute path"):

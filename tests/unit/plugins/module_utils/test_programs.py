@@ -55,7 +55,8 @@ def test_of_another_machine_class_or_byte_order(fault, machine, name):
 @pytest.mark.parametrize("data,words", [
     (b"", "it is empty"), (b"<!DOCTYPE html>\n<html>", "a web page"), (b"\n <HTML><body>404", "a web page"), (b"<?xml version='1.0'?><Error/>", "a web page"),
     (b"Not Found\n", "it is no program"), (b"version https://git-lfs.github.com/spec/v1\n", "it is no program"), (b"\0" * 5000, "it is no program"),
-    (b"{}", "it is no program"), (b"MZ\x90", "a program for Windows"), (b"\xcf\xfa\xed\xfe" + b"\0" * 40, "a program for macOS"), (b"\x1f\x8b\x08", "an archive"),
+    (b"{}", "it is no program"), (b"MZ\x90", "a program for Windows"), (b"\xcf\xfa\xed\xfe" + b"\0" * 40, "a program for macOS"),
+    (b"\x1f\x8b\x08", "an archive"),
     (b"#!/bin/sh\nexit 0\n", ""), (b"#! /bin/sh -e\n", ""), (b"#!/no/such/shell\n", "a script for /no/such/shell, which this host has not"),
     (b"#!python3\n", "names no interpreter"), (b"#!\n", "names no interpreter"), (b"\x7fELF", "cut short"), (elf(length=70), "cut short"),
     (elf(length=200), "cut short"), (elf(count=0), "cut short"), (elf(count=60000), "cut short"), (elf(kind=1), "an object file"), (elf(kind=4), "a core dump"),
