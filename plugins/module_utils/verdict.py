@@ -369,7 +369,7 @@ def alertmanager_failures(seen, monitor, watchdog):
     for url, error, arrived in seen["alertmanagers"]:
         if error:
             found.append(failure("", monitor, "alertmanager", error, service_mend(error, monitor)))
-        elif not arrived:
+        elif watchdog and not arrived:
             found.append(failure(
                 "", monitor, "alertmanager", "the alert %s does not arrive at the alertmanager at %s" % (watchdog, url),
                 "wait for one evaluation; if it stays, look at the log of the rule evaluator on %s" % monitor))
@@ -500,6 +500,9 @@ def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, reg
         failures.append(failure(
             "", monitor, "storage", seen["storage_error"],
             "%s; until then no node can be judged" % service_mend(seen["storage_error"], monitor)))
+    # Where nothing is scraped the watchdog ends: that is one cause, and told as the scraper's.
+    if storage and not seen["up"] and any(host["exporters"] for data in clusters.values() for _node, host in present_hosts(data)):
+        watchdog = ""
     failures += rules_failures(seen, monitor, rule_groups, watchdog)
     failures += alertmanager_failures(seen, monitor, watchdog)
     failures += access_failures(seen, monitor)

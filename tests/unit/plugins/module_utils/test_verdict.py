@@ -172,6 +172,15 @@ def test_a_cluster_without_any_scrape_is_one_failure_and_nothing_is_dialled():
     assert result["counts"]["fine"] == 0
 
 
+def test_a_watchdog_that_ended_with_the_scraper_is_no_second_cause():
+    clusters = fleet({"gpu7": node()})
+    seen = healthy(clusters)
+    seen["up"] = {}
+    seen["groups"][0]["rules"][0]["state"] = "inactive"
+    seen["alertmanagers"] = [("http://127.0.0.1:9093", None, False)]
+    assert one(judge(clusters, seen))["check"] == "scraper"
+
+
 def test_a_fleet_without_exporters_needs_no_scraper():
     clusters = fleet({"gpu7": node(nvidia=0, jobs=())})
     assert judge(clusters, healthy(clusters))["failures"] == []
