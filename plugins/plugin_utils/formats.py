@@ -429,6 +429,6 @@ FORMATS = {
     **listed(addresses, "address", "listen", "url"),
     **{check.__name__: check for check in (
         duration, size, directory, program, word, words, host, version, archive, checksum, checksums, image, repository, key, secret, password, cpus,
-        engine, architectures, lock_releases, lock_versions, compared, rotated, names, alert_overrides, scrape_limits, rule_files, lock_file, new_file, webhooks,
-        unit_overrides, collectors, pairs, counters, amd_version, amd_fields, amd_labels, amd_config)},
+        engine, architectures, lock_releases, lock_versions, compared, rotated, names, alert_overrides, scrape_limits, rule_files, lock_file, new_file,
+        webhooks, unit_overrides, collectors, pairs, counters, amd_version, amd_fields, amd_labels, amd_config)},
 }
