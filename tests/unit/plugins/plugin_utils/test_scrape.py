@@ -326,6 +326,16 @@ def test_what_a_node_publishes_of_itself_is_let_through_where_the_catalogue_says
         assert relabelled(made, {"__name__": name, "__accelmon_through": "1"}) == {"__name__": name}
 
 
+def test_what_our_code_publishes_is_in_the_catalogue():
+    """Else it is dropped where it is scraped."""
+    root = Path(__file__).resolve().parents[4]
+    files = [path for folder in ("plugins", "roles") for path in (root / folder).rglob("*") if path.suffix in (".py", ".yml", ".j2")]
+    written = {name for path in files for name in re.findall(r"# TYPE (accelmon_\w+) ", path.read_text(encoding="utf-8"))}
+    published = {name for part in load("sources")["published"].values() for name in part["series"]}
+    assert len(written) > 5
+    assert not {name for name in written - set(load("sources")["registry"]) - published if not name.startswith("accelmon_collector_")}
+
+
 def test_what_is_ours_begins_as_ours_and_programs_of_the_stack_are_known():
     for name in reserved.recorded():
         assert name.rpartition(":")[0] or name.startswith(reserved.OURS)
