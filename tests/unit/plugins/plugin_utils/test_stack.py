@@ -1,5 +1,8 @@
 """How the stack listens and is reached, and the routes of Alertmanager. Nothing is stubbed."""
 
+import pathlib
+import subprocess
+
 import pytest
 import yaml
 
@@ -32,6 +35,24 @@ def test_vmauth_gets_the_password_as_it_is_and_nothing_to_fill_in(password):
     text = stack.vmauth_config(password)
     assert "%" not in text
     assert yaml.safe_load(text) == {"users": [{"username": "accelmon", "password": password, "url_prefix": "http://127.0.0.1:8428"}]}
+
+
+@pytest.mark.parametrize("network,vmauth,words", [
+    ("", "exit 0", "no service a network of its own"), ("unshare", "echo x -httpListenAddr", "is older than 1.111"), ("unshare", "echo -httpInternalListenAddr", "")])
+def test_the_storage_starts_in_a_network_of_its_own_behind_a_vmauth_that_asks_everybody(tmp_path, network, vmauth, words):
+    """Stubbed: vmauth, and where the kernel's words are about a network of its own, by a folder for /proc."""
+    role = yaml.safe_load((pathlib.Path(__file__).resolve().parents[4] / "roles/victoriametrics/vars/main.yml").read_text())
+    shell, option, script, _program = role["victoriametrics_unit"]["Service"]["ExecStartPre"]
+    assert (shell, option) == ("+/bin/sh", "-c"), "as root, in the service's network"
+    (tmp_path / "vmauth").write_text("#!/bin/sh\n" + vmauth + "\n")
+    (tmp_path / "vmauth").chmod(0o755)
+    for name, text in (("self/ns", "net:[2]" if network else "net:[1]"), ("1/ns", "net:[1]")):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "net").symlink_to(text)
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net/fib_trie").write_text("  |-- 127.0.0.1\n     /32 host LOCAL\n")
+    done = subprocess.run(["/bin/sh", "-c", script.replace("/proc", str(tmp_path)), str(tmp_path / "vmauth")], stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, words in done.stdout, done.stdout.count("\n")) == (1 if words else 0, True, 1 if words else 0)
 
 
 def test_a_client_shows_the_password_by_its_file_and_checks_names_in_the_order_of_the_addresses():
