@@ -151,7 +151,7 @@ def copy_tracked(folder):
     """Copy the tracked files, without the links to themselves, into a folder made anew. Return it."""
     shutil.rmtree(folder, ignore_errors=True)
     for path in tracked():
-        if path.startswith(".collections/") or path in ("collections", "playbooks/collections"):
+        if path.startswith(".collections/"):
             continue
         target = os.path.join(folder, path)
         os.makedirs(os.path.dirname(target), exist_ok=True)
