@@ -27,9 +27,10 @@ DISCOVERED = "discovered_interpreter_"
 
 # With inject_facts_as_vars Ansible makes a variable of every fact, and it wins over the inventory. These are no variables of ours, and
 # would change what ours mean: names of the host, what only some runs have, and functions of templates.
-FOREIGN_NAMES = ("group_names", "groups", "hostvars", "inventory_dir", "inventory_file", "inventory_hostname", "inventory_hostname_short", "item",
-                 "limit", "omit", "play_hosts", "playbook_dir", "vars",
-                 "cycler", "dict", "joiner", "lipsum", "lookup", "namespace", "now", "q", "query", "range", "undef")
+FOREIGN_NAMES = frozenset((
+    "group_names", "groups", "hostvars", "inventory_dir", "inventory_file", "inventory_hostname", "inventory_hostname_short", "item",
+    "limit", "omit", "play_hosts", "playbook_dir", "vars",
+    "cycler", "dict", "joiner", "lipsum", "lookup", "namespace", "now", "q", "query", "range", "undef"))
 
 MEND = "look at what answers there in our module's name, then run again"
 WORD = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,63}\Z")
@@ -260,9 +261,17 @@ def is_discovered(name):
 
 
 @functools.lru_cache(maxsize=None)
-def reserved():
-    """Names that no fact of a host may have, as they stand in `ansible_facts`, where Ansible leaves out a first `ansible_`."""
-    return (frozenset(variables.all_variables()) | frozenset(variables.catalogue()["internal"]) | frozenset(FOREIGN_NAMES)) - frozenset(OURS)
+def beginnings():
+    """How names of our variables begin."""
+    return tuple(f"{role}_" for role in variables.roles())
+
+
+def is_variable(name):
+    """Whether a fact of this name, as it stands in `ansible_facts`, would stand for a variable; Ansible leaves out a first `ansible_` there."""
+    if name in FOREIGN_NAMES or (name.startswith("accelmon_") and name not in OURS):
+        return True
+    # Every task of every host asks in a process of its own, and reading all declarations takes long: only for names that may be there.
+    return name.startswith(beginnings()) and name in variables.all_variables()
 
 
 def refuse_forged(told):
@@ -270,8 +279,7 @@ def refuse_forged(told):
 
     told: the host's `ansible_facts`
     """
-    taken = reserved()
     for name in told or ():
-        if name in taken or (name[:9] == "accelmon_" and name not in OURS):
+        if is_variable(str(name)):
             raise Misfit(f"facts: {shown(name)} = {shown(told[name])}: a fact with the name of a variable, which it would replace; "
                          f"find what set it on that host, and clear the fact cache where there is one")
