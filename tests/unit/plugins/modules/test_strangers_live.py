@@ -5,7 +5,8 @@
 """What a stranger gets from the real programs of the stack, with the arguments that the roles give them.
 
 Needs victoria-metrics, vmauth, vmagent, vmalert and prometheus in the directory ACCELMON_PROGRAMS, or on PATH; a test is skipped without
-those that it starts. Alertmanager is asked in the scenarios: Debian's does not run without its package's files. Stubbed: a node, by a web server on loopback with a page of more than a megabyte.
+those that it starts. Alertmanager is asked in the scenarios: Debian's does not run without its package's files. Stubbed: a node, by a
+web server on loopback with a page of more than a megabyte.
 Networks of their own are not here: the storage listens on a port of loopback that nobody is told.
 """
 import contextlib

@@ -38,7 +38,8 @@ def test_vmauth_gets_the_password_as_it_is_and_nothing_to_fill_in(password):
 
 
 @pytest.mark.parametrize("network,vmauth,words", [
-    ("", "exit 0", "no service a network of its own"), ("unshare", "echo x -httpListenAddr", "is older than 1.111"), ("unshare", "echo -httpInternalListenAddr", "")])
+    ("", "exit 0", "no service a network of its own"), ("unshare", "echo x -httpListenAddr", "is older than 1.111"),
+    ("unshare", "echo -httpInternalListenAddr", "")])
 def test_the_storage_starts_in_a_network_of_its_own_behind_a_vmauth_that_asks_everybody(tmp_path, network, vmauth, words):
     """Stubbed: vmauth, and where the kernel's words are about a network of its own, by a folder for /proc."""
     role = yaml.safe_load((pathlib.Path(__file__).resolve().parents[4] / "roles/victoriametrics/vars/main.yml").read_text())
