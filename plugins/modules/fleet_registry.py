@@ -18,7 +18,7 @@ description:
   - Writes the scrape targets of these clusters for file-based discovery, and series about the fleet for the textfile
     collector of the scraping host's own node_exporter.
   - A run adds and updates hosts, and never forgets one unless O(prune) says so. A host that is no longer in the
-    inventory is marked as retired and stays a target, unless another host of the inventory is where it was: then it is replaced,
+    inventory is marked as retired and stays a target, unless another host of the inventory is where it was. Then it is replaced,
     is no target any more, and the other goes on with what was counted there. So it is when a host gets another name or cluster.
   - Detected accelerators raise the expected counts, and never lower them unless O(accept) says so.
   - Concurrent runs wait for each other. Files are replaced whole.
