@@ -57,7 +57,8 @@ def needs_connection(task):
     return not WITHIN & set(task) and "block" not in task
 
 
-@pytest.mark.parametrize("name,play", [pytest.param(name, play, id=f"{name}: {play.get('name', '')}") for name, play in plays() if "import_playbook" not in str(play.keys())])
+@pytest.mark.parametrize("name,play", [pytest.param(name, play, id=f"{name}: {play.get('name', '')}")
+                                       for name, play in plays() if "import_playbook" not in str(play.keys())])
 def test_the_control_node_is_left_out_of_what_is_for_all_hosts(name, play):
     hosts = str(play.get("hosts", ""))
     given = play.get("vars") or {}

@@ -355,7 +355,8 @@ def test_every_row_counts_for_itself(node):
     lost = {key: "ERR!" for key in ("temperature_gpu", "power_draw", "memory_used", "memory_total", "utilization_gpu")}
     nameless = {key: "[Unknown Error]" for key in ("index", "uuid", "name", "temperature_gpu")}
     metrics = collect_rows(node, row(13, "C9:00.0", temperature_gpu="33", fan_speed="30"),
-                           row(14, "CC:00.0", temperature_gpu="68", fan_speed="[Unknown Error]"), row(15, "CF:00.0", **lost), dict(row(16, "D0:00.0"), **nameless),
+                           row(14, "CC:00.0", temperature_gpu="68", fan_speed="[Unknown Error]"), row(15, "CF:00.0", **lost),
+                           dict(row(16, "D0:00.0"), **nameless),
                            "Unable to determine the device handle for GPU 0000:BA:00.0: Unknown Error\n", status=15)
     assert [device["gpu"] for device in metrics.devices()] == ["13", "14"]
     assert metrics.one("node_gpu_fan_speed_percent", gpu="13") == 30 and metrics.one("node_gpu_fan_speed_percent", gpu="14") is None
