@@ -543,7 +543,7 @@ class ConfigSet(object):
         told = " ".join(output.split())
         if len(told) > OUTPUT_CHARACTERS:
             told = "... " + told[-OUTPUT_CHARACTERS:]
-        what = "it did not end in time" if status is None else "it ends with status %d" % status
+        what = "it did not end in time" if status is None else "it ends with status %s" % status
         raise ConfigError("validate = %s: %s and says: %s; nothing was changed, correct the configuration" % (as_written, what, told or "nothing"),
                           validator={"argv": [str(word) for word in validator["argv"]], "rc": status, "output": output})
 

@@ -56,7 +56,7 @@ def run(program, timeout):
     if code is None and len(output) <= MAX_BYTES:
         raise Problem(f"{shown(path)}: no answer within {timeout} s; see that slurmctld runs, or set timeout")
     if code:
-        said = errors[:400].decode(errors="replace").strip().split("\n")[0]
+        said = errors[:400].decode(errors="replace").strip().partition("\n")[0]
         raise Problem(f"{shown(path)} {' '.join(ARGUMENTS)}: exit status {code}: {shown(said)}")
     return text_of(output, path)
 

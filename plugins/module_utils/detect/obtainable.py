@@ -103,9 +103,9 @@ def package_problem(wanted, known, brought):
 def answers(url):
     """Whether a server has something at a URL: redirects followed, proxies of the environment used, nothing downloaded."""
     from urllib.error import HTTPError  # where nothing is asked, nothing is imported
-    from urllib.request import Request, urlopen
+    from ansible.module_utils.urls import open_url
     try:
-        urlopen(Request(url, headers={"User-Agent": "accelmon.fleet"}, method="HEAD"), timeout=CALL).close()
+        open_url(url, method="HEAD", timeout=CALL, http_agent="accelmon.fleet").close()
     except HTTPError as error:
         # Some storages allow only GET; that is no reason to go without.
         return error.code not in (404, 410)
