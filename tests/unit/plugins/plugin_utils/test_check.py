@@ -234,7 +234,8 @@ def test_arguments_of_a_run(name, value, words):
 
 def test_settings_and_other_tools_are_no_arguments():
     told = {"accelmon_rack": ["a setting, which other playbooks check"], "accelmon_verify_wait": "", "accelmon_output": "json",
-            "accelmon_compare_sources": "[dcgm]", "accelmon_other_tool": 1, "accelmon_foreign_variables": ["accelmon_other_*"], "accelmon_findings": {}, "ansible_host": "x"}
+            "accelmon_compare_sources": "[dcgm]", "accelmon_other_tool": 1, "accelmon_foreign_variables": ["accelmon_other_*"],
+            "accelmon_findings": {}, "ansible_host": "x"}
     assert argument_errors({"localhost": told}) == []
 
 
