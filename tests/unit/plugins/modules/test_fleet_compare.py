@@ -162,7 +162,7 @@ def test_words(value, words):
 def playbook(folder, *arguments):
     """(exit status, output) of compare_sources.yml, which asks what was recorded: it was of two sources."""
     text = (ROOT / "playbooks/compare_sources.yml").read_text()
-    question = '"{{ accelmon_compare_sources | accelmon.fleet.source_comparisons }}"'
+    question = '"{{ accelmon_compare_sources | accelmon.fleet.given(\'accelmon_compare_sources\') | accelmon.fleet.source_comparisons }}"'
     assert text.count(question) == 1
     (folder / "compare_sources.yml").write_text(text.replace(question, json.dumps(QUESTIONS)))
     done = subprocess.run(
