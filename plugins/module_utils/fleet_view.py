@@ -212,8 +212,9 @@ def lost_devices(params, clusters, keys):
     for cluster in sorted(by_cluster):
         nodes = ', node=~"%s"' % matcher(by_cluster[cluster])[len('cluster=~"'):-1]
         selector = "accelerator_info{%s%s}" % (matcher([cluster]), nodes)
-        expression = "last_over_time(%s[1d]) unless on (cluster, node, vendor, index, uuid) (%s)" % (
-            selector, fresh_devices([cluster], recorded, nodes))
+        # A driver that has lost one device may number the others anew: they are known by what does not change.
+        expression = "last_over_time(%s[1d]) unless on (cluster, node, vendor, index, uuid) (%s) unless on (cluster, node, vendor, uuid) (%s)" % (
+            selector, fresh_devices([cluster], recorded, nodes), fresh_devices([cluster], recorded, nodes + ', uuid!=""'))
         for labels, _value in fleet_query.instant_query(params["storage_url"], expression, params["query_timeout"], access=access):
             key = (labels.get("cluster"), labels.get("node"), labels.get("vendor"))
             words = "index %s" % labels.get("index", "?")

@@ -67,14 +67,17 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def devices(count, collector_late=0):
-    """What node_exporter gives of a node with `count` devices. guessed: in the form of our collector."""
+def devices(count, collector_late=0, gone=()):
+    """What node_exporter gives of a node with `count` devices, less those that are gone: the driver numbers the others anew.
+
+    guessed: in the form of our collector
+    """
     now = time.time()
     lines = ["node_time_seconds %f" % now]
-    for number in range(count):
-        lines.append('node_gpu_info{gpu="%d",uuid="GPU-%d",vendor="nvidia",model="H100",pci_address="0000:0%d:00.0"} 1' % ((number,) * 3))
+    for index, number in enumerate(number for number in range(count) if number not in gone):
+        lines.append('node_gpu_info{gpu="%d",uuid="GPU-%d",vendor="nvidia",model="H100",pci_address="0000:0%d:00.0"} 1' % (index, number, number))
         lines.append('node_gpu_ecc_errors_total{gpu="%d",uuid="GPU-%d",vendor="nvidia",model="H100",type="uncorrected",scope="volatile"} 0'
-                     % ((number,) * 2))
+                     % (index, number))
     lines.append('accelmon_collector_last_success_timestamp_seconds{vendor="nvidia"} %f' % (now - collector_late))
     return "\n".join(lines) + "\n"
 
@@ -113,9 +116,9 @@ class Lab:
         self.run("vmalert", "-rule=%s" % (folder / "rules" / "*.yml"), "-rule.evalDelay=0s", "-evaluationInterval=1s", "-datasource.url=" + storage,
                  "-remoteWrite.url=" + storage, "-remoteRead.url=" + storage, "-remoteWrite.flushInterval=200ms", "-notifier.blackhole")
 
-    def have(self, name, count, late=0):
-        """The node has this many devices from now on, and its collector is so many seconds late."""
-        self.nodes[name].text = lambda: devices(count, late)
+    def have(self, name, count, late=0, gone=()):
+        """The node has this many devices from now on, less those that are gone, and its collector is so many seconds late."""
+        self.nodes[name].text = lambda: devices(count, late, gone)
 
     def record(self, counts, state=None, present=("gpu1", "gpu2"), full_run=False, labels=None):
         """What a run of site.yml does: merge the records, write registry, targets and series."""
@@ -228,6 +231,13 @@ def test_a_lost_device_is_named_fires_and_clears(lab):
     lab.have("gpu1", 8)
     lab.becomes([])
     lab.alerts_become("gpu1", [])
+
+
+def test_of_devices_with_other_numbers_only_the_lost_one_is_named(lab):
+    lab.have("gpu1", 8, gone={3})
+    lab.becomes([("gpu1", "7 of 8 nvidia accelerators fresh; gone: index 3 (GPU-3)")])
+    lab.have("gpu1", 8)
+    lab.becomes([])
 
 
 def test_a_stopped_exporter_is_refused_and_its_host_is_down(lab):
