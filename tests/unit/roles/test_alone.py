@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 
@@ -32,6 +33,16 @@ VARIABLES = {
 }
 
 
+def ports():
+    """{variable: number} of a free port for every role that listens: something may be on the usual ones of this machine, for instance the demo."""
+    names = [name for role in ROLES for name in yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()) if name.endswith("_port")]
+    sockets = [socket.create_server(("127.0.0.1", 0)) for dummy in names]
+    free = {name: one.getsockname()[1] for name, one in zip(names, sockets)}
+    for one in sockets:
+        one.close()
+    return free
+
+
 class Run:
     """One run with a play for each role, each on a host of its own; `text`: what it printed, `recap`: {role: {word: number}}."""
 
@@ -40,7 +51,7 @@ class Run:
         for name, text in (("systemctl", SYSTEMCTL), ("apt-cache", "#!/bin/sh\n")):
             (folder / "bin" / name).write_text(text)
             (folder / "bin" / name).chmod(0o755)
-        hosts = {role: dict(VARIABLES, **{name: value for name, value in variables.items() if name.startswith(role + "_")}) for role in ROLES}
+        hosts = {role: dict(VARIABLES, **ports(), **{name: value for name, value in variables.items() if name.startswith(role + "_")}) for role in ROLES}
         (folder / "inventory.json").write_text(json.dumps({"all": {"children": {"mine": {"hosts": hosts}}}}))
         # A host is called like its role: one play of all of them takes half the time. What fails in `access` fails for all hosts of its play.
         (folder / "play.yml").write_text(json.dumps([{"hosts": hosts, "gather_facts": False, "tasks": [
