@@ -15,11 +15,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), ".collections"))
 
 # pylint: disable=wrong-import-position
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import SEVERITIES, matched, rollup_rules, slow_rules, straggler_rules
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.variables import fleet_variables, role_variables, roles
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import SEVERITIES, matched, rollup_rules, slow_rules, straggler_rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import fleet_variables, role_variables, roles
 
-NOTE = "<!-- Written by docs/generate.py from plugins/catalogue; change it there. -->\n\n"
+NOTE = "<!-- Written by docs/generate.py from plugins/plugin_utils/catalogue; change it there. -->\n\n"
 
 VARIABLES = """# Variables
 
@@ -65,8 +65,8 @@ silences none of them.
 HARDENING = """# Hardening
 
 Every service of ours runs as a user of its own, without capabilities, and confined by systemd. The common part is `SANDBOX` in
-`plugins/plugin_utils/units.py`; a role declares what differs in its `vars/main.yml`, and the reasons are in
-`plugins/catalogue/hardening.yml`.
+`plugins/plugin_utils/services/units.py`; a role declares what differs in its `vars/main.yml`, and the reasons are in
+`plugins/plugin_utils/catalogue/hardening.yml`.
 
 `systemd-analyze security` gives each unit an exposure from 0 to 10. Units of Debian's own packages of the same daemons have 9.2.
 The molecule scenarios fail when a unit has more than is recorded here, or is not recorded at all; a unit test fails when a role
@@ -166,7 +166,7 @@ LABELS = """
 Every series of a node carries `cluster`, `node` and, if there is one, `rack` from the inventory, besides `job` and
 `instance`. A custom exporter appears under its own `job`. A page that brings one of these, or `source`, finds it again with
 `exported_` before it. Names that the registry, the rules, the scraper or the stack write are dropped from pages; what a node may publish
-of them is `accelmon_collector_*` and what `published` in `plugins/catalogue/sources.yml` lists.
+of them is `accelmon_collector_*` and what `published` in `plugins/plugin_utils/catalogue/sources.yml` lists.
 
 Labels of `accelmon_labels` stand on every scraped series of a host's exporters, `up` among them, and on no recorded one: a rule would have to name
 them. A query brings one of them, here `room`, to recorded series:
@@ -306,7 +306,7 @@ def variables_page():
     """Text of variables.md."""
     settings = {name: spec for name, spec in fleet_variables().items() if not spec.get("run")}
     arguments = {name: spec for name, spec in fleet_variables().items() if spec.get("run")}
-    text = NOTE.replace("plugins/catalogue", "plugins/catalogue/variables.yml and roles/*/meta/argument_specs.yml") + VARIABLES + table(settings)
+    text = NOTE.replace("plugins/plugin_utils/catalogue", "plugins/plugin_utils/catalogue/variables.yml and roles/*/meta/argument_specs.yml") + VARIABLES + table(settings)
     text += ARGUMENTS + table(arguments)
     for role in roles():
         own = {name: spec for name, spec in role_variables(role).items() if name.startswith(role + "_")}

@@ -6,7 +6,7 @@
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import facts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts
 
 
 class ActionModule(ActionBase):

@@ -5,7 +5,7 @@
 """The module ask_host, which is all here: run another module, and make an answer of whatever keeps it from running."""
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import answers, facts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import answers, facts
 
 
 class ActionModule(ActionBase):

@@ -7,7 +7,7 @@
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import facts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts
 
 
 class ActionModule(ActionBase):

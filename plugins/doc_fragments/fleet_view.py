@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Options of module_utils/fleet_view.py."""
+    """Options of module_utils/fleet/fleet_view.py."""
 
     # What every module has that asks the storage.
     STORAGE = r"""

@@ -6,8 +6,8 @@
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import alert_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import alert_file
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 

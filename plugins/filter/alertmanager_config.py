@@ -5,7 +5,7 @@
 """The filter alertmanager_config."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.routes import RouteError, config_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.routes import RouteError, config_file
 
 
 def alertmanager_config(options):

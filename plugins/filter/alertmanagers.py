@@ -5,7 +5,8 @@
 """The filter alertmanagers: those of all monitoring hosts, as one of them sees them."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import access, fleet, stack, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 READ = ("alertmanager_port", "alertmanager_gossip_port", "alertmanager_listen", "alertmanager_state")
 

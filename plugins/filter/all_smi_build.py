@@ -7,8 +7,8 @@
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.accelmon.fleet.plugins.filter.release_artifact import release_artifact
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import all_smi
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.exporters import is_closed
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import is_closed
 
 
 def all_smi_build(pinned, source, facts, bundle="", lock_file="", url_prefix="", accept_open=False, tls="none", auth="none", path="/metrics"):

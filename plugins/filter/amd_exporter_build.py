@@ -5,8 +5,8 @@
 """The filter amd_exporter_build."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import amd_exporter
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import bundle as bundles
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle as bundles
 
 
 def amd_exporter_build(wanted, source, node, bundle=""):

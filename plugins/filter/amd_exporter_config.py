@@ -5,7 +5,7 @@
 """The filter amd_exporter_config."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import amd_exporter
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter
 
 
 def amd_exporter_config(devices, port, fields, labels, partition_fields=None, extra_fields=None, extra_labels=None, settings=None,

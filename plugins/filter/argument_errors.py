@@ -4,7 +4,7 @@
 
 """The filter argument_errors."""
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.check import argument_errors
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import argument_errors
 
 
 class FilterModule:

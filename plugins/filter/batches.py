@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, variables
 
 NAME = "accelmon_serial"
 

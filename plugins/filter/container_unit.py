@@ -5,7 +5,7 @@
 """The filter container_unit."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import containers
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers
 
 
 def container_unit(declaration, name, container, found):

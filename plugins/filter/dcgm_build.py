@@ -6,7 +6,7 @@
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import dcgm
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import dcgm
 
 
 def dcgm_build(wanted, source):

@@ -5,7 +5,7 @@
 """The filter dcgm_repository."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import dcgm
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import dcgm
 
 
 def dcgm_repository(base, node):

@@ -4,7 +4,7 @@
 
 """The filter expected_series."""
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import expected_series
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import expected_series
 
 
 def series_of(names):

@@ -5,8 +5,8 @@
 """The filter exporter_access."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.exporters import access
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.formats import read
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import access
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
 
 
 def exporter_access(tls, auth="none", client_auth=True, path="/metrics"):

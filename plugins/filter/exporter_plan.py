@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import FleetError, HostVariables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.records import make_plan
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import FleetError, HostVariables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.records import make_plan
 
 
 def exporter_plan(host_variables, findings=None):

@@ -5,7 +5,7 @@
 """Filter fleet_check: what is wrong with the variables of the fleet."""
 from __future__ import annotations
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.check import fleet_check
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import fleet_check
 
 
 class FilterModule:

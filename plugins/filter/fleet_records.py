@@ -10,9 +10,9 @@ import json
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import FleetError, HostVariables, Reader, Untrusted, plan_specs
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.plan import STAGES
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.records import make_record
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import FleetError, HostVariables, Reader, Untrusted, plan_specs
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.plan import STAGES
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.records import make_record
 
 
 def fleet_records(hosts, hostvars, answered=(), stage="first"):

@@ -5,7 +5,7 @@
 """Filter handover_waits: what a run has to wait for before exporters are taken away."""
 from __future__ import annotations
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, plan
 
 
 def handover_waits(hosts, hostvars):

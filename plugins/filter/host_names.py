@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import access
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import HostVariables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.records import FleetError
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import HostVariables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.records import FleetError
 
 
 def host_names(host_variables):

@@ -4,7 +4,7 @@
 
 """The filter host_port."""
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.targets import instance
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
 
 
 def host_port(address, port):

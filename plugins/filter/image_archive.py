@@ -5,8 +5,8 @@
 """The filter image_archive."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import bundle as bundles
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import containers
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle as bundles
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers
 
 
 def image_archive(bundle, name, architecture, version=""):

@@ -5,7 +5,7 @@
 """The filter interpreter."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.module_utils.interpreter import LASTING, is_clean
+from ansible_collections.accelmon.fleet.plugins.module_utils.host.interpreter import LASTING, is_clean
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import shown
 
 

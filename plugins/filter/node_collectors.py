@@ -6,7 +6,7 @@
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import node_collectors as collectors
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import node_collectors as collectors
 
 
 def node_collectors(facts, source="package", version="", lean=True, chosen=None, extra=None, bundle="", lock_file=""):

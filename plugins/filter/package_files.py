@@ -5,8 +5,8 @@
 """The filter package_files."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import bundle as bundles
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import dcgm
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle as bundles
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import dcgm
 
 
 def package_files(bundle, names, versions, architecture, distribution):

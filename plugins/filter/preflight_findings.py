@@ -5,7 +5,7 @@
 """Filter preflight_findings: what is in the way of an installation."""
 from __future__ import annotations
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.preflight import report
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.preflight import report
 
 
 def preflight_findings(hosts, hostvars, reached):

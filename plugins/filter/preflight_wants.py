@@ -5,7 +5,7 @@
 """Filter preflight_wants: what to look at on a host before anything is installed."""
 from __future__ import annotations
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.preflight import places, wants
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.preflight import places, wants
 
 
 def preflight_wants(host, hostvars):

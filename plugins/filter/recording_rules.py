@@ -5,7 +5,7 @@
 """The filter recording_rules."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import RuleError, recording_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import RuleError, recording_file
 
 
 def recording_rules(interval, backend):

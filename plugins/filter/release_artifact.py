@@ -5,8 +5,8 @@
 """The filter release_artifact."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import bundle as bundles
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import releases
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle as bundles
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import releases
 
 
 def release_artifact(pinned, name, source, architecture, bundle="", lock_file="", url_prefix=""):

@@ -5,7 +5,7 @@
 """The filter releases_wanted."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import releases
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import releases
 
 
 def releases_wanted(versions, architectures, url_prefix="", names=None):

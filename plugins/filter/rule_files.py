@@ -5,8 +5,8 @@
 """The filter rule_files."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import site_files
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import site_files
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 

@@ -5,8 +5,8 @@
 """The filter rule_groups."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import RuleError, group_names
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import RuleError, group_names
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 

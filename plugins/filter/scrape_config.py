@@ -5,8 +5,8 @@
 """The filter scrape_config."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import ScrapeError, scrape_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import ScrapeError, scrape_file
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 

@@ -8,8 +8,8 @@ import os
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import service_parts as service
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import UnitError
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import service_parts as service
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import UnitError
 
 PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Where each program comes from. What modules use is used by these too.
@@ -17,9 +17,9 @@ PROGRAMS = {
     "accelmon_front.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_front.py"),
     "accelmon_pass.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_pass.py"),
     "accelmon_watch.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_watch.py"),
-    "accelmon_bcrypt.py": os.path.join(PLUGINS, "module_utils", "bcrypt.py"),
+    "accelmon_bcrypt.py": os.path.join(PLUGINS, "module_utils", "access", "bcrypt.py"),
     "accelmon_command.py": os.path.join(PLUGINS, "module_utils", "command.py"),
-    "accelmon_inner.py": os.path.join(PLUGINS, "module_utils", "inner.py"),
+    "accelmon_inner.py": os.path.join(PLUGINS, "module_utils", "host", "inner.py"),
 }
 
 

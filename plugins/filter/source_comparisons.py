@@ -5,7 +5,7 @@
 """The filter source_comparisons."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.compare import comparisons
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.compare import comparisons
 
 
 def source_comparisons(only):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, plan
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, plan
 
 
 def source_questions(host_variables):

@@ -4,7 +4,7 @@
 
 """The filter stack_listener."""
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.stack import listener
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.stack import listener
 
 
 def stack_listener(address, port, path="/-/ready"):

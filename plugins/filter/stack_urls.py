@@ -8,7 +8,8 @@ from __future__ import annotations
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.filter.alertmanagers import alertmanagers
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import fleet, stack, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 # Per backend: its services, and which of them are the storage and the rule evaluator.
 BACKENDS = {

@@ -5,7 +5,7 @@
 """The filter systemd_unit."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import UnitError, unit_text
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import UnitError, unit_text
 
 
 def systemd_unit(declaration, overrides=None, daemon=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import facts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts
 
 
 def unforged(value, told):

@@ -4,7 +4,7 @@
 
 """The filter unit_word."""
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import word
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import word
 
 
 def unit_word(value):

@@ -4,7 +4,7 @@
 
 """The filter updates_watched."""
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import updates
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import updates
 
 
 class FilterModule:

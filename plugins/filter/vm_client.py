@@ -5,7 +5,7 @@
 """The filter vm_client."""
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.stack import VM_CLIENTS, vm_client as arguments
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.stack import VM_CLIENTS, vm_client as arguments
 
 
 def vm_client(services, kind, path=""):

@@ -4,7 +4,7 @@
 
 """The filter vmauth_config."""
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import stack
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 
 def vmauth_config(password):

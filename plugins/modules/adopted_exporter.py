@@ -93,7 +93,8 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, ports, probe, systemd, textfiles
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import ports, probe, systemd, textfiles
 
 UNITS = "/etc/systemd/system"
 OURS = "/var/lib/accelmon/"

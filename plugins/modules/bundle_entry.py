@@ -68,7 +68,8 @@ entry:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, bundle_lock, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import bundle_lock
 
 
 def main():

@@ -69,8 +69,8 @@ certificates:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
-from ansible_collections.accelmon.fleet.plugins.module_utils.pki import PkiError
-from ansible_collections.accelmon.fleet.plugins.module_utils.secrets_store import SecretsError, Store
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.pki import PkiError
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import SecretsError, Store
 
 
 def run(params, check, relabel=None):

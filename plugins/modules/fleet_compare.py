@@ -88,7 +88,7 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_view, source_compare
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_view, source_compare
 
 
 def main():

@@ -146,8 +146,9 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.accelmon.fleet.plugins.module_utils import registry as fleet
-from ansible_collections.accelmon.fleet.plugins.module_utils import disk, targets
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry as fleet
+from ansible_collections.accelmon.fleet.plugins.module_utils import disk
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import targets
 
 DIFF_LINES = 40
 DIFF_WIDTH = 300

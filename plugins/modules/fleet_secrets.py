@@ -102,9 +102,9 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
-from ansible_collections.accelmon.fleet.plugins.module_utils.bcrypt import BcryptError
-from ansible_collections.accelmon.fleet.plugins.module_utils.pki import PkiError
-from ansible_collections.accelmon.fleet.plugins.module_utils.secrets_store import SecretsError, Store, check_password
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.bcrypt import BcryptError
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.pki import PkiError
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import SecretsError, Store, check_password
 
 
 def result(store, names):

@@ -94,7 +94,7 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_view, registry, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_view, registry, verdict
 
 
 def status(params):

@@ -169,8 +169,8 @@ import time
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import dial, fleet_query, fleet_view, strangers, verdict
-from ansible_collections.accelmon.fleet.plugins.module_utils.client_access import Access
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import dial, fleet_query, fleet_view, strangers, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client_access import Access
 
 # Seconds between two tries while waiting.
 PAUSE = 5

@@ -139,8 +139,8 @@ import grp
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk
-from ansible_collections.accelmon.fleet.plugins.module_utils.certificates import CertificateError, HostCertificate, check_files
-from ansible_collections.accelmon.fleet.plugins.module_utils.pki import PkiError
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates import CertificateError, HostCertificate, check_files
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.pki import PkiError
 
 
 def group_id(name):

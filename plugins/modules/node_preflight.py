@@ -170,7 +170,9 @@ import platform
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import bcrypt, dial, interpreter, preflight, targets
+from ansible_collections.accelmon.fleet.plugins.module_utils.access import bcrypt
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import dial, targets
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import interpreter, preflight
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import obtainable
 
 

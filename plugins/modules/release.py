@@ -145,7 +145,7 @@ left:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
-from ansible_collections.accelmon.fleet.plugins.module_utils.release import Release, ReleaseError
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import Release, ReleaseError
 
 
 def source_of(params):

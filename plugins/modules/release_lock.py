@@ -62,8 +62,9 @@ import shutil
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, release_lock
-from ansible_collections.accelmon.fleet.plugins.module_utils.release import ReleaseError
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import release_lock
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import ReleaseError
 
 
 def main():

@@ -89,7 +89,8 @@ import stat
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, textfiles
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import textfiles
 
 # In front of an entry that was taken out of use.
 MARK = "# accelmon.fleet replaced this: "

@@ -7,7 +7,7 @@ import ipaddress
 import re
 import urllib.parse
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.pki import HOST_NAME
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.pki import HOST_NAME
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, port
 
 # Names of the machine itself, as distributions write them into /etc/hosts.

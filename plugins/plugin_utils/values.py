@@ -7,7 +7,8 @@ import datetime
 import math
 import re
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import catalogue, oneline
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import oneline
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 
 VENDORS = ("nvidia", "amd", "intel_gaudi", "intel_gpu", "google_tpu", "tenstorrent", "rebellions", "furiosa", "aws_neuron", "apple")
 

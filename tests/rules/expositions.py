@@ -12,7 +12,7 @@ import re
 
 import yaml
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import scrape_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file
 
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures", "expositions")
 ROW = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)\Z")

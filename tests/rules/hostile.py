@@ -11,8 +11,8 @@ import itertools
 import re
 import time
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import limits, reserved
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import limits, reserved
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 import live
 
 JOBS = ("node_exporter", "dcgm_exporter", "amd_exporter", "all_smi", "custom")

@@ -21,7 +21,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import scrape_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file
 import expositions
 
 PATIENCE = 60

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 import yaml
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.variables import fleet_variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import fleet_variables
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INVENTORY = "[accelerator_nodes]\ngpu1 ansible_host=192.0.2.1\n[monitoring]\nmon1 ansible_host=192.0.2.9\n"

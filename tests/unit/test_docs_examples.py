@@ -8,7 +8,7 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "roles").glob("*/README.md")])

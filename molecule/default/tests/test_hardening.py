@@ -5,7 +5,7 @@ import re
 import yaml
 from conftest import CHECKOUT
 
-CATALOGUE = yaml.safe_load((CHECKOUT / "plugins" / "catalogue" / "hardening.yml").read_text())
+CATALOGUE = yaml.safe_load((CHECKOUT / "plugins" / "plugin_utils" / "catalogue" / "hardening.yml").read_text())
 COLLECTOR = "accelmon-textfile-collector"
 PAGE = "/var/lib/accelmon/textfile/accelmon_accelerators.prom"
 
@@ -34,7 +34,7 @@ def test_no_unit_is_less_confined_than_recorded(fleet):
     seen = set()
     for host in fleet.hosts:
         for unit in units(fleet, host):
-            assert unit in limits, f"{host}: {unit}: not in plugins/catalogue/hardening.yml"
+            assert unit in limits, f"{host}: {unit}: not in plugins/plugin_utils/catalogue/hardening.yml"
             found = exposure(fleet, host, unit)
             assert found <= limits[unit], f"{host}: {unit}: exposure {found}, recorded {limits[unit]}"
             assert found >= limits[unit] - 0.3, f"{host}: {unit}: exposure {found}: lower what is recorded"

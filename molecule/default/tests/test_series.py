@@ -7,7 +7,7 @@ import time
 import pytest
 from conftest import CHECKOUT, eventually
 
-SPEC = importlib.util.spec_from_file_location("strangers", CHECKOUT / "plugins" / "module_utils" / "strangers.py")
+SPEC = importlib.util.spec_from_file_location("strangers", CHECKOUT / "plugins" / "module_utils" / "fleet" / "strangers.py")
 strangers = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(strangers)
 

@@ -12,7 +12,7 @@ import sys
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.filter.batches import batches
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.formats import FORMATS
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import FORMATS
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]

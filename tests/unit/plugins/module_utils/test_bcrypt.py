@@ -5,7 +5,7 @@
 """bcrypt: libcrypt and perl of this machine, and hashes known from elsewhere. Nothing is stubbed but where a test says so."""
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import bcrypt
+from ansible_collections.accelmon.fleet.plugins.module_utils.access import bcrypt
 
 # A test vector that other implementations of bcrypt have too.
 KNOWN = ("abc", "$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i")

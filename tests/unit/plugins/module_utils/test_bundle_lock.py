@@ -8,8 +8,8 @@ import hashlib
 import json
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import bundle_lock
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.bundle import bundle_artifact
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import bundle_lock
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.bundle import bundle_artifact
 
 ONE = {"name": "all_smi", "version": "0.28.1", "os": "linux", "architecture": "amd64", "file": "a.tar.gz", "sha256": "a" * 64}
 

@@ -13,8 +13,8 @@ import time
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
-from ansible_collections.accelmon.fleet.plugins.module_utils import config_set
-from ansible_collections.accelmon.fleet.plugins.module_utils.config_set import ConfigError, ConfigSet
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import config_set
+from ansible_collections.accelmon.fleet.plugins.module_utils.host.config_set import ConfigError, ConfigSet
 
 ME = {"owner": str(os.geteuid()), "group": str(os.getegid())}
 

@@ -14,7 +14,7 @@ import threading
 import time
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import dial
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import dial
 
 LOOPBACK = "127.0.0.1"
 

@@ -35,7 +35,7 @@ def in_namespace(tmp_path, mounts, program):
 
 RELEASE = """
     from ansible_collections.accelmon.fleet.plugins.module_utils import disk
-    from ansible_collections.accelmon.fleet.plugins.module_utils.release import Release, ReleaseError
+    from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import Release, ReleaseError
     import hashlib
     def install(version, size):
         data = b"#!/bin/sh\\nexit 0\\n" + b"#" * size
@@ -78,7 +78,7 @@ def test_no_inodes_are_another_matter_than_no_room(tmp_path):
 
 def test_a_read_only_file_system_is_told_as_that(tmp_path):
     release, files, refused = in_namespace(tmp_path, {"opt": "ro", "etc": "ro"}, RELEASE + """
-    from ansible_collections.accelmon.fleet.plugins.module_utils.config_set import ConfigError, ConfigSet
+    from ansible_collections.accelmon.fleet.plugins.module_utils.host.config_set import ConfigError, ConfigSet
     try:
         ConfigSet("x", [{"path": place + "/etc/x.conf", "content": "1"}], state_dir=place + "/state").run()
         files = "written"
@@ -99,7 +99,7 @@ def test_a_read_only_file_system_is_told_as_that(tmp_path):
 
 def test_a_full_disk_leaves_the_files_as_they_are(tmp_path):
     said, text = in_namespace(tmp_path, {"etc": "size=16k", "state": "size=1m"}, """
-    from ansible_collections.accelmon.fleet.plugins.module_utils.config_set import ConfigError, ConfigSet
+    from ansible_collections.accelmon.fleet.plugins.module_utils.host.config_set import ConfigError, ConfigSet
     ConfigSet("x", [{"path": place + "/etc/x.conf", "content": "1"}], state_dir=place + "/state").run()
     try:
         ConfigSet("x", [{"path": place + "/etc/x.conf", "content": "2" * 100000}], state_dir=place + "/state").run()

@@ -15,7 +15,7 @@ from urllib.error import URLError
 from urllib.parse import parse_qs
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_query
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_query
 
 
 class Api:

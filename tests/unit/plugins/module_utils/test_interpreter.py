@@ -10,7 +10,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.filter.interpreter import interpreter as chosen
 from ansible_collections.accelmon.fleet.plugins.filter.service_parts import service_parts
-from ansible_collections.accelmon.fleet.plugins.module_utils import interpreter
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import interpreter
 
 BASE = os.path.realpath(sys.executable)
 

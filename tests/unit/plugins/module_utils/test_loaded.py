@@ -5,7 +5,7 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import loaded
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import loaded
 
 
 def test_digest_follows_content_names_and_number_of_files(tmp_path):

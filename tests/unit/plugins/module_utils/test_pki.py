@@ -13,7 +13,7 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import certificates, pki, secrets_store
+from ansible_collections.accelmon.fleet.plugins.module_utils.access import certificates, pki, secrets_store
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="this machine has no openssl")
 NAMES = ("gpu7", "10.0.0.7", "FD00::0007")

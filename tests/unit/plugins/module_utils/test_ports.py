@@ -8,7 +8,7 @@ import os
 import socket
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import ports
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import ports
 
 TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:2382 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1 0 100 0 0 10 0

@@ -8,7 +8,7 @@ import os
 import socket
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import preflight
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import preflight
 
 MOUNTS = """/dev/sda1 / ext4 rw,relatime 0 0
 tmpfs /opt tmpfs rw,nosuid,noexec 0 0

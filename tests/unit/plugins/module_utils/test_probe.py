@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import probe
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import probe
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -5,7 +5,7 @@ import struct
 import sys
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import programs
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import executables as programs
 
 SHELL = os.path.realpath("/bin/sh")
 

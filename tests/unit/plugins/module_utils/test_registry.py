@@ -9,7 +9,7 @@ import json
 import random
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import registry
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import exporter, random_records, record, unanswered
 
 CUSTOM = {"job": "ipmi", "port": 9290, "scheme": "http", "path": "/ipmi", "elected": [], "custom": True}

@@ -22,8 +22,8 @@ import time
 import zipfile
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import release as releases
-from ansible_collections.accelmon.fleet.plugins.module_utils.release import Release, ReleaseError
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import release as releases
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import Release, ReleaseError
 
 
 def script(text):

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import release_lock
-from ansible_collections.accelmon.fleet.plugins.module_utils.release import ReleaseError
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import release_lock
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import ReleaseError
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 LISTS = {

@@ -5,9 +5,9 @@
 """The newest patch release. Stubbed: upstream, by a function from a URL to a list."""
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import release_patch
-from ansible_collections.accelmon.fleet.plugins.module_utils.release import ReleaseError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.releases import wanted
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import release_patch
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import ReleaseError
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.releases import wanted
 
 
 class Upstream:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-from ansible_collections.accelmon.fleet.plugins.module_utils import systemd
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import systemd
 
 UNIT = "[Unit]\nDescription=x\n\n[Service]\nExecStart=/bin/x\n"
 

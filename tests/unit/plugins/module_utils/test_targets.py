@@ -7,7 +7,7 @@ import json
 import random
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import targets
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import targets
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import exporter, random_records, record
 
 

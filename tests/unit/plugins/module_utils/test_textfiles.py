@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import textfiles
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import textfiles
 
 PAGE = """\
 # HELP node_gpu_info Identity

@@ -4,7 +4,7 @@
 
 """verdict: every kind of failure, note and table row, from made-up registries and answers. Nothing is stubbed."""
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import verdict
 
 
 def node(address="10.0.0.7", nvidia=8, status="active", elected=("nvidia",), jobs=("node_exporter",), **more):

@@ -13,7 +13,7 @@ import sys
 import threading
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import ports
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import ports
 from ansible_collections.accelmon.fleet.plugins.modules import adopted_exporter, textfile_handover
 
 THEIRS = "".join(f'node_gpu_{name}{{gpu="{gpu}"}} {value}\n' for gpu in (0, 1) for name, value in (("temperature_celsius", 33), ("power_draw_watts", 138.2)))

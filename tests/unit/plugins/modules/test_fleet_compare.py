@@ -21,8 +21,8 @@ from urllib.parse import parse_qs
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.filter.source_comparisons import source_comparisons
-from ansible_collections.accelmon.fleet.plugins.module_utils import source_compare
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import source_compare
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 
 ROOT = pathlib.Path(__file__).parents[4]
 RECORDED = json.loads((ROOT / "tests/fixtures/api/compare.json").read_text())

@@ -19,9 +19,9 @@ import time
 import urllib.request
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_view, registry, targets
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_view, registry, targets
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_status, fleet_verify
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import rules, scrape
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import rules, scrape
 
 PROGRAMS = ("victoria-metrics", "vmagent", "vmalert")
 FOLDER = os.environ.get("ACCELMON_PROGRAMS")

@@ -21,7 +21,7 @@ import threading
 from urllib.parse import parse_qs
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_view
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_view
 
 FIXTURES = pathlib.Path(__file__).parents[3] / "fixtures" / "api"
 MODULES = "ansible_collections.accelmon.fleet.plugins.modules."

@@ -5,7 +5,7 @@
 """How fleet_verify tells an exporter that lets strangers in. Stubbed: the dialling, which answers as the test says."""
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import dial, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import dial, verdict
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_verify
 
 TARGET = ("10.0.0.7", 9100, "https", "/metrics")

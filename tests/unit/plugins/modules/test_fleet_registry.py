@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import registry
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import exporter, record, unanswered
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[4]

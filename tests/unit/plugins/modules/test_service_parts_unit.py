@@ -7,7 +7,7 @@ listens on a port. Processes are real children of this one.
 import subprocess
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import ports, systemd
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import ports, systemd
 from ansible_collections.accelmon.fleet.plugins.modules import service_unit
 
 UNIT = "[Service]\nExecStart=/bin/x\n\n[Install]\nWantedBy=multi-user.target\n"

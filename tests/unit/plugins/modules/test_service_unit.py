@@ -8,7 +8,7 @@ import json
 import subprocess
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils import loaded, systemd
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import loaded, systemd
 from ansible_collections.accelmon.fleet.plugins.modules import service_unit
 
 UNIT = "[Service]\nExecStart=/bin/x\n\n[Install]\nWantedBy=multi-user.target\n"

@@ -24,9 +24,10 @@ import urllib.request
 
 import pytest
 import yaml
-from ansible_collections.accelmon.fleet.plugins.module_utils import bcrypt, strangers
+from ansible_collections.accelmon.fleet.plugins.module_utils.access import bcrypt
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import strangers
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_verify
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import stack
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 FOLDER = os.environ.get("ACCELMON_PROGRAMS")
 ROOT = pathlib.Path(__file__).resolve().parents[4]

@@ -7,11 +7,11 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.filter.amd_exporter_build import amd_exporter_build
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import amd_exporter
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.amd_exporter import AmdError, config
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.containers import command
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.amd_exporter import AmdError, config
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.containers import command
 
-ROLE = os.path.join(os.path.dirname(amd_exporter.__file__), "..", "..", "roles", "amd_exporter")
+ROLE = os.path.join(os.path.dirname(amd_exporter.__file__), "..", "..", "..", "roles", "amd_exporter")
 WHOLE = {"vendor": "amd", "model": "MI300X", "pci_address": "0000:1b:00.0"}
 DIVIDED = dict(WHOLE, partitions={"mode": "CPX", "count": 8})
 

@@ -4,7 +4,7 @@
 
 """From the words of ssh, sudo and shells to what is wrong. Derived: the words, from OpenSSH's, sudo's and Ansible's sources and documentation."""
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import answers
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import answers
 
 
 @pytest.mark.parametrize("words, what, value", [

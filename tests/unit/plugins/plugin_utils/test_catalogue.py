@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import closest, dump, load, plain
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import raw_bounds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, load, plain
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import raw_bounds
 
 ROOT = Path(__file__).resolve().parents[4]
 EXPOSITIONS = ROOT / "tests" / "fixtures" / "expositions"

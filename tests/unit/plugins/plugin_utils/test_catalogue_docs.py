@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"
 

@@ -5,7 +5,7 @@
 """The preflight check. Stubbed: `hostvars` is a dictionary."""
 import pytest
 from ansible_collections.accelmon.fleet.plugins.filter.given import given
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.check import argument_errors, fleet_check
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import argument_errors, fleet_check
 
 
 def check(nodes, monitoring=None, groups=None, everywhere=None):

@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.filter.fleet_check import fleet_
 from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
 from ansible_collections.accelmon.fleet.plugins.filter.handover_waits import handover_waits
 from ansible_collections.accelmon.fleet.plugins.filter.source_questions import source_questions
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import choice, fleet, plan, records
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, hosts as fleet, plan, records
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
 from ansible.errors import AnsibleFilterError
 

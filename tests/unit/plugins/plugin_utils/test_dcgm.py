@@ -10,8 +10,8 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.filter.dcgm_build import dcgm_build
 from ansible_collections.accelmon.fleet.plugins.filter.dcgm_repository import dcgm_repository
 from ansible_collections.accelmon.fleet.plugins.filter.package_files import package_files
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import dcgm
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import dcgm
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 FIELDS = ROOT / "tests" / "fixtures" / "dcgm" / "fields.txt"

@@ -4,7 +4,7 @@
 
 """Every variable that a user may set, fed with what it must not hold. Stubbed: `hostvars` is a dictionary."""
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import check, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, variables
 
 VARIABLES = variables.all_variables()
 

@@ -14,7 +14,7 @@ from ansible_collections.accelmon.fleet.plugins.filter.certificate_requests impo
 from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
 from ansible_collections.accelmon.fleet.plugins.filter.unforged import unforged
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import accelerators, node
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import check, facts, fleet, preflight
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, facts, hosts as fleet, preflight
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import facts as told_facts
 from ansible.errors import AnsibleFilterError

@@ -8,7 +8,8 @@ Stubbed: `hostvars` is an object with the two ways in that Ansible's has, over d
 table. The test with real Ansible is in tests/unit/plugins/filter/test_fleet_playbook.py.
 """
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses, fleet
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet
 from jinja2 import Undefined
 
 

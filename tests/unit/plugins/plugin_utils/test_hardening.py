@@ -4,8 +4,8 @@ import pathlib
 
 import pytest
 import yaml
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.units import SANDBOX
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import SANDBOX
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 

@@ -10,12 +10,12 @@ import jinja2
 import pytest
 import yaml
 from ansible_collections.accelmon.fleet.plugins.filter.seconds import seconds
-from ansible_collections.accelmon.fleet.plugins.module_utils import fleet_view
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_view
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.rules import recording_file
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import scrape_file
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.variables import fleet_variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import recording_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import fleet_variables
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 INTERVALS = ("5s", "15s", "60s")
@@ -69,7 +69,7 @@ def test_no_alert_mistakes_the_interval_for_staleness(interval):
 
 def test_no_rule_has_a_window_of_its_own():
     for name in ("alerts", "series", "sources"):
-        assert not re.search(r"\[\d+[smhd](:\d*[smhd]?)?\]", (ROOT / "plugins" / "catalogue" / f"{name}.yml").read_text()), name
+        assert not re.search(r"\[\d+[smhd](:\d*[smhd]?)?\]", (ROOT / "plugins" / "plugin_utils" / "catalogue" / f"{name}.yml").read_text()), name
 
 
 def test_the_default_is_the_same_wherever_it_has_to_be_repeated():

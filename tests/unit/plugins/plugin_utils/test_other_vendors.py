@@ -10,9 +10,11 @@ import json
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
-from ansible_collections.accelmon.fleet.plugins.module_utils import registry, targets, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry, targets, verdict
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import accelerators
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import catalogue, choice, fleet, records, values
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import values
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, hosts as fleet, records
 from ansible_collections.accelmon.fleet.tests.unit.plugins.module_utils.detect import trees
 
 MACHINES = {"gaudi2_8": "intel_gaudi", "gaudi3_no_driver": "intel_gaudi", "intel_max1550_6": "intel_gpu", "tpu_v5e_4_vfio": "google_tpu",

@@ -7,7 +7,7 @@ import copy
 import pathlib
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import preflight
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import preflight
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]

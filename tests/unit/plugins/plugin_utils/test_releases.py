@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import releases
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import releases
 
 EMPTY = {"version": "", "url": "", "sha256": {}}
 SUM = "d" * 64

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import reserved
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.scrape import ScrapeError, scrape_file, timeout
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import reserved
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import ScrapeError, scrape_file, timeout
 
 SPEC = importlib.util.spec_from_file_location("accelmon_rules_expositions", Path(__file__).resolve().parents[4] / "tests" / "rules" / "expositions.py")
 expositions = importlib.util.module_from_spec(SPEC)

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 import yaml
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import stack
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.routes import RouteError, config_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.routes import RouteError, config_file
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost"])

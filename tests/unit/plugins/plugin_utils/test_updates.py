@@ -5,7 +5,8 @@
 """What a scheduled update is about."""
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import releases, updates
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import updates
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import releases
 
 LOCKED = {
     "node_exporter": {"version": "1.9.0", "sha256": {"amd64": "a" * 64}},

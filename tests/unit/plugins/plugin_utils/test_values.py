@@ -4,7 +4,8 @@
 
 """Checks of single values. Nothing is stubbed."""
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import formats, values, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import values
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import formats, variables
 
 
 def problem(name, value):

@@ -6,7 +6,7 @@
 import time
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils import variables, written
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables, written
 
 KNOWN = set(variables.all_variables())
 # derived: from what people write, and what YAML 1.1 makes of it

@@ -19,7 +19,8 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 from ansible_collections.accelmon.fleet.plugins.filter.service_parts import service_parts
-from ansible_collections.accelmon.fleet.plugins.module_utils import bcrypt, probe
+from ansible_collections.accelmon.fleet.plugins.module_utils.access import bcrypt
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import probe
 
 HANDOVER = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True); " \
            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); os.execv(sys.executable, [sys.executable, '-IS'] + sys.argv[2:])"

@@ -15,7 +15,7 @@ def watch(tmp_path_factory):
     """The watch and what it imports, as the role puts them."""
     place = tmp_path_factory.mktemp("parts")
     shutil.copy(ROOT / "roles" / "service" / "files" / "accelmon_watch.py", place)
-    shutil.copy(ROOT / "plugins" / "module_utils" / "inner.py", place / "accelmon_inner.py")
+    shutil.copy(ROOT / "plugins" / "module_utils" / "host" / "inner.py", place / "accelmon_inner.py")
     spec = importlib.util.spec_from_file_location("accelmon_watch", place / "accelmon_watch.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

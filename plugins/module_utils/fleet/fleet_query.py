@@ -1,0 +1,166 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ask a Prometheus-compatible storage and rule evaluator over HTTP.
+
+Never uses a proxy: the storage is this host or a neighbour, and a proxy set for downloads must not see the queries.
+Every error is a `QueryError` with one line of plain text that names the URL and the cause.
+"""
+import errno
+import json
+import socket
+import ssl
+import time
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client_access import Access
+
+# VictoriaMetrics hides the last 30 s unless told otherwise; Prometheus ignores the parameter.
+LATENCY_OFFSET = "1s"
+
+
+class QueryError(Exception):
+    """The service could not be asked, or did not answer as its API says."""
+
+
+def explain(error):
+    """One or two words for a failed connection: "refused", "timed out", "name does not resolve", ..."""
+    if isinstance(error, URLError) and not isinstance(error, HTTPError):
+        error = error.reason
+    if isinstance(error, socket.timeout):
+        return "timed out"
+    if isinstance(error, socket.gaierror):
+        return "name does not resolve"
+    if isinstance(error, ssl.SSLError):
+        return "TLS failed (%s)" % (getattr(error, "reason", None) or error)
+    number = getattr(error, "errno", None)
+    known = {
+        errno.ECONNREFUSED: "refused",
+        errno.ETIMEDOUT: "timed out",
+        errno.EHOSTUNREACH: "no route to host",
+        errno.ENETUNREACH: "no route to host",
+        errno.ECONNRESET: "connection reset",
+    }
+    if number in known:
+        return known[number]
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def one_line(text, limit=200):
+    """`text` without line breaks and runs of blanks, cut to `limit` characters."""
+    flat = " ".join(str(text).split())
+    return flat if len(flat) <= limit else flat[:limit - 3] + "..."
+
+
+def get_text(what, url, timeout, form=None, access=None):
+    """The body of an answer.
+
+    what: what the service is called in errors, "storage" or "rule evaluator"
+    form: dict; sent as a POST, so that long queries fit
+    access: a client_access.Access
+    """
+    access = access or Access()
+    body = urlencode(form).encode("ascii") if form is not None else None
+    try:
+        handlers = [ProxyHandler({})] + ([HTTPSHandler(context=access.context())] if url.startswith("https:") else [])
+        request = Request(url, data=body)
+        for name, value in access.headers().items():
+            request.add_unredirected_header(name, value)
+        answer = build_opener(*handlers).open(request, timeout=timeout)
+        try:
+            return answer.read()
+        finally:
+            answer.close()
+    except HTTPError as error:
+        raise QueryError("the %s at %s answers HTTP %d%s" % (what, url, error.code, _api_message(error)))
+    except (OSError, ValueError) as error:
+        raise QueryError("cannot reach the %s at %s: %s" % (what, url, explain(error)))
+    except Exception as error:  # http.client raises its own family for answers that are not HTTP
+        raise QueryError("the %s at %s does not answer in HTTP: %s" % (what, url, one_line(error or type(error).__name__)))
+
+
+def get_json(what, url, timeout, form=None, access=None):
+    """The member `data` of the Prometheus API's answer; parameters as for `get_text`."""
+    try:
+        parsed = json.loads(get_text(what, url, timeout, form, access).decode("utf-8"))
+        if parsed["status"] != "success":
+            raise QueryError("the %s at %s refuses: %s" % (what, url, one_line(parsed.get("error", "no reason given"))))
+        return parsed["data"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise QueryError("the %s at %s does not answer like the Prometheus API" % (what, url))
+
+
+def _api_message(error):
+    """": reason" from the body of an HTTP error, or "" when the body holds none."""
+    try:
+        return ": " + one_line(json.loads(error.read().decode("utf-8"))["error"])
+    except Exception:  # any body, or a connection that breaks while it is read
+        return ""
+
+
+def instant_query(storage_url, expression, timeout, now=None, access=None):
+    """[(labels dict, value float)] of one instant query.
+
+    now: seconds since the epoch, the time of evaluation; default the present
+    """
+    url = storage_url.rstrip("/") + "/api/v1/query"
+    form = {
+        "query": expression,
+        "time": "%.3f" % (time.time() if now is None else now),
+        "latency_offset": LATENCY_OFFSET,
+    }
+    data = get_json("storage", url, timeout, form, access)
+    try:
+        if data["resultType"] != "vector":
+            raise QueryError("the storage at %s gives a %s where a vector was asked for" % (url, data["resultType"]))
+        return [(row["metric"], float(row["value"][1])) for row in data["result"]]
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise QueryError("the storage at %s does not answer like the Prometheus API" % url)
+
+
+def rule_groups(rules_url, timeout, access=None):
+    """[{name, rules: [{name, type, health, last_error, state}]}] of vmalert or Prometheus."""
+    url = rules_url.rstrip("/") + "/api/v1/rules"
+    data = get_json("rule evaluator", url, timeout, access=access)
+    try:
+        return [
+            {
+                "name": group["name"],
+                "rules": [
+                    {
+                        "name": rule["name"],
+                        "type": rule.get("type", ""),
+                        "health": rule.get("health", ""),
+                        "last_error": one_line(rule.get("lastError") or ""),
+                        "state": rule.get("state", ""),
+                    }
+                    for rule in group.get("rules") or []
+                ],
+            }
+            for group in data["groups"] or []
+        ]
+    except (KeyError, TypeError, AttributeError):
+        raise QueryError("the rule evaluator at %s does not answer like the Prometheus API" % url)
+
+
+def firing_alerts(rules_url, timeout, access=None):
+    """[labels dict] of the alerts that fire now, from vmalert or Prometheus."""
+    url = rules_url.rstrip("/") + "/api/v1/alerts"
+    data = get_json("rule evaluator", url, timeout, access=access)
+    try:
+        return [dict(alert["labels"]) for alert in data["alerts"] or [] if alert["state"] == "firing"]
+    except (KeyError, TypeError, ValueError):
+        raise QueryError("the rule evaluator at %s does not answer like the Prometheus API" % url)
+
+
+def received_alerts(alertmanager_url, name, timeout, access=None):
+    """[labels dict] of the alerts of one name that an Alertmanager has, muted ones too."""
+    url = alertmanager_url.rstrip("/") + "/api/v2/alerts"
+    text = get_text("alertmanager", url + "?" + urlencode({"filter": 'alertname="%s"' % name}), timeout, access=access)
+    try:
+        return [dict(alert["labels"]) for alert in json.loads(text.decode("utf-8"))]
+    except (KeyError, TypeError, ValueError):
+        raise QueryError("the alertmanager at %s does not answer like its API" % url)

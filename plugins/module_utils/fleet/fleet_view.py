@@ -1,0 +1,223 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the modules share that ask about the fleet: their options, registry files, storage and rule evaluator."""
+import errno
+import os
+import time
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_query, registry, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client_access import Access
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds, seconds
+
+STORAGE_ARGUMENTS = dict(
+    clusters=dict(type="list", elements="str", default=[]),
+    hosts=dict(type="list", elements="str"),
+    storage_url=dict(type="str", default="http://127.0.0.1:8428"),
+    query_timeout=dict(type="int", default=15),
+    password_file=dict(type="path", default="/etc/accelmon/secrets/stack_password", no_log=False),
+    ca_file=dict(type="path", default="/etc/accelmon/tls/ca.crt"),
+)
+ARGUMENTS = dict(
+    STORAGE_ARGUMENTS,
+    state_dir=dict(type="path", default="/var/lib/accelmon/registry"),
+    rules_url=dict(type="str", default="http://127.0.0.1:8880"),
+    interval=dict(type="str", default="15s"),
+    fresh_intervals=dict(type="int", default=3),
+    recording_delay=dict(type="int", default=30),
+)
+
+
+def stack_access(params, names=False):
+    """The access to storage and rule evaluator, which are on this host; with `names` to services of other hosts."""
+    return Access(params["password_file"], params["ca_file"], names=names)
+
+
+def read_registry(state_dir, names):
+    """(clusters, problems): the registry files of the named clusters, of all if `names` is empty.
+
+    clusters: {cluster: registry}
+    problems: [(cluster or "", reason, mend)] for what could not be read
+    """
+    if not names:
+        try:
+            names = sorted(name[:-5] for name in os.listdir(state_dir) if name.endswith(".json"))
+        except OSError as error:
+            return {}, [("", "cannot read the registry %s: %s" % (state_dir, _os_words(error)), _os_mend(error))]
+        if not names:
+            return {}, [("", "the registry %s is empty" % state_dir, "run site.yml")]
+    clusters, problems = {}, []
+    for name in names:
+        path = os.path.join(state_dir, name + ".json")
+        try:
+            found = registry.read(path, name)
+            if found is None:
+                raise registry.RegistryError("cannot read the registry file %s: no such file or directory; run site.yml" % path)
+            clusters[name] = found
+        except EnvironmentError as error:
+            problems.append((name, "cannot read the registry file %s: %s" % (path, _os_words(error)), _os_mend(error)))
+        except registry.RegistryError as error:
+            reason, _semicolon, mend = str(error).rpartition("; ")
+            problems.append((name, reason, mend))
+    return clusters, problems
+
+
+def _os_words(error):
+    return (error.strerror or str(error)).lower()
+
+
+def _os_mend(error):
+    if error.errno == errno.ENOENT:
+        return "run site.yml"
+    return "run as root (become: true)" if error.errno in (errno.EACCES, errno.EPERM) else "look at it, and at the kernel log, on that host"
+
+
+def matcher(clusters):
+    """A label matcher for the given cluster names, safe in a PromQL string."""
+    def escape(name):
+        return "".join("\\" + char if char in "\\.+*?()|[]{}^$" else char for char in name)
+    pattern = "|".join(escape(name) for name in sorted(clusters))
+    return 'cluster=~"%s"' % pattern.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def fresh_devices(clusters, window, extra=""):
+    """PromQL: recorded devices whose newest sample is younger than `window` seconds and not marked as gone."""
+    selector = "accelerator_info{%s%s}" % (matcher(clusters), extra)
+    return "%s and last_over_time(%s[%ds])" % (selector, selector, window)
+
+
+def windows(params):
+    """(seconds that a scraped sample may be old, seconds that a recorded one may be old)."""
+    try:
+        if not milliseconds(params["interval"]):
+            raise ValueError("no time at all; give more than 0s")
+        scraped = seconds(params["interval"]) * params["fresh_intervals"]
+    except ValueError as error:
+        raise ValueError("interval = %s: %s" % (params["interval"], error))
+    return scraped, scraped + params["recording_delay"]
+
+
+def collector_age(where, window):
+    """PromQL: seconds since the last success of each textfile collector in charge of a vendor, when it was last scraped.
+
+    Measured by the node's own clock, so that a wrong one does no harm; by ours where node_exporter does not tell its time.
+    """
+    return (
+        "(max by (cluster, node) (last_over_time(node_time_seconds{{job=\"node_exporter\",{where}}}[{window}s]))"
+        " or on (cluster, node) (0 * max by (cluster, node) (last_over_time(up{{job=\"node_exporter\",{where}}}[{window}s])) + time()))"
+        " - on (cluster, node) group_right () max by (cluster, node, vendor) (last_over_time("
+        "accelmon_collector_last_success_timestamp_seconds{{source=\"textfile\",{where}}}[{window}s]))"
+    ).format(where=where, window=window)
+
+
+def observe(params, clusters, rules=False, alerts=False, details=True):
+    """The `seen` of verdict.empty_seen, for these clusters.
+
+    params: the module's parameters; rules, alerts: ask the rule evaluator for them
+    details: collectors and generations too
+    """
+    seen = verdict.empty_seen()
+    url, timeout = params["storage_url"], params["query_timeout"]
+    scraped, recorded = windows(params)
+    where = matcher(clusters)
+    access = stack_access(params)
+
+    def ask(expression):
+        return fleet_query.instant_query(url, expression, timeout, access=access)
+
+    try:
+        for labels, value in ask("last_over_time(up{%s}[%ds])" % (where, scraped)):
+            key = (labels.get("cluster"), labels.get("node"), labels.get("job"), labels.get("instance"))
+            # Two scrapers of one target: it is up if one of them reaches it.
+            seen["up"][key] = seen["up"].get(key, False) or value == 1
+        devices = "count by (cluster, node, vendor) (count by (cluster, node, vendor, index, uuid) (%s))"
+        for labels, value in ask(devices % fresh_devices(clusters, recorded)):
+            seen["devices"][(labels.get("cluster"), labels.get("node"), labels.get("vendor"))] = int(value)
+        if details:
+            for labels, value in ask(collector_age(where, scraped)):
+                seen["collector_age"][(labels.get("cluster"), labels.get("node"), labels.get("vendor"))] = value
+            for labels, value in ask("last_over_time(accelmon_fleet_generation{%s}[%ds])" % (where, scraped)):
+                seen["generations"].setdefault(labels.get("cluster"), set()).add(int(value))
+    except fleet_query.QueryError as error:
+        seen["storage_error"] = str(error)
+    if rules:
+        try:
+            seen["groups"] = fleet_query.rule_groups(params["rules_url"], timeout, access)
+        except fleet_query.QueryError as error:
+            seen["rules_error"] = str(error)
+    if alerts:
+        try:
+            seen["alerts"] = fleet_query.firing_alerts(params["rules_url"], timeout, access)
+        except fleet_query.QueryError as error:
+            seen["rules_error"] = str(error)
+            seen["alerts"] = _recorded_alerts(ask, recorded) if not seen["storage_error"] else []
+    return seen
+
+
+def unrecorded(params, clusters, series, now=None):
+    """{(cluster, node, vendor): [names]} of series that a source told a while ago and that are not recorded now.
+
+    series: [{"name", "recorded": selector, "told": expression}]
+    """
+    _scraped, window = windows(params)
+    now, access = time.time() if now is None else now, stack_access(params)
+
+    def keys(expression, moment):
+        rows = fleet_query.instant_query(params["storage_url"], expression, params["query_timeout"], moment, access)
+        return set((labels.get("cluster"), labels.get("node"), labels.get("vendor")) for labels, _value in rows)
+    found = {}
+    for item in series:
+        lacking = keys(item["told"], now - window) - keys(
+            "count by (cluster, node, vendor) (last_over_time(%s[%ds]))" % (item["recorded"], window), now)
+        for key in lacking:
+            if key[0] in clusters and item["name"] not in found.setdefault(key, []):
+                found[key].append(item["name"])
+    return found
+
+
+def arrivals(params):
+    """[(url, error or None, whether the watchdog arrived)] of the programs that receive the alerts."""
+    found = []
+    for url in params["alertmanager_urls"]:
+        error, arrived = None, not params["watchdog"]
+        try:
+            arrived = bool(fleet_query.received_alerts(url, params["watchdog"] or "Watchdog", params["query_timeout"], stack_access(params, True))) or arrived
+        except fleet_query.QueryError as problem:
+            error = str(problem)
+        found.append((url, error, arrived))
+    return found
+
+
+def _recorded_alerts(ask, window):
+    """[labels] of what fires as the evaluator wrote it into the storage: the last that is known while it is away."""
+    try:
+        firing = ask('last_over_time(ALERTS{alertstate="firing"}[%ds])' % window)
+    except fleet_query.QueryError:
+        return []  # that the evaluator is away is already told
+    return [labels for labels, value in firing if value == 1]
+
+
+def lost_devices(params, clusters, keys):
+    """{(cluster, node, vendor): [words]} of devices recorded within the last day that are not fresh now.
+
+    keys: set of (cluster, node) to look at
+    """
+    _scraped, recorded = windows(params)
+    access = stack_access(params)
+    by_cluster = {}
+    for cluster, node in keys:
+        by_cluster.setdefault(cluster, set()).add(node)
+    found = {}
+    for cluster in sorted(by_cluster):
+        nodes = ', node=~"%s"' % matcher(by_cluster[cluster])[len('cluster=~"'):-1]
+        selector = "accelerator_info{%s%s}" % (matcher([cluster]), nodes)
+        # A driver that has lost one device may number the others anew: they are known by what does not change.
+        expression = "last_over_time(%s[1d]) unless on (cluster, node, vendor, index, uuid) (%s) unless on (cluster, node, vendor, uuid) (%s)" % (
+            selector, fresh_devices([cluster], recorded, nodes), fresh_devices([cluster], recorded, nodes + ', uuid!=""'))
+        for labels, _value in fleet_query.instant_query(params["storage_url"], expression, params["query_timeout"], access=access):
+            key = (labels.get("cluster"), labels.get("node"), labels.get("vendor"))
+            words = "index %s" % labels.get("index", "?")
+            identity = labels.get("uuid") or labels.get("serial")
+            found.setdefault(key, set()).add(words + " (%s)" % identity if identity else words)
+    return dict((key, sorted(words, key=verdict.natural)) for key, words in found.items())

@@ -1,0 +1,485 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The fleet registry of one cluster: pure functions that merge records into it and publish it.
+
+A registry is
+  {"version": 1, "cluster": name, "generation": n, "hosts": {host: entry}}
+and an entry is
+  {"address", "labels", "state", "expected", "exporters": as in the fleet record, each with "elected" and "standby":
+   vendors that its `source` is in charge of, or could be,
+   "reached": whether the host ever answered,
+   "status": "active" | "maintenance" | "pending" (never reached) | "retired" (no longer in the inventory) | "replaced" (another host
+   is where it was: it is no target, and nothing is expected of it),
+   "replaced_by"?: {"cluster", "host"} of that one,
+   "seen": {vendor: {model: count}} when it last answered,
+   "highest": {vendor: {model: count}}, the most ever recorded, lowered only by accepting what was seen,
+   "unwatched"?: [vendor] whose devices the host has though no exporter of it reads them,
+   "uncounted"?: [[vendor, uuid]] of what all-smi shows as the vendor's device and is not counted, as graphics inside a processor,
+   "better"?: {vendor: [source that would know more, why the host cannot get it, the setting that brings it]}}
+Nothing here forgets a host or lowers a count unless `prune` or `accept` says so.
+"""
+import errno
+import json
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import encode
+
+VERSION = 1
+STATUSES = ("active", "maintenance", "retired", "pending", "replaced")
+
+# Registries of the time before there was more than one source: what their exporters carried, and the vendors that it read.
+FORMER_SOURCES = {"node_exporter": "textfile"}
+FORMER_VENDORS = ("amd", "nvidia")
+
+# What the inventory declares holds for a host that did not answer as well; the rest is what was found on it.
+DECLARED = ("address", "labels", "state", "expected")
+FOUND = ("unwatched", "uncounted", "better")
+
+
+MEND = "restore the file from a backup, or move it away and run site.yml without --limit to build it anew"
+
+
+class RegistryError(Exception):
+    """The registry cannot be read, or a merge is refused. The message is one line with the mend."""
+
+
+def empty(cluster):
+    """A registry without hosts."""
+    return {"version": VERSION, "cluster": cluster, "generation": 0, "hosts": {}}
+
+
+def read(path, cluster):
+    """The registry in the file `path`, the one way in which everybody reads it. None if there is no such file.
+
+    Raises RegistryError for one that is damaged, OSError for one that cannot be read.
+    """
+    try:
+        with open(path, "rb") as stream:
+            text = stream.read().decode("utf-8")
+    except EnvironmentError as error:
+        if error.errno == errno.ENOENT:
+            return None
+        raise
+    except UnicodeDecodeError:
+        raise RegistryError("registry %s: not text; %s" % (path, MEND))
+    return load(text, cluster, path)
+
+
+def load(text, cluster, path):
+    """The registry in `text`, the content of the file `path`. Raises RegistryError unless it is one, whole and undamaged."""
+    mend = MEND
+    try:
+        registry = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RegistryError("registry %s: not JSON (%s); %s" % (path, error, mend))
+    if not isinstance(registry, dict) or not isinstance(registry.get("hosts"), dict) or not is_count(registry.get("generation")):
+        raise RegistryError("registry %s: not a fleet registry; %s" % (path, mend))
+    if registry.get("version") != VERSION:
+        raise RegistryError("registry %s: version %r, but this collection reads version %d; use the collection that wrote it"
+                            % (path, registry.get("version"), VERSION))
+    if registry.get("cluster") != cluster:
+        raise RegistryError("registry %s: belongs to cluster %r, not %r; %s" % (path, registry.get("cluster"), cluster, mend))
+    for host, entry in registry["hosts"].items():
+        wrong = damage(entry) if is_text(host) else "no name of a host"
+        if wrong:
+            raise RegistryError("registry %s: host %s: %s; %s" % (path, json.dumps(host)[:80], wrong, mend))
+    return registry
+
+
+def is_text(value):
+    """Whether a value is one line that can be written."""
+    if not isinstance(value, str) or "\n" in value or "\r" in value:
+        return False
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_count(value):
+    """Whether a value is a whole number that can count something."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10 ** 9
+
+
+def list_of(check):
+    """The check for a list."""
+    return lambda value: isinstance(value, list) and all(check(item) for item in value)
+
+
+def map_of(check):
+    """The check for a dictionary by names."""
+    return lambda value: isinstance(value, dict) and all(is_text(key) and check(item) for key, item in value.items())
+
+
+def is_exporter(value):
+    """Whether a value is the entry of an exporter."""
+    return (isinstance(value, dict) and is_text(value.get("job")) and is_count(value.get("port")) and 0 < value["port"] < 65536
+            and all(is_text(value[name]) for name in ("scheme", "path", "source") if name in value)
+            and all(list_of(is_text)(value[name] or []) for name in ("elected", "standby") if name in value)
+            and map_of(is_text)(value.get("labels") or {}))
+
+
+# Members of an entry: what each must be, in words, and the check. The last ones may be missing.
+MEMBERS = (
+    ("address", "a text", is_text), ("labels", "texts by name", map_of(is_text)),
+    ("state", "active or maintenance", lambda value: value in ("active", "maintenance")),
+    ("expected", "counts by vendor", map_of(is_count)), ("exporters", "a list of exporters", list_of(is_exporter)),
+    ("reached", "true or false", lambda value: isinstance(value, bool)),
+    ("status", "one of %s" % ", ".join(STATUSES), lambda value: value in STATUSES),
+    ("seen", "counts by vendor and model", map_of(map_of(is_count))), ("highest", "counts by vendor and model", map_of(map_of(is_count))))
+MORE = (
+    ("unwatched", "a list of vendors", list_of(is_text)),
+    ("uncounted", "pairs of a vendor and a name", list_of(lambda value: list_of(is_text)(value) and len(value) == 2)),
+    ("better", "three texts by vendor", map_of(lambda value: list_of(is_text)(value) and len(value) == 3)),
+    ("replaced_by", "a cluster and a host", lambda value: map_of(is_text)(value) and set(value) == set(("cluster", "host"))))
+
+
+def damage(entry):
+    """What is wrong with an entry, in words, or None."""
+    if not isinstance(entry, dict):
+        return "no entry of a host"
+    for name, words, check in MEMBERS:
+        if name not in entry:
+            return "%s is missing" % name
+        if not check(entry[name]):
+            return "%s is not %s" % (name, words)
+    for name, words, check in MORE:
+        if name in entry and not check(entry[name]):
+            return "%s is not %s" % (name, words)
+    if entry["status"] == "replaced" and "replaced_by" not in entry:
+        return "replaced_by is missing"
+    return None
+
+
+def dump(registry):
+    """Text of a registry: JSON with one host per line, sorted."""
+    head = dict((key, value) for key, value in registry.items() if key != "hosts")
+    lines = ["%s:%s" % (encode(host), encode(entry)) for host, entry in sorted(registry["hosts"].items())]
+    opening = json.dumps(head, sort_keys=True)[:-1]
+    return '%s, "hosts": {\n%s\n}}\n' % (opening, ",\n".join(lines))
+
+
+def records(registry):
+    """The hosts of a registry that are scraped, in the shape that `targets.scrape_targets` reads, sorted by name."""
+    return [
+        {"host": host, "cluster": registry["cluster"], "address": entry["address"], "labels": entry["labels"],
+         "exporters": entry["exporters"]}
+        for host, entry in present_hosts(registry)
+    ]
+
+
+def present_hosts(registry):
+    """[(host, entry)] of the hosts that stand for a machine, sorted: all but those that another one replaced."""
+    return sorted((host, entry) for host, entry in registry["hosts"].items() if entry["status"] != "replaced")
+
+
+def expected(entry):
+    """{vendor: number of accelerators that must be there}: declared, else the highest counts of all models together."""
+    counts = {}
+    for vendor, models in entry["highest"].items():
+        counts[vendor] = sum(models.values())
+    counts.update(entry["expected"])
+    return counts
+
+
+def source_of(exporter):
+    """The source of series about devices that an exporter carries, or None."""
+    if "standby" in exporter:
+        return exporter.get("source")
+    return FORMER_SOURCES.get(exporter["job"]) if exporter.get("elected") else None
+
+
+def elections(entry):
+    """[(vendor, source, job, whether it is in charge)] of a host, sorted."""
+    found = []
+    for exporter in entry["exporters"]:
+        source = source_of(exporter)
+        if source:
+            found += [(vendor, source, exporter["job"], True) for vendor in exporter.get("elected") or ()]
+            found += [(vendor, source, exporter["job"], False) for vendor in exporter.get("standby") or ()]
+    return sorted(found)
+
+
+def is_watched(entry, vendor):
+    """Whether this vendor's devices are missed when they are not there.
+
+    That is so where an exporter is in charge of them, and where all of them are gone, as then nobody can be in charge. Not so
+    where they are there and no exporter of the host reads them.
+    """
+    if vendor in entry.get("unwatched", ()):
+        return False
+    if any(vendor in (exporter.get("elected") or ()) for exporter in entry["exporters"]):
+        return True
+    former = any("standby" not in exporter for exporter in entry["exporters"] if not exporter.get("custom"))
+    return vendor in FORMER_VENDORS or not former
+
+
+def watched(entry):
+    """The part of expected() that alerts and checks go by."""
+    return dict((vendor, count) for vendor, count in expected(entry).items() if is_watched(entry, vendor))
+
+
+def unwatched(entry):
+    """The part of expected() that is only recorded, without zeros."""
+    return dict((vendor, count) for vendor, count in expected(entry).items() if count and not is_watched(entry, vendor))
+
+
+def better_sources(clusters):
+    """[one line for each vendor and source that hosts go without]: who they are, why, and what brings it.
+
+    clusters: {cluster: registry}
+    """
+    found = {}
+    for _cluster, data in sorted(clusters.items()):
+        for host, entry in present_hosts(data):
+            for vendor, told in (entry.get("better") or {}).items():
+                used = next((source for one, source, _job, charge in elections(entry) if one == vendor and charge), "nothing")
+                found.setdefault((vendor, used) + tuple(told), []).append(host)
+    lines = []
+    for (vendor, used, source, why, setting), hosts in sorted(found.items()):
+        named = ", ".join(hosts[:3]) + (" and %d more" % (len(hosts) - 3) if len(hosts) > 3 else "")
+        lines.append("%s: %s is read by %s, not by %s: %s; for that set %s" % (named, vendor, used, source, why, setting))
+    return lines
+
+
+def by_cluster(records_of_run):
+    """{cluster: {host: record}}. Raises RegistryError when a host occurs twice."""
+    clusters = {}
+    seen = set()
+    for record in records_of_run:
+        if record["host"] in seen:
+            raise RegistryError("%s: more than one record in this run; give each host once" % record["host"])
+        seen.add(record["host"])
+        clusters.setdefault(record["cluster"], {})[record["host"]] = record
+    return clusters
+
+
+def places(entry):
+    """{(address, port)} at which a host is scraped."""
+    return set((entry["address"].lower().rstrip("."), exporter["port"]) for exporter in entry["exporters"])
+
+
+def successions(registries, found, inventory):
+    """({cluster: {host: {"cluster", "host"}}}, {(cluster, host): entry}): who replaces whom in this run, and whose entry each goes on with.
+
+    registries: {cluster: registry} before the run; found: {cluster: {host: record}} of it; inventory: names of all its hosts
+
+    A machine is where it is scraped. Who has a record there takes over from a name that has none, if that name left the inventory or this
+    cluster, or if the new one answered. What was counted follows the machine: a new name goes on with what was counted there. A name
+    that was elsewhere before goes on with what it has seen itself or what was seen there, whichever fits what it sees now; if neither
+    does, with the higher counts of both.
+    """
+    home = dict((host, cluster) for cluster, records_of in found.items() for host in records_of)
+    taken = {}
+    for cluster in sorted(found):
+        for host, record in sorted(found[cluster].items()):
+            for place in places(record):
+                taken.setdefault(place, (cluster, host))
+    replaced, left, there = {}, {}, {}
+    for cluster, registry in sorted(registries.items()):
+        for host, entry in sorted(registry["hosts"].items()):
+            if entry["status"] == "replaced":
+                continue
+            heirs = [taken[place] for place in sorted(places(entry)) if place in taken]
+            mover = (home[host], host) if home.get(host, cluster) != cluster else None
+            if mover and (mover in heirs or cluster in found):
+                # A name that is in another cluster now; one of another inventory, which only is called the same, is at another place.
+                heir, gone = mover, True
+                for other in set(heirs) - set([mover]):
+                    there.setdefault(other, []).append(entry)
+            elif heirs and (cluster, host) not in heirs:
+                heir, gone = heirs[0], host not in inventory
+            else:
+                continue
+            (left if gone else there).setdefault(heir, []).append(entry)
+            if host not in found.get(cluster, ()) and (gone or found[heir[0]][heir[1]]["answered"]):
+                replaced.setdefault(cluster, {})[host] = {"cluster": heir[0], "host": heir[1]}
+    former = {}
+    for cluster, host in set(left) | set(there):
+        own = registries.get(cluster, {"hosts": {}})["hosts"].get(host)
+        entry = _former(own, found[cluster][host], left.get((cluster, host), []), there.get((cluster, host), []))
+        if entry is not None:
+            former[(cluster, host)] = entry
+    return replaced, former
+
+
+def _former(own, record, left, there):
+    """The entry that a host goes on with, or None for a new one. left: entries of names that are gone; there: of names that live on."""
+    if own is None or own["status"] == "replaced":
+        # Who was there last; a name that left the inventory long ago may have been another machine.
+        latest = [entry for entry in left if entry["status"] != "retired"] or left
+        return _together(latest) if latest else own
+    if places(own) & places(record):
+        return own
+    others = left + there
+    if not record["answered"] or own["seen"] == record["accelerators"]:
+        return own
+    fitting = [entry for entry in others if entry["seen"] == record["accelerators"]]
+    return fitting[0] if fitting else _together([own] + others)
+
+
+def _together(entries):
+    """The first entry, with the highest counts of all."""
+    highest = {}
+    for entry in entries:
+        highest = _highest(highest, entry["highest"])
+    return dict(entries[0], highest=highest)
+
+
+def merge(registry, found, present, full_run=False, prune=False, prune_force=False, accept=(), replaced=None, former=None):
+    """The registry after a run, and what changed.
+
+    found: {host: record} of this run and this cluster
+    present: set of the hosts that the inventory has in this cluster, or without a record in this run
+    full_run: whether the run saw the whole inventory; only then are hosts retired, and pruned with `prune`
+    accept: names of hosts whose last seen accelerators become the expected ones
+    replaced: {host: who is in its place}; former: {host: the entry it goes on with}; both as `successions` finds them
+    Returns (registry, {"added", "updated", "removed": names of this run, "retired", "replaced"?, "pending": all such hosts,
+    "accepted": {host: {vendor: [expected before, after]}}}). The argument is left as it was.
+    Raises RegistryError when pruning would remove too many hosts; nothing is merged then.
+    """
+    hosts = registry["hosts"]
+    replaced, former = replaced or {}, former or {}
+    merged = {}
+    for host, entry in hosts.items():
+        if host in replaced:
+            merged[host] = dict(entry, status="replaced", replaced_by=replaced[host])
+        elif entry["status"] == "replaced":
+            merged[host] = entry  # until it has a record again
+        else:
+            gone = full_run and host not in present and host not in found
+            merged[host] = _with_status(entry, retired=gone or (entry["status"] == "retired" and host not in found))
+    for host, record in found.items():
+        merged[host] = _merge_record(former.get(host, hosts.get(host)), record)
+    accepted = {}
+    for host in accept:
+        if host in merged:
+            before = expected(merged[host])
+            merged[host] = dict(merged[host], highest=_copy(merged[host]["seen"]))
+            change = _changed_counts(before, expected(merged[host]))
+            if change:
+                accepted[host] = change
+    removed = []
+    if prune and full_run:
+        removed = sorted(host for host, entry in merged.items() if entry["status"] in ("retired", "replaced"))
+        _guard(registry["cluster"], removed, len(hosts), prune_force)
+        for host in removed:
+            del merged[host]
+    generation = registry["generation"]
+    if merged != hosts:
+        generation += 1
+    changes = {
+        "added": sorted(host for host in merged if host not in hosts),
+        "updated": sorted(host for host in merged if host in hosts and merged[host] != hosts[host]),
+        "removed": removed,
+        "retired": sorted(host for host, entry in merged.items() if entry["status"] == "retired"),
+        "pending": sorted(host for host, entry in merged.items() if entry["status"] == "pending"),
+        "accepted": accepted,
+    }
+    behind = sorted(host for host, entry in merged.items() if entry["status"] == "replaced")
+    if behind:
+        changes["replaced"] = behind
+    return {"version": VERSION, "cluster": registry["cluster"], "generation": generation, "hosts": merged}, changes
+
+
+def _merge_record(entry, record):
+    """The entry of a host after a record of it. `entry` is None for a host that is new."""
+    merged = dict((name, record[name]) for name in DECLARED)
+    if record["answered"] or entry is None or not entry["reached"]:
+        merged["exporters"] = record["exporters"]
+    else:
+        merged["exporters"] = (
+            [exporter for exporter in entry["exporters"] if not exporter.get("custom")]
+            + [exporter for exporter in record["exporters"] if exporter.get("custom")])
+    old = entry or {"reached": False, "seen": {}, "highest": {}}
+    merged["reached"] = old["reached"] or record["answered"]
+    merged["seen"] = _copy(record["accelerators"]) if record["answered"] else old["seen"]
+    merged["highest"] = _highest(old["highest"], merged["seen"])
+    for name in FOUND:
+        found = (record if record["answered"] else old).get(name)
+        if found:
+            merged[name] = found
+    return _with_status(merged, retired=False)
+
+
+def _with_status(entry, retired):
+    if retired:
+        status = "retired"
+    elif entry["state"] == "maintenance":
+        status = "maintenance"
+    else:
+        status = "active" if entry["reached"] else "pending"
+    return dict(entry, status=status)
+
+
+def _highest(highest, seen):
+    """The greater count of every vendor and model."""
+    merged = _copy(highest)
+    for vendor, models in seen.items():
+        for model, count in models.items():
+            known = merged.setdefault(vendor, {})
+            known[model] = max(known.get(model, 0), count)
+    return merged
+
+
+def _copy(counts):
+    return dict((vendor, dict(models)) for vendor, models in counts.items())
+
+
+def _changed_counts(before, after):
+    return dict((vendor, [before.get(vendor, 0), after.get(vendor, 0)]) for vendor in set(before) | set(after)
+                if before.get(vendor, 0) != after.get(vendor, 0))
+
+
+def allowed(total):
+    """How many of `total` hosts may be pruned without force: 10 %, at least 3."""
+    return max(3, total // 10)
+
+
+def _guard(cluster, removed, total, force):
+    if force or len(removed) <= allowed(total):
+        return
+    raise RegistryError(
+        "cluster %s: accelmon_prune = true: %d of %d hosts would be forgotten, more than the %d allowed: %s; "
+        "check that the inventory is whole, then set accelmon_prune_force to true for one run"
+        % (cluster, len(removed), total, allowed(total), ", ".join(removed)))
+
+
+def series(registry):
+    """Text of the series that the scraping host publishes about the fleet, in the Prometheus text format."""
+    cluster = registry["cluster"]
+    lines = [
+        "# HELP accelmon_fleet_generation Generation of the fleet registry, which grows with every change.",
+        "# TYPE accelmon_fleet_generation gauge",
+        "accelmon_fleet_generation%s %d" % (_labels(cluster=cluster), registry["generation"]),
+        "# HELP accelmon_fleet_node_info Host of the fleet and its state in the registry.",
+        "# TYPE accelmon_fleet_node_info gauge",
+    ]
+    hosts = present_hosts(registry)
+    for host, entry in hosts:
+        lines.append("accelmon_fleet_node_info%s 1" % _labels(cluster=cluster, node=host, state=entry["status"]))
+    lines.append("# HELP accelmon_expected_accelerators Number of accelerators that the host must have.")
+    lines.append("# TYPE accelmon_expected_accelerators gauge")
+    for host, entry in hosts:
+        for vendor, count in sorted(watched(entry).items()):
+            lines.append("accelmon_expected_accelerators%s %d" % (_labels(cluster=cluster, node=host, vendor=vendor), count))
+    lines.append("# HELP accelmon_fleet_uncounted_device What an exporter shows as a device of the vendor and is not counted, as graphics inside a processor.")
+    lines.append("# TYPE accelmon_fleet_uncounted_device gauge")
+    for host, entry in hosts:
+        for vendor, uuid in entry.get("uncounted", ()):
+            lines.append("accelmon_fleet_uncounted_device%s 1" % _labels(cluster=cluster, node=host, vendor=vendor, uuid=uuid))
+    lines.append("# HELP accelmon_source_elected Whether a source is in charge of the vendor's devices on the host (1) or stands by (0).")
+    lines.append("# TYPE accelmon_source_elected gauge")
+    for host, entry in hosts:
+        for vendor, source, job, charge in elections(entry):
+            labels = _labels(cluster=cluster, node=host, vendor=vendor, source=source, job=job)
+            lines.append("accelmon_source_elected%s %d" % (labels, charge))
+    return "\n".join(lines) + "\n"
+
+
+def _labels(**labels):
+    pairs = ('%s="%s"' % (name, value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"'))
+             for name, value in sorted(labels.items()))
+    return "{%s}" % ",".join(pairs)

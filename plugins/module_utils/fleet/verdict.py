@@ -1,0 +1,736 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is wrong with the fleet: pure functions from the registry and the storage's answers to failures and table rows.
+
+Shapes used throughout:
+  clusters: {cluster: registry}, as registry.py describes them; host: an entry of one
+  seen: what storage and rule evaluator said, see `empty_seen`
+  target: (address, port, scheme, path), what is dialled
+"""
+import re
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import elections, present_hosts, source_of
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import unwatched as unwatched_devices
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import watched as expected_devices
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
+
+# Lines about the monitoring host come first: they often explain the others.
+CHECKS = ("registry", "storage", "generation", "rules", "watchdog", "alertmanager", "access", "scraper", "recording",
+          "registered", "pending", "target", "open", "collector", "devices", "series")
+
+DEVICE_WORDS = 8  # lost devices named in one line; the rest is counted
+
+
+def empty_seen():
+    """The answers before anything was asked.
+
+    storage_error, rules_error: one line, or None if the service answered
+    up: {(cluster, node, job, instance): bool} of the last few scrapes
+    devices: {(cluster, node, vendor): count} with fresh recorded series
+    collector_age: {(cluster, node, vendor): seconds since the collector's last success}
+    generations: {cluster: set of registry generations in the storage}
+    lost: {(cluster, node, vendor): [text naming one device that was recorded lately and is not now]}
+    unrecorded: {(cluster, node, vendor): [names of series that its source tells and that are not recorded]}
+    groups: as `fleet_query.rule_groups` gives them
+    alerts: [labels] that fire
+    alertmanagers: [(url, error or None, whether the watchdog arrived there)]
+    open_stack: [(name, url, what it does)] of listeners of the stack that let a stranger in
+    open_targets: {target: what it does} of exporters that let a stranger in
+    """
+    return {
+        "storage_error": None, "rules_error": None, "up": {}, "devices": {}, "collector_age": {},
+        "generations": {}, "lost": {}, "unrecorded": {}, "groups": [], "alerts": [], "alertmanagers": [], "open_stack": [], "open_targets": {},
+    }
+
+
+def natural(name):
+    """Sort key that puts gpu2 before gpu10."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part], name
+
+
+def listing(words):
+    """ "a", "a and b", "a, b and c"."""
+    words = list(words)
+    return words[0] if len(words) == 1 else "%s and %s" % (", ".join(words[:-1]), words[-1])
+
+
+def exporter_targets(host):
+    """[(job, target, instance)] of a registry host, in the order of its exporters."""
+    found = []
+    for exporter in host["exporters"]:
+        target = (host["address"], exporter["port"], exporter.get("scheme", "http"), exporter.get("path", "/metrics"))
+        found.append((exporter["job"], target, instance(host["address"], exporter["port"])))
+    return found
+
+
+def covering_jobs(host, vendor):
+    """The jobs that report this vendor's devices on this host."""
+    return [exporter["job"] for exporter in host["exporters"] if vendor in (exporter.get("elected") or [])]
+
+
+def has_collector(host, vendor):
+    """Whether the textfile collector is in charge of a vendor on this host."""
+    return any(source_of(exporter) == "textfile" and vendor in (exporter.get("elected") or ()) for exporter in host["exporters"])
+
+
+def sources_of(host, vendor):
+    """{"source"?: the one in charge, "standby"?: [others that could be]} of a vendor on this host."""
+    found = {}
+    for one, source, _job, charge in elections(host):
+        if one == vendor and charge:
+            found["source"] = source
+        elif one == vendor:
+            found.setdefault("standby", []).append(source)
+    return found
+
+
+def select(clusters, only):
+    """The same clusters with just the hosts named in `only` (None: all of them)."""
+    if only is None:
+        return clusters
+    wanted = set(only)
+    return dict(
+        (name, dict(data, hosts=dict((node, host) for node, host in data["hosts"].items() if node in wanted)))
+        for name, data in clusters.items()
+    )
+
+
+def replacement(cluster, host):
+    """The host that is where a replaced one was, with its cluster if that is another."""
+    by = host["replaced_by"]
+    return by["host"] if by["cluster"] == cluster else "%s of cluster %s" % (by["host"], by["cluster"])
+
+
+def failure(cluster, node, check, reason, mend):
+    """One failure; `line` is added when the list is complete."""
+    return {"cluster": cluster, "node": node, "check": check, "reason": reason, "mend": mend}
+
+
+# ---- one host ----
+
+
+def _where(address, ports):
+    """ "10.0.0.7:9100", or "10.0.0.7 ports 9100 and 9400"."""
+    ports = sorted(set(ports))
+    if len(ports) == 1:
+        return instance(address, ports[0])
+    return "%s ports %s" % (address, listing(str(port) for port in ports))
+
+
+def _target_words(node, monitor, kind, detail, address, ports, jobs, scraped, timeout):
+    """(reason, mend) for targets of one host that gave the same answer."""
+    where = _where(address, ports)
+    names = listing(jobs)
+    many = len(jobs) > 1
+    rerun = "site.yml --limit %s" % node
+    if kind == "unresolved":
+        return (
+            "name %s does not resolve on %s" % (address, monitor),
+            "set accelmon_address of %s to its address, or make the name known to %s" % (node, monitor),
+        )
+    if kind == "refused":
+        return (
+            "connection refused on %s (%s not running there)" % (where, names),
+            "start %s on %s; %s does" % ("them" if many else "it", node, rerun),
+        )
+    if kind == "timeout":
+        return (
+            "no answer from %s within %g s (host down, or a firewall in between)" % (where, timeout),
+            "check that %s runs and lets %s reach %s" % (node, monitor, "these ports" if len(set(ports)) > 1 else "this port"),
+        )
+    if kind == "no_route":
+        return (
+            "no route from %s to %s" % (monitor, address),
+            "check accelmon_address of %s and the network of %s" % (node, monitor),
+        )
+    if kind == "silent":
+        return (
+            "%s takes the connection but does not answer within %g s (%s hangs)" % (where, timeout, names),
+            "restart %s on %s" % (names, node),
+        )
+    if kind == "http" and detail in ("401", "403"):
+        return (
+            "%s answers HTTP %s (%s)" % (where, detail, names),
+            "it wants a password or certificate that %s does not show: set accelmon_exporter_auth and accelmon_exporter_tls alike for both; %s brings them"
+            % (monitor, rerun),
+        )
+    if kind == "http" and detail == "404":
+        return (
+            "%s answers HTTP %s (%s)" % (where, detail, names),
+            "set the path of its page, %s, or the port" % listing("%s_metrics_path" % job for job in jobs),
+        )
+    if kind == "http":
+        return (
+            "%s answers HTTP %s (%s)" % (where, detail, names),
+            "check port and path of %s, and the log of what listens there" % names,
+        )
+    if kind == "tls":
+        return (
+            "%s fails in TLS: %s (%s)" % (where, detail, names),
+            "it speaks no TLS, or its certificate is not of the authority that %s trusts; %s brings both together, unless it is somebody else's"
+            % (monitor, rerun),
+        )
+    if kind == "not_http":
+        return (
+            "%s does not speak HTTP: %s (%s)" % (where, detail, names),
+            "something else listens there, or it wants TLS: check the port and scheme of %s" % names,
+        )
+    if kind == "ok" and scraped:
+        return (
+            "%s answers, but its scrape fails (%s)" % (where, names),
+            "look for its last error on the scraper's page /targets",
+        )
+    if kind == "ok":
+        return (
+            "%s answers, but is not scraped yet (%s)" % (where, names),
+            "wait two scrape intervals; if it stays, check that the scraper on %s runs and reads its targets" % monitor,
+        )
+    if kind == "error":
+        return (
+            "cannot dial %s: %s (%s)" % (where, detail, names),
+            "check the network of %s" % monitor,
+        )
+    return (
+        "%s not up on %s%s" % (names, where, " (no time left to dial it)" if kind == "skipped" else ""),
+        "run verify.yml --limit %s to learn why" % node,
+    )
+
+
+# What to do about a service of the stack, by what came of asking it: (words of `fleet_query`, mend).
+SERVICE_MENDS = (
+    (r": refused$", "start it on %s; site.yml does"),
+    (r"timed out$", "look whether %s is overloaded, then restart it there"),
+    (r"TLS failed|HTTP 400.*HTTPS|does not answer in HTTP", "it listens with TLS where it is asked without, or the other way round: run site.yml, which "
+     "brings listener and certificate of %s together; if it stays, something else listens there"),
+    (r"HTTP 40[13]", "it wants another password than that of %s: run site.yml, which writes the same for both"),
+    (r"HTTP 404|not answer like", "something else listens there on %s: check its port in the inventory"),
+    (r"does not resolve|no route", "check the name and the network of %s"),
+)
+
+
+def service_mend(problem, monitor):
+    """What to do about a service of the stack that could not be asked."""
+    for pattern, mend in SERVICE_MENDS:
+        if re.search(pattern, problem):
+            return mend % monitor
+    return "look at its log on %s" % monitor
+
+
+def stands_by(host):
+    """{job: the source in charge instead} of exporters that are in charge of nothing, though they could be."""
+    charge = dict((vendor, source) for vendor, source, _job, elected in elections(host) if elected)
+    found = {}
+    for vendor, _source, job, elected in elections(host):
+        if elected:
+            found[job] = None
+        elif vendor in charge:
+            found.setdefault(job, charge[vendor])
+    return dict((job, source) for job, source in found.items() if source)
+
+
+def down_targets(cluster, node, host, up):
+    """[(job, target, scraped)] of the host's targets that are not up; scraped: the storage knows a failed scrape."""
+    found = []
+    for job, target, name in exporter_targets(host):
+        value = up.get((cluster, node, job, name))
+        if not value:
+            found.append((job, target, value is not None))
+    return found
+
+
+def target_failures(cluster, node, down, dials, monitor, timeout, idle=None):
+    """Failures for the targets that are not up: one for each different cause.
+
+    idle: as `stands_by` gives it. The run that would bring such an exporter to life has just failed there.
+    """
+    causes, idle = {}, idle or {}
+    for job, target, scraped in down:
+        kind, detail = dials.get(target, ("", ""))
+        # Whether it is scraped matters only when it answers: a host that is down is one cause.
+        key = (kind, detail if kind in ("http", "tls", "not_http", "error") else "", target[0], scraped and kind == "ok",
+               job if kind == "refused" and job in idle else "")
+        causes.setdefault(key, []).append((job, target[1]))
+    found = []
+    for (kind, detail, address, scraped, waiting), members in sorted(causes.items(), key=lambda item: min(p for _j, p in item[1])):
+        jobs = sorted(set(job for job, _port in members))
+        reason, mend = _target_words(
+            node, monitor, kind, detail, address, [port for _job, port in members], jobs, scraped, timeout)
+        if waiting:
+            mend = ("it did not take over from %s, which reads the devices on: look why at journalctl -u accelmon-%s on %s, or take it out of the choice"
+                    % (idle[waiting], waiting.replace("_", "-"), node))
+        found.append(failure(cluster, node, "target", reason, mend))
+    return found
+
+
+def device_failures(cluster, node, host, seen, down_jobs, collector_limit, recorded):
+    """Failures of collectors and devices, one for each vendor, of a host's vendors whose exporters are up.
+
+    collector_limit: seconds that the last success of a collector may be old
+    recorded: whether the recording layer gives anything for this cluster; if not, that is the one failure
+    """
+    found = []
+    expected = expected_devices(host)
+    for vendor in sorted(expected):
+        jobs = covering_jobs(host, vendor)
+        if not expected[vendor] or any(job in down_jobs for job in jobs):
+            continue
+        key = (cluster, node, vendor)
+        if not jobs:
+            found.append(failure(
+                cluster, node, "devices",
+                "%d %s accelerators expected, but none of its exporters reports them" % (expected[vendor], vendor),
+                "run site.yml --limit %s" % node))
+            continue
+        # The textfile collector reads the devices in its own time; other exporters do while they are scraped.
+        if has_collector(host, vendor):
+            age = seen["collector_age"].get(key)
+            if age is None or age > collector_limit:
+                reason = "the textfile collector never succeeded for %s" % vendor
+                if age is not None:
+                    reason = "the textfile collector last succeeded for %s %d s ago (limit %d s)" % (vendor, age, collector_limit)
+                found.append(failure(
+                    cluster, node, "collector", reason,
+                    "look at journalctl -u accelmon-textfile-collector on %s" % node))
+                continue
+        count = seen["devices"].get(key, 0)
+        if count < expected[vendor] and recorded:
+            reason = "%d of %d %s accelerators fresh" % (count, expected[vendor], vendor)
+            lost = seen["lost"].get(key) or []
+            if lost:
+                reason += "; gone: " + ", ".join(lost[:DEVICE_WORDS])
+                if len(lost) > DEVICE_WORDS:
+                    reason += " and %d more" % (len(lost) - DEVICE_WORDS)
+            found.append(failure(
+                cluster, node, "devices", reason,
+                "repair it, or run accept_devices.yml --limit %s if it shall stay away" % node))
+    return found
+
+
+def series_failures(cluster, node, host, seen):
+    """Recorded series that a host's devices lack, though they are there and their source tells them; one failure for each vendor."""
+    found = []
+    for vendor in sorted(expected_devices(host)):
+        names = seen["unrecorded"].get((cluster, node, vendor))
+        if names and seen["devices"].get((cluster, node, vendor)):
+            source = sources_of(host, vendor).get("source", "its source")
+            found.append(failure(
+                cluster, node, "series", "%s of %s %s not recorded, though %s tells %s" % (
+                    listing(names), vendor, "are" if len(names) > 1 else "is", source, "them" if len(names) > 1 else "it"),
+                "look for a label of %s that these series have too (accelmon_labels); if there is none, run site.yml" % node))
+    return found
+
+
+# ---- the monitoring host ----
+
+
+def rules_failures(seen, monitor, wanted_groups, watchdog):
+    """Failures of the rule evaluator: unreachable, groups missing, rules unhealthy, watchdog silent."""
+    if seen["rules_error"]:
+        return [failure("", monitor, "rules", seen["rules_error"], service_mend(seen["rules_error"], monitor))]
+    found = []
+    loaded = dict((group["name"], group) for group in seen["groups"])
+    if not loaded:
+        return [failure("", monitor, "rules", "no rule is loaded", "run site.yml")]
+    for name in wanted_groups:
+        if name not in loaded:
+            found.append(failure("", monitor, "rules", "rule group %s is not loaded" % name, "run site.yml"))
+    for name in sorted(loaded):
+        rules = loaded[name]["rules"]
+        sick = [rule for rule in rules if rule["health"] not in ("ok", "unknown")]
+        if sick:
+            found.append(failure(
+                "", monitor, "rules",
+                "%d of %d rules of group %s fail, first %s: %s" % (
+                    len(sick), len(rules), name, sick[0]["name"], sick[0]["last_error"] or sick[0]["health"] or "no health given"),
+                "check that the storage answers and correct the rule"))
+            continue
+        fresh = [rule for rule in rules if rule["health"] == "unknown"]
+        if fresh:
+            found.append(failure(
+                "", monitor, "rules",
+                "%d of %d rules of group %s were not evaluated yet, first %s" % (len(fresh), len(rules), name, fresh[0]["name"]),
+                "wait for one evaluation"))
+    if watchdog and not found:
+        states = [rule["state"] for group in seen["groups"] for rule in group["rules"] if rule["name"] == watchdog]
+        if not states:
+            found.append(failure("", monitor, "watchdog", "the alert %s is not loaded" % watchdog, "run site.yml"))
+        elif "firing" not in states:
+            found.append(failure(
+                "", monitor, "watchdog", "the alert %s, which must always fire, does not" % watchdog,
+                "wait for one evaluation; if it stays, look at the log of the rule evaluator on %s" % monitor))
+    return found
+
+
+def alertmanager_failures(seen, monitor, watchdog):
+    """Failures of what receives the alerts: unreachable, or nothing arrives there."""
+    found = []
+    for url, error, arrived in seen["alertmanagers"]:
+        if error:
+            found.append(failure("", monitor, "alertmanager", error, service_mend(error, monitor)))
+        elif watchdog and not arrived:
+            found.append(failure(
+                "", monitor, "alertmanager", "the alert %s does not arrive at the alertmanager at %s" % (watchdog, url),
+                "wait for one evaluation; if it stays, look at the log of the rule evaluator on %s" % monitor))
+    return found
+
+
+def access_failures(seen, monitor):
+    """Listeners of the stack that answer a stranger."""
+    return [failure("", monitor, "access", "%s at %s %s" % (name, url, what),
+                    "run site.yml --limit %s; if it stays, something else listens there, or a version that asks only for some paths" % monitor)
+            for name, url, what in seen["open_stack"]]
+
+
+def own_targets(clusters, status=("active",)):
+    """{target: job} of the exporters that are the collection's own, on hosts with one of these states."""
+    found = {}
+    for data in clusters.values():
+        for host in data["hosts"].values():
+            if host["status"] in status:
+                for exporter, (job, target, _instance) in zip(host["exporters"], exporter_targets(host)):
+                    if not exporter.get("custom"):
+                        found[target] = job
+    return found
+
+
+def open_failures(cluster, node, host, seen):
+    """Exporters of a host that let a stranger in, though they shall not."""
+    return [failure(cluster, node, "open", "%s on %s %s" % (job, name, seen["open_targets"][target]),
+                    "run site.yml --limit %s; if it stays, something else listens there" % node)
+            for job, target, name in exporter_targets(host) if target in seen["open_targets"]]
+
+
+def generation_failures(clusters, seen, monitor):
+    """Clusters whose registry is newer than what the storage knows of it."""
+    found = []
+    for cluster in sorted(clusters):
+        wanted = clusters[cluster]["generation"]
+        known = seen["generations"].get(cluster) or set()
+        if wanted in known:
+            continue
+        reason = "the expected devices of cluster %s are not in the storage (registry generation %s)" % (cluster, wanted)
+        if known:
+            reason = "the storage knows generation %s of cluster %s, the registry has %s" % (max(known), cluster, wanted)
+        found.append(failure(
+            cluster, monitor, "generation", reason,
+            "wait two scrape intervals; if it stays, check node_exporter of %s and its textfile directory" % monitor))
+    return found
+
+
+# ---- the whole ----
+
+
+def finish(failures, many_clusters):
+    """The failures with their `line`, each once, in a fixed order: the monitoring host's first, then by cluster and node."""
+    unique = {}
+    for item in failures:
+        of_host = CHECKS.index(item["check"]) >= CHECKS.index("registered")
+        who = item["node"]
+        if many_clusters and of_host and item["cluster"]:
+            who = "%s (%s)" % (who, item["cluster"])
+        line = "%s: %s; %s" % (who, item["reason"], item["mend"])
+        order = (of_host, item["cluster"] if of_host else "", natural(item["node"]), CHECKS.index(item["check"]), line)
+        unique[line] = (order, dict(item, line=line))
+    return [item for _order, item in sorted(unique.values(), key=lambda pair: pair[0])]
+
+
+def _surplus_notes(cluster, node, expected, seen, vendors):
+    """Notes for vendors with more devices than the registry knows: a run of the node records them."""
+    found = []
+    for vendor in vendors:
+        count = seen["devices"].get((cluster, node, vendor), 0)
+        if count > expected.get(vendor, 0):
+            found.append({"cluster": cluster, "node": node, "note": (
+                "%d %s accelerators seen, %d expected; site.yml --limit %s records them" % (count, vendor, expected.get(vendor, 0), node))})
+    return found
+
+
+def _with_status(status, cluster, node, found):
+    """(failures, notes) of one host: what its status makes of what was found."""
+    now = "; ".join(item["reason"] for item in found)
+    if status == "pending":
+        reason = "never reached by a run" + ("; " + now if now else "")
+        mend = "make it reachable for Ansible and run site.yml --limit %s" % node
+        return [failure(cluster, node, "pending", reason, mend)], []
+    if status == "maintenance":
+        note = "in maintenance, its alerts are muted" + ("; now " + now if now else "")
+        return [], [{"cluster": cluster, "node": node, "note": note}]
+    if status == "retired":
+        note = "retired: not in the inventory any more, still scraped; prune.yml removes it"
+        return [], [{"cluster": cluster, "node": node, "note": note}]
+    return found, []
+
+
+def blind_note(cluster, vendor, found):
+    """The note about devices that nobody watches; found: [(node, count)]."""
+    nodes = sorted((node for node, _count in found), key=natural)
+    total = sum(count for _node, count in found)
+    named = ", ".join(nodes[:3]) + (" and %d more" % (len(nodes) - 3) if len(nodes) > 3 else "")
+    return {"cluster": cluster, "node": named, "note": (
+        "%d %s accelerator%s recorded, not watched: no exporter there reads them; name one that does (all_smi reads all vendors) in accelmon_exporters and "
+        "accelmon_accelerator_source, or set both to auto" % (total, vendor, "" if total == 1 else "s"))}
+
+
+def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, registry_problems=None,
+            rule_groups=(), watchdog="Watchdog", collector_limit=60, dial_timeout=2.0):
+    """Everything that is wrong.
+
+    only: names of the nodes to judge, None for all; inventory_hosts: names that must be registered
+    registry_problems: [(cluster or "", reason, mend)] from reading the registry files
+    dials: {target: (kind, detail)} as `dial.dial_all` gives them
+    monitor: the name of this monitoring host, used in the lines
+    collector_limit, dial_timeout: seconds
+
+    Returns {"failures": [{cluster, node, check, reason, mend, line}], "notes": [{cluster, node, note}],
+    "counts": {...}, "to_dial": [target, ...]}.
+    to_dial: targets that are not up and matter; dial them and judge again for the reasons.
+    """
+    failures = [failure(cluster, monitor, "registry", reason, mend) for cluster, reason, mend in registry_problems or []]
+    notes = []
+    to_dial = set()
+    counts = dict.fromkeys(
+        ("nodes", "fine", "maintenance", "retired", "pending", "targets", "targets_up",
+         "accelerators_expected", "accelerators_fresh"), 0)
+    storage = not seen["storage_error"]
+    if storage:
+        failures += generation_failures(clusters, seen, monitor)
+    else:
+        failures.append(failure(
+            "", monitor, "storage", seen["storage_error"],
+            "%s; until then no node can be judged" % service_mend(seen["storage_error"], monitor)))
+    # Where nothing is scraped the watchdog ends: that is one cause, and told as the scraper's.
+    if storage and not seen["up"] and any(host["exporters"] for data in clusters.values() for _node, host in present_hosts(data)):
+        watchdog = ""
+    failures += rules_failures(seen, monitor, rule_groups, watchdog)
+    failures += alertmanager_failures(seen, monitor, watchdog)
+    failures += access_failures(seen, monitor)
+
+    # Without a readable registry every name would be missing: that is one cause, and already told.
+    if not registry_problems:
+        registered = set(node for data in clusters.values() for node, _host in present_hosts(data))
+        for node in set(inventory_hosts or ()) - registered:
+            failures.append(failure(
+                "", node, "registered", "in the inventory, but not in the registry of %s" % monitor,
+                "run site.yml --limit %s" % node))
+
+    scraped_clusters = set(key[0] for key in seen["up"])
+    recorded_clusters = set(key[0] for key in seen["devices"])
+    vendors = sorted(set(key[2] for key in seen["devices"]))
+    for cluster, data in sorted(select(clusters, only).items()):
+        scraped = storage and cluster in scraped_clusters
+        recorded = cluster in recorded_clusters
+        unrecorded = 0
+        blind = {}
+        for node, host in data["hosts"].items():
+            status = host["status"]
+            if status == "replaced":
+                notes.append({"cluster": cluster, "node": node, "note": "replaced: %s is where it was; prune.yml forgets it" % replacement(cluster, host)})
+                continue
+            targets = exporter_targets(host)
+            expected = expected_devices(host)
+            for vendor, count in unwatched_devices(host).items():
+                blind.setdefault(vendor, []).append((node, count))
+            counts["nodes"] += 1
+            counts["targets"] += len(targets)
+            counts["accelerators_expected"] += sum(expected.values())
+            if status in counts:
+                counts[status] += 1
+            found = []
+            missing_layer = False
+            if scraped:
+                down = down_targets(cluster, node, host, seen["up"])
+                counts["targets_up"] += len(targets) - len(down)
+                counts["accelerators_fresh"] += sum(
+                    min(count, seen["devices"].get((cluster, node, vendor), 0)) for vendor, count in expected.items())
+                # Nobody waits for a host in maintenance or retired: what is wrong there is not worth a call.
+                dialled = status in ("active", "pending")
+                if dialled:
+                    to_dial.update(target for _job, target, _scraped in down)
+                found = target_failures(cluster, node, down, dials if dialled else {}, monitor, dial_timeout, stands_by(host))
+                if status != "pending":
+                    found += device_failures(
+                        cluster, node, host, seen, set(job for job, _target, _scraped in down), collector_limit, recorded)
+                    if not found:
+                        found = series_failures(cluster, node, host, seen)
+                    missing_layer = not recorded and not found and any(expected.values())
+                    notes += _surplus_notes(cluster, node, expected, seen, vendors)
+            found += open_failures(cluster, node, host, seen)
+            found, remarks = _with_status(status, cluster, node, found)
+            failures += found
+            notes += remarks
+            if status == "active" and missing_layer:
+                unrecorded += 1
+            elif status == "active" and scraped and not found:
+                counts["fine"] += 1
+        notes += [blind_note(cluster, vendor, blind[vendor]) for vendor in sorted(blind)]
+        if storage and not scraped and any(host["exporters"] for _node, host in present_hosts(data)):
+            failures.append(failure(
+                cluster, monitor, "scraper", "no target of cluster %s is scraped" % cluster,
+                "check that the scraper on %s runs, reads its targets and can write to the storage" % monitor))
+        if unrecorded:
+            failures.append(failure(
+                cluster, monitor, "recording",
+                "the recording layer gives no accelerator of cluster %s, though nodes have some (%d)" % (cluster, unrecorded),
+                "check the rule evaluator on %s; after a fresh start wait for two evaluations" % monitor))
+    notes.sort(key=lambda item: (item["cluster"], natural(item["node"]), item["note"]))
+    return {"failures": finish(failures, len(clusters) > 1), "notes": notes, "counts": counts, "to_dial": sorted(to_dial)}
+
+
+def report(result):
+    """The verdict as text: a summary, one line for each failure, one for each note."""
+    counts = result["counts"]
+    failures = result["failures"]
+    lines = ["%s: %d of %d nodes fine, %d of %d targets up, %d of %d accelerators fresh" % (
+        "%d failure%s" % (len(failures), "" if len(failures) == 1 else "s") if failures else "all is well",
+        counts["fine"], counts["nodes"], counts["targets_up"], counts["targets"],
+        counts["accelerators_fresh"], counts["accelerators_expected"])]
+    lines += [item["line"] for item in failures]
+    lines += ["note: %s: %s" % (item["node"], item["note"]) for item in result["notes"]]
+    return "\n".join(lines)
+
+
+# ---- the status table ----
+
+
+def status_rows(clusters, seen, only=None):
+    """One row for each registered node.
+
+    Row: {cluster, node, address, state, accelerators: {vendor: {"seen": n or None, "expected": n, "unwatched"?: n,
+    "source"?: the source in charge, "standby"?: [sources that could be]}},
+    exporters: {job: up | down | unknown}, alerts: [name], problem: bool}
+    state: active, maintenance, retired, pending, replaced ("replaced_by": by which host), or down: active, with exporters and none of them up
+    unwatched counts the recorded devices that no exporter of the host reads; they are not among the expected ones
+    seen is None and exporters are unknown while the storage cannot be asked.
+    Rows are sorted by cluster and node.
+    """
+    storage = not seen["storage_error"]
+    vendors = sorted(set(key[2] for key in seen["devices"]))
+    firing = {}
+    for labels in seen["alerts"]:
+        if labels.get("node"):
+            firing.setdefault((labels.get("cluster", ""), labels["node"]), set()).add(labels.get("alertname", ""))
+    rows = []
+    for cluster, data in sorted(select(clusters, only).items()):
+        for node in sorted(data["hosts"], key=natural):
+            host = data["hosts"][node]
+            if host["status"] == "replaced":
+                rows.append({"cluster": cluster, "node": node, "address": host["address"], "state": "replaced", "accelerators": {}, "exporters": {},
+                             "alerts": [], "replaced_by": replacement(cluster, host), "problem": True})
+                continue
+            expected = expected_devices(host)
+            accelerators = {}
+            for vendor in sorted(set(expected) | set(vendors)):
+                count = seen["devices"].get((cluster, node, vendor), 0)
+                if expected.get(vendor, 0) or count:
+                    accelerators[vendor] = {"seen": count if storage else None, "expected": expected.get(vendor, 0)}
+                    accelerators[vendor].update(sources_of(host, vendor))
+            for vendor, count in unwatched_devices(host).items():
+                accelerators.setdefault(vendor, {"seen": 0, "expected": 0})["unwatched"] = count
+            exporters = {}
+            for job, _target, name in exporter_targets(host):
+                value = "unknown" if not storage else "up" if seen["up"].get((cluster, node, job, name)) else "down"
+                # Two targets of one job on a node: the worse one is shown.
+                if exporters.get(job) != "down":
+                    exporters[job] = value
+            state = host["status"]
+            if state == "active" and exporters and all(value == "down" for value in exporters.values()):
+                state = "down"
+            alerts = sorted(firing.get((cluster, node), set()) | firing.get(("", node), set()))
+            row = {
+                "cluster": cluster, "node": node, "address": host["address"], "state": state,
+                "accelerators": accelerators, "exporters": exporters, "alerts": alerts,
+            }
+            row["problem"] = _rank(row) < _RANK_MAINTENANCE
+            rows.append(row)
+    return rows
+
+
+_RANK_MAINTENANCE = 4
+
+
+def _rank(row):
+    """How bad a row is: 0 is worst."""
+    order = {"down": 0, "pending": 1, "retired": 3, "replaced": 3, "maintenance": _RANK_MAINTENANCE}
+    if row["state"] in order:
+        return order[row["state"]]
+    lacking = any(item["seen"] is not None and item["seen"] < item["expected"] for item in row["accelerators"].values())
+    if lacking or row["alerts"] or "down" in row["exporters"].values():
+        return 2
+    return 5
+
+
+def worst_first(rows):
+    """The rows sorted by how bad they are, then by cluster and node."""
+    return sorted(rows, key=lambda row: (_rank(row), row["cluster"], natural(row["node"])))
+
+
+def fleet_alerts(seen, watchdog="Watchdog"):
+    """Names of firing alerts that belong to no node; the watchdog always fires and says nothing."""
+    return sorted(set(
+        labels.get("alertname", "") for labels in seen["alerts"]
+        if not labels.get("node") and labels.get("alertname") != watchdog))
+
+
+def totals(rows):
+    """Sums over the rows: {nodes, states: {state: n}, accelerators: {vendor: {seen, expected}}, alerts: n}."""
+    states = {}
+    accelerators = {}
+    for row in rows:
+        states[row["state"]] = states.get(row["state"], 0) + 1
+        for vendor, item in row["accelerators"].items():
+            entry = accelerators.setdefault(vendor, {"seen": 0, "expected": 0})
+            entry["expected"] += item["expected"]
+            if "unwatched" in item:
+                entry["unwatched"] = entry.get("unwatched", 0) + item["unwatched"]
+            if item["seen"] is None:
+                entry["seen"] = None
+            elif entry["seen"] is not None:
+                entry["seen"] += item["seen"]
+    return {
+        "nodes": len(rows), "states": states, "accelerators": accelerators,
+        "alerts": sum(len(row["alerts"]) for row in rows),
+    }
+
+
+def _accelerator_words(accelerators):
+    """ "nvidia 7/8, amd 4/4", "nvidia ?/8" while nothing is known, "furiosa 2 (not watched)", "-" for none.
+
+    Of a node also by which source: "nvidia 7/8 dcgm (standby all_smi)".
+    """
+    words = []
+    for vendor, item in sorted(accelerators.items()):
+        if item["expected"] or item["seen"] or not item.get("unwatched"):
+            words.append("%s %s/%d" % (vendor, "?" if item["seen"] is None else item["seen"], item["expected"])
+                         + (" " + item["source"] if item.get("source") else "")
+                         + (" (standby %s)" % " ".join(item["standby"]) if item.get("standby") else ""))
+        if item.get("unwatched"):
+            words.append("%s %d (not watched)" % (vendor, item["unwatched"]))
+    return ", ".join(words) or "-"
+
+
+def table(rows):
+    """The rows as aligned text, without blanks at the ends of lines. A column CLUSTER is shown if there are several."""
+    several = len(set(row["cluster"] for row in rows)) > 1
+    cells = [["NODE", "ADDRESS", "ACCELERATORS", "EXPORTERS", "STATE", "ALERTS"]]
+    for row in rows:
+        cells.append([
+            row["node"], row["address"], _accelerator_words(row["accelerators"]),
+            ", ".join("%s %s" % item for item in sorted(row["exporters"].items())) or "-",
+            row["state"] + (" by %s" % row["replaced_by"] if "replaced_by" in row else ""), ", ".join(row["alerts"]) or "-",
+        ])
+    if several:
+        for line, row in zip(cells, [{"cluster": "CLUSTER"}] + list(rows)):
+            line.insert(0, row["cluster"])
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells)
+
+
+def totals_line(summary):
+    """ "4 nodes: 3 active, 1 down; accelerators nvidia 15/16; 2 alerts"."""
+    states = ", ".join("%d %s" % (summary["states"][name], name) for name in sorted(summary["states"]))
+    words = "%d node%s%s" % (summary["nodes"], "" if summary["nodes"] == 1 else "s", ": " + states if states else "")
+    if summary["accelerators"]:
+        words += "; accelerators " + _accelerator_words(summary["accelerators"])
+    return "%s; %d alert%s" % (words, summary["alerts"], "" if summary["alerts"] == 1 else "s")

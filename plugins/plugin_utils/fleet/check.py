@@ -1,0 +1,259 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The preflight check: every variable of every host, once, before anything is changed."""
+import collections
+import difflib
+import fnmatch
+import functools
+import re
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates import VARIABLES
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, plan, variables, written
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key, literal, means_itself
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
+
+# The groups that a fleet cannot do without, and what to put there.
+GROUPS = {
+    "accelerator_nodes": "put the machines to monitor there",
+    "monitoring": "put the host there that shall store, scrape and alert",
+}
+
+# What exporters ask for, and who is scraped without it: a monitoring host has nothing to show unless it has the same.
+ACCESS = ("accelmon_exporter_tls", "accelmon_exporter_auth")
+
+
+DEFAULT_INTERVAL = variables.fleet_variables()["accelmon_scrape_interval"]["default"]
+
+# What a name in the inventory must not hold: patterns of Ansible, shells and queries would take it for something else.
+UNUSABLE = re.compile(r"""[\s,:;&!*?\[\]{}()'"\\/<>|$`~]""")
+
+
+def fleet_check(groups, hostvars, sources=(), needed=tuple(GROUPS)):
+    """{"fleet": [error that stops everything], "hosts": {host: its errors, a line each}}; nothing wrong is nothing in either.
+
+    groups, hostvars: the variables of these names; sources: ansible_inventory_sources; needed: groups that must have a host
+    """
+    fleet_errors = written.findings(sources, set(variables.all_variables())) + check_groups(groups, needed)
+    hosts = monitored(groups)
+    checker = Checker()
+    errors = {}
+    for host in hosts:
+        try:
+            errors[host] = checker.check(host, fleet.HostVariables(hostvars, host))
+        except fleet.Untrusted as error:
+            errors[host] = [error.problem]
+    names = {host: name_problems(host, groups) for host in hosts}
+    monitoring = groups.get("monitoring", ())
+    for found_by in (names, selves(checker.addresses, monitoring), clashes(checker.places), shut_out(checker.access, monitoring)):
+        for host, found in found_by.items():
+            errors[host].extend(found)
+    return arrange(fleet_errors, errors)
+
+
+def argument_errors(hostvars, settings=()):
+    """Errors about what a run was asked for, as the control node has it: names that nothing reads, and wrong values of arguments of one run
+    and of those settings that the playbook reads itself."""
+    told = fleet.HostVariables(hostvars, "localhost")
+    checker = Checker()
+    checker.ignored.update(name for name, spec in variables.all_variables().items()
+                           if not spec.get("run") and name not in settings and name != "accelmon_foreign_variables")
+    return checker.variables(told)[1]
+
+
+def check_groups(groups, needed):
+    """Errors about groups that are missing or empty."""
+    errors = []
+    for group in needed:
+        mend = GROUPS[group]
+        if group not in groups:
+            errors.append(f"inventory: {group} = (no such group): the fleet needs it; {mend}")
+        elif not groups[group]:
+            errors.append(f"inventory: {group} = []: the group has no host; {mend}")
+    return errors
+
+
+def monitored(groups):
+    """All hosts that the collection looks after, in the order of the inventory: of its own groups and those of its roles."""
+    names = tuple(GROUPS) + tuple(role for role in variables.roles() if role not in GROUPS)
+    return list(dict.fromkeys(host for name in names if name in groups for host in groups[name]))
+
+
+class Checker:
+    """Checks one host after the other and remembers where each wants to be scraped.
+
+    places: {(address, port): [host, ...]}
+    addresses: {host: (variable that its address is from, address)}
+    access: {host: {variable of ACCESS: its value}}
+    """
+
+    def __init__(self):
+        specs = variables.all_variables()
+        self.reader = fleet.Reader(specs)
+        self.prefixes = ("accelmon_",) + tuple(f"{role}_" for role in variables.roles())
+        self.defaults = {name: spec.get("default") for name, spec in fleet.plan_specs().items()}
+        self.places = collections.defaultdict(list)
+        self.addresses = {}
+        self.access = {}
+        # Names met so far that are none of ours, or that are ours and no user's.
+        self.ignored = set(variables.catalogue()["internal"])
+
+    def check(self, host, variables_of_host):
+        """Texts `variable = value: what is wrong; what to do` about one host."""
+        values, errors = self.variables(variables_of_host)
+        errors.extend(between_variables(values))
+        self.access[host] = {name: values.get(name, self.defaults[name]) for name in ACCESS}
+        errors.extend(self.place(host, variables_of_host, values))
+        return errors
+
+    def variables(self, variables_of_host):
+        """({name: checked value} of what one host has, texts about what is wrong with it)."""
+        values, errors, unknown = {}, [], []
+        for name in sorted(variables_of_host.raw.keys() - self.ignored):
+            if not name.startswith(self.prefixes):
+                self.ignored.add(name)
+            elif name not in self.reader.specs:
+                unknown.append(name)
+            else:
+                try:
+                    values[name] = self.reader.read(variables_of_host, name)
+                except fleet.BadValue as error:
+                    errors.append(str(error))
+        foreign = values.get("accelmon_foreign_variables", ())
+        errors.extend(unknown_variable(name, variables_of_host) for name in unknown
+                      if not any(fnmatch.fnmatchcase(name, pattern) for pattern in foreign))
+        return values, errors
+
+    def place(self, host, variables_of_host, values):
+        """Note the host's targets as far as the inventory decides them. Returns what is wrong with them on the host itself."""
+        chosen = {name: values.get(name, default) for name, default in self.defaults.items()}
+        try:
+            source, address = fleet.address_of(host, variables_of_host, chosen["accelmon_address"])
+        except fleet.BadValue as error:
+            return [str(error)]
+        self.addresses[host] = source, address
+        fleet.follow_bundle(chosen, values)
+        exporters = plan.exporters(chosen, plan.choose(chosen, None))
+        ours, twice = {}, []
+        for exporter in exporters:
+            other = ours.setdefault(exporter["port"], exporter["job"]) if not exporter.get("custom") else exporter["job"]
+            if other != exporter["job"]:
+                twice.append(fleet.error_text(f"{exporter['job']}_port", exporter["port"],
+                                              Problem(f"{other} has this port as well; give one of them another")))
+        for port in {exporter["port"] for exporter in exporters}:
+            self.places[(address_key(address), port)].append(host)
+        return twice + [
+            fleet.error_text("accelmon_custom_exporters", [f"{exporter['job']}:{exporter['port']}"],
+                             Problem(f"{ours[exporter['port']]} has this port; give one of them another"))
+            for exporter in exporters if exporter.get("custom") and exporter["port"] in ours]
+
+
+def name_problems(host, groups):
+    """Errors about a host's name in the inventory."""
+    problem = None
+    if host in groups or host in ("all", "ungrouped"):
+        problem = "a group has this name as well, and patterns mean the group; give the host another name"
+    elif len(host) > 253 or (UNUSABLE.search(host) and literal(host) is None) or not host.isprintable():
+        problem = "not usable as a name of a host; use letters, digits, dots, dashes and underscores, or an IP address"
+    return [fleet.error_text("inventory_hostname", host, Problem(problem))] if problem else []
+
+
+def selves(addresses, monitoring):
+    """{host: [error]} for hosts at an address where whoever scrapes them reaches itself.
+
+    addresses: as Checker has it; monitoring: the hosts that scrape. One that scrapes the fleet alone may be its own target.
+    """
+    errors = collections.defaultdict(list)
+    for host, (name, address) in addresses.items():
+        others = [other for other in monitoring if other != host] if means_itself(address) else []
+        if others:
+            errors[host].append(fleet.error_text(name, address, Problem(
+                f"{others[0]} would reach itself there; set accelmon_address to an address at which {others[0]} reaches this host")))
+    return errors
+
+
+def unknown_variable(name, variables_of_host):
+    """The error about a variable that nothing reads."""
+    value = fleet.UNEVALUATED
+    try:
+        value = fleet.fetch(variables_of_host, name)
+    except Problem:
+        pass
+    near = proposal(name)
+    mend = f"did you mean {near}?" if near else "correct the name."
+    return fleet.error_text(
+        name, value, Problem(f"no such variable; {mend} If another tool reads it, add it to accelmon_foreign_variables"))
+
+
+@functools.lru_cache(maxsize=None)
+def proposal(name):
+    """The known variable whose name is nearest, or None."""
+    near = difflib.get_close_matches(name, variables.all_variables(), n=1, cutoff=0.75)
+    return near[0] if near else None
+
+
+def between_variables(values):
+    """Errors about variables that do not go together."""
+    errors = []
+    bundled = [name for name, value in values.items() if name.endswith("_source") and value == "bundle"]
+    if bundled and values.get("accelmon_bundle"):
+        try:
+            bundle.read_lock(values["accelmon_bundle"])
+        except bundle.BundleError as error:
+            errors.append(f"accelmon_{error}")
+    elif bundled:
+        errors += [f"{name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle" for name in bundled]
+    if values.get("accelmon_exporter_tls") == "files":
+        errors += [f"{name} = '': accelmon_exporter_tls is files, and this one is missing; give its path on the host" for name in VARIABLES
+                   if not values.get(name)]
+    interval, timeout = values.get("textfile_collector_interval"), values.get("textfile_collector_timeout")
+    if timeout is not None:
+        interval = interval or seconds(values.get("accelmon_scrape_interval") or DEFAULT_INTERVAL)
+        if timeout >= interval > 1:
+            errors.append(f"textfile_collector_timeout = {timeout}: not below the {interval} s from one run to the next; give at most {interval - 1}")
+    return errors
+
+
+def clashes(places):
+    """{host: [error]} for hosts that would be scraped at the same address and port."""
+    errors = collections.defaultdict(list)
+    for (address, port), hosts in places.items():
+        if len(hosts) < 2:
+            continue
+        for host in hosts:
+            others = [other for other in hosts if other != host]
+            named = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+            errors[host].append(
+                f"accelmon_address = {address}: port {port} there is a target of {named} as well; "
+                "give each host its own accelmon_address, or its exporters another port")
+    return errors
+
+
+def shut_out(access, monitoring):
+    """{host: [error]} for hosts whose exporters would ask monitoring hosts for what these do not have.
+
+    access: as Checker has it; monitoring: the hosts that scrape
+    """
+    errors = collections.defaultdict(list)
+    for name in ACCESS:
+        open_ones = [host for host in monitoring if host in access and access[host][name] == "none"]
+        for host, asked in access.items():
+            if open_ones and asked[name] != "none":
+                errors[host].append(f"{name} = {asked[name]}: {', '.join(open_ones)} could not scrape it, with {name} = none; "
+                                    "set it for monitoring hosts too")
+    return errors
+
+
+def arrange(fleet_errors, errors):
+    """What `fleet_check` returns; an error that all of several hosts have is told once, for the fleet."""
+    counted = collections.Counter(text for found in errors.values() for text in set(found))
+    shared = [text for text, count in counted.items() if count == len(errors) > 1]
+    hosts = {}
+    for host, found in errors.items():
+        own = [f"{host}: {text}" for text in found if text not in shared]
+        if own:
+            hosts[host] = "\n".join(own)
+    return {"fleet": fleet_errors + [f"all hosts: {text}" for text in shared], "hosts": hosts}

@@ -1,0 +1,437 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What each variable may hold: the formats of variables.yml, each the very check that reads the value later."""
+import re
+
+import yaml
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds, units_of
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import SecretsError, check_password
+from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses, values
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter, dcgm, node_collectors, releases
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import units
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import labels, limits, rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, line, one_of
+
+# Directories that hold what is not for everybody, or what a system is made of: no place for files that an exporter publishes.
+SENSITIVE = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/sbin", "/sys", "/tmp", "/usr", "/var/log",
+             "/var/spool", "/var/tmp", "/var/lib/apt", "/var/lib/containers", "/var/lib/docker", "/var/lib/dpkg", "/var/lib/rpm", "/var/lib/systemd",
+             "/run/credentials", "/run/secrets", "/run/systemd", "/opt/accelmon")
+# Of what is ours below this, one is for such files.
+OURS, PUBLIC = "/var/lib/accelmon/", "/var/lib/accelmon/textfile/"
+# In which others keep their directories; none itself.
+PARENTS = ("/home", "/media", "/mnt", "/opt", "/run", "/srv", "/var", "/var/cache", "/var/lib", "/var/lib/accelmon", "/var/run")
+# What a survey asks a text for and sends as one, empty if nobody answered.
+NOT_TEXT = ("int", "float", "bool", "list", "dict", "raw")
+DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+
+
+def normalise(name, spec, value):
+    """`value` as the spec's type, checked. Raises Problem.
+
+    Text is taken for numbers and switches too, and with `text: true` in the spec for lists and dictionaries: surveys and
+    `-e name=value` send nothing else. There an empty answer is none.
+    """
+    if value is None:
+        raise Problem("it has no value; give it one, or leave the variable out")
+    kind = spec.get("type", "str")
+    if spec.get("text") and isinstance(value, str):
+        if not value.strip(" \n") and (kind in NOT_TEXT or "choices" in spec):
+            return spec.get("default")
+        if kind in ("list", "dict") or (kind == "raw" and value.lstrip()[:1] in ("[", "{", "-")):
+            value = parsed(value)
+    check = FORMATS.get(spec.get("format"))
+    if "choices" in spec:
+        if isinstance(value, (bool, float, list, dict)) or str(value) not in spec["choices"]:
+            raise Problem(f"not a choice; use {one_of(spec['choices'])}")
+        return str(value)
+    if kind in ("str", "path") and check and isinstance(value, bool):
+        # What it may be says more than that a text is one in quotes; what may be anything gets as far as that.
+        check(str(value).lower(), **spec.get("options", {}))
+    value = values.TYPES[kind](value)
+    if kind == "list" and check is None:
+        values.strings(value)
+    if check:
+        value = check(value, **spec.get("options", {}))
+    if kind in ("str", "path"):
+        line(value)
+    return within(spec, value)
+
+
+def read(name, value):
+    """A fleet-wide variable as whoever uses it wants it. Raises Problem."""
+    return normalise(name, variables.fleet_variables()[name], value)
+
+
+def parsed(text):
+    """A list or dictionary that came as text, in YAML or JSON; every scalar in it stays as it is written. Other text stays text."""
+    try:
+        found = yaml.load(text, Loader=yaml.BaseLoader)  # nosec: it makes nothing but texts, lists and dictionaries
+    except yaml.YAMLError:
+        return text
+    return found if isinstance(found, (list, dict)) else text
+
+
+def within(spec, value):
+    """`value` if it is in the spec's range: `at_least`, `at_most`, of durations as such."""
+    size = milliseconds if spec.get("format") == "duration" else lambda number: number
+    lowest, highest = spec.get("at_least"), spec.get("at_most")
+    if value != "" and ((lowest is not None and size(value) < size(lowest)) or (highest is not None and size(value) > size(highest))):
+        wanted = f"{lowest} to {highest}" if highest is not None else f"{lowest} or more"
+        raise Problem(f"out of range; give {wanted}")
+    return value
+
+
+def duration(value, units=None):
+    """A duration as Prometheus writes it, longer than nothing unless the range says otherwise; units: those that its reader knows."""
+    try:
+        milliseconds(value)
+    except ValueError as error:
+        raise Problem(str(error)) from None
+    odd = [unit for unit in units_of(value) if units and unit not in units]
+    if odd:
+        raise Problem(f"what reads it knows no {', '.join(odd)}; write it in {', '.join(units)}")
+    return value
+
+
+def size(value, units=()):
+    """A size in bytes; units: as its reader writes them. "" stays."""
+    if value and not re.match(rf"[1-9][0-9]{{0,11}}({'|'.join(units)})\Z", value):
+        raise Problem(f"not a size; write a whole number and one of {', '.join(unit for unit in units if unit)}, such as 10{units[-1]}")
+    return value
+
+
+def directory(value):
+    """A directory of a host for files that an exporter reads."""
+    if not value.startswith("/"):
+        raise Problem("not an absolute path; begin it with /")
+    values.path(value)
+    place = re.sub("/+", "/", value).rstrip("/")
+    if (place in ("",) + PARENTS or any(f"{place}/".startswith(f"{other}/") for other in SENSITIVE)
+            or (f"{place}/".startswith(OURS) and not f"{place}/".startswith(PUBLIC)) or "/." in place):
+        raise Problem("the system, or others, keep their own there; give a directory for these files alone, such as /var/lib/accelmon/textfile")
+    return value
+
+
+def program(value):
+    """Name or path of a program; "" stays."""
+    if value and (value.startswith("-") or not re.match(r"[A-Za-z0-9_./+-]+\Z", value) or ".." in value.split("/")):
+        raise Problem("neither the name nor the path of a program; write for instance cargo or /opt/rust/bin/cargo")
+    return value
+
+
+def word(value):
+    """A name as programs, users, compilers and scripts have them; "" stays."""
+    if value and not re.match(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\Z", value):
+        raise Problem("not a name; use letters, digits, dot, dash, plus and underscore, a letter or digit first")
+    return value
+
+
+def words(value):
+    """A list of names."""
+    for entry in values.strings(value):
+        if not entry or word(entry) != entry:
+            raise Problem("an entry is no name; leave it out")
+    return value
+
+
+def host(value):
+    """Name of a host of the inventory, or localhost."""
+    if not value:
+        raise Problem("it names no host; give one, or localhost")
+    return addresses.address(value)
+
+
+def version(value):
+    """A version as it stands in names of files; "" stays."""
+    if value and (not releases.VERSION.fullmatch(value) or ".." in value or not re.search("[0-9]", value) or re.match("[vV][0-9]", value)):
+        raise Problem('no version; write it as upstream does, without v, in quotes, such as "1.9.0"')
+    return value
+
+
+def archive(value):
+    """The address of an archive, whole or what follows the prefix of releases; "" stays."""
+    if "://" in value or not value:
+        return addresses.url(value)
+    if not re.match(r"[A-Za-z0-9_./{}+~-]+\Z", value) or ".." in value.split("/"):
+        raise Problem("neither an address nor a path behind that of the releases; begin it with https://")
+    return value
+
+
+def checksum(value):
+    """A SHA-256; "" stays."""
+    if value and not DIGEST.match(value):
+        raise Problem("no SHA-256; write its 64 digits, with small letters")
+    return value
+
+
+def checksums(value):
+    """{architecture: SHA-256}."""
+    for architecture, digest in value.items():
+        if architecture not in releases.MACHINES:
+            raise Problem(f"{architecture} is not an architecture; use {one_of(releases.MACHINES)}")
+        if not isinstance(digest, str) or not DIGEST.match(digest):
+            raise Problem(f"{architecture}: no SHA-256; write its 64 digits, with small letters, in quotes")
+    return value
+
+
+def image(value):
+    """An image with its digest; "" stays."""
+    if value and not dcgm.REFERENCE.fullmatch(value):
+        raise Problem("it has no digest, so that it could be another one tomorrow; write it as NAME@sha256:DIGEST")
+    return value
+
+
+def repository(value, own):
+    """"", a vendor's own repository by the vendor's name, or the address of a mirror."""
+    if value in ("", own):
+        return value
+    try:
+        return addresses.url(value)
+    except Problem as problem:
+        raise Problem(f"{str(problem).rstrip()}, or use {own} for the vendor's own") from None
+
+
+def key(value):
+    """A key of a repository: a path on the control node or an address; "" stays."""
+    return addresses.url(value) if "://" in value else values.path(value)
+
+
+def secret(value):
+    """A token of one word; "" stays."""
+    if value and not re.match(r"[!-~]+\Z", value):
+        raise Problem("it has a blank, a line break, or a letter beyond ASCII; give the token alone")
+    return value
+
+
+def password(value):
+    """A password that every program takes; "" stays."""
+    try:
+        if value:
+            check_password("password", value)
+    except SecretsError as error:
+        raise Problem(str(error).partition(": ")[2]) from None
+    return value
+
+
+def cpus(value):
+    """CPUs as systemd writes them; "" stays."""
+    for part in re.split(r"[ ,]+", value.strip()) if value.strip() else []:
+        found = re.match(r"([0-9]{1,5})(?:-([0-9]{1,5}))?\Z", part)
+        if not found or int(found.group(2) or found.group(1)) < int(found.group(1)) or int(found.group(2) or found.group(1)) > 8191:
+            raise Problem("not CPUs; write numbers and ranges, such as 0-1 or 0 64")
+    return value
+
+
+def engine(value):
+    """Where DCGM's host engine is: auto, embedded, or HOST:PORT."""
+    if value in ("auto", "embedded"):
+        return value
+    try:
+        place, separator, number = value.rpartition(":")
+        if not separator or not place:
+            raise Problem(value)
+        addresses.address(place)
+        values.port(number)
+    except Problem:
+        raise Problem("neither auto nor embedded nor an address with its port; write it as HOST:PORT") from None
+    return value
+
+
+def some_of(value, known, what):
+    """A list of which every entry is known."""
+    for entry in values.strings(value):
+        if entry not in known:
+            raise Problem(f"{entry} is no {what}; use some of {', '.join(known)}")
+    return value
+
+
+def architectures(value):
+    """Architectures as Go calls them; at least one."""
+    if not value:
+        raise Problem(f"an empty list; give some of {', '.join(releases.MACHINES)}")
+    return some_of(value, tuple(releases.MACHINES), "architecture that is known")
+
+
+def lock_releases(value):
+    """Releases that the collection knows."""
+    return some_of(value, tuple(releases.catalogue()), "release")
+
+
+def lock_versions(value):
+    """{release: version}."""
+    some_of(list(value), tuple(releases.catalogue()), "release")
+    for release, number in value.items():
+        try:
+            if not version(values.text_of(number)):
+                raise Problem("no version; give one")
+        except Problem as problem:
+            raise Problem(f"{release}: {problem}") from None
+    return value
+
+
+def compared(value):
+    """Sources of metrics."""
+    return some_of(value, tuple(catalogue.load("sources")["sources"]), "source")
+
+
+ROTATED = ("stack", "exporter", "certificates", "ca", "ca_end")
+
+
+def rotated(value):
+    """What rotate.yml makes anew, as a list; a text lists it with commas."""
+    found = some_of(values.hosts(value), ROTATED, "thing that rotate.yml makes anew")
+    if "ca" in found and "ca_end" in found:
+        raise Problem("ca begins what ca_end ends; give one of them")
+    return found
+
+
+def names(value):
+    """Host names and addresses for a certificate."""
+    for entry in values.strings(value):
+        try:
+            addresses.tls_name(entry)
+        except Problem as problem:
+            raise Problem(f"{entry or 'an empty entry'}: {problem}") from None
+    return value
+
+
+def _said(error, name):
+    """What an error about a variable says behind its name."""
+    text = str(error)
+    return text.removeprefix(f"{name} = ").removeprefix(f"{name}.")
+
+
+def alert_overrides(value):
+    """Changes to the alerts, by the generator that writes them."""
+    try:
+        rules.alert_file(value)
+    except rules.RuleError as error:
+        raise Problem(_said(error, "accelmon_alert_overrides")) from None
+    return value
+
+
+def scrape_limits(value):
+    """A site's own limits of what a page may hold."""
+    return limits.checked(value)
+
+
+def rule_files(value):
+    """Rule files of the site, as they are read later."""
+    try:
+        rules.site_files(values.strings(value), "")
+    except rules.RuleError as error:
+        raise Problem(_said(error, "accelmon_rule_files")) from None
+    return value
+
+
+def lock_file(value):
+    """A lock file, as it is read later; one that is not there yet is made by lock.yml."""
+    values.path(value)
+    try:
+        releases.read_lock(value)
+    except releases.ReleaseError as error:
+        raise Problem(str(error).removeprefix(f"accelmon_lock_file = {value}: ")) from None
+    return value
+
+
+def new_file(value):
+    """A file on the control node that a playbook writes."""
+    if value.endswith("/"):
+        raise Problem("the name of a directory; give the path of a file")
+    return values.path(value)
+
+
+def webhooks(value):
+    """Addresses that Alertmanager calls."""
+    return addresses.urls(value)
+
+
+def unit_overrides(value):
+    """Sections of directives that can stand in a unit."""
+    try:
+        units.check(value)
+    except units.UnitError as error:
+        raise Problem(str(error)) from None
+    return value
+
+
+def collectors(value):
+    """{collector of node_exporter: whether it runs}."""
+    try:
+        node_collectors.choices({}, False, value)
+    except node_collectors.CollectorError as error:
+        raise Problem(_said(error, "node_exporter_collectors")) from None
+    return value
+
+
+def pairs(value):
+    """{version of NVIDIA's exporter: version of DCGM}."""
+    try:
+        dcgm.pairs(value)
+    except dcgm.DcgmError as error:
+        raise Problem(_said(error, "dcgm_exporter_pairs")) from None
+    return value
+
+
+def counters(value):
+    """Further counters of NVIDIA's exporter."""
+    values.strings(value)
+    try:
+        dcgm.counters(str(catalogue.load("dcgm")["version"]), False, value)
+    except dcgm.DcgmError as error:
+        raise Problem(_said(error, "dcgm_exporter_extra_counters")) from None
+    return value
+
+
+def _amd(name, check, *arguments):
+    try:
+        check(*arguments)
+    except amd_exporter.AmdError as error:
+        raise Problem(_said(error, name)) from None
+
+
+def amd_version(value):
+    """A version of AMD's exporter that may be installed; "" stays."""
+    version(value)
+    _amd("amd_exporter_version", amd_exporter.check_version, value)
+    return value
+
+
+def amd_fields(value):
+    """Fields that AMD's exporter knows."""
+    _amd("amd_exporter_extra_fields", amd_exporter.check_names, "amd_exporter_extra_fields", values.strings(value), amd_exporter.FIELDS, "field")
+    return value
+
+
+def amd_labels(value):
+    """Labels that AMD's exporter knows."""
+    _amd("amd_exporter_extra_labels", amd_exporter.check_names, "amd_exporter_extra_labels", values.strings(value), amd_exporter.LABELS, "label")
+    return value
+
+
+def amd_config(value):
+    """Settings of AMD's exporter that are the site's to make."""
+    _amd("amd_exporter_config", amd_exporter.check_settings, value)
+    return value
+
+
+def listed(module, *functions):
+    """{name: function} of a module's formats."""
+    return {name: getattr(module, name) for name in functions}
+
+
+FORMATS = {
+    **listed(values, "port", "cluster", "label_value", "expected", "strings", "hosts", "batches", "path", "page", "exporters",
+             "accelerator_source"),
+    **listed(labels, "labels", "custom_exporters"),
+    **listed(addresses, "address", "listen", "url"),
+    **{check.__name__: check for check in (
+        duration, size, directory, program, word, words, host, version, archive, checksum, checksums, image, repository, key, secret, password, cpus,
+        engine, architectures, lock_releases, lock_versions, compared, rotated, names, alert_overrides, scrape_limits, rule_files, lock_file, new_file,
+        webhooks, unit_overrides, collectors, pairs, counters, amd_version, amd_fields, amd_labels, amd_config)},
+}

@@ -1,0 +1,268 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads one host's variables, once, into plain checked values. Knows nothing of other hosts."""
+import json
+import re
+
+from ansible.release import __version__ as ansible_version
+from jinja2 import Undefined
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address, means_itself
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import normalise
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
+
+# Up to core 2.18 a template that cannot be evaluated comes back as its own text.
+TEMPLATES_COME_BACK = tuple(int(part) for part in ansible_version.split(".")[:2]) < (2, 19)
+
+# Roles whose variables decide what is scraped, and the variables in question.
+EXPORTER_VARIABLES = {
+    role: tuple(f"{role}_{word}" for word in ("port", "managed", "state", "metrics_path", "source") + more)
+    for role, more in (("node_exporter", ()), ("all_smi", ("version", "accept_open", "url", "sha256")),
+                       ("dcgm_exporter", ("repository", "version", "dcgm_version", "pairs", "profiling")), ("amd_exporter", ("repository", "version")))}
+EXPORTER_VARIABLES["textfile_collector"] = ("textfile_collector_state",)
+
+# Roles that take their program from the bundle when accelmon_source says so, and else from where their own variable says.
+BUNDLED = ("all_smi", "dcgm_exporter", "amd_exporter")
+
+PLAN_VARIABLES = (
+    "accelmon_cluster", "accelmon_address", "accelmon_listen", "accelmon_state", "accelmon_rack", "accelmon_labels",
+    "accelmon_expected", "accelmon_exporters", "accelmon_accelerator_source", "accelmon_custom_exporters", "accelmon_driver_missing",
+    "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_phase", "accelmon_source", "accelmon_backend", "accelmon_lock_file",
+    "accelmon_release_url_prefix", "accelmon_release_token",
+) + tuple(name for names in EXPORTER_VARIABLES.values() for name in names)
+
+# Stand for the value of a template that failed, and for one that must not be shown.
+UNEVALUATED = object()
+HIDDEN = object()
+
+# What Ansible says of a value that it cannot decrypt.
+VAULT = re.compile(r"[Vv]ault|[Dd]ecrypt")
+
+SECRET = re.compile(r"pass?w|secret|token|credential|(^|_)key($|_)")
+
+
+def plan_specs():
+    """{name: spec} of the variables that plan and records read."""
+    specs = {name: spec for name, spec in variables.fleet_variables().items() if name in PLAN_VARIABLES}
+    for role, names in EXPORTER_VARIABLES.items():
+        declared = variables.role_variables(role)
+        specs.update({name: declared[name] for name in names})
+    return specs
+
+
+def error_text(name, value, problem):
+    """`name = value: what is wrong; what to do`, in one line. A value under a name that sounds secret is not shown."""
+    if value is HIDDEN or SECRET.search(name):
+        shown = "(not shown)"
+    elif value is UNEVALUATED:
+        shown = "(a template)"
+    elif isinstance(value, str):
+        # An address may bring a password with it.
+        shown = re.sub(r"//[^/@\s]*@", "//(not shown)@", value)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    else:
+        shown = json.dumps(value, default=str)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    # Up to core 2.18 a result that holds a template is evaluated again wherever it is used.
+    return f"{name} = {shown}: {problem}".replace("\n", " ").replace("{{", "{ {").replace("{%", "{ %")
+
+
+class FleetError(ValueError):
+    """One line: `host: variable = value: what is wrong; what to do`."""
+
+
+class Untrusted(FleetError):
+    """A host's facts are not what they must be: that host is out, and no other. `problem` is the line without the host."""
+
+    def __init__(self, host, problem):
+        super().__init__(f"{host}: {problem}")
+        self.problem = str(problem)
+
+
+class HostVariables:
+    """The variables of one host, taken from `hostvars` once. Only values that hold a template are evaluated.
+
+    raw: {name: value}, templates as they are written
+    facts: what the host told of itself, as it told it
+
+    Raises Untrusted where a fact stands for a variable: nobody can tell then what the inventory says of the host.
+    """
+
+    def __init__(self, hostvars, host):
+        self._hostvars = hostvars
+        self.host = host
+        self._evaluated = None
+        # Evaluating what is no template costs more than everything else here, above all in facts.
+        raw_get = getattr(hostvars, "raw_get", None)
+        self.raw = raw_get(host) if raw_get else hostvars[host]
+        self.facts = self.raw.get("ansible_facts") or {}
+        try:
+            facts.refuse_forged(self.facts)
+        except facts.Misfit as problem:
+            raise Untrusted(host, problem) from None
+
+    def evaluated(self, name):
+        """Value of a variable with its templates evaluated, in built-in containers. Raises Problem if one of them fails."""
+        try:
+            if self._evaluated is None:
+                self._evaluated = self._hostvars[self.host]
+            return _plain(self._evaluated[name])
+        except Problem:
+            raise
+        except Exception as error:  # whatever a filter or lookup in a user's template raises
+            if VAULT.search(str(error)):
+                raise Problem("it is encrypted, and the vault password is missing or another one; "
+                              "run with --ask-vault-pass or --vault-password-file") from error
+            raise Problem(f"it cannot be evaluated ({_first_line(error)}); correct the template") from error
+
+
+def is_literal(value):
+    """Whether a value as it is written holds no template and nothing encrypted."""
+    if isinstance(value, str):
+        return not ("{{" in value or "{%" in value or "{#" in value or value.startswith("#jinja2:"))
+    if isinstance(value, dict):
+        return all(is_literal(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(is_literal(item) for item in value)
+    return value is None or isinstance(value, (bool, int, float))
+
+
+def fetch(variables_of_host, name):
+    """Value of a variable the host has, in built-in containers. Raises Problem if a template in it fails."""
+    value = variables_of_host.raw[name]
+    return _plain(value) if is_literal(value) else variables_of_host.evaluated(name)
+
+
+def _first_line(error):
+    # Core puts a preface of its own before the words of an error in a template.
+    text = str(error).strip().rpartition("marker was tripped: ")[2]
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _plain(value):
+    if isinstance(value, str):
+        if TEMPLATES_COME_BACK and "{{" in value and not hasattr(value, "__UNSAFE__"):
+            raise Problem("it cannot be evaluated; define the variables that the template uses, or correct it")
+        return value
+    if isinstance(value, Undefined):
+        raise Problem(f"it cannot be evaluated ({_undefined_words(value)}); define what the template uses, or correct it")
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _undefined_words(value):
+    try:
+        return _first_line(value._undefined_message)
+    except AttributeError:
+        return "undefined"
+
+
+class Reader:
+    """Reads and checks variables of one host after the other. A literal that many hosts share is checked once.
+
+    specs: {name: spec} of the variables that it may be asked for
+    """
+
+    def __init__(self, specs):
+        self.specs = specs
+        self.defaults = {name: spec.get("default") for name, spec in specs.items()}
+        self._checked = {}
+
+    def read(self, variables_of_host, name):
+        """Checked value of a variable that the host has. Raises BadValue."""
+        raw = variables_of_host.raw[name]
+        # Hosts of a group share the very objects; the object is kept with the result so that its id stays its own.
+        key = (name, id(raw))
+        known = self._checked.get(key)
+        if known is None:
+            known = (raw,) + self._check(variables_of_host, name)
+            if is_literal(raw):
+                self._checked[key] = known
+        if known[2] is not None:
+            raise known[2]
+        return known[1]
+
+    def _check(self, variables_of_host, name):
+        spec = self.specs[name]
+        value = UNEVALUATED
+        try:
+            value = fetch(variables_of_host, name)
+            return normalise(name, spec, value), None
+        except Problem as problem:
+            return None, BadValue(name, HIDDEN if spec.get("no_log") else value, problem)
+
+    def read_all(self, variables_of_host):
+        """({name: value} of all specs, with defaults, [BadValue]); a variable with a bad value has its default."""
+        values, errors = dict(self.defaults), []
+        for name in self.specs.keys() & variables_of_host.raw.keys():
+            try:
+                values[name] = self.read(variables_of_host, name)
+            except BadValue as error:
+                errors.append(error)
+        follow_bundle(values, variables_of_host.raw)
+        return values, sorted(errors, key=str)
+
+
+def follow_bundle(values, given):
+    """Set where programs come from on a host whose accelmon_source is bundle, as the defaults of the roles do.
+
+    given: names of the variables that the host has
+    """
+    if values.get("accelmon_source") == "bundle":
+        values.update((f"{role}_source", "bundle") for role in BUNDLED if f"{role}_source" not in given)
+
+
+class BadValue(ValueError):
+    """`name = value: what is wrong; what to do`."""
+
+    def __init__(self, name, value, problem):
+        super().__init__(error_text(name, value, problem))
+        self.name = name
+
+
+def host_address(host, variables_of_host, declared):
+    """The address at which a host is scraped; see `address_of`."""
+    return address_of(host, variables_of_host, declared)[1]
+
+
+def address_of(host, variables_of_host, declared):
+    """(variable, the address at which a host is scraped by it): declared, else `ansible_host` unless that means the machine itself, else the
+    inventory name.
+
+    Raises BadValue if that is no address, or the template of `ansible_host` fails.
+    """
+    if declared:
+        return "accelmon_address", declared
+    name, value = "inventory_hostname", host
+    try:
+        if "ansible_host" in variables_of_host.raw:
+            name, value = "ansible_host", UNEVALUATED
+            value = str(fetch(variables_of_host, name))
+            if not value or means_itself(value):
+                name, value = "inventory_hostname", host
+        return name, address(value)
+    except Problem as problem:
+        raise BadValue(name, value, f"{problem}, or set accelmon_address") from None
+
+
+def facts_of(variables_of_host):
+    """{"summary", "devices", "uncounted", "addresses", "access", "distribution", "exporters", "node"} that the host told in facts.
+
+    node: the fact accelmon_node as it is. None if the host told nothing about accelerators. Raises Untrusted.
+    """
+    try:
+        told = facts.read(variables_of_host.facts)
+    except facts.Misfit as problem:
+        raise Untrusted(variables_of_host.host, problem) from None
+    if "accelerators" not in told:
+        return None
+    accelerators, node = told["accelerators"], told.get("accelmon_node", {})
+    return {"summary": accelerators.get("summary", {}), "devices": accelerators.get("devices", []),
+            "uncounted": accelerators.get("uncounted", []), "addresses": node.get("addresses", []), "access": node.get("access", False),
+            "distribution": node.get("distribution"), "exporters": node.get("exporters", []), "node": node}

@@ -1,0 +1,318 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What runs on a host and what is scraped there: pure functions from checked values and facts.
+
+values: as `fleet.read_values` gives them for `fleet.plan_specs`
+facts: as `fleet.facts_of` gives them, or None for a host that did not answer
+"""
+import collections
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_own
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import is_closed
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, RIDING_EXPORTERS, Problem
+
+# States of a device that no tool can read, and what mends them.
+DRIVERLESS = {
+    "driver_missing": "install the vendor's driver",
+    "driver_unbound": "ask the kernel log why the driver did not take the device",
+    "wrong_driver": "replace the driver that holds the device by the vendor's",
+}
+
+# Exporters whose own page can be elsewhere than at /metrics.
+OWN_PAGES = ("node_exporter", "all_smi")
+
+# Distributions that have packages of the programs. All others need another source.
+PACKAGED = ("debian", "ubuntu")
+
+
+def unpackaged(source, facts):
+    """Words about a source that the host's distribution cannot be, or None."""
+    distribution = (facts or {}).get("distribution")
+    if source != "package" or distribution is None or distribution in PACKAGED:
+        return None
+    return f"{distribution} has no such packages; set it to release or bundle"
+
+
+def driverless(summary):
+    """{vendor: number of counted devices without a working driver}, vendors with none left out."""
+    found = {}
+    for vendor, told in summary.items():
+        count = sum(number for state, number in (told.get("states") or {}).items() if state in DRIVERLESS)
+        if count:
+            found[vendor] = count
+    return found
+
+
+def present(values, facts):
+    """Vendors with at least one device that some tool can read, sorted. A host that did not answer has what is declared for it."""
+    if facts is None:
+        return sorted(vendor for vendor, count in values["accelmon_expected"].items() if count > 0)
+    without = driverless(facts["summary"])
+    return sorted(str(vendor) for vendor, told in facts["summary"].items() if told.get("count", 0) > without.get(vendor, 0))
+
+
+def counts(summary):
+    """{vendor: {model: count}} of all counted devices."""
+    found = {}
+    for vendor, told in summary.items():
+        models = {str(model): int(number) for model, number in (told.get("models") or {}).items() if number}
+        if models:
+            found[str(vendor)] = models
+    return found
+
+
+# A run that hands vendors over to another source passes through these. `first`: an exporter that is not on the host yet waits for its
+# election; `elected`: it is in charge; `retired`: the exporters that nobody needs any more are gone, and no targets.
+STAGES = ("first", "elected", "retired")
+
+# wanted: exporter roles of the host, those with a port before those that ride on them
+# present: vendors whose devices are read; charge: {vendor: source in charge of it now}; final: the same when the run is through
+# running: exporter roles that are targets now; retired: those of them that go
+# better: {vendor: (source that would know more, why the host cannot get it, the setting that brings it)}
+Choice = collections.namedtuple("Choice", "wanted present charge final running retired better")
+
+
+def wish(values, vendor):
+    """The source that `accelmon_accelerator_source` names for a vendor, or None."""
+    setting = values["accelmon_accelerator_source"]
+    if isinstance(setting, dict):
+        return setting.get(vendor)
+    return setting if setting != "auto" and vendor in choice.sources()[setting]["vendors"] else None
+
+
+def is_listed(values, source):
+    """Whether a source may be deployed on the host at all."""
+    role = choice.sources()[source]["role"]
+    return not is_absent(values, source) and (values["accelmon_exporters"] == "auto" or role in values["accelmon_exporters"])
+
+
+def is_absent(values, source):
+    """Whether a source's exporter, or the one that carries it, shall be taken off the host."""
+    role = choice.sources()[source]["role"]
+    return "absent" in (values[f"{role}_state"], values[f"{RIDING_EXPORTERS.get(role, role)}_state"])
+
+
+def questions(values):
+    """What to ask a host about its sources, as the module accelerator_facts takes it: which packages and addresses they come from.
+
+    A source whose program comes with the run (a bundle, a container's image, a repository that the role names) has neither; nor has one that
+    is not to be chosen there.
+    """
+    found = []
+    for name, source in choice.sources().items():
+        one = {"role": source["role"], "vendors": [vendor for vendor in source["vendors"] if wish(values, vendor) in (None, name)]}
+        if is_listed(values, name) and choice.is_ours(source["role"], values) and name in choice.PROGRAMS:
+            program = choice.PROGRAMS[name](values)
+            if "urls" in program:
+                # Where nothing else can be chosen, or this was asked for by name, the role finds out.
+                one["vendors"] = [vendor for vendor in one["vendors"] if wish(values, vendor) is None and len(choice.preferred(vendor)) > 1]
+            if one["vendors"]:
+                one.update(program)
+        found.append(one)
+    return found if any(len(one) > 2 for one in found) else []
+
+
+Suitable = collections.namedtuple("Suitable", "source better problem")
+
+
+def first_suitable(values, facts, vendor):
+    """The best source that can read a vendor on this host, of those whose program it can get; if there is none of these, the best of all.
+
+    better: (source, why not, setting) of the best that suits it but cannot be got; problem: the Unsuitable of the last that does not suit
+    """
+    problem, best, better = None, None, None
+    for source in choice.preferred(vendor):
+        if not is_listed(values, source):
+            continue
+        try:
+            choice.check(source, [vendor], values, facts)
+            best = best or source
+            choice.check_obtainable(source, [vendor], values, facts)
+            return Suitable(source, better, None)
+        except choice.Unsuitable as error:
+            problem = error
+        except choice.Unobtainable as error:
+            better = better or (source, str(error), error.setting)
+    return Suitable(best, None, None if best else problem)
+
+
+def choose(values, facts, stage="first"):
+    """The Choice for a host."""
+    roles = {name: source["role"] for name, source in choice.sources().items()}
+    vendors = present(values, facts)
+    found = {vendor: _final(values, facts, vendor) for vendor in vendors}
+    final = {vendor: suitable.source for vendor, suitable in found.items()}
+    wanted = _wanted(values, facts, [roles[source] for source in final.values() if source])
+    installed = [role for role in (facts["exporters"] if facts is not None else ()) if role in roles.values() and choice.is_ours(role, values)]
+    retired = [] if values["accelmon_phase"] == "image" else [
+        role for role in installed if role not in wanted and _is_replaced(role, values, vendors, final)]
+    running = wanted if stage == "retired" else wanted + [role for role in installed if role not in wanted]
+    there = set(installed) | {role for role in wanted if not choice.is_ours(role, values)}
+    charge = dict(final)
+    if stage == "first" and facts is not None:
+        for vendor, source in final.items():
+            if source and roles[source] not in there:
+                charge[vendor] = next((other for other in choice.preferred(vendor) if roles[other] in there), source)
+    better = {vendor: suitable.better for vendor, suitable in found.items() if suitable.better}
+    return Choice(wanted, vendors, charge, final, running, retired, better)
+
+
+def _final(values, facts, vendor):
+    source = wish(values, vendor)
+    if source and is_absent(values, source):
+        return Suitable(None, None, None)
+    return Suitable(source, None, None) if source and is_listed(values, source) else first_suitable(values, facts, vendor)
+
+
+def _wanted(values, facts, elected):
+    if values["accelmon_exporters"] != "auto":
+        return sorted(values["accelmon_exporters"], key=lambda role: (role in RIDING_EXPORTERS, role))
+    known = PORT_EXPORTERS + tuple(RIDING_EXPORTERS)
+    return [role for role in known if role in elected or (role == "node_exporter" and not is_macos(facts))]
+
+
+def _is_replaced(role, values, vendors, final):
+    """Whether nobody needs an exporter any more. One whose devices are all gone stays: they may come back, and nothing else reads them."""
+    if values["accelmon_exporters"] != "auto" or values.get(f"{role}_state") == "absent":
+        return True
+    read = [vendor for vendor in vendors if vendor in choice.sources()[choice.source_of(role)]["vendors"]]
+    return bool(read) and all(final[vendor] for vendor in read)
+
+
+def has_heir(chosen):
+    """Whether devices that an exporter read which goes are read by another from now on."""
+    sources = [choice.sources()[choice.source_of(role)] for role in chosen.retired]
+    return any(chosen.final[vendor] for source in sources for vendor in chosen.present if vendor in source["vendors"])
+
+
+def is_macos(facts):
+    """Whether the host has no systemd and never will."""
+    return facts is not None and facts["distribution"] == "macos"
+
+
+def unwatched(chosen, facts):
+    """Vendors of which the host has devices that no exporter of it reads, sorted."""
+    found = [vendor for vendor in chosen.present if not chosen.charge.get(vendor)]
+    # GPUs inside a Tegra, beside others.
+    found += [vendor for vendor, source in chosen.charge.items()
+              if source == "textfile" and facts["summary"].get(vendor, {}).get("embedded")]
+    return sorted(found)
+
+
+def check_sources(values, facts, chosen):
+    """Raises Problem, with `name` and `value` of the variable, when an exporter that was asked for cannot do its work on the host."""
+    asked = collections.OrderedDict()
+    for vendor in chosen.present:
+        source = wish(values, vendor)
+        if source and is_listed(values, source):
+            asked.setdefault(source, []).append(vendor)
+        elif source and chosen.final[vendor]:
+            raise choice.Unsuitable(f"it comes with the role {choice.sources()[source]['role']}, and accelmon_exporters does not list that; "
+                                    "let them agree", "accelmon_accelerator_source", source)
+        elif chosen.final[vendor] is None:
+            problem = first_suitable(values, facts, vendor).problem
+            if problem is not None and problem.name:
+                raise problem
+    for source, vendors in asked.items():
+        _check("accelmon_accelerator_source", source, source, vendors, values, facts)
+    if values["accelmon_exporters"] != "auto":
+        for role in chosen.wanted:
+            source = choice.source_of(role)
+            if source and source not in asked and values.get(f"{role}_state") != "absent":
+                reads = [vendor for vendor in chosen.present if vendor in choice.sources()[source]["vendors"]]
+                in_charge = [vendor for vendor in reads if chosen.final[vendor] == source]
+                _check("accelmon_exporters", chosen.wanted, source, in_charge or reads, values, facts)
+
+
+def _check(name, value, source, vendors, values, facts):
+    try:
+        choice.check(source, vendors, values, facts)
+        choice.check_known(source, vendors, values, facts)
+    except choice.Unsuitable as problem:
+        if problem.name is None:
+            problem.name, problem.value = name, value
+        raise
+
+
+def roles_to_run(values, chosen, facts, monitoring):
+    """What to run on the host: `access` first, its backend, then its exporters. One that someone else manages is scraped all the same.
+
+    `<role>_adopted` proves that somebody else's serves us; `<role>_retired` takes one away, after the `election` of another.
+    monitoring: whether the host scrapes the fleet
+    """
+    roles = ["access"] if needs_access(values, facts, monitoring) else []
+    if monitoring:
+        roles.append(values["accelmon_backend"])
+    for role in chosen.wanted:
+        managed = values.get(f"{role}_managed", "install")
+        if managed == "adopt":
+            roles.append(f"{role}_adopted")
+        elif managed == "install":
+            roles.append("all_smi_macos" if role == "all_smi" and is_macos(facts) else role)
+    if chosen.retired or chosen.charge != chosen.final:
+        roles.append("election")
+    return roles + [f"{role}_retired" for role in chosen.retired]
+
+
+def needs_access(values, facts, monitoring):
+    """Whether secrets or certificates belong on the host, or are there and have to go."""
+    closed = is_closed(values["accelmon_exporter_tls"], values["accelmon_exporter_auth"])
+    return monitoring or closed or bool(facts and facts["access"])
+
+
+def exporters(values, chosen):
+    """The exporter entries of the host's record: our own, then the custom ones."""
+    entries = []
+    for role in PORT_EXPORTERS:
+        if role not in chosen.running or values[f"{role}_state"] == "absent":
+            continue
+        ours = choice.is_ours(role, values)
+        source = next((name for name, one in choice.sources().items() if one["job"] == role and one["role"] in chosen.running), None)
+        reads = choice.sources()[source]["vendors"] if source else ()
+        entry = {"job": role, "port": values[f"{role}_port"],
+                 "scheme": "https" if ours and values["accelmon_exporter_tls"] != "none" else "http",
+                 "path": values[f"{role}_metrics_path"] if not ours or role in OWN_PAGES else "/metrics",
+                 "elected": [vendor for vendor in chosen.present if chosen.charge[vendor] == source and source],
+                 "standby": [vendor for vendor in chosen.present if chosen.charge[vendor] != source and vendor in reads]}
+        if entry["elected"] or entry["standby"]:
+            entry["source"] = source
+        entries.append(entry)
+    for custom in values["accelmon_custom_exporters"]:
+        entries.append(dict(custom, elected=[], custom=True))
+    return entries
+
+
+def listen_address(values, address, facts):
+    """The address for the host's exporters to listen on: its own, else `accelmon_listen`; "" means all.
+
+    An image is not the host that it will run on, and has no address of its own.
+    """
+    if values["accelmon_phase"] != "image" and facts is not None and is_own(address, facts["addresses"]):
+        return address
+    return values["accelmon_listen"]
+
+
+def check_drivers(facts):
+    """Raises Problem when counted devices have no working driver."""
+    without = driverless(facts["summary"])
+    if not without:
+        return
+    devices = [device for device in facts["devices"]
+               if device.get("state") in DRIVERLESS and device.get("kind") != "virtual_function" and device.get("vendor") in without]
+    what = " and ".join(f"{count} {vendor} accelerator{'s' if count > 1 else ''}" for vendor, count in sorted(without.items()))
+    have = "has" if sum(without.values()) == 1 else "have"
+    named = ", ".join(_device_words(device) for device in devices[:3])
+    if len(devices) > 3:
+        named += f" and {len(devices) - 3} more"
+    mends = sorted({DRIVERLESS[device["state"]] for device in devices}) or [DRIVERLESS["driver_missing"]]
+    raise Problem(f"{what} {have} no working driver ({named}); {', '.join(mends)}, "
+                  "or set accelmon_driver_missing to ignore to monitor the host without them")
+
+
+def _device_words(device):
+    words = [device.get("model"), device.get("pci_id"), device.get("pci_address")]
+    unique = [word for number, word in enumerate(words) if word and not any(word in other for other in words[:number] if other)]
+    return f"{' '.join(unique)} {device['state']}"

@@ -1,0 +1,353 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Preflight: what to look at on each host, and what is in the way of an installation. Pure functions.
+
+A finding is {host, what, value, mend, severity: error | warning | note | summary, line}.
+"""
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import systemd
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, facts, hosts as fleet, plan, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, Problem
+
+GIB = 1024 ** 3
+MIB = 1024 ** 2
+
+# What runs on a monitoring host, by backend, beside Alertmanager.
+STACK = {"victoriametrics": ("victoriametrics", "vmagent", "vmalert"), "prometheus": ("prometheus",)}
+
+# Free bytes: below the first it fails, below the second it will soon. Programs, then what nodes and monitoring hosts write.
+PROGRAMS = "/opt/accelmon"
+STATE = "/var/lib/accelmon"
+CONFIGURATION = "/etc/accelmon"
+ROOM = {PROGRAMS: (200 * MIB, 500 * MIB), CONFIGURATION: (1 * MIB, 10 * MIB)}
+ROOM_STATE = {False: (10 * MIB, 100 * MIB), True: (1 * GIB, 10 * GIB)}
+INODES = 1000
+
+# StateDirectory came with the first. Before the second, systemd ignores parts of the sandbox, ProtectProc last.
+SYSTEMD = (235, 247)
+PYTHON = (3, 6)
+# Roles of whose services programs of ours, which are in Python, are a part.
+WITH_PROGRAMS = ("textfile_collector", "all_smi", "amd_exporter", "dcgm_exporter", "victoriametrics")
+
+# Seconds. The first is what the way to a busy host may take and must not be taken for a wrong clock; beyond the second, samples
+# that a node dates itself count as stale, and certificates made a moment ago are not valid yet.
+CLOCK = (5, 60)
+
+# Answers of a call that prove the way there. That nothing listens yet is no finding.
+THERE = ("refused", "ok", "http", "tls", "not_http", "silent")
+WAYS = {
+    "unresolved": ("the name does not resolve there", "add it to DNS or to /etc/hosts of {monitor}, or set accelmon_address"),
+    "timeout": ("no answer", "open the way from {monitor}, or set accelmon_address to an address that it reaches"),
+    "no_route": ("no route", "give {monitor} a route, or set accelmon_address to an address that it reaches"),
+    "skipped": ("not called, too many others did not answer", "mend those, and run again"),
+    "error": ("the call failed", "look at the network of {monitor}"),
+}
+
+
+# Packages of the distribution that roles install with the source `package`; who else has packages of the others knows `choice`.
+PACKAGES = {"node_exporter": "prometheus-node-exporter", "alertmanager": "prometheus-alertmanager", "prometheus": "prometheus",
+            "victoriametrics": "victoria-metrics", "vmagent": "victoria-metrics", "vmalert": "victoria-metrics"}
+
+
+def finding(host, what, value, mend, severity="error"):
+    """One finding, with its line. A value may come from the host, and is made harmless."""
+    value = facts.shown(value, 400) if isinstance(value, str) else value
+    return {"host": host, "what": what, "value": value, "mend": mend, "severity": severity,
+            "line": f"{severity}: {host}: {what} = {value}; {mend}"}
+
+
+def specs():
+    """{name: spec} of the variables that are read here."""
+    known, names = variables.all_variables(), set(fleet.PLAN_VARIABLES) | {"accelmon_source", "accelmon_backend", "accelmon_textfile_directory"}
+    for role in PORT_EXPORTERS + ("alertmanager",) + sum(STACK.values(), ()):
+        names |= {f"{role}_{word}" for word in ("port", "listen", "source", "managed", "state")}
+    return {name: known[name] for name in names & known.keys()}
+
+
+class Host:
+    """What one host is meant to be: its checked values, its role in the fleet, the services of ours on it.
+
+    Bad values have their default here; the check of the inventory has told about them.
+    """
+
+    def __init__(self, name, hostvars):
+        self.name = name
+        found = fleet.HostVariables(hostvars, name)
+        self.given = found.raw.keys()
+        self.values = fleet.Reader(specs()).read_all(found)[0]
+        self.monitoring = "monitoring" in found.raw.get("group_names", ())
+        self.facts = fleet.facts_of(found)
+        try:
+            self.address = fleet.host_address(name, found, self.values["accelmon_address"])
+        except fleet.BadValue:
+            self.address = name
+
+    def services(self):
+        """[(role, address to listen on, port)] of the daemons that we run on the host."""
+        values, found = self.values, []
+        for role in plan.choose(values, self.facts).wanted:
+            if role in PORT_EXPORTERS and choice.is_ours(role, values) and values[f"{role}_state"] != "absent":
+                found.append((role, plan.listen_address(values, self.address, self.facts), values[f"{role}_port"]))
+        if self.monitoring:
+            stack = STACK[values.get("accelmon_backend", "victoriametrics")] + ("alertmanager",)
+            found += [(role, values.get(f"{role}_listen") or "127.0.0.1", values[f"{role}_port"]) for role in stack if f"{role}_port" in values]
+        return found
+
+    def source(self, role):
+        """Where a role takes its program from, and the variable that says so."""
+        own = f"{role}_source" in self.given or (role in fleet.BUNDLED and self.values[f"{role}_source"] != "bundle")
+        name = f"{role}_source" if own else "accelmon_source"
+        return self.values[name], name
+
+
+def wants(name, hostvars):
+    """Options of the module node_preflight for one host."""
+    host = Host(name, hostvars)
+    tls = host.values["accelmon_exporter_tls"] == "managed"
+    return {
+        "ports": [{"address": address, "port": port, "variable": f"{role}_port", "unit": systemd.unit_name(role)}
+                  for role, address, port in host.services()],
+        "paths": [PROGRAMS, CONFIGURATION, STATE, host.values["accelmon_textfile_directory"]],
+        "programs": ["openssl"] if tls or host.monitoring else [],
+        "bcrypt": host.monitoring or host.values["accelmon_exporter_auth"] == "basic",
+        "packages": sorted({PACKAGES[role] for role, dummy, dummy in host.services() if role in PACKAGES and host.source(role)[0] == "package"}),
+    }
+
+
+def places(hosts, hostvars):
+    """[{host, address, port}] to call from a scraping host: one exporter of each host whose facts can be trusted."""
+    found = []
+    for name in hosts:
+        try:
+            host = Host(name, hostvars)
+        except fleet.Untrusted:
+            continue
+        entries = plan.exporters(host.values, plan.choose(host.values, host.facts))
+        if entries:
+            found.append({"host": name, "address": host.address, "port": entries[0]["port"]})
+    return found
+
+
+def report(hosts, hostvars, observed, reached, checked, unanswered):
+    """What is in the way, errors first; then what was found on each host that answered, as notes; and a summary last.
+
+    hosts, hostvars, observed, reached: see `findings`
+    checked: {host: the errors about its variables, a line each}; unanswered: {host: {what, value, mend} of who did not answer}
+    """
+    found = [one for name in hosts for one in checked_lines(name, checked.get(name, ""))]
+    found = in_order(hosts, found + findings(hosts, hostvars, observed, reached, unanswered))
+    notes = [chosen_note(name, hostvars) for name in hosts if name in observed]
+    return found + [note for note in notes if note] + [summary(hosts, found, observed)]
+
+
+def in_order(hosts, found):
+    """Findings, errors first, then by host."""
+    places = {name: number for number, name in enumerate(hosts)}
+    return sorted(found, key=lambda one: (one["severity"] != "error", places.get(one["host"], -1)))
+
+
+def checked_lines(name, text):
+    """What the check of the inventory says of one host, as findings in its own words."""
+    found = []
+    for line in filter(None, text.split("\n")):
+        words = line.partition(": ")[2]
+        what, dummy, rest = words.partition(" = ")
+        value, dummy, mend = rest.rpartition("; ")
+        found.append(dict(finding(name, what, value or rest, mend), line=f"error: {name}: {words}"))
+    return found
+
+
+def summary(hosts, found, observed):
+    """How many hosts are ready, as the last line."""
+    wrong = {severity: {one["host"] for one in found if one["severity"] == severity} for severity in ("error", "warning")}
+    bad = wrong["error"] & set(hosts)
+    silent = sum(1 for name in hosts if name not in observed)
+    words = [f"{len(hosts) - len(bad)} of {len(hosts)} hosts ready"]
+    words += [f"{len(bad)} in the way"] * bool(bad) + [f"{silent} of them did not answer"] * bool(silent)
+    words += [f"{len(wrong['warning'] - bad)} with warnings"] * bool(wrong["warning"] - bad)
+    line = ", ".join(words)
+    return {"host": "", "what": "summary", "value": line, "mend": "", "severity": "summary",
+            "line": line if bad or wrong["error"] else f"nothing is in the way: {line}"}
+
+
+def chosen_note(name, hostvars):
+    """What was found on a host and what would read it, in one line; None if that is not known."""
+    try:
+        host = Host(name, hostvars)
+    except fleet.Untrusted:
+        return None  # told among the errors
+    if host.facts is None:
+        return None
+    chosen, words = plan.choose(host.values, host.facts), []
+    for vendor, told in sorted(host.facts["summary"].items()):
+        if told.get("count"):
+            source = chosen.final.get(vendor)
+            word = f"{told['count']} {vendor} → {source or 'nothing that reads them'}"
+            if vendor in chosen.better:
+                better, why, setting = chosen.better[vendor]
+                word += f" ({better}: {why}; for that set {setting})"
+            words.append(word)
+    text = facts.shown(", ".join(words) or "no accelerators", 400)
+    return {"host": host.name, "what": "accelerators", "value": text, "mend": "", "severity": "note", "line": f"{host.name}: {text}"}
+
+
+def findings(hosts, hostvars, observed, reached, unanswered=None):
+    """All that is in the way, errors first, then by host.
+
+    hosts: names; observed: {host: what node_preflight saw there}, without hosts that did not answer
+    reached: {monitoring host: {host: [kind, place]}}
+    unanswered: {host: {what, value, mend}} of those that did not answer, as far as it is known
+    """
+    monitors = [name for name in hostvars_group(hostvars, hosts) if isinstance(observed.get(name, {}).get("clock_offset"), (int, float))]
+    clock = observed[monitors[0]]["clock_offset"] if monitors else None
+    found = []
+    for name in hosts:
+        if name not in observed:
+            why = (unanswered or {}).get(name) or {"what": "answer", "value": "none", "mend": "make it reachable for Ansible, or take it out of the run"}
+            found.append(finding(name, why["what"], why["value"], why["mend"]))
+            continue
+        found += judge_stranger(name, hostvars, observed[name], clock, monitors[:1])
+    for monitor, answers in sorted(reached.items()):
+        found += unreached(monitor, answers)
+    return in_order(hosts, found)
+
+
+def hostvars_group(hostvars, hosts):
+    """Those of the hosts that scrape the fleet."""
+    found = []
+    for name in hosts:
+        try:
+            found += [name] if "monitoring" in (fleet.HostVariables(hostvars, name).raw.get("group_names") or ()) else []
+        except fleet.Untrusted:
+            pass  # told with the host itself
+    return found
+
+
+def judge_stranger(name, hostvars, observed, clock, monitors):
+    """`judge` of a host that may have told anything: what is no answer of ours is one finding, and says nothing about the others."""
+    try:
+        return judge(Host(name, hostvars), observed, clock, monitors)
+    except fleet.Untrusted as error:
+        value, dummy, mend = error.problem.rpartition("; ")
+        return [finding(name, "answer", value, mend)]
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return [finding(name, "answer", "not what our module gives", facts.MEND)]
+
+
+def judge(host, observed, clock, monitors):
+    """Findings about one host that answered."""
+    found = [finding(host.name, f"{entry['variable']} {entry['port']}", f"taken by {entry['owner']}", port_mend(entry))
+             for entry in observed["ports"]]
+    found += judge_room(host, observed["paths"])
+    found += judge_system(host, observed)
+    found += judge_sources(host)
+    found += [finding(host.name, "package", f"no repository that the host knows has {name}",
+                      f"add one that has it, or set {package_variable(host, name)} to release or bundle") for name in observed.get("unknown_packages", [])]
+    if clock is not None and host.name not in monitors and "clock_offset" in observed:
+        found += judge_clock(host, observed["clock_offset"] - clock, monitors[0])
+    if host.facts is not None and host.values["accelmon_driver_missing"] == "fail":
+        try:
+            plan.check_drivers(host.facts)
+        except Problem as problem:
+            value, dummy, mend = str(problem).partition("; ")
+            found.append(finding(host.name, "driver", value, mend))
+    return found
+
+
+def port_mend(entry):
+    """What to do about a port that somebody has."""
+    role = entry["variable"][:-len("_port")]
+    if role in PORT_EXPORTERS and role.replace("_", "-") in entry["owner"].replace("_", "-"):
+        return f"set {role}_managed to adopt or external to leave it and scrape it, or choose another {role}_port"
+    return f"stop that, or choose another {entry['variable']}"
+
+
+def judge_room(host, paths):
+    """Findings about the folders that something is put into."""
+    found = []
+    for path, told in sorted(paths.items()):
+        least, better = ROOM.get(path, ROOM_STATE[host.monitoring and path == STATE])
+        options, mount = told.get("options", []), told.get("mount", "/")
+        if "ro" in options:
+            found.append(finding(host.name, path, f"mounted read-only at {mount}", "mount it writable"))
+        if "noexec" in options and path == PROGRAMS:
+            found.append(finding(host.name, path, f"mounted noexec at {mount}", "mount it without noexec: programs run from there"))
+        free = told.get("free_bytes")
+        if free is not None and free < better:
+            found.append(finding(host.name, path, f"{free // MIB} MiB free at {mount}", f"make room: {better // MIB} MiB are wanted",
+                                 "error" if free < least else "warning"))
+        if told.get("free_inodes", INODES) < INODES:
+            found.append(finding(host.name, path, f"{told['free_inodes']} inodes free at {mount}", "remove files, or make the file system anew"))
+    return found
+
+
+def judge_system(host, observed):
+    """Findings about the operating system."""
+    found = []
+    if not observed["systemd_running"]:
+        found.append(finding(host.name, "first process", "not systemd", "boot the host with systemd, or use playbooks/image.yml for an image"))
+    version = observed.get("systemd_version")
+    if version is not None and version < SYSTEMD[1]:
+        old = version < SYSTEMD[0]
+        found.append(finding(host.name, "systemd", version, f"use a distribution with {SYSTEMD[0]} or newer" if old else
+                             f"nothing must be done: below {SYSTEMD[1]} it ignores parts of the sandbox, see docs/platforms.md",
+                             "error" if old else "warning"))
+    words = observed["python_version"].split(".")
+    if tuple(int(word) for word in words[:2]) < PYTHON:
+        found.append(finding(host.name, "Python", observed["python_version"], "set ansible_python_interpreter to 3.6 or newer"))
+    wanted = set(plan.choose(host.values, host.facts).wanted) | {role for role, dummy, dummy in host.services()}
+    if observed.get("python_problem") and wanted.intersection(WITH_PROGRAMS):
+        what, dummy, told = observed["python_problem"].partition(" = ")
+        wrong, dummy, mend = told.partition("; ")
+        found.append(finding(host.name, what, wrong, mend))
+    if observed["fapolicyd"] and any(host.source(role)[0] != "package" for role, dummy, dummy in host.services()):
+        found.append(finding(host.name, "fapolicyd", "running", f"trust the programs: fapolicyd-cli --file add {PROGRAMS}/ && fapolicyd-cli --update",
+                             "warning"))
+    found += [finding(host.name, "program", f"{name} is missing", f"install the package {name}") for name in observed["missing"]]
+    if observed.get("bcrypt"):
+        found.append(finding(host.name, "bcrypt", observed["bcrypt"].rpartition("; ")[0] or observed["bcrypt"],
+                             observed["bcrypt"].rpartition("; ")[2]))
+    return found
+
+
+def judge_sources(host):
+    """Findings about where programs come from."""
+    found = {}
+    for role, dummy, dummy in host.services():
+        source, name = host.source(role)
+        # Who else has packages of these knows `plan.check_sources`.
+        wrong = plan.unpackaged(source, host.facts) if role not in fleet.BUNDLED else None
+        if wrong:
+            found[name] = wrong.partition("; ")
+    told = [finding(host.name, name, f"package, and {wrong}", mend) for name, (wrong, dummy, mend) in sorted(found.items())]
+    try:
+        plan.check_sources(host.values, host.facts, plan.choose(host.values, host.facts))
+    except choice.Unsuitable as problem:
+        wrong, dummy, mend = str(problem).partition("; ")
+        told.append(finding(host.name, problem.name, f"{problem.value}, and {wrong}", mend))
+    return told
+
+
+def package_variable(host, name):
+    """The variable that says where the program of a package comes from on a host."""
+    return next((host.source(role)[1] for role, dummy, dummy in host.services() if PACKAGES.get(role) == name), "accelmon_source")
+
+
+def judge_clock(host, ahead, monitor):
+    """Findings about a clock; ahead: seconds before the monitoring host's."""
+    if abs(ahead) <= CLOCK[0]:
+        return []
+    word = "ahead of" if ahead > 0 else "behind"
+    return [finding(host.name, "clock", f"{abs(ahead):.0f} s {word} that of {monitor}", "synchronise both, for instance with chrony",
+                    "error" if abs(ahead) > CLOCK[1] else "warning")]
+
+
+def unreached(monitor, answers):
+    """Findings about hosts that a scraping host does not reach."""
+    found = []
+    for name, (kind, place) in sorted(answers.items()):
+        if kind not in THERE:
+            words, mend = WAYS.get(kind, WAYS["error"])
+            found.append(finding(name, f"scrape address {place} from {monitor}", words, mend.format(monitor=monitor)))
+    return found

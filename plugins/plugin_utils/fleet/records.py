@@ -1,0 +1,96 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Fleet records: one per host, from its variables and facts, in one pass over the hosts."""
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, plan
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.choice import Unsuitable
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import FleetError
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
+
+
+def read_host(host, variables_of_host, reader, strict):
+    """(values, address) of a host. With `strict` a bad value raises FleetError, else it is replaced by its default.
+
+    Without `strict` values is None when the cluster is the bad one: then nobody knows where the host belongs.
+    """
+    values, errors = reader.read_all(variables_of_host)
+    try:
+        address = fleet.host_address(host, variables_of_host, values["accelmon_address"])
+    except fleet.BadValue as error:
+        errors.append(error)
+        address = host
+    if errors and strict:
+        raise FleetError(f"{host}: {errors[0]}")
+    if any(error.name == "accelmon_cluster" for error in errors):
+        return None, address
+    return values, address
+
+
+def make_plan(host, variables_of_host):
+    """{"roles", "exporters", "listen"} of one host. Raises FleetError for a bad value or fact, missing drivers, or what cannot work there."""
+    values, address = read_host(host, variables_of_host, fleet.Reader(fleet.plan_specs()), strict=True)
+    facts = fleet.facts_of(variables_of_host)
+    if facts is not None and values["accelmon_driver_missing"] == "fail":
+        try:
+            plan.check_drivers(facts)
+        except Problem as problem:
+            raise FleetError(f"{host}: {fleet.error_text('accelmon_driver_missing', 'fail', problem)}") from None
+    chosen = plan.choose(values, facts)
+    try:
+        plan.check_sources(values, facts, chosen)
+    except Unsuitable as problem:
+        raise FleetError(f"{host}: {fleet.error_text(problem.name, problem.value, problem)}") from None
+    source = "node_exporter_source" if "node_exporter_source" in variables_of_host.raw else "accelmon_source"
+    wrong = plan.unpackaged(values[source], facts)
+    if wrong and "node_exporter" in chosen.wanted and values["node_exporter_managed"] == "install" and values["node_exporter_state"] != "absent":
+        raise FleetError(f"{host}: {fleet.error_text(source, values[source], wrong)}")
+    return {
+        "roles": plan.roles_to_run(values, chosen, facts, "monitoring" in variables_of_host.raw.get("group_names", ())),
+        "exporters": plan.exporters(values, chosen),
+        "listen": plan.listen_address(values, address, facts),
+    }
+
+
+def uncounted(facts):
+    """[[vendor, uuid]] of what a host's exporters show as a vendor's device and detection does not count, by the name that all-smi gives it."""
+    forms = load("sources")["sources"]["all_smi"]["uncounted"]
+    return sorted([one["vendor"], forms[one["vendor"]].format(pci=one["pci_address"])] for one in facts["uncounted"] if one["vendor"] in forms)
+
+
+def make_record(host, variables_of_host, reader, answered, stage="first"):
+    """The fleet record of one host, or None for one that cannot be placed in a cluster.
+
+    reader: a `fleet.Reader` of `fleet.plan_specs`
+    answered: whether the host told its facts in this run. A host that did not is recorded with the exporters that the
+    inventory gives it and without accelerators; its bad values, which the preflight check has reported, are replaced by
+    their defaults, so that it stays a target.
+    stage: how far the run is with handing vendors over, one of `plan.STAGES`
+
+    Raises FleetError for a bad value of a host that answered, Untrusted for its facts.
+    """
+    facts = fleet.facts_of(variables_of_host) if answered else None
+    values, address = read_host(host, variables_of_host, reader, strict=facts is not None)
+    if values is None:
+        return None
+    labels = values["accelmon_labels"]
+    if values["accelmon_rack"]:
+        labels = dict(labels, rack=values["accelmon_rack"])
+    chosen = plan.choose(values, facts, stage)
+    blind = plan.unwatched(chosen, facts) if facts is not None else []
+    shown = uncounted(facts) if facts is not None else []
+    return {
+        **({"unwatched": blind} if blind else {}),
+        **({"uncounted": shown} if shown else {}),
+        **({"better": {vendor: list(told) for vendor, told in chosen.better.items()}} if chosen.better else {}),
+        "host": host,
+        "address": address,
+        "cluster": values["accelmon_cluster"],
+        "labels": labels,
+        "state": values["accelmon_state"],
+        "answered": facts is not None,
+        "accelerators": plan.counts(facts["summary"]) if facts is not None else {},
+        "expected": values["accelmon_expected"],
+        "exporters": plan.exporters(values, chosen),
+    }

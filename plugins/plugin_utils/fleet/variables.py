@@ -1,0 +1,71 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The declared variables: their names, types, defaults and choices, from the one file each that declares them."""
+import functools
+import os
+
+from ansible.module_utils.common.yaml import yaml_load
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
+
+# The internal role is given its variables by the other roles, under names that only mean something there.
+INTERNAL_ROLES = ("service",)
+
+
+def _read(*path):
+    with open(os.path.join(ROOT, *path), encoding="utf-8") as handle:
+        return yaml_load(handle)
+
+
+@functools.lru_cache(maxsize=None)
+def catalogue():
+    """The content of plugins/plugin_utils/catalogue/variables.yml; shared, so not to be changed."""
+    return _read("plugins", "plugin_utils", "catalogue", "variables.yml")
+
+
+@functools.lru_cache(maxsize=None)
+def fleet_variables():
+    """{name: spec} of the fleet-wide variables; shared, so not to be changed.
+
+    A spec has type, default and description, and may have choices, format, at_least, at_most and run. With `text` a survey's
+    text stands for a list or dictionary and an empty one for no answer: of those that no role's argument_specs.yml refuses then.
+    """
+    refused = {name for role in roles() for name, spec in role_variables(role).items() if spec["type"] != "raw"}
+    return {name: dict(spec, text=name not in refused) for name, spec in catalogue()["variables"].items()}
+
+
+@functools.lru_cache(maxsize=None)
+def role_variables(role):
+    """{name: spec} of one role's variables, those of all its entry points; shared, so not to be changed."""
+    options = {}
+    for entry_point in _read("roles", role, "meta", "argument_specs.yml")["argument_specs"].values():
+        options.update({name: dict(spec, **_more(name)) for name, spec in (entry_point.get("options") or {}).items()})
+    return options
+
+
+def _more(name):
+    """What the catalogue says of a role's variable: under its name, or under the longest end of it."""
+    formats = catalogue()["formats"]
+    ends = [end for end in formats if end.startswith("*") and name.endswith(end[1:])]
+    return formats.get(name) or formats.get(max(ends, key=len, default=""), {})
+
+
+@functools.lru_cache(maxsize=None)
+def roles():
+    """Names of the roles that have variables for users, sorted."""
+    parent = os.path.join(ROOT, "roles")
+    return tuple(sorted(
+        name for name in os.listdir(parent)
+        if name not in INTERNAL_ROLES and os.path.exists(os.path.join(parent, name, "meta", "argument_specs.yml"))))
+
+
+@functools.lru_cache(maxsize=None)
+def all_variables():
+    """{name: spec} of every variable a user may set. What the catalogue says of a name wins."""
+    known = {}
+    for role in roles():
+        known.update(role_variables(role))
+    known.update(fleet_variables())
+    return known

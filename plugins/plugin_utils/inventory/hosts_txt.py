@@ -1,0 +1,156 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads "name address" lines, as people keep them. Pure functions from text to hosts."""
+import fnmatch
+import re
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key, literal
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory.lists import host_address, host_name, shown
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
+
+ORDERS = ("name_first", "address_first")
+# Words that head the two columns of a table.
+HEADINGS = ({"name", "names", "host", "hosts", "hostname", "node", "nodename"}, {"address", "addr", "ip", "ipaddress", "ip_address", "ip-address"})
+VARIABLE = re.compile(r"([a-zA-Z_][a-zA-Z0-9_]*)=(.*)\Z", re.DOTALL)
+# Words by which a list tells the ranges of other formats.
+RANGE = re.compile(r"\[.*\]")
+
+
+def parse(text, order="name_first", variables=()):
+    """({name: {"address"?, "variables"}}, [problem]) of a list; a line with a problem gives no host.
+
+    order: which of name and address comes first
+    variables: shell patterns of the variables that a line may set
+    """
+    hosts, problems, addresses = {}, [], {}
+    heading_possible = True
+    # Not splitlines(), which also splits at characters that no editor shows as a new line.
+    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
+        words = without_remark(line).split()
+        if not words:
+            continue
+        if heading_possible and is_heading(words, order):
+            heading_possible = False
+            continue
+        heading_possible = False
+        try:
+            found = entry(words, order, variables)
+            if found:
+                add(hosts, addresses, number, *found)
+        except Problem as problem:
+            problems.append(f"line {number}: {problem}")
+    return {name: host for name, (dummy, host) in hosts.items()}, problems
+
+
+def further(names, words):
+    """{name: host} of the names that are further addresses of hosts in the same list: gpu1-bmc, ib0-gpu1 and gpu1.ipmi of gpu1.
+
+    words: of management controllers and fast networks; <n> stands for a number
+    """
+    word = "|".join(re.escape(one).replace("<n>", r"\d+") for one in words)
+    if not word:
+        return {}
+    shape = re.compile(rf"(?:(?P<behind>.+)[-_.](?:{word})|(?:{word})[-_](?P<before>.+))\Z", re.I)
+    hosts = {}
+    for name in names:
+        hosts.setdefault(name.partition(".")[0].lower(), name)
+    found = {}
+    for name in names:
+        label, dummy, domain = name.partition(".")
+        # gpu1-bmc.example.org, and gpu1.bmc.example.org.
+        for part in (label, f"{label}.{domain.partition('.')[0]}"):
+            match = shape.match(part)
+            own = match and (match.group("behind") or match.group("before")).lower()
+            if own in hosts and hosts[own] != name:
+                found[name] = hosts[own]
+    return found
+
+
+def without_remark(line):
+    """A line up to a number sign that begins a word."""
+    return re.split(r"(?:^|\s)#", line, maxsplit=1)[0]
+
+
+def is_heading(words, order):
+    """Whether the words are the headings of the two columns."""
+    first, second = HEADINGS if order == "name_first" else HEADINGS[::-1]
+    return len(words) >= 2 and words[0].lower() in first and words[1].lower() in second
+
+
+def entry(words, order, variables):
+    """(name, address or "", {variable: text}) of one line's words, or None for one that names no host of a fleet. Raises Problem."""
+    if re.match(r"\[[^:\]]*\]?\Z", words[0]) and literal(words[0]) is None:
+        raise Problem(f"{shown(words[0])}: heads a group; a file with groups is an inventory of Ansible's own, name it .ini")
+    plain = [word for word in words if not VARIABLE.match(word)]
+    if not plain or words[:len(plain)] != plain:
+        raise Problem(f"{shown(words[0])}: name and address come first, then name=value")
+    values = settings(words[len(plain):], variables)
+    if order == "address_first":
+        return address_first(plain, values)
+    if len(plain) > 2:
+        raise Problem(f"{shown(plain[2])}: one word too many; write remarks after # and variables as name=value")
+    if len(plain) == 2 and literal(plain[0]) is not None and literal(plain[1]) is None:
+        raise Problem(f"{shown(plain[0])}: the address comes first; swap them, or set order to address_first")
+    return checked_name(plain[0]), host_address(plain[1]) if len(plain) == 2 else "", values
+
+
+def address_first(plain, values):
+    """A line in the order of /etc/hosts, where further names are aliases. What only means the machine itself is no host of the fleet."""
+    if len(plain) < 2:
+        raise Problem(f"{shown(plain[0])}: the name is missing; write the address and then the name")
+    number = literal(plain[0])
+    if number is None:
+        raise Problem(f"{shown(plain[0])}: not an IP address; write the address and then the name, or set order to name_first")
+    if number.is_loopback or number.is_multicast or number.is_unspecified or number.is_link_local or str(number) == "255.255.255.255":
+        return None
+    return checked_name(plain[1]), host_address(plain[0]), values
+
+
+def checked_name(word):
+    """A word as the name of one host. Raises Problem."""
+    if RANGE.search(word):
+        raise Problem(f"{shown(word)}: ranges are not known here; write one line for each host")
+    if "," in word:
+        raise Problem(f"{shown(word)}: a comma; separate name and address by blanks")
+    if ":" in word and literal(word) is not None:
+        raise Problem(f"{shown(word)}: an address without a name; write a name before it")
+    return host_name(word)
+
+
+def settings(words, allowed):
+    """{variable: text} of words name=value. Raises Problem."""
+    found = {}
+    for word in words:
+        match = VARIABLE.match(word)
+        if not match:
+            raise Problem(f"{shown(word)}: stands after variables; write name=value, or # before a remark")
+        name, value = match.groups()
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed):
+            raise Problem(f"{shown(name)}: not a variable that this list may set; add it to the option variables")
+        if name in found:
+            raise Problem(f"{shown(name)}: set twice; set it once")
+        if not value.isprintable() or '"' in value or "'" in value:
+            raise Problem(f"{shown(name)}: quotes and special characters have no meaning here; write a plain word")
+        found[name] = value
+    return found
+
+
+def add(hosts, addresses, number, name, address, values):
+    """Add a host to those found so far. The same line again is no mistake. Raises Problem for lines that contradict each other."""
+    host = {"variables": values}
+    if address:
+        host["address"] = address
+    if name in hosts:
+        first, known = hosts[name]
+        if known != host:
+            raise Problem(f"{name}: is also in line {first}, with something else; keep one of them")
+        return
+    key = address_key(address) if address else None
+    if key in addresses:
+        other, first = addresses[key]
+        raise Problem(f"{name}: has the address {address} of {other} in line {first}; correct one of them")
+    if key:
+        addresses[key] = (name, number)
+    hosts[name] = (number, host)

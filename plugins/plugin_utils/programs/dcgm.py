@@ -1,0 +1,180 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""NVIDIA's DCGM and its exporter: which versions belong together, what is exported, which packages a bundle has."""
+
+import csv
+import hashlib
+import io
+import os
+import re
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle as bundles
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+
+FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), *[os.pardir] * 3, "roles", "dcgm_exporter", "files")
+VERSION = re.compile(r"\d+\.\d+\.\d+")
+NAME = re.compile(r"DCGM_[A-Z0-9_]+")
+DEB = ("debian", "ubuntu")
+REFERENCE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
+
+
+class DcgmError(Exception):
+    """One line for the user."""
+
+
+def key(version):
+    """A version for comparing."""
+    return tuple(int(part) for part in version.split("."))
+
+
+def pairs(more=None):
+    """{version of the exporter: version of DCGM}, those of the site over ours."""
+    known = {str(exporter): str(dcgm) for exporter, dcgm in load("dcgm")["pairs"].items()}
+    for exporter, dcgm in (more or {}).items():
+        if not VERSION.fullmatch(str(exporter)) or not VERSION.fullmatch(str(dcgm)):
+            raise DcgmError(f"dcgm_exporter_pairs = {{{exporter}: {dcgm}}}: these are no versions; write for instance {{4.8.3: 4.6.0}}, in quotes")
+        known[str(exporter)] = str(dcgm)
+    return known
+
+
+def pair(version, dcgm, more=None):
+    """(version of the exporter, version of DCGM); raises DcgmError, which names both, unless they belong together."""
+    version, known = str(version or load("dcgm")["version"]), pairs(more)
+    if version not in known:
+        listed = ", ".join(f"{exporter} with DCGM {known[exporter]}" for exporter in sorted(known, key=key, reverse=True))
+        raise DcgmError(f"dcgm_exporter_version = {version}: with which DCGM{' (' + str(dcgm) + '?)' if dcgm else ''} it belongs together is not known; "
+                        f"choose one of {listed}, or add what you have tried to dcgm_exporter_pairs")
+    if dcgm and str(dcgm) != known[version]:
+        fitting = [exporter for exporter, other in known.items() if other == str(dcgm)]
+        mend = f"set dcgm_exporter_version to {fitting[0]}" if fitting else f"set dcgm_exporter_dcgm_version to {known[version]}"
+        raise DcgmError(f"dcgm_exporter_dcgm_version = {dcgm}: dcgm_exporter {version} belongs to DCGM {known[version]}, not to DCGM {dcgm}; {mend}")
+    return version, known[version]
+
+
+def rows(text, what):
+    """[(name, type, help)] of a list of counters; raises DcgmError for what the exporter would end with."""
+    found = []
+    for row in csv.reader(io.StringIO("".join(line for line in text.splitlines(True) if not line.startswith("#")))):
+        row = [cell.strip() for cell in row]
+        if not any(row):
+            continue
+        if len(row) != 3 or not NAME.fullmatch(row[0]) or row[1] not in ("gauge", "counter", "label"):
+            raise DcgmError(f"{what} = {', '.join(row)}: this is none of the exporter's lines; write FIELD, gauge or counter or label, and a text "
+                            "without a comma")
+        found.append(tuple(row))
+    return found
+
+
+def counters(version, profiling=False, more=None):
+    """The text of the list of counters for a version of the exporter.
+
+    more: further lines of the site
+    """
+    texts = []
+    for name in ["counters.csv"] + ["counters_profiling.csv"] * bool(profiling):
+        with open(os.path.join(FILES, name), encoding="utf-8") as stream:
+            texts.append(stream.read())
+    wanted = rows("".join(texts), "counters")
+    known = {name for name, _kind, _help in wanted}
+    for line in more or []:
+        for row in rows(str(line), "dcgm_exporter_extra_counters"):
+            if row[0] in known:
+                raise DcgmError(f"dcgm_exporter_extra_counters = {row[0]}: it is exported already; leave it out")
+            known.add(row[0])
+            wanted.append(row)
+    since = load("dcgm")["since"]
+    lines = [", ".join(row) for row in wanted if row[0] not in since or key(version) >= key(str(since[row[0]]))]
+    return "# Managed by accelmon.fleet: change it through dcgm_exporter_extra_counters and dcgm_exporter_profiling.\n" + "\n".join(lines) + "\n"
+
+
+def fields(text):
+    """Names of the series of a list of counters."""
+    return [name for name, kind, _help in rows(text, "counters") if kind != "label"]
+
+
+def package_file(bundle, name, architecture, version, suffix):
+    """{src, sha256} of a package in a bundle, checked against its lock file."""
+    # A bundle may have packages of several kinds of distributions.
+    fitting = [artifact for artifact in bundles.read_lock(bundle) if artifact["file"].endswith(suffix)]
+    artifact = bundles.find_artifact(fitting, name, architecture, version, bundle=bundle)
+    folder = os.path.realpath(os.path.expanduser(bundle))
+    path = os.path.realpath(os.path.join(folder, artifact["file"]))
+    if os.path.commonpath([folder, path]) != folder:
+        raise bundles.BundleError(f"bundle = {bundle}: the file {artifact['file']} lies outside of the bundle; do not use this bundle")
+    try:
+        digest = hashlib.sha256()
+        with open(path, "rb") as stream:
+            for block in iter(lambda: stream.read(1 << 20), b""):
+                digest.update(block)
+    except OSError as error:
+        raise bundles.BundleError(f"bundle = {bundle}: the file {artifact['file']} cannot be read ({error.strerror}); copy the bundle again") from None
+    if digest.hexdigest() != artifact["sha256"].lower():
+        raise bundles.BundleError(f"bundle = {bundle}: the SHA-256 of {artifact['file']} is another than that in its lock.json; copy the bundle again")
+    return {"src": path, "sha256": digest.hexdigest()}
+
+
+def package_files(bundle, names, architecture, versions, distribution):
+    """[{src, sha256}] of packages in a bundle, in the order of `names`; versions: {name: version}."""
+    suffix = ".deb" if distribution in DEB else ".rpm"
+    return [package_file(bundle, name, architecture, versions[name], suffix) for name in names]
+
+
+def image_of(version, image):
+    """The image of a version; raises DcgmError if none with a digest is known."""
+    if image:
+        if not REFERENCE.fullmatch(image):
+            raise DcgmError(f"dcgm_exporter_image = {image}: it has no digest, so that it could be another one tomorrow; write it as NAME@sha256:DIGEST")
+        return image
+    ours = load("dcgm")
+    if version != ours["version"]:
+        raise DcgmError(f"dcgm_exporter_image = '': no digest of the image of dcgm_exporter {version} is known; set it to NAME@sha256:DIGEST, "
+                        f"or dcgm_exporter_version to {ours['version']}")
+    return ours["image"]
+
+
+def packages(wanted):
+    """{name: version} of the packages that are to be there; wanted: {version, dcgm_version, pairs, profiling}."""
+    version, dcgm = pair(wanted.get("version"), wanted.get("dcgm_version"), wanted.get("pairs"))
+    names = load("dcgm")["packages"]
+    return {names["core"]: dcgm, **({names["profiling"]: dcgm} if wanted.get("profiling") else {}), names["exporter"]: version}
+
+
+def build(wanted, source):
+    """{version, dcgm, image, counters, packages: {name: version}} of what is to be deployed.
+
+    wanted: {version, dcgm_version, pairs, image, profiling, extra_counters}
+    """
+    version, dcgm = pair(wanted.get("version"), wanted.get("dcgm_version"), wanted.get("pairs"))
+    return {"version": version, "dcgm": dcgm, "counters": counters(version, wanted.get("profiling"), wanted.get("extra_counters")),
+            "packages": packages(wanted), "pairs": pairs(wanted.get("pairs")),
+            "image": image_of(version, wanted.get("image") or "") if source == "container" else ""}
+
+
+def repository(base, distribution, version, architecture):
+    """{url, key, text} of NVIDIA's repository for a host, or of a mirror that has the same folders.
+
+    base: `nvidia`, or the address of the mirror's folder that has ubuntu2204 and the like
+    text: the file of apt that names it; "" where there is no apt
+    Raises DcgmError for a host that NVIDIA has none for.
+    """
+    ours = load("dcgm")["repository"]
+    major = str(version).split(".", maxsplit=1)[0]
+    name = ours["folders"].get(f"{distribution}{version}") or ours["folders"].get(f"{distribution}{major}")
+    folder = ours["architectures"].get(architecture)
+    if not name or not folder:
+        raise DcgmError(f"dcgm_exporter_repository = {base}: NVIDIA has none for {distribution} {version} on {architecture}; "
+                        "set dcgm_exporter_source to container or bundle, or accelmon_accelerator_source to all_smi")
+    if base != "nvidia" and not re.fullmatch(r"(https?|file)://[!-~]+", base):
+        raise DcgmError(f"dcgm_exporter_repository = {base}: this is no address; write nvidia, or the address of a mirror")
+    url = "/".join([(ours["url"] if base == "nvidia" else base).rstrip("/"), name, folder]) + "/"
+    apt = distribution in DEB
+    text = f"""\
+# Managed by accelmon.fleet: change it through dcgm_exporter_repository.
+Types: deb
+URIs: {url}
+Suites: /
+Signed-By: /etc/apt/keyrings/accelmon-nvidia.asc
+"""
+    return {"url": url, "key": url + ours["keys"]["apt" if apt else "rpm"], "text": text if apt else ""}

@@ -1,0 +1,114 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which of node_exporter's collectors run on a host with accelerators.
+
+Such hosts have hundreds of processors, and what counts for each of them fills the storage. What was measured is in
+docs/node_exporter.md.
+"""
+import re
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle as bundles
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import releases
+
+# Off where there are accelerators, and why.
+HEAVY = {
+    "systemd": "Debian and Ubuntu turn it on. Five series for each unit, asked through D-Bus: most of the time of a scrape.",
+    "softnet": "Up to thirteen series for each processor.",
+    "schedstat": "Three series for each processor.",
+    "cpufreq": "Up to six series for each processor, read one file at a time.",
+    "cpu.guest": "Two series for each processor, zero unless the host runs virtual machines.",
+    "thermal_zone": "Two series for each processor, as a cooling device; temperatures are among those of hwmon as well.",
+    "rapl": "Since Linux 5.10 root alone may read it: it fails with every scrape.",
+}
+# Thermal zones are all the sensors that a Tegra has.
+EMBEDDED_NEEDS = {"thermal_zone"}
+# What upstream turns on by itself and helps (hwmon, infiniband, edac, nvme) stays on. drm and pcidevice stay off: see the page.
+
+# Interfaces of containers and virtual machines: 30 series for each, gone with the container.
+VIRTUAL = "^(veth|cali|lxc|cilium_|flannel|cni|docker|br-|virbr|vnet|tap|nodelocaldns|kube-).*"
+EXCLUDED = {"collector.netdev.device-exclude": VIRTUAL, "collector.netclass.ignored-devices": VIRTUAL}
+
+# The first version that knows a flag, where it is later than the oldest that is met.
+SINCE = {
+    "collector.softnet": "1.0.0", "collector.schedstat": "1.0.0", "collector.cpufreq": "1.0.0", "collector.thermal_zone": "1.0.0",
+    "collector.rapl": "1.0.0", "collector.netdev.device-exclude": "1.1.0", "collector.netclass.ignored-devices": "1.0.0",
+    "collector.cpu.guest": "1.3.0", "collector.drm": "1.3.0", "collector.cpu_vulnerabilities": "1.7.0", "collector.xfrm": "1.8.0",
+    "collector.watchdog": "1.8.0", "collector.pcidevice": "1.10.0",
+}
+# What the packages of distributions hold at least.
+PACKAGED = {
+    ("debian", "11"): "1.1.2", ("debian", "12"): "1.5.0", ("debian", "13"): "1.9.0",
+    ("ubuntu", "20.04"): "0.18.1", ("ubuntu", "22.04"): "1.3.1", ("ubuntu", "24.04"): "1.7.0",
+}
+NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_-]*)?")
+
+
+class CollectorError(Exception):
+    """One line for the user."""
+
+
+def numbers(version):
+    """'1.9.0' -> [1, 9, 0]; [] where it is not known."""
+    found = re.match(r"v?(\d+(?:\.\d+)*)", str(version))
+    return [int(number) for number in found.group(1).split(".")] if found else []
+
+
+def program_version(source, version, node, bundle="", lock_file=""):
+    """The version that runs there, at least; "" if nothing is known of it.
+
+    node: facts of the host, {distribution, distribution_version, architecture}
+    """
+    if version:
+        return str(version)
+    if source == "package":
+        release = (str(node.get("distribution", "")), str(node.get("distribution_version", "")))
+        return PACKAGED.get(release) or PACKAGED.get((release[0], release[1].partition(".")[0]), "")
+    try:
+        if source == "bundle":
+            return bundles.bundle_artifact(bundle, "node_exporter", node.get("architecture", ""))["version"]
+        return releases.release_artifact({}, "node_exporter", node.get("architecture", ""), lock_file)["version"]
+    except (bundles.BundleError, releases.ReleaseError):
+        return ""  # what is wrong with it is told where the program is installed
+
+
+def knows(version, flag):
+    """Whether a version of the program has a flag."""
+    return flag not in SINCE or numbers(version) >= numbers(SINCE[flag])
+
+
+def given(arguments):
+    """Names of the flags among arguments, without `no-` and without a value."""
+    return {re.sub("^--(no-)?", "", str(argument)).split("=")[0] for argument in arguments}
+
+
+def choices(summary, lean, chosen):
+    """{collector: whether it shall run} where that differs from what upstream does.
+
+    summary: {vendor: {count, embedded?, …}} of the host's accelerators; chosen: of the site, which wins
+    """
+    wanted = {}
+    if lean and any(told.get("count") for told in summary.values()):
+        embedded = any(told.get("embedded") for told in summary.values())
+        wanted.update({name: False for name in HEAVY if not (embedded and name in EMBEDDED_NEEDS)})
+    for name, on in chosen.items():
+        if not NAME.fullmatch(str(name)) or not isinstance(on, bool):
+            raise CollectorError(f"node_exporter_collectors = {name}: {on}: this is no collector and whether it shall run; "
+                                 "write it as node_exporter calls it, such as pcidevice: true")
+        wanted[str(name)] = on
+    return wanted
+
+
+def arguments(summary, version, lean=True, chosen=None, extra=()):
+    """node_exporter's arguments for a host.
+
+    A flag that the version does not know would keep it from starting: it is left out. So is one that the site's own arguments
+    have, for node_exporter takes none twice.
+    """
+    wanted = choices(summary, lean, chosen or {})
+    flags = [(f"collector.{name}", f"--{'' if on else 'no-'}collector.{name}") for name, on in sorted(wanted.items())]
+    if lean and any(told.get("count") for told in summary.values()):
+        flags += [(flag, f"--{flag}={value}") for flag, value in EXCLUDED.items()]
+    theirs = given(extra)
+    return [argument for flag, argument in flags if flag not in theirs and knows(version, flag)]

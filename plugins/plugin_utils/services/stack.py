@@ -1,0 +1,122 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the services of the stack listen, and how they and their peers are reached: always with a password, with TLS beyond loopback."""
+
+import json
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_loopback, is_own
+
+USER = "accelmon"
+PASSWORD_FILE = "/etc/accelmon/secrets/stack_password"
+CA_FILE = "/etc/accelmon/tls/ca.crt"
+CERTIFICATE_FILE = "/etc/accelmon/tls/host.crt"
+KEY_FILE = "/etc/accelmon/tls/host.key"
+WEB_CONFIG = "/etc/accelmon/web/stack.yml"
+WEB_CONFIG_TLS = "/etc/accelmon/web/stack_tls.yml"
+# Where the storage listens in the network of its own that nothing else is in but what asks for the password before it.
+STORAGE = "127.0.0.1:8428"
+# A name that the certificates of monitoring hosts have, and those of nodes have not.
+NAME = "localhost"
+EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
+VM_CLIENTS = ("remoteWrite", "remoteRead", "datasource", "notifier")
+
+
+def listener(address, port, path="/-/ready"):
+    """How a service listens on (address, port) and how others of its host reach it; path: a page that wants the password.
+
+    {"listen": host:port, "target": host:port, "scheme", "url", "server_name" ("" without TLS),
+     "web_config": file for exporter-toolkit, "vm_arguments": [arguments for VictoriaMetrics' programs],
+     "password_arguments", "tls_arguments": those among them that ask for the password and speak TLS, "probe", "needs": as the role
+      service takes them}
+    """
+    tls = not is_loopback(address)
+    reach = EVERYWHERE.get(address, address)
+    scheme = "https" if tls else "http"
+    probe = {"path": path, "password_file": PASSWORD_FILE}
+    password_arguments = [f"-httpAuth.username={USER}", f"-httpAuth.password=file://{PASSWORD_FILE}"]
+    tls_arguments = ["-tls", f"-tlsCertFile={CERTIFICATE_FILE}", f"-tlsKeyFile={KEY_FILE}"] if tls else []
+    if tls:
+        probe.update(scheme="https", ca_file=CA_FILE)
+    return {
+        "listen": instance(address, port), "target": instance(reach, port), "scheme": scheme, "url": f"{scheme}://{instance(reach, port)}",
+        "server_name": NAME if tls else "", "web_config": WEB_CONFIG_TLS if tls else WEB_CONFIG,
+        "vm_arguments": ["-enableTCP6", f"-httpListenAddr={instance(address, port)}"] + password_arguments + tls_arguments,
+        "password_arguments": password_arguments, "tls_arguments": tls_arguments, "probe": probe,
+        "needs": [PASSWORD_FILE] + [CERTIFICATE_FILE] * tls,
+    }
+
+
+def vmauth_config(password):
+    """The file by which vmauth lets in who has the password, and nobody else, whatever is asked for.
+
+    JSON, which is YAML too. vmauth fills in %{NAME} from its environment before it reads: no sign of percent stands as itself.
+    """
+    users = [{"username": USER, "password": password, "url_prefix": f"http://{STORAGE}"}]
+    return json.dumps({"users": users}, indent=2).replace("%", "\\u0025") + "\n"
+
+
+def vm_client(kind, services, path=""):
+    """Arguments by which a program of VictoriaMetrics reaches services with their password.
+
+    kind: one of VM_CLIENTS, the beginning of its arguments; services: [{"url", "server_name"}]; path: what follows in the URL
+    """
+    arguments = [f"-{kind}.url={service['url']}{path}" for service in services]
+    if not services:
+        return arguments
+    arguments += [f"-{kind}.basicAuth.username={USER}", f"-{kind}.basicAuth.passwordFile={PASSWORD_FILE}"]
+    if any(service["url"].startswith("https:") for service in services):
+        arguments.append(f"-{kind}.tlsCAFile={CA_FILE}")
+        # One for each URL, in their order.
+        arguments += [f"-{kind}.tlsServerName={service['server_name']}" for service in services]
+    return arguments
+
+
+def places(member, own, pair):
+    """(address to listen on, address to gossip at) of a host's Alertmanager; own: the addresses of its interfaces.
+
+    A name, or an address that is translated on its way, is none to listen on; then it is every address. Gossip needs one that
+    others can answer to: what the host listens on if that is one address, else its first.
+    """
+    listen = member["listen"]
+    if not pair:
+        return listen or "127.0.0.1", ""
+    if not listen and is_own(member["address"], own):
+        listen = member["address"]
+    first = own[0] if own else ""
+    return listen, first if listen in EVERYWHERE else listen
+
+
+def gossip_listener(gossip, listen, own):
+    """The address to listen on for gossip, one for which no other host has to know which of two families its name resolves to.
+
+    gossip, listen: as `places` gives them
+    """
+    if listen not in EVERYWHERE:
+        return gossip
+    return "::" if listen != "0.0.0.0" and any(":" in address for address in own) else "0.0.0.0"
+
+
+def alertmanagers(host, members):
+    """What there is of Alertmanager, as one monitoring host sees it.
+
+    members: {host: {"address": at which others reach it, "port", "gossip_port", "listen": "" or its own choice}}; host may be missing
+    -> {"services": [{"host", "url", "target", "scheme", "server_name"}] of all, "pair": bool,
+        "peers": [host:port of the gossip of the others], "own": {"alertmanager": this host's service} or {}}
+    One alone listens on loopback. Several reach one another at their addresses, with TLS.
+    """
+    pair = len(members) > 1
+    services = []
+    for name, member in members.items():
+        if name == host:
+            local = listener(member["listen"], member["port"])
+            services.append({"host": name, **{key: local[key] for key in ("url", "target", "scheme", "server_name")}})
+        else:
+            target = instance(member["address"], member["port"])
+            services.append({"host": name, "url": f"https://{target}", "target": target, "scheme": "https", "server_name": member["address"]})
+    peers = [instance(member["address"], member["gossip_port"]) for name, member in members.items() if name != host]
+    own = {"alertmanager": service for service in services if service["host"] == host}
+    return {"services": services, "pair": pair, "peers": peers, "own": own}

@@ -1,0 +1,302 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The scrape configuration of vmagent and of Prometheus: jobs, access, and identity written by relabelling.
+
+Targets are in files of the registry; only jobs and relabelling are here, so that this file changes with the
+configuration of the collection and never with the fleet.
+"""
+
+import re
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect.ids import GENERIC
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import limits, reserved
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, load, plain
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.stack import CA_FILE, CERTIFICATE_FILE, KEY_FILE, NAME, USER
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
+
+BACKENDS = ("vmagent", "prometheus")
+DEFAULTS = {
+    "backend": "vmagent",
+    "scrape_interval": "15s",
+    "scrape_timeout": None,
+    "targets_dir": "/var/lib/accelmon/targets",
+    "node_exporter": None,
+    "node_exporter_path": "/metrics",
+    "node_exporter_scheme": "http",
+    "exporter_tls": False,
+    "exporter_password_file": None,
+    "stack": {},
+    "stack_password_file": None,
+    "alertmanagers": [],
+    "rule_files": [],
+    "limits": {},
+    "cluster": None,
+    "node": None,
+}
+LONGEST_TIMEOUT = 10_000
+HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[^\s:/\[\]]+):(\d{1,5})\Z")
+JOB = re.compile(r"[a-z][a-z0-9_]*\Z")
+OWN_JOBS = tuple(dict.fromkeys(source["job"] for source in load("sources")["sources"].values())) + ("custom", "accelmon_fleet")
+
+# Series of the registry come from the monitoring host through a job of their own; no other exporter may speak for it.
+REGISTRY = {"source_labels": ["__name__"], "regex": "|".join(load("sources")["registry"]), "action": "keep"}
+# Labels that we alone write. A page's own gets the name that it would get beside a target's.
+OUR_LABELS = ("source",)
+# Labels of targets that not every target has: where it has none, a page may not choose it.
+TARGET_LABELS = ("rack",)
+# Names of labels that only relabelling has; a page may try to bring them.
+LAST_NAME, LET_THROUGH = "__accelmon_name", "__accelmon_through"
+# A page may name a series twice, name{__name__="other"}. vmagent relabels by the first, VictoriaMetrics stores under the last.
+ONE_NAME = [
+    {"regex": "__name__", "action": "labelmap", "replacement": LAST_NAME},
+    {"regex": "__name__", "action": "labeldrop"},
+    {"source_labels": [LAST_NAME], "target_label": "__name__"},
+    {"regex": LAST_NAME, "action": "labeldrop"},
+]
+# For every job: nobody leads a scrape elsewhere, or says when something was. Of a redirect the answer is that of another, which
+# only this host may reach.
+CAREFUL = {"follow_redirects": False, "honor_timestamps": False}
+
+
+class ScrapeError(ValueError):
+    """What is wrong with an option, in one line."""
+
+
+def timeout(interval, wanted=None):
+    """The scrape timeout for an interval, both durations as text.
+
+    Without a wanted one: 10 s, or four fifths of an interval that is not longer. Prometheus refuses a timeout longer
+    than the interval and vmagent shortens it silently, so that a wanted one that is too long is an error here.
+    """
+    length = milliseconds(interval)
+    if wanted is None:
+        chosen = LONGEST_TIMEOUT if length > LONGEST_TIMEOUT else length * 4 // 5
+        return f"{chosen // 1000}s" if chosen % 1000 == 0 else f"{chosen}ms"
+    if milliseconds(wanted) >= length or not milliseconds(wanted):
+        raise ScrapeError(f"scrape_timeout = {wanted!r}: not between 0 and scrape_interval ({interval}); give a shorter one, or none")
+    return wanted
+
+
+def checked(options):
+    """The options with defaults filled in, in plain types; raises ScrapeError for the first that is wrong."""
+    given = plain(options)
+    if not isinstance(given, dict):
+        raise ScrapeError(f"the options = {given!r}: not a mapping; give a mapping with some of {', '.join(sorted(DEFAULTS))}")
+    for name, value in given.items():
+        if name not in DEFAULTS:
+            raise ScrapeError(f"{name} = {value!r}: no such option; {closest(name, DEFAULTS)}")
+    chosen = {**DEFAULTS, **given}
+    if chosen["backend"] not in BACKENDS:
+        raise ScrapeError(f"backend = {chosen['backend']!r}: no such backend; {closest(chosen['backend'], BACKENDS)}")
+    for name in ("scrape_interval", "scrape_timeout"):
+        if chosen[name] is None and name == "scrape_timeout":
+            continue
+        try:
+            if not milliseconds(chosen[name]) and name == "scrape_interval":
+                raise ValueError
+        except ValueError:
+            raise ScrapeError(f"{name} = {chosen[name]!r}: not a duration; write a number with a unit, for instance 15s") from None
+    if not str(chosen["targets_dir"]).startswith("/"):
+        raise ScrapeError(f"targets_dir = {chosen['targets_dir']!r}: not an absolute path; give one")
+    for name in ("cluster", "node"):
+        if not isinstance(chosen[name], str) or not chosen[name]:
+            raise ScrapeError(f"{name} = {chosen[name]!r}: not a name; give the {name} of the host that scrapes")
+    if chosen["backend"] != "prometheus":
+        for name in ("alertmanagers", "rule_files"):
+            if chosen[name]:
+                raise ScrapeError(f"{name} = {chosen[name]!r}: {chosen['backend']} knows none; leave it out, or set backend to prometheus")
+    if not isinstance(chosen["limits"], dict):
+        raise ScrapeError(f"limits = {chosen['limits']!r}: not a mapping; give a mapping of job to a number of series")
+    try:
+        chosen["limits"] = limits.checked(chosen["limits"])
+    except Problem as problem:
+        raise ScrapeError(f"limits = {chosen['limits']!r}: {problem}") from None
+    if not isinstance(chosen["stack"], dict):
+        raise ScrapeError(f"stack = {chosen['stack']!r}: not a mapping; give a mapping of job to host:port")
+    chosen["stack"] = {job: target if isinstance(target, dict) else {"target": target} for job, target in chosen["stack"].items()}
+    for job in chosen["stack"]:
+        if not JOB.match(str(job)) or job in OWN_JOBS:
+            raise ScrapeError(f"stack.{job} = {chosen['stack'][job].get('target')!r}: not a name that a job can have here; "
+                              f"use small letters, digits and _, and none of {', '.join(OWN_JOBS)}")
+    for what, value in [("node_exporter", chosen["node_exporter"])] + [
+            (f"stack.{job}", service.get("target")) for job, service in chosen["stack"].items()]:
+        match = HOST_PORT.match(str(value))
+        if not match or not 0 < int(match.group(1)) < 65536:
+            raise ScrapeError(f"{what} = {value!r}: not host:port; write for instance 127.0.0.1:9100 or [::1]:9100")
+    return chosen
+
+
+def copied(names, theirs, ours):
+    """Relabelling: a label of the source's under our name, where it is there."""
+    return {"source_labels": ["__name__", theirs], "regex": f"{names};(.+)", "target_label": ours, "replacement": "$1"}
+
+
+def about_devices(spec, target, value):
+    """Relabelling: a label that is not there yet, for the series that are about a device, by whichever of its keys is there."""
+    # A sign that is no semicolon, said without [^;]: see sources.yml.
+    return {"source_labels": [target, "__name__", *spec["keys"]], "regex": f";{spec['devices']};.*[!-:<-~].*", "target_label": target, "replacement": value}
+
+
+def vendors(spec, tables):
+    """Relabelling: the vendor by the tables of its labels, the first pattern that fits."""
+    rules = [{"source_labels": ["__name__", "vendor", label], "regex": f"{spec['devices']};;{pattern}", "target_label": "vendor", "replacement": vendor}
+             for label, table in spec["vendor_by"].items() for vendor, pattern in tables[table].items()]
+    return rules + [about_devices(spec, "vendor", "unknown")]
+
+
+def forgotten(spec, unknown):
+    """Relabelling: a label by which a device is known, or a row is chosen, is taken away where it only says that its value is not known.
+
+    Then it is as if it were not there: the next of its kind counts instead, and devices that share it are not one.
+    """
+    used = [*spec["keys"], *sum(spec["labels"].values(), []), *spec.get("further", ()), *([spec["parts"]] if "parts" in spec else [])]
+    whose = sum((spec["labels"].get(ours, []) for ours in ("uuid", "serial", "pci_bus_id")), [])
+    kinds = spec["labels"].get("model", [])[:-1]  # what names only a kind of devices stands back behind the next
+    rules = []
+    for label in dict.fromkeys(used):
+        pattern = "|".join([unknown["any"]] + ([unknown["identity"]] if label in whose else []) + ([f"(?i:{GENERIC})"] if label in kinds else []))
+        rules.append({"source_labels": ["__name__", label], "regex": f"{spec['devices']};(?:{pattern})", "target_label": label, "replacement": ""})
+    return rules
+
+
+def identity(source, spec, catalogue):
+    """Relabelling of one source's series: our labels beside its own, its name, and what is left out.
+
+    It says whose a series is, and not whether it counts: which source is in charge is a series of the registry, as a device
+    whose labels changed with that would be another device.
+    """
+    names = spec["devices"]
+    rules = [{"source_labels": ["__name__"], "regex": part["series"], "action": "drop"} for part in spec.get("drop", [])]
+    rules += forgotten(spec, catalogue["unknown"])
+    if "pci" in spec:
+        # As the kernel writes it: four digits of the domain, small letters. all-smi has it within its uuid.
+        rules.append({"source_labels": [spec["pci"]], "regex": "(?:.*-)?(?:0000)?([0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}[.][0-7])",
+                      "target_label": "pci_bus_id", "replacement": "$1"})
+        rules.append({"source_labels": ["pci_bus_id"], "target_label": "pci_bus_id", "action": "lowercase"})
+    for ours, theirs in spec["labels"].items():
+        rules += [copied(names, label, ours) for label in reversed(theirs)]
+    if "model" in spec["labels"]:
+        rules.append({"source_labels": ["__name__", "model"], "regex": f"{names};(?i:{GENERIC})", "target_label": "model", "replacement": ""})
+    rules.append(about_devices(spec, "source", source))
+    if "own" in spec:
+        rules.append({"source_labels": ["__name__"], "regex": spec["own"], "target_label": "source", "replacement": source})
+    if "vendor" in spec:
+        rules.append(about_devices(spec, "vendor", spec["vendor"]))
+    if "vendor_by" in spec:
+        rules += vendors(spec, catalogue)
+    if "forget" in spec:
+        rules.append({"regex": "|".join(part["label"] for part in spec["forget"]), "action": "labeldrop"})
+    return rules
+
+
+def basic_auth(password_file):
+    """A job's password, by its file."""
+    return {"basic_auth": {"username": USER, "password_file": password_file}} if password_file else {}
+
+
+def exporter_tls(server_name=None):
+    """How an exporter is asked that speaks TLS: it is checked, and shown the certificate of this host."""
+    return {"tls_config": {"ca_file": CA_FILE, "cert_file": CERTIFICATE_FILE, "key_file": KEY_FILE,
+                           **({"server_name": server_name} if server_name else {})}}
+
+
+def service_access(service, password_file):
+    """How a service of the stack is asked: {"scheme"?, "tls_config"?, "basic_auth"?}."""
+    access = basic_auth(password_file)
+    if service.get("scheme") == "https":
+        access.update(scheme="https", tls_config={"ca_file": CA_FILE, "server_name": service["server_name"]})
+    return access
+
+
+def page_relabelling(job, backend, bare):
+    """Relabelling before any other of a page that a node writes. bare: of targets without the labels that not every target has."""
+    labels = "|".join(OUR_LABELS + (TARGET_LABELS if bare else ()))
+    return (ONE_NAME if backend == "vmagent" else []) + [
+        {"regex": f"({labels})", "action": "labelmap", "replacement": "exported_$1"},
+        {"regex": f"{labels}|{LET_THROUGH}", "action": "labeldrop"},
+    ] + reserved.rules(job, LET_THROUGH)
+
+
+def file_jobs(job, pattern, relabelling, chosen, access=None, suffix="", targets=()):
+    """Two jobs whose targets are in files of the registry: of targets with a rack, and of those without.
+
+    Only what is done to a page differs: the page of a target without a rack may bring one, and be counted there.
+    access: {"tls_config"?, "basic_auth"?}; suffix: of the jobs' names; targets: relabelling that chooses targets
+    """
+    files = {"files": [pattern]}
+    if chosen["backend"] == "prometheus":
+        # vmagent takes the interval from its command line and refuses it here.
+        files["refresh_interval"] = "15s"
+    made = []
+    for bare in (False, True):
+        name = f"{job}{suffix}{'_bare' if bare else ''}"
+        named = [{"source_labels": ["job"], "regex": name, "target_label": "job", "replacement": job}] if name != job else []
+        made.append({
+            "job_name": name, **(access or {}), **CAREFUL, **limits.keys(job, chosen["backend"], chosen["limits"]), "file_sd_configs": [files],
+            "relabel_configs": [*targets, {"source_labels": list(TARGET_LABELS), "regex": ".+", "action": "drop" if bare else "keep"}, *named],
+            "metric_relabel_configs": page_relabelling(job, chosen["backend"], bare) + relabelling})
+    return made
+
+
+def exporter_jobs(job, pattern, relabelling, chosen):
+    """The jobs of one exporter of ours; more where the password must not go to those that speak no TLS."""
+    tls = exporter_tls() if chosen["exporter_tls"] else {}
+    secret = basic_auth(chosen["exporter_password_file"])
+    if not (tls and secret):
+        return file_jobs(job, pattern, relabelling, chosen, {**tls, **secret})
+    # An adopted or external exporter has no TLS and knows no password of ours.
+    return [made for suffix, action, access in (("", "keep", {**tls, **secret}), ("_plain", "drop", {}))
+            for made in file_jobs(job, pattern, relabelling, chosen, access, suffix,
+                                  [{"source_labels": ["__scheme__"], "regex": "https", "action": action}])]
+
+
+def alerting(chosen):
+    """Prometheus' own sections: what evaluates the rules in vmalert's place."""
+    managers = [{**service_access(service, chosen["stack_password_file"]), "static_configs": [{"targets": [service["target"]]}]}
+                for service in chosen["alertmanagers"]]
+    return {
+        **({"rule_files": list(chosen["rule_files"])} if chosen["rule_files"] else {}),
+        **({"alerting": {"alertmanagers": managers}} if managers else {}),
+    }
+
+
+def scrape_file(options):
+    """Text of the scrape configuration; see the filter scrape_config for the options. Raises ScrapeError."""
+    chosen = checked(options)
+    catalogue = load("sources")
+    backend, folder = chosen["backend"], chosen["targets_dir"].rstrip("/")
+    jobs = {}
+    for name, spec in catalogue["sources"].items():
+        jobs.setdefault(spec["job"], []).extend(identity(name, spec, catalogue))
+    configs = []
+    for job, relabelling in jobs.items():
+        configs += exporter_jobs(job, f"{folder}/{job}/*.json", relabelling, chosen)
+    # A target's own label `job` wins over the name of this job: each custom exporter appears under its own.
+    # Some other program's exporter: none of our passwords goes there.
+    configs += file_jobs("custom", f"{folder}/custom/*.json", [], chosen)
+    closed = chosen["node_exporter_scheme"] == "https"
+    configs.append({
+        "job_name": "accelmon_fleet",
+        **CAREFUL,
+        "honor_labels": True,
+        "params": {"collect[]": ["textfile"]},
+        **({"metrics_path": chosen["node_exporter_path"]} if chosen["node_exporter_path"] != "/metrics" else {}),
+        **({"scheme": "https", **exporter_tls(NAME)} if closed else {}),
+        **basic_auth(chosen["exporter_password_file"]),
+        "static_configs": [{"targets": [chosen["node_exporter"]]}],
+        "metric_relabel_configs": (ONE_NAME if backend == "vmagent" else []) + [REGISTRY],
+    })
+    labels = {"cluster": chosen["cluster"], "node": chosen["node"]}
+    for job, service in sorted(chosen["stack"].items()):
+        configs.append({"job_name": job, **CAREFUL, **service_access(service, chosen["stack_password_file"]),
+                        "static_configs": [{"targets": [service["target"]], "labels": labels}]})
+    interval = str(chosen["scrape_interval"])
+    return dump({
+        "global": {"scrape_interval": interval, "scrape_timeout": timeout(interval, chosen["scrape_timeout"]),
+                   **({"evaluation_interval": interval} if backend == "prometheus" else {})},
+        **alerting(chosen),
+        "scrape_configs": configs,
+    })
