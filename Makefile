@@ -3,7 +3,7 @@ SHELL = /bin/sh
 TOOLS = tests/setup.sh
 LAB_TOOLS = tests/setup.sh --lab
 
-.PHONY: help demo demo-down test test-all lint build sanity units rules molecule lab-cache clean
+.PHONY: help docs demo demo-down test test-all lint build sanity units rules molecule lab-cache clean
 
 help:
 	@echo "make demo       a monitored fleet with simulated accelerators in containers; left running"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-all   the same with every molecule scenario and every ansible-core this machine has a Python for"
 	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
 	@echo "make lab-cache  builds release archives for the scenarios release and all_smi from Go modules and crates, into the cache"
+	@echo "make docs       writes the generated pages of docs/ and the variables in the READMEs of roles"
 	@echo "make clean      removes what tests left in the checkout; the cache and the images stay"
 
 demo:
@@ -31,6 +32,10 @@ lint build sanity units:
 
 rules molecule:
 	@$(LAB_TOOLS) python tests/run.py $@
+
+docs:
+	@$(TOOLS) python tools/docs.py
+	@$(TOOLS) python tools/docs_detection.py
 
 lab-cache:
 	@$(TOOLS) python lab/cache.py build

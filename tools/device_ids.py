@@ -8,7 +8,7 @@ Usage: python3 tools/device_ids.py /usr/share/misc/pci.ids   (package pci.ids of
 
 Writes the generated part of plugins/module_utils/detect/ids.py, and tests/fixtures/pci_ids/chips.txt, from which a test judges every
 device of the vendors with a table. Taken from the database are facts alone, for accelerators: an id, and the model's or else the
-chip's name, shortened to the form of our own names. Its texts, comments and structure are not. Run docs/generate_detection.py after it.
+chip's name, shortened to the form of our own names. Its texts, comments and structure are not. Run tools/docs_detection.py after it.
 """
 import os
 import re

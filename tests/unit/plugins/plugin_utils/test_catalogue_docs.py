@@ -8,20 +8,28 @@ import pytest
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 
-DOCS = Path(__file__).resolve().parents[4] / "docs"
+ROOT = Path(__file__).resolve().parents[4]
+DOCS = ROOT / "docs"
 
 
 def generator():
-    spec = importlib.util.spec_from_file_location("accelmon_docs_generate", DOCS / "generate.py")
+    spec = importlib.util.spec_from_file_location("accelmon_docs_generate", ROOT / "tools" / "docs.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-@pytest.mark.parametrize("name", ["alerts.md", "series.md", "variables.md"])
-def test_the_page_is_what_the_catalogue_says(name):
-    """If not: run docs/generate.py."""
-    assert (DOCS / name).read_text(encoding="utf-8") == generator().PAGES[name]()
+@pytest.mark.parametrize("name", sorted(generator().PAGES))
+def test_the_page_is_what_is_declared(name):
+    """If not: run `make docs`."""
+    assert (ROOT / name).read_text(encoding="utf-8") == generator().PAGES[name]()
+
+
+def test_every_role_has_a_readme_with_its_variables():
+    readmes = {f"roles/{path.name}/README.md" for path in (ROOT / "roles").iterdir()}
+    assert readmes == {name for name in generator().PAGES if name.startswith("roles/")}
+    for name in readmes:
+        assert generator().ROLE_BEGIN in (ROOT / name).read_text(encoding="utf-8"), name
 
 
 def test_every_alert_has_its_section_and_no_other_has():

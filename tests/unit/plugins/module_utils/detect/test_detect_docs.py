@@ -9,19 +9,20 @@ import pytest
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import ids
 
-DOCS = pathlib.Path(__file__).resolve().parents[5] / "docs"
+ROOT = pathlib.Path(__file__).resolve().parents[5]
+DOCS = ROOT / "docs"
 
 
 @pytest.fixture(scope="module")
 def generator():
-    spec = importlib.util.spec_from_file_location("accelmon_docs_detection", DOCS / "generate_detection.py")
+    spec = importlib.util.spec_from_file_location("accelmon_docs_detection", ROOT / "tools" / "docs_detection.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 def test_the_page_is_what_detection_finds(generator):
-    """If not: run docs/generate_detection.py."""
+    """If not: run `make docs`."""
     text = (DOCS / "detection.md").read_text(encoding="utf-8")
     assert generator.BEGIN in text and generator.END in text
     assert text == generator.page(text)

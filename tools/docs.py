@@ -2,24 +2,29 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write docs/alerts.md, docs/hardening.md, docs/series.md and docs/variables.md from where they are declared.
+"""Write what the documents take from declarations: four pages of docs, and the variables in the README of each role.
 
-A test fails when the pages no longer agree with it.
+Run it with `make docs`. A test fails when a page no longer agrees with what is declared.
 """
 
+import functools
 import os
 import re
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), ".collections"))
+import yaml
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, ".collections"))
 
 # pylint: disable=wrong-import-position
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import SEVERITIES, matched, rollup_rules, slow_rules, straggler_rules
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import fleet_variables, role_variables, roles
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import INTERNAL_ROLES, fleet_variables, role_variables, roles
 
-NOTE = "<!-- Written by docs/generate.py from plugins/plugin_utils/catalogue; change it there. -->\n\n"
+NOTE = "<!-- Written by tools/docs.py from plugins/plugin_utils/catalogue; change it there. -->\n\n"
+
+ROLE_BEGIN = "<!-- From here on written by tools/docs.py from meta/main.yml and meta/argument_specs.yml; change it there. -->\n"
 
 VARIABLES = """# Variables
 
@@ -290,7 +295,8 @@ def table(variables):
     """The variables of one place as a table."""
     text = "\n| Variable | Type | Default | Meaning |\n|---|---|---|---|\n"
     for name, spec in variables.items():
-        text += f"| `{name}` | {kind(spec)} | {shown(spec.get('default'))} | {prose(spec['description'])} |\n"
+        default = "required" if spec.get("required") else shown(spec.get("default"))
+        text += f"| `{name}` | {kind(spec)} | {default} | {prose(spec['description'])} |\n"
     return text
 
 
@@ -328,14 +334,54 @@ def hardening_page():
     return text + HARDENING_END
 
 
-PAGES = {"hardening.md": hardening_page, "alerts.md": alerts_page, "series.md": series_page, "variables.md": variables_page}
+def declared(role, name):
+    """What meta/NAME.yml of a role declares."""
+    with open(os.path.join(ROOT, "roles", role, "meta", f"{name}.yml"), encoding="utf-8") as handle:
+        return yaml.safe_load(handle)
+
+
+def role_options(role, options):
+    """The options of an entry point, with the formats and ranges that the catalogue knows."""
+    known = role_variables(role)
+    return {name: dict(spec, **{key: known[name][key] for key in ("format", "at_least", "at_most") if key in known[name]})
+            for name, spec in options.items()}
+
+
+def role_part(role):
+    """The generated end of a role's README: where it runs, its entry points and their variables."""
+    galaxy = declared(role, "main")["galaxy_info"]
+    platforms = ", ".join(f"{platform['name']} ({', '.join(platform['versions'])})" for platform in galaxy["platforms"])
+    text = ROLE_BEGIN + f"\nansible-core {galaxy['min_ansible_version']} or newer. Platforms: {platforms}; see [platforms](../../docs/platforms.md).\n"
+    specs = declared(role, "argument_specs")["argument_specs"]
+    for name in sorted(specs, key=lambda entry: (entry != "main", entry)):
+        spec = specs[name]
+        text += f"\n## Entry point `{name}`: {spec['short_description']}\n"
+        text += f"\n{prose(spec['description'])}\n" if "description" in spec else ""
+        text += table(role_options(role, spec.get("options") or {}))
+    return text
+
+
+def role_page(role):
+    """Text of a role's README: what is written by hand, then the generated part."""
+    with open(os.path.join(ROOT, "roles", role, "README.md"), encoding="utf-8") as handle:
+        return handle.read().partition(ROLE_BEGIN)[0] + role_part(role)
+
+
+PAGES = {
+    "docs/hardening.md": hardening_page,
+    "docs/alerts.md": alerts_page,
+    "docs/series.md": series_page,
+    "docs/variables.md": variables_page,
+    **{f"roles/{role}/README.md": functools.partial(role_page, role) for role in roles() + INTERNAL_ROLES},
+}
 
 
 def main():
     """Writes all pages."""
     for name, page in PAGES.items():
-        with open(os.path.join(HERE, name), "w", encoding="utf-8") as handle:
-            handle.write(page())
+        text = page()
+        with open(os.path.join(ROOT, name), "w", encoding="utf-8") as handle:
+            handle.write(text)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,16 @@ import os
 import sys
 import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), ".collections"))
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, ".collections"))
 
 # pylint: disable=wrong-import-position
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import accelerators
 from ansible_collections.accelmon.fleet.tests.unit.plugins.module_utils.detect import trees
 
-PAGE = os.path.join(HERE, "detection.md")
-BEGIN = "<!-- Written by docs/generate_detection.py from the machines of the tests -->\n"
-END = "<!-- End of what docs/generate_detection.py writes -->\n"
+PAGE = os.path.join(ROOT, "docs", "detection.md")
+BEGIN = "<!-- Written by tools/docs_detection.py from the machines of the tests -->\n"
+END = "<!-- End of what tools/docs_detection.py writes -->\n"
 PCI_VENDORS = {one for vendor in accelerators.VENDORS for one in vendor.PCI_VENDORS}
 
 
