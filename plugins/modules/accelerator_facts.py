@@ -307,11 +307,6 @@ ansible_facts:
           type: bool
           returned: always
           sample: false
-        selinux:
-          description: What SELinux does, V(enforcing) or V(permissive).
-          type: str
-          returned: where it is switched on
-          sample: enforcing
         libc:
           description: The C library, C(name) V(glibc) or V(musl) and, when known, C(version).
           type: dict

@@ -125,10 +125,6 @@ observed:
       description: Its version.
       returned: when it can be told
       type: int
-    selinux:
-      description: V(enforcing) or V(permissive).
-      returned: when SELinux is on
-      type: str
     fapolicyd:
       description: Whether fapolicyd decides which programs may run.
       returned: always

@@ -73,11 +73,6 @@ def _packed(family, address):
         return None
 
 
-def selinux(root):
-    """What SELinux does: enforcing or permissive; None where there is none, or it is switched off."""
-    return {"0": "permissive", "1": "enforcing"}.get(files.line(os.path.join(root, "sys/fs/selinux/enforce")))
-
-
 # Where the dynamic linker and the C library are: below these, or below a folder for the architecture in them.
 LIBRARIES = ("lib64", "lib", "usr/lib64", "usr/lib")
 
@@ -142,7 +137,7 @@ def hostengine(root):
 
 def describe(root="/"):
     """The fact `accelmon_node`: {architecture, distribution?, distribution_version?, python_version, addresses, systemd, access,
-    selinux?, libc?, container_runtimes, exporters, hostengine}.
+    libc?, container_runtimes, exporters, hostengine}.
 
     addresses are literals, IPv4 first, without loopback and link-local ones. access says whether exporters of this host were
     closed by a run before.
@@ -157,9 +152,6 @@ def describe(root="/"):
     for key, name in (("distribution", "ID"), ("distribution_version", "VERSION_ID")):
         if release.get(name):
             node[key] = release[name]
-    enforcing = selinux(root)
-    if enforcing:
-        node["selinux"] = enforcing
     library = libc(root)
     if library:
         node["libc"] = library

@@ -8,7 +8,7 @@ import os
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import ports
-from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, node
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files
 
 # Where systemd's version is told without running it, best first. The library's file name has the version since 231.
 SYSTEMD_LIBRARY = re.compile(r"libsystemd-(?:core|shared)-(\d+)")
@@ -117,7 +117,7 @@ def taken(wanted, proc="/proc", units="/etc/systemd/system"):
 
 def look(wanted, paths, programs, root="/"):
     """Everything: {ports, paths: {path: {free_bytes?, free_inodes?, mount?, options?}}, systemd_running, systemd_version?,
-    selinux?, fapolicyd, missing: [programs]}. What cannot be told is left out."""
+    fapolicyd, missing: [programs]}. What cannot be told is left out."""
     table = mounts(files.text(os.path.join(root, "proc/self/mounts"), 1024 * 1024) or "")
     found = {"ports": taken(wanted, os.path.join(root, "proc")), "paths": {}, "fapolicyd": fapolicyd(root),
              "systemd_running": os.path.isdir(os.path.join(root, "run/systemd/system")),
@@ -136,7 +136,4 @@ def look(wanted, paths, programs, root="/"):
     version = systemd_version(root)
     if version:
         found["systemd_version"] = version
-    mode = node.selinux(root)
-    if mode:
-        found["selinux"] = mode
     return found

@@ -13,6 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, plan, variables, written
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key, literal, means_itself
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
@@ -31,6 +32,9 @@ DEFAULT_INTERVAL = variables.fleet_variables()["accelmon_scrape_interval"]["defa
 # What a name in the inventory must not hold: patterns of Ansible, shells and queries would take it for something else.
 UNUSABLE = re.compile(r"""[\s,:;&!*?\[\]{}()'"\\/<>|$`~]""")
 
+# A port that a service of a host listens on: the variable that sets it, that variable as a message shows it, and the address.
+Listener = collections.namedtuple("Listener", "variable shown port address")
+
 
 def fleet_check(groups, hostvars, sources=(), needed=tuple(GROUPS)):
     """{"fleet": [error that stops everything], "hosts": {host: its errors, a line each}}; nothing wrong is nothing in either.
@@ -39,7 +43,7 @@ def fleet_check(groups, hostvars, sources=(), needed=tuple(GROUPS)):
     """
     fleet_errors = written.findings(sources, set(variables.all_variables())) + check_groups(groups, needed)
     hosts = monitored(groups)
-    checker = Checker()
+    checker = Checker(groups)
     errors = {}
     for host in hosts:
         try:
@@ -85,12 +89,15 @@ def monitored(groups):
 class Checker:
     """Checks one host after the other and remembers where each wants to be scraped.
 
+    groups: those of the inventory
     places: {(address, port): [host, ...]}
     addresses: {host: (variable that its address is from, address)}
     access: {host: {variable of ACCESS: its value}}
     """
 
-    def __init__(self):
+    def __init__(self, groups=None):
+        self.groups = groups or {}
+        self.names = set(self.groups).union(*self.groups.values())
         specs = variables.all_variables()
         self.reader = fleet.Reader(specs)
         self.prefixes = ("accelmon_",) + tuple(f"{role}_" for role in variables.roles())
@@ -105,6 +112,7 @@ class Checker:
         """Texts `variable = value: what is wrong; what to do` about one host."""
         values, errors = self.variables(variables_of_host)
         errors.extend(between_variables(values))
+        errors.extend(self.strangers(values))
         self.access[host] = {name: values.get(name, self.defaults[name]) for name in ACCESS}
         errors.extend(self.place(host, variables_of_host, values))
         return errors
@@ -137,18 +145,63 @@ class Checker:
         self.addresses[host] = source, address
         fleet.follow_bundle(chosen, values)
         exporters = plan.exporters(chosen, plan.choose(chosen, None))
-        ours, twice = {}, []
-        for exporter in exporters:
-            other = ours.setdefault(exporter["port"], exporter["job"]) if not exporter.get("custom") else exporter["job"]
-            if other != exporter["job"]:
-                twice.append(fleet.error_text(f"{exporter['job']}_port", exporter["port"],
-                                              Problem(f"{other} has this port as well; give one of them another")))
         for port in {exporter["port"] for exporter in exporters}:
             self.places[(address_key(address), port)].append(host)
-        return twice + [
-            fleet.error_text("accelmon_custom_exporters", [f"{exporter['job']}:{exporter['port']}"],
-                             Problem(f"{ours[exporter['port']]} has this port; give one of them another"))
-            for exporter in exporters if exporter.get("custom") and exporter["port"] in ours]
+        ours, others = exporter_listeners(exporters, values)
+        return shared_ports(ours + self.stack_listeners(host, values) + others)
+
+    def stack_listeners(self, host, values):
+        """The Listeners of the stack on a host."""
+        monitoring = self.groups.get("monitoring", ())
+        value = dict({name: spec.get("default") for name, spec in self.reader.specs.items()}, **values)
+        found = []
+        for role in stack.services(value["accelmon_backend"]) if host in monitoring else ():
+            if value[f"{role}_state"] == "present":
+                found.append(listener(f"{role}_port", value[f"{role}_port"], value[f"{role}_listen"]))
+                if role == "alertmanager" and len(monitoring) > 1:
+                    found.append(listener("alertmanager_gossip_port", value["alertmanager_gossip_port"], value["alertmanager_listen"]))
+        return found
+
+    def strangers(self, values):
+        """Errors about hosts and groups that a variable names and the inventory does not have."""
+        errors = []
+        for name, value in values.items():
+            for entry in value if self.reader.specs[name].get("inventory") else ():
+                if entry not in self.names:
+                    near = difflib.get_close_matches(entry, self.names, n=1)
+                    errors.append(fleet.error_text(name, value, Problem(
+                        f"{entry} is not in the inventory; {f'did you mean {near[0]}?' if near else 'name a host or a group of it'}")))
+        return errors
+
+
+def listener(variable, port, address=""):
+    """A Listener on a port that a variable of its own sets; the address "" is every address."""
+    return Listener(variable, port, port, address)
+
+
+def exporter_listeners(exporters, values):
+    """(Listeners of our exporters, those of others), which may be at every address: only the host knows which are its own."""
+    ours = [listener(f"{one['job']}_port", one["port"]) for one in exporters if not one.get("custom")]
+    if any(one.variable == "amd_exporter_port" for one in ours):
+        inner = "amd_exporter_inner_port"
+        ours.append(listener(inner, values.get(inner, variables.all_variables()[inner]["default"]), "127.0.0.1"))
+    return ours, [Listener("accelmon_custom_exporters", [f"{one['job']}:{one['port']}"], one["port"], "") for one in exporters if one.get("custom")]
+
+
+def shared_ports(listeners):
+    """Errors about ports that two services of a host would listen on. Two pages of one exporter of somebody else share a port rightly."""
+    errors = []
+    for number, one in enumerate(listeners):
+        other = next((before for before in listeners[:number]
+                      if before.port == one.port and before.variable != one.variable and overlap(before.address, one.address)), None)
+        if other:
+            errors.append(fleet.error_text(one.variable, one.shown, f"{other.variable} has this port as well; give one of them another"))
+    return errors
+
+
+def overlap(one, other):
+    """Whether what listens at one address keeps another service from the same port at the other address."""
+    return one in stack.EVERYWHERE or other in stack.EVERYWHERE or address_key(one) == address_key(other)
 
 
 def name_problems(host, groups):

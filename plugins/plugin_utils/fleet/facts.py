@@ -209,7 +209,7 @@ SCHEMA = {
         details=map_of(vendor, fields(("status",), status=word, message=shown))),
     "accelmon_node": fields(
         (), architecture=word, distribution=word, distribution_version=text, python_version=text, addresses=list_of(address), systemd=switch,
-        access=switch, selinux=word, libc=fields((), name=word, version=text), container_runtimes=list_of(word), exporters=list_of(word),
+        access=switch, libc=fields((), name=word, version=text), container_runtimes=list_of(word), exporters=list_of(word),
         hostengine=switch, lacking=map_of(word, word)),
 }
 

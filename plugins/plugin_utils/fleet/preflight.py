@@ -8,13 +8,11 @@ A finding is {host, what, value, mend, severity: error | warning | note | summar
 """
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import systemd
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, facts, hosts as fleet, plan, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, STACK, Problem
 
 GIB = 1024 ** 3
 MIB = 1024 ** 2
-
-# What runs on a monitoring host, by backend, beside Alertmanager.
-STACK = {"victoriametrics": ("victoriametrics", "vmagent", "vmalert"), "prometheus": ("prometheus",)}
 
 # Free bytes: below the first it fails, below the second it will soon. Programs, then what nodes and monitoring hosts write.
 PROGRAMS = "/opt/accelmon"
@@ -60,7 +58,7 @@ def finding(host, what, value, mend, severity="error"):
 def specs():
     """{name: spec} of the variables that are read here."""
     known, names = variables.all_variables(), set(fleet.PLAN_VARIABLES) | {"accelmon_source", "accelmon_backend", "accelmon_textfile_directory"}
-    for role in PORT_EXPORTERS + ("alertmanager",) + sum(STACK.values(), ()):
+    for role in PORT_EXPORTERS + STACK:
         names |= {f"{role}_{word}" for word in ("port", "listen", "source", "managed", "state")}
     return {name: known[name] for name in names & known.keys()}
 
@@ -90,8 +88,7 @@ class Host:
             if role in PORT_EXPORTERS and choice.is_ours(role, values) and values[f"{role}_state"] != "absent":
                 found.append((role, plan.listen_address(values, self.address, self.facts), values[f"{role}_port"]))
         if self.monitoring:
-            stack = STACK[values.get("accelmon_backend", "victoriametrics")] + ("alertmanager",)
-            found += [(role, values.get(f"{role}_listen") or "127.0.0.1", values[f"{role}_port"]) for role in stack if f"{role}_port" in values]
+            found += [(role, values[f"{role}_listen"] or "127.0.0.1", values[f"{role}_port"]) for role in stack.services(values["accelmon_backend"])]
         return found
 
     def source(self, role):

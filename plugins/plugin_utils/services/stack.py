@@ -22,7 +22,15 @@ STORAGE = "127.0.0.1:8428"
 NAME = "localhost"
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
+# The services that each backend consists of.
+BACKENDS = {"victoriametrics": ("victoriametrics", "vmagent", "vmalert"), "prometheus": ("prometheus",)}
+
 VM_CLIENTS = ("remoteWrite", "remoteRead", "datasource", "notifier")
+
+
+def services(backend):
+    """Roles of the services that a monitoring host with this backend runs."""
+    return BACKENDS[backend] + ("alertmanager",)
 
 
 def listener(address, port, path="/-/ready"):

@@ -8,7 +8,8 @@ A timer starts this. One run asks once. Only after several failures in a row, of
 restarted; each restart that does not help doubles how many it takes for the next. Python >= 3.6, standard
 library only, beside accelmon_inner.py, which lies in the same directory.
 
-Exit status: 0 whatever the exporter does, 1 if something could not be written, or with --require if the program is too old.
+Exit status: 0 whatever the exporter does, 1 if something could not be written or systemd takes no restart, or with --require if the program
+is too old.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import accelmon_inner  # noqa: E402 pylint: disable=wrong-import-position,import
 
 FAILURES = 3  # in a row, before the first restart
 MOST_FAILURES = 96
+SECONDS = 20  # that another program may take
 PAGE_LIMIT = 64 * 1024 * 1024
 METRIC = """\
 # HELP accelmon_exporter_restarts_total How often an exporter was restarted because it ran and did not answer.
@@ -61,7 +63,7 @@ def answers(place, page, ready, rows, seconds):
 def running_seconds(unit, systemctl="systemctl"):
     """Since when a unit is active, in seconds; None if it is not."""
     try:
-        out = subprocess.check_output([systemctl, "show", "--property=ActiveState,ActiveEnterTimestampMonotonic", unit], timeout=20).decode()
+        out = subprocess.check_output([systemctl, "show", "--property=ActiveState,ActiveEnterTimestampMonotonic", unit], timeout=SECONDS).decode()
         known = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
         with open("/proc/uptime") as stream:
             uptime = float(stream.read().split()[0])
@@ -100,7 +102,7 @@ def too_old(program, floor):
     if not os.path.exists(program):
         return ""
     try:
-        told = subprocess.check_output([program, "--version"], timeout=20).decode("utf-8", "replace")
+        told = subprocess.check_output([program, "--version"], timeout=SECONDS).decode("utf-8", "replace")
     except (OSError, subprocess.SubprocessError) as error:
         return "%s --version: %s; install %s or newer" % (program, error, floor)
     if numbers(told) and numbers(told) < numbers(floor):
@@ -166,7 +168,11 @@ def main(arguments=None):
         return 1
     if restart:
         sys.stderr.write("%s does not answer (%s); it is restarted\n" % (options.unit, seen))
-        subprocess.call(["systemctl", "--no-block", "try-restart", options.unit])
+        try:
+            subprocess.check_call(["systemctl", "--no-block", "try-restart", options.unit], timeout=SECONDS)
+        except (OSError, subprocess.SubprocessError) as error:
+            sys.stderr.write("%s is not restarted: %s\n" % (options.unit, error))
+            return 1
     return 0
 
 

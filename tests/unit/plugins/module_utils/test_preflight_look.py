@@ -92,11 +92,10 @@ def test_a_host_that_tells_nothing(tmp_path):
 
 def test_everything_of_a_host(tmp_path):
     put(tmp_path, "proc/self/mounts", MOUNTS)
-    put(tmp_path, "sys/fs/selinux/enforce", "1")
     (tmp_path / "run/systemd/system").mkdir(parents=True)
     put(tmp_path, "usr/lib/systemd/libsystemd-shared-252.so")
     found = preflight.look([], ["/opt/accelmon"], [], str(tmp_path))
-    assert found["selinux"] == "enforcing" and found["systemd_running"] and found["systemd_version"] == 252
+    assert found["systemd_running"] and found["systemd_version"] == 252
     assert found["paths"]["/opt/accelmon"]["mount"] == "/opt" and found["paths"]["/opt/accelmon"]["options"] == ["nosuid", "noexec"]
 
 

@@ -132,7 +132,7 @@ def test_many_clashing_hosts_are_named_shortly():
 
 def test_custom_exporter_on_our_own_port():
     assert errors(accelmon_custom_exporters=[{"job": "j", "port": 9100}]) == [
-        'h: accelmon_custom_exporters = ["j:9100"]: node_exporter has this port; give one of them another']
+        'h: accelmon_custom_exporters = ["j:9100"]: node_exporter_port has this port as well; give one of them another']
     assert errors(accelmon_custom_exporters=[{"job": "j", "port": 9100}], node_exporter_state="absent") == []
 
 
@@ -211,7 +211,48 @@ def test_names_that_are_none_of_a_host(name):
 
 def test_two_exporters_of_ours_at_one_port():
     assert errors(accelmon_exporters=["node_exporter", "all_smi"], all_smi_port=9100) == [
-        "h: all_smi_port = 9100: node_exporter has this port as well; give one of them another"]
+        "h: all_smi_port = 9100: node_exporter_port has this port as well; give one of them another"]
+
+
+@pytest.mark.parametrize("variables,line", [
+    ({"vmalert_port": 8429}, "vmalert_port = 8429: vmagent_port has this port as well"),
+    ({"alertmanager_port": "8428"}, "alertmanager_port = 8428: victoriametrics_port has this port as well"),
+    ({"node_exporter_port": 8880}, "vmalert_port = 8880: node_exporter_port has this port as well"),
+    ({"accelmon_backend": "prometheus", "prometheus_port": 9093}, "alertmanager_port = 9093: prometheus_port has this port as well"),
+    ({"accelmon_custom_exporters": [{"job": "j", "port": 9093}]},
+     'accelmon_custom_exporters = ["j:9093"]: alertmanager_port has this port as well'),
+    ({"accelmon_exporters": ["amd_exporter"], "amd_exporter_inner_port": 8429},
+     "vmagent_port = 8429: amd_exporter_inner_port has this port as well"),
+])
+def test_two_services_of_a_monitoring_host_at_one_port(variables, line):
+    assert check({"h": {}}, {"mon": variables})["hosts"] == {"mon": f"mon: {line}; give one of them another"}
+    # Only monitoring hosts run the stack, unless an exporter has the port of another on any host.
+    assert check({"h": variables, "other": {}})["hosts"] == {}
+
+
+@pytest.mark.parametrize("variables", [
+    {"accelmon_backend": "prometheus", "prometheus_port": 8428}, {"vmalert_port": 8429, "vmagent_state": "absent"},
+    {"vmalert_port": 8429, "vmagent_listen": "10.0.0.1", "vmalert_listen": "10.0.0.2"}, {"alertmanager_gossip_port": 8429},
+])
+def test_services_of_a_monitoring_host_that_do_not_meet(variables):
+    assert check({"h": {}}, {"mon": variables})["hosts"] == {}
+
+
+def test_two_alertmanagers_have_a_port_between_them():
+    found = check({"h": {}}, {"mon": {"alertmanager_gossip_port": 8429}, "mon2": {}})["hosts"]
+    assert found == {"mon": "mon: alertmanager_gossip_port = 8429: vmagent_port has this port as well; give one of them another"}
+
+
+@pytest.mark.parametrize("value,words", [
+    (["gpu1", "gpu3"], "gpu3 is not in the inventory; did you mean gpu1?"), ("[xyz]", "xyz is not in the inventory; name a host or a group of it"),
+])
+def test_canaries_that_the_inventory_does_not_have(value, words):
+    found = check({"gpu1": {}}, everywhere={"accelmon_update_canaries": value})
+    assert [line.partition(": ")[2].partition(": ")[2] for line in found["fleet"]] == [words]
+
+
+def test_canaries_are_hosts_and_groups():
+    assert check({"gpu1": {}}, everywhere={"accelmon_update_canaries": ["gpu1", "monitoring"]}) == {"fleet": [], "hosts": {}}
 
 
 def test_the_mend_for_a_word_that_yaml_reads_as_true_or_false():

@@ -333,7 +333,7 @@ def test_the_check_without_facts_knows_ports_and_names():
                  "accelmon_custom_exporters": [{"job": "mine", "port": 9400}]}
     found = fleet_check(groups, {"h": dict(variables, ansible_host="10.0.0.1"), "m": {"ansible_host": "10.0.0.2"}})["hosts"]["h"]
     assert "accelmon_accelerator_source = dgcm: no source; use auto" in found
-    assert 'accelmon_custom_exporters = ["mine:9400"]: dcgm_exporter has this port; give one of them another' in found
+    assert 'accelmon_custom_exporters = ["mine:9400"]: dcgm_exporter_port has this port as well; give one of them another' in found
 
 
 @pytest.mark.parametrize("vendor,names", [

@@ -1,9 +1,11 @@
 """The watch: when it restarts, and what it leaves behind. Stubbed: systemctl, by a script that answers and notes its calls."""
 
+import ast
 import importlib.util
 import json
 import pathlib
 import shutil
+import time
 
 import pytest
 
@@ -88,6 +90,26 @@ def test_a_hung_exporter_is_restarted_and_counted(watch, tmp_path, systemctl):
     assert json.loads((tmp_path / "state.json").read_text()) == {"failures": 1, "restarts": 1, "wasted": 1}
     (tmp_path / "state.json").write_text("{")
     assert watch.main(arguments) == 0, "a state that cannot be read begins anew"
+
+
+@pytest.mark.parametrize("deed,words", [("exec sleep 60", "timed out after 0.2 seconds"), ("exit 4", "returned non-zero exit status 4")])
+def test_a_restart_that_systemd_does_not_take_is_said(watch, tmp_path, systemctl, monkeypatch, capsys, deed, words):
+    program = tmp_path / "bin" / "systemctl"
+    program.write_text(program.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\ntest $1 = show || {{ {deed}; }}\n"))
+    (tmp_path / "state.json").write_text('{"restarts": 0, "failures": 2, "wasted": 0}')
+    monkeypatch.setattr(watch, "SECONDS", 0.2)
+    began = time.monotonic()
+    assert watch.main(["--name=x", "--unit=u.service", f"--to={tmp_path}/none", "--grace=0", f"--state={tmp_path}/state.json",
+                       f"--output={tmp_path}/x.prom"]) == 1
+    assert time.monotonic() - began < 10
+    assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_every_program_that_runs_on_a_node_has_a_time_limit():
+    for path in sorted(ROOT.glob("roles/*/files/*.py")) + sorted(ROOT.glob("plugins/module*/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("subprocess." + name for name in ("run", "call", "check_call", "check_output")):
+                assert "timeout" in [keyword.arg for keyword in node.keywords], f"{path}:{node.lineno}"
 
 
 def test_a_missing_directory_of_text_files_is_no_failure(watch, tmp_path, systemctl):
