@@ -186,19 +186,28 @@ def image(value):
     return value
 
 
+def mirror(value):
+    """An address that the host itself fetches from, a directory of its own (file:///…) too; "" stays."""
+    if not value.startswith("file://"):
+        return addresses.url(value)
+    if not re.match(r"file:///[!-~]+\Z", value):
+        raise Problem("no directory; write file:/// and its path on the host, without blanks, as in file:///srv/mirror")
+    return value
+
+
 def repository(value, own):
     """"", a vendor's own repository by the vendor's name, or the address of a mirror."""
     if value in ("", own):
         return value
     try:
-        return addresses.url(value)
+        return mirror(value)
     except Problem as problem:
         raise Problem(f"{str(problem).rstrip()}, or use {own} for the vendor's own") from None
 
 
 def key(value):
     """A key of a repository: a path on the control node or an address; "" stays."""
-    return addresses.url(value) if "://" in value else values.path(value)
+    return mirror(value) if "://" in value else values.path(value)
 
 
 def secret(value):

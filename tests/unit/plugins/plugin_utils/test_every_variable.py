@@ -118,6 +118,12 @@ def test_a_wrong_address_is_told_by_entry_and_never_shown(value, checker):
             assert found(name, value, checker), name
 
 
+@pytest.mark.parametrize("value", ["file://server/amd", "file:///srv/a md", "file:///", "file:///srv/amd\nTrusted: yes", "file:srv"])
+def test_a_repository_on_the_host_is_one_word_and_a_whole_path(value, checker):
+    for name in ("amd_exporter_repository", "amd_exporter_repository_key"):
+        assert found(name, value, checker), (name, value)
+
+
 def test_a_password_in_an_address_is_not_shown(checker):
     (error,) = found("vmagent_remote_write_url", "https://me:S3cret@host:http/api", checker)
     assert "S3cret" not in error and "//(not shown)@host:http" in error
@@ -134,6 +140,9 @@ def test_a_password_in_an_address_is_not_shown(checker):
     ("accelmon_adopt_script", "get_gpu_metrics.sh"), ("accelmon_tls_names", ["gpu7.example.org", "10.0.0.7", "2001:db8::7"]), ("accelmon_tolerance", "2.5"),
     ("node_exporter_version", "1.9.0"), ("dcgm_exporter_hostengine", "localhost:5555"), ("accelmon_rotate", "stack, ca"), ("accelmon_rotate", ["certificates"]),
     ("amd_exporter_version", "1.5.2"), ("accelmon_accept", "*"),
+    # Mounted on the host, where there is no network.
+    ("amd_exporter_repository", "file:///srv/amd"), ("dcgm_exporter_repository", "file:///mnt/mirror/nvidia"),
+    ("amd_exporter_repository_key", "file:///srv/key"), ("dcgm_exporter_repository_key", "file:///srv/key.pub"),
 ])
 def test_right_values(name, value, checker):
     assert found(name, value, checker) == []
