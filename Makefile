@@ -3,7 +3,7 @@ SHELL = /bin/sh
 TOOLS = tests/setup.sh
 LAB_TOOLS = tests/setup.sh --lab
 
-.PHONY: help docs demo demo-down test test-all lint build sanity units rules molecule lab-cache clean
+.PHONY: help docs changelog demo demo-down test test-all lint build sanity units rules molecule lab-cache clean
 
 help:
 	@echo "make demo       a monitored fleet with simulated accelerators in containers; left running"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
 	@echo "make lab-cache  builds release archives for the scenarios release and all_smi from Go modules and crates, into the cache"
 	@echo "make docs       writes the generated pages of docs/ and the variables in the READMEs of roles"
+	@echo "make changelog  writes CHANGELOG.rst from changelogs/fragments"
 	@echo "make clean      removes what tests left in the checkout; the cache and the images stay"
 
 demo:
@@ -36,6 +37,11 @@ rules molecule:
 docs:
 	@$(TOOLS) python tools/docs.py
 	@$(TOOLS) python tools/docs_detection.py
+
+# Nothing is published yet: the entry of the first release is written afresh each time.
+changelog:
+	@printf -- '---\nancestor: null\nreleases: {}\n' > changelogs/changelog.yaml
+	@$(TOOLS) antsibull-changelog release
 
 lab-cache:
 	@$(TOOLS) python lab/cache.py build

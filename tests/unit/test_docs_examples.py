@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What the documents print can be run: playbooks, variables, files and links that they name exist. Nothing is stubbed; nothing is run."""
+import fnmatch
 import pathlib
 import re
 
@@ -11,13 +12,14 @@ import yaml
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "roles").glob("*/README.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "roles").glob("*/README.md")])
 PLAYBOOKS = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
 KNOWN = set(variables.all_variables()) | set(variables.catalogue()["internal"])
 OURS = ("accelmon_",) + tuple(f"{role}_" for role in variables.roles())
 # Inventories and playbooks that the reader writes.
 THEIRS = {"image", "node", "hosts", "slurm", "mine"}
 
+LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?m)^    (\S.*)$")
 INLINE = re.compile(r"`([^`\n]+)`")
@@ -64,12 +66,48 @@ def test_yaml_that_is_printed_is_yaml(document):
             list(yaml.safe_load_all(code))
 
 
+def links(document):
+    """[(file, anchor)] of the links of a document to files here, the anchor "" if there is none."""
+    found = LINK.findall(FENCED.sub("", document.read_text()))
+    return [((document.parent / name).resolve() if name else document, anchor[1:]) for name, anchor in found if not re.match(r"[a-z]+:", name)]
+
+
+def anchors(document):
+    """The anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"(?m)^#+ (.*)$", FENCED.sub("", document.read_text()))
+    return {re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).replace(" ", "-") for heading in headings}
+
+
+def shipped(path):
+    """Whether the built collection has a file."""
+    ignored = yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"]
+    parts = path.relative_to(ROOT).parts
+    return not any(fnmatch.fnmatch("/".join(parts[:depth]), pattern) for depth in range(1, len(parts) + 1) for pattern in ignored)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_that_are_named_and_linked_exist(document):
+def test_links_lead_somewhere_in_a_clone_and_in_the_built_collection(document):
+    for path, anchor in links(document):
+        assert path.exists(), path
+        assert not anchor or anchor in anchors(path), (path, anchor)
+        assert shipped(path) or not shipped(document), path
+
+
+def test_every_document_is_reached_from_the_front_page_and_every_page_from_the_index():
+    seen, todo = set(), [ROOT / "README.md"]
+    while todo:
+        document = todo.pop()
+        seen.add(document)
+        todo += [path for path, dummy in links(document) if path.suffix == ".md" and path not in seen]
+    # The role that the others import is for nobody else.
+    assert set(DOCUMENTS) - seen == {ROOT / "roles/service/README.md"}
+    index = ROOT / "docs/README.md"
+    assert set((ROOT / "docs").glob("*.md")) - {path for path, dummy in links(index)} == {index}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_are_named_exist(document):
     text = document.read_text()
-    for link in re.findall(r"\]\(([^)#\s]+)(?:#[\w-]*)?\)", text):
-        if not re.match(r"[a-z]+:", link):
-            assert (document.parent / link).exists(), link
-    for path in re.findall(r"(?<![\w/.{<-])((?:playbooks|inventories|plugins|roles|tests|lab|molecule|docs|benchmarks)/[\w./-]*\w)(?![\w*])",
+    for path in re.findall(r"(?<![\w/.{<-])((?:playbooks|inventories|plugins|roles|tests|lab|molecule|docs|benchmarks|tools|changelogs)/[\w./-]*\w)(?![\w*])",
                            re.sub(r"\]\([^)]*\)", "", text)):
         assert (ROOT / path).exists() or re.search(r"/(NAME|X)\b", path), path
