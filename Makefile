@@ -38,10 +38,10 @@ docs:
 	@$(TOOLS) python tools/docs.py
 	@$(TOOLS) python tools/docs_detection.py
 
-# Nothing is published yet: the entry of the first release is written afresh each time.
+# Nothing is published yet: the release is not recorded, and its text is written afresh each time.
 changelog:
-	@printf -- '---\nancestor: null\nreleases: {}\n' > changelogs/changelog.yaml
 	@$(TOOLS) antsibull-changelog release
+	@printf -- '---\nancestor: null\nreleases: {}\n' > changelogs/changelog.yaml
 
 lab-cache:
 	@$(TOOLS) python lab/cache.py build
