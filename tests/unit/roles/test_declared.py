@@ -1,0 +1,69 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each variable is declared once: what roles know of the fleet's comes from the catalogue. Nothing is stubbed."""
+import importlib.util
+import pathlib
+import re
+
+import pytest
+import yaml
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import all_variables, fleet_variables, roles
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+def generator():
+    spec = importlib.util.spec_from_file_location("accelmon_generate_roles", ROOT / "tools" / "generate_roles.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+GENERATOR = generator()
+PAGES = GENERATOR.pages()
+
+
+@pytest.mark.parametrize("path", sorted(PAGES))
+def test_the_file_is_what_the_catalogue_says(path):
+    """If not: run tools/generate_roles.py."""
+    assert (ROOT / path).read_text(encoding="utf-8") == PAGES[path]
+
+
+@pytest.mark.parametrize("role", roles() + ("service",))
+def test_a_role_declares_its_own_variables_only(role):
+    prefix = f"{role}_"
+    assert [name for name in yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()) if not name.startswith(prefix)] == []
+    own = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text().partition(GENERATOR.BEGIN)[0])
+    for entry_point in own["argument_specs"].values():
+        assert [name for name in entry_point.get("options") or {} if not name.startswith(prefix)] == []
+
+
+@pytest.mark.parametrize("role", roles() + ("service",))
+def test_a_role_that_reads_variables_of_the_fleet_has_their_defaults(role):
+    meta = yaml.safe_load((ROOT / "roles" / role / "meta/main.yml").read_text())
+    assert meta["dependencies"] == (["accelmon.fleet.accelmon"] if GENERATOR.read_by(role) else [])
+
+
+def test_the_role_of_defaults_does_nothing():
+    """It costs no result: no tasks, and no argument specification that would be checked."""
+    assert sorted(path.relative_to(ROOT / "roles/accelmon").as_posix() for path in (ROOT / "roles/accelmon").rglob("*") if path.is_file()) == [
+        "README.md", "defaults/main.yml", "meta/main.yml"]
+
+
+def test_no_default_of_a_variable_stands_where_it_is_read():
+    """`x | default(…)` is for what a task registered or a host told, not for what is declared."""
+    for path in sorted([*ROOT.glob("roles/*/*/*.yml"), *ROOT.glob("playbooks/**/*.yml")]):
+        for name in re.findall(r"\b(\w+) *\| *default\(", path.read_text()):
+            assert name not in all_variables() or name.endswith("_interval") and name not in fleet_variables(), (str(path), name)
+
+
+def test_nothing_is_excused_from_the_names_of_its_role():
+    for path in ROOT.glob("roles/*/*/*.yml"):
+        assert "noqa: var-naming" not in path.read_text(), path
+
+
+def test_expressions_are_found():
+    data = [{"when": "accelmon_a == 'x'", "b": "{{ accelmon_b }} accelmon_c {% if accelmon_d %}"}]
+    assert "|".join(GENERATOR.expressions(data)) == "accelmon_a == 'x'| accelmon_b | if accelmon_d "

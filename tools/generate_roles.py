@@ -1,0 +1,125 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Write what roles know of the fleet-wide variables: the defaults of the role accelmon, which all roles depend on, and the generated part of
+each role's meta/argument_specs.yml.
+
+Both come from plugins/plugin_utils/catalogue/variables.yml. A role's part lists the variables that its own YAML reads. A test fails when the
+files differ from what this script would write.
+"""
+import json
+import os
+import re
+import sys
+import textwrap
+
+import yaml
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, ".collections"))
+
+# pylint: disable=wrong-import-position
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import INTERNAL_ROLES, fleet_variables, roles
+
+BEGIN = "      # --- written by tools/generate_roles.py: begin"
+END = "      # --- written by tools/generate_roles.py: end"
+HEAD = """---
+# Defaults of the fleet-wide variables that roles read. Written by tools/generate_roles.py from
+# plugins/plugin_utils/catalogue/variables.yml; change them there.
+"""
+# Keywords whose values are expressions without braces.
+EXPRESSIONS = ("when", "that", "until", "changed_when", "failed_when")
+WIDTH = 150
+
+
+def documents(role):
+    """{path below the role: content} of the YAML by which a role reads variables."""
+    found = {}
+    for folder in ("defaults", "tasks", "vars"):
+        parent = os.path.join(ROOT, "roles", role, folder)
+        for name in sorted(os.listdir(parent)) if os.path.isdir(parent) else []:
+            with open(os.path.join(parent, name), encoding="utf-8") as handle:
+                found[f"{folder}/{name}"] = yaml.safe_load(handle)
+    return found
+
+
+def expressions(data, bare=False):
+    """The Jinja expressions in YAML data; bare: whether its texts are expressions as they stand."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from expressions(value, key in EXPRESSIONS)
+    elif isinstance(data, list):
+        for value in data:
+            yield from expressions(value, bare)
+    elif isinstance(data, str):
+        yield from [data] if bare else re.findall(r"\{[{%](.*?)[%}]\}", data, re.DOTALL)
+
+
+def read_by(role):
+    """Names of the fleet-wide variables that a role reads under their own names, in the order of the catalogue."""
+    text = "\n".join(part for data in documents(role).values() for part in expressions(data))
+    # Of another host, or by a filter, a variable is read elsewhere: as an attribute or as a text.
+    words = set(re.findall(r"(?<![.\w'])accelmon_\w+", text))
+    return [name for name in fleet_variables() if name in words]
+
+
+def defaults():
+    """Text of the role accelmon's defaults."""
+    names = {name for role in roles() + INTERNAL_ROLES for name in read_by(role)}
+    return HEAD + "".join(f"{name}: {literal(spec['default'])}\n" for name, spec in fleet_variables().items() if name in names)
+
+
+def literal(value):
+    """A default as YAML in one line."""
+    plain = isinstance(value, str) and re.fullmatch(r"[a-z/][\w/.-]*|\d+[a-z]+", value) and isinstance(yaml.safe_load(value), str)
+    return value if plain else json.dumps(value)
+
+
+def option(name, spec):
+    """A fleet-wide variable as an option of a role's argument specification.
+
+    An empty answer of a survey, or text in place of a list or dictionary, has to get through: what reads it takes it for what was meant.
+    """
+    lines = [f"{name}:"]
+    text = " ".join(spec["description"].split())
+    short = f"  description: {text}"
+    if len(short) + 6 <= WIDTH and ": " not in text and " #" not in text and text[0].isalnum():
+        lines.append(short)
+    else:
+        lines += ["  description: >-"] + textwrap.wrap(text, WIDTH - 6, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+    loose = not spec.get("needed")
+    lines.append(f"  type: {spec['type'] if spec['type'] == 'str' or not loose else 'raw'}")
+    if "choices" in spec:
+        lines.append("  choices: [" + ", ".join(spec["choices"] + ['""'] * loose) + "]")
+    lines.append(f"  default: {literal(spec['default'])}")
+    return [f"      {line}" for line in lines]
+
+
+def specification(role, text):
+    """The text of a role's argument_specs.yml with its generated part as it has to be: at the end of the entry point main, which is the last."""
+    own = text.partition(BEGIN)[0].rstrip("\n")
+    names = [name for name in read_by(role) if not fleet_variables()[name].get("no_log")]
+    lines = [line for name in names for line in option(name, fleet_variables()[name])]
+    return "\n".join([own] + ([BEGIN] + lines + [END] if lines else [])) + "\n"
+
+
+def pages():
+    """{path below the root: text} of all that this script writes."""
+    found = {"roles/accelmon/defaults/main.yml": defaults()}
+    for role in roles():
+        path = f"roles/{role}/meta/argument_specs.yml"
+        with open(os.path.join(ROOT, path), encoding="utf-8") as handle:
+            found[path] = specification(role, handle.read())
+    return found
+
+
+def main():
+    """Writes them."""
+    for path, text in pages().items():
+        with open(os.path.join(ROOT, path), "w", encoding="utf-8") as handle:
+            handle.write(text)
+
+
+if __name__ == "__main__":
+    main()
