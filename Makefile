@@ -35,6 +35,7 @@ rules molecule:
 	@$(LAB_TOOLS) python tests/run.py $@
 
 docs:
+	@$(TOOLS) python tools/roles.py
 	@$(TOOLS) python tools/docs.py
 	@$(TOOLS) python tools/docs_detection.py
 

@@ -331,8 +331,11 @@ def hardening_page():
 
 
 def declared(role, name):
-    """What meta/NAME.yml of a role declares."""
-    with open(os.path.join(ROOT, "roles", role, "meta", f"{name}.yml"), encoding="utf-8") as handle:
+    """What meta/NAME.yml of a role declares; nothing without the file."""
+    path = os.path.join(ROOT, "roles", role, "meta", f"{name}.yml")
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as handle:
         return yaml.safe_load(handle)
 
 
@@ -348,7 +351,7 @@ def role_part(role):
     galaxy = declared(role, "main")["galaxy_info"]
     platforms = ", ".join(f"{platform['name']} ({', '.join(platform['versions'])})" for platform in galaxy["platforms"])
     text = ROLE_BEGIN + f"\nansible-core {galaxy['min_ansible_version']} or newer. Platforms: {platforms}; see [platforms](../../docs/platforms.md).\n"
-    specs = declared(role, "argument_specs")["argument_specs"]
+    specs = declared(role, "argument_specs").get("argument_specs", {})
     for name in sorted(specs, key=lambda entry: (entry != "main", entry)):
         spec = specs[name]
         text += f"\n## Entry point `{name}`: {spec['short_description']}\n"

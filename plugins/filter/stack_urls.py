@@ -11,18 +11,13 @@ from ansible_collections.accelmon.fleet.plugins.filter.alertmanagers import aler
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
-# Per backend: its services, and which of them are the storage and the rule evaluator.
-BACKENDS = {
-    "victoriametrics": (("victoriametrics", "vmagent", "vmalert"), "victoriametrics", "vmalert"),
-    "prometheus": (("prometheus",), "prometheus", "prometheus"),
-}
 
 
 def stack_urls(host, hostvars, monitoring):
     """See stack_urls.yml."""
     specs = {"accelmon_backend": variables.fleet_variables()["accelmon_backend"]}
-    for services, _storage, _rules in BACKENDS.values():
-        for service in services:
+    for backend in stack.BACKENDS.values():
+        for service in backend.services:
             declared = variables.role_variables(service)
             specs.update({f"{service}_{name}": declared[f"{service}_{name}"] for name in ("listen", "port")})
     # A bad value is the preflight check's to tell; what can be asked all the same is asked.
@@ -30,14 +25,14 @@ def stack_urls(host, hostvars, monitoring):
         values = fleet.Reader(specs).read_all(fleet.HostVariables(hostvars, str(host)))[0]
     except fleet.Untrusted as error:
         raise AnsibleFilterError(str(error)) from None
-    services, storage, rules = BACKENDS[values["accelmon_backend"]]
-    urls = {service: stack.listener(values[f"{service}_listen"], values[f"{service}_port"])["url"] for service in services}
+    backend = stack.BACKENDS[values["accelmon_backend"]]
+    urls = {service: stack.listener(values[f"{service}_listen"], values[f"{service}_port"])["url"] for service in backend.services}
     try:
         receivers = alertmanagers(monitoring, hostvars, str(host))
     except AnsibleFilterError:
         receivers = {"services": [], "own": {}}
     own = {name: service["url"] for name, service in receivers["own"].items()}
-    return {"storage": urls[storage], "rules": urls[rules], "alertmanagers": [service["url"] for service in receivers["services"]],
+    return {"storage": urls[backend.storage], "rules": urls[backend.evaluator], "alertmanagers": [service["url"] for service in receivers["services"]],
             "listeners": {**urls, **own}}
 
 

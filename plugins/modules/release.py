@@ -51,8 +51,9 @@ options:
         to elsewhere, that request goes without it.
     type: str
   token_url:
-    description: Whose token O(token) is. It is required for O(token) to have a meaning.
+    description: Whose token O(token) is.
     type: str
+    default: https://github.com
   src:
     description: The file on the control node, or on the host itself with O(remote_src=true).
     type: path
@@ -145,13 +146,13 @@ left:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import Release, ReleaseError
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM, Release, ReleaseError
 
 
 def source_of(params):
     """The source for Release.present; None for a file of the control node, which the action plugin brings if it is needed."""
     if params["url"]:
-        return {"url": params["url"], "token": params["token"] or "", "token_url": params["token_url"] or ""}
+        return {"url": params["url"], "token": params["token"] or "", "token_url": params["token_url"]}
     return {"src": params["src"]} if params["remote_src"] else None
 
 
@@ -164,7 +165,7 @@ def main():
             "sha256": {"type": "str"},
             "url": {"type": "str"},
             "token": {"type": "str", "no_log": True},
-            "token_url": {"type": "str", "no_log": False},
+            "token_url": {"type": "str", "default": UPSTREAM, "no_log": False},
             "src": {"type": "path"},
             "remote_src": {"type": "bool", "default": False},
             "programs": {"type": "dict", "default": {}},

@@ -36,6 +36,7 @@ options:
   token_url:
     description: Whose token O(token) is.
     type: str
+    default: https://github.com
   timeout:
     description: Seconds for each list.
     type: int
@@ -64,7 +65,7 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs import release_lock
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import ReleaseError
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM, ReleaseError
 
 
 def main():
@@ -73,7 +74,7 @@ def main():
             "path": {"type": "path", "required": True},
             "releases": {"type": "list", "elements": "dict", "required": True},
             "token": {"type": "str", "no_log": True},
-            "token_url": {"type": "str", "no_log": False},
+            "token_url": {"type": "str", "default": UPSTREAM, "no_log": False},
             "timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,
@@ -85,7 +86,7 @@ def main():
         before = release_lock.read(path)
         releases = release_lock.build(
             params["releases"], before,
-            lambda url: release_lock.fetch(url, folder, params["timeout"], params["token"] or "", params["token_url"] or ""))
+            lambda url: release_lock.fetch(url, folder, params["timeout"], params["token"] or "", params["token_url"]))
         old, new = release_lock.render(before) if before else "", release_lock.render(releases)
         if old != new and not module.check_mode:
             if not os.path.isdir(os.path.dirname(os.path.abspath(path))):

@@ -32,6 +32,7 @@ options:
   token_url:
     description: Whose token O(token) is.
     type: str
+    default: https://github.com
   timeout:
     description: Seconds for each list.
     type: int
@@ -63,7 +64,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs import release_lock, release_patch
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import ReleaseError
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM, ReleaseError
 
 
 def main():
@@ -71,7 +72,7 @@ def main():
         argument_spec={
             "releases": {"type": "list", "elements": "dict", "required": True},
             "token": {"type": "str", "no_log": True},
-            "token_url": {"type": "str", "no_log": False},
+            "token_url": {"type": "str", "default": UPSTREAM, "no_log": False},
             "timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,
@@ -80,7 +81,7 @@ def main():
     folder = tempfile.mkdtemp(dir=module.tmpdir)
 
     def get(url):
-        return release_lock.fetch(url, folder, params["timeout"], params["token"] or "", params["token_url"] or "")
+        return release_lock.fetch(url, folder, params["timeout"], params["token"] or "", params["token_url"])
 
     try:
         versions = dict((one["name"], release_patch.newest(one, get)) for one in params["releases"])

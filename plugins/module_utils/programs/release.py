@@ -27,6 +27,7 @@ import time
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs import executables as program_files
 
+UPSTREAM = "https://github.com"
 MARKER = ".accelmon-release.json"
 INCOMING = ".incoming"
 PROGRAMS = "bin"

@@ -209,6 +209,20 @@ class Reader:
         return values, sorted(errors, key=str)
 
 
+def setting(host_variables, name):
+    """The checked value of a variable as a host has it, else its default; a template that is the default of a role is not evaluated.
+
+    host_variables: the entry of the host in `hostvars`. Raises FleetError.
+    """
+    host = str(host_variables["inventory_hostname"])
+    variables_of_host = HostVariables({host: host_variables}, host)
+    reader = Reader({name: variables.declared(name)})
+    try:
+        return reader.read(variables_of_host, name) if name in variables_of_host.raw else reader.defaults[name]
+    except BadValue as error:
+        raise FleetError(f"{host}: {error}") from None
+
+
 def follow_bundle(values, given):
     """Set where programs come from on a host whose accelmon_source is bundle, as the defaults of the roles do.
 

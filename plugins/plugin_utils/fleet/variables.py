@@ -10,8 +10,9 @@ from ansible.module_utils.common.yaml import yaml_load
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
 
-# The internal role is given its variables by the other roles, under names that only mean something there.
-INTERNAL_ROLES = ("service",)
+# Roles for other roles: `accelmon` has the defaults of the fleet-wide variables and no tasks; `service` gets its variables from the roles that
+# import it, under names that mean something only there.
+INTERNAL_ROLES = ("accelmon", "service")
 
 
 def _read(*path):
@@ -29,11 +30,10 @@ def catalogue():
 def fleet_variables():
     """{name: spec} of the fleet-wide variables; shared, so not to be changed.
 
-    A spec has type, default and description, and may have choices, format, at_least, at_most and run. With `text` a survey's
-    text stands for a list or dictionary and an empty one for no answer: of those that no role's argument_specs.yml refuses then.
+    A spec has type, default and description, and may have choices, format, at_least, at_most, needed and run. With `text` a survey's
+    text is taken for a list or dictionary, and an empty one for no answer: of all but those that are needed.
     """
-    refused = {name for role in roles() for name, spec in role_variables(role).items() if spec["type"] != "raw"}
-    return {name: dict(spec, text=name not in refused) for name, spec in catalogue()["variables"].items()}
+    return {name: dict(spec, text=not spec.get("needed")) for name, spec in catalogue()["variables"].items()}
 
 
 @functools.lru_cache(maxsize=None)
@@ -59,6 +59,13 @@ def roles():
     return tuple(sorted(
         name for name in os.listdir(parent)
         if name not in INTERNAL_ROLES and os.path.exists(os.path.join(parent, name, "meta", "argument_specs.yml"))))
+
+
+def declared(name):
+    """The spec of a variable that a user may set; reads no more than the file that declares it."""
+    if name.startswith("accelmon_"):
+        return fleet_variables()[name]
+    return role_variables(max((role for role in roles() if name.startswith(role + "_")), key=len))[name]
 
 
 @functools.lru_cache(maxsize=None)

@@ -10,7 +10,8 @@ import re
 
 import yaml
 
-UPSTREAM = "https://github.com"
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM
+
 CATALOGUE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "catalogue", "releases.yml")
 # What upstreams that do not use Go's names call architectures.
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}

@@ -4,6 +4,7 @@
 
 """How the services of the stack listen, and how they and their peers are reached: always with a password, with TLS beyond loopback."""
 
+import collections
 import json
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
@@ -22,15 +23,19 @@ STORAGE = "127.0.0.1:8428"
 NAME = "localhost"
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
-# The services that each backend consists of.
-BACKENDS = {"victoriametrics": ("victoriametrics", "vmagent", "vmalert"), "prometheus": ("prometheus",)}
+# services: roles of the services that a backend consists of, the one that evaluates last; scraper, storage, evaluator: who of them does what
+Backend = collections.namedtuple("Backend", "services scraper storage evaluator")
+BACKENDS = {
+    "victoriametrics": Backend(("victoriametrics", "vmagent", "vmalert"), scraper="vmagent", storage="victoriametrics", evaluator="vmalert"),
+    "prometheus": Backend(("prometheus",), scraper="prometheus", storage="prometheus", evaluator="prometheus"),
+}
 
 VM_CLIENTS = ("remoteWrite", "remoteRead", "datasource", "notifier")
 
 
 def services(backend):
     """Roles of the services that a monitoring host with this backend runs."""
-    return BACKENDS[backend] + ("alertmanager",)
+    return BACKENDS[backend].services + ("alertmanager",)
 
 
 def listener(address, port, path="/-/ready"):

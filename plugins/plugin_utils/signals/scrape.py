@@ -14,10 +14,11 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.durations import mi
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect.ids import GENERIC
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import limits, reserved
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, load, plain
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.stack import CA_FILE, CERTIFICATE_FILE, KEY_FILE, NAME, USER
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
-BACKENDS = ("vmagent", "prometheus")
+BACKENDS = tuple(backend.scraper for backend in stack.BACKENDS.values())
 DEFAULTS = {
     "backend": "vmagent",
     "scrape_interval": "15s",

@@ -17,9 +17,10 @@ import sys
 
 import pytest
 import yaml
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import INTERNAL_ROLES
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.name != "service")
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.name not in INTERNAL_ROLES)
 SYSTEMCTL = """#!/bin/sh
 case "$*" in
   show*) for unit in "$@"; do case "$unit" in show|-*) ;; *)

@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 def generator():
-    spec = importlib.util.spec_from_file_location("accelmon_generate_roles", ROOT / "tools" / "generate_roles.py")
+    spec = importlib.util.spec_from_file_location("accelmon_roles", ROOT / "tools" / "roles.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -27,7 +27,7 @@ PAGES = GENERATOR.pages()
 
 @pytest.mark.parametrize("path", sorted(PAGES))
 def test_the_file_is_what_the_catalogue_says(path):
-    """If not: run tools/generate_roles.py."""
+    """If not: run `make docs`."""
     assert (ROOT / path).read_text(encoding="utf-8") == PAGES[path]
 
 
@@ -54,7 +54,7 @@ def test_the_role_of_defaults_does_nothing():
 
 def test_no_default_of_a_variable_stands_where_it_is_read():
     """`x | default(…)` is for what a task registered or a host told, not for what is declared."""
-    for path in sorted([*ROOT.glob("roles/*/*/*.yml"), *ROOT.glob("playbooks/**/*.yml")]):
+    for path in sorted(ROOT.glob("roles/*/*/*.yml")):
         for name in re.findall(r"\b(\w+) *\| *default\(", path.read_text()):
             assert name not in all_variables() or name.endswith("_interval") and name not in fleet_variables(), (str(path), name)
 

@@ -22,10 +22,10 @@ sys.path.insert(0, os.path.join(ROOT, ".collections"))
 # pylint: disable=wrong-import-position
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import INTERNAL_ROLES, fleet_variables, roles
 
-BEGIN = "      # --- written by tools/generate_roles.py: begin"
-END = "      # --- written by tools/generate_roles.py: end"
+BEGIN = "      # --- written by tools/roles.py: begin"
+END = "      # --- written by tools/roles.py: end"
 HEAD = """---
-# Defaults of the fleet-wide variables that roles read. Written by tools/generate_roles.py from
+# Defaults of the fleet-wide variables that roles read. Written by tools/roles.py from
 # plugins/plugin_utils/catalogue/variables.yml; change them there.
 """
 # Keywords whose values are expressions without braces.

@@ -1,0 +1,24 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filter neighbours: where the services of a host reach one another."""
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, neighbours as found
+
+
+def neighbours(host_variables):
+    """See neighbours.yml."""
+    try:
+        return found.neighbours(host_variables)
+    except fleet.FleetError as error:
+        raise AnsibleFilterError(str(error)) from None
+
+
+class FilterModule:
+    """Announces the filter."""
+
+    def filters(self):
+        """{name: function}."""
+        return {"neighbours": neighbours}

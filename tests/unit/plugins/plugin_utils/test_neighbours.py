@@ -1,0 +1,56 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Variables that another place than their own role reads. Stubbed: a host's entry in `hostvars` is a dictionary."""
+import pytest
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import FleetError, setting
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.neighbours import neighbours
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.stack import BACKENDS, listener
+
+HOST = {"inventory_hostname": "mon1", "group_names": ["monitoring"]}
+
+
+@pytest.mark.parametrize("name,given,value", [
+    ("accelmon_scrape_interval", {}, "15s"), ("accelmon_scrape_interval", {"accelmon_scrape_interval": "5s"}, "5s"),
+    ("accelmon_source", {"accelmon_source": ""}, "package"), ("accelmon_tls_client_auth", {"accelmon_tls_client_auth": "no"}, False),
+    ("accelmon_rotate", {"accelmon_rotate": "stack, ca"}, ["stack", "ca"]), ("accelmon_verify_wait", {"accelmon_verify_wait": " "}, 0),
+    ("node_exporter_port", {}, 9100), ("node_exporter_port", {"node_exporter_port": "9101"}, 9101), ("accelmon_alert_overrides", {}, {}),
+])
+def test_a_setting_is_what_the_host_has_or_else_its_default(name, given, value):
+    assert setting(dict(HOST, **given), name) == value
+
+
+def test_a_wrong_setting_names_its_host():
+    with pytest.raises(FleetError, match="^mon1: accelmon_scrape_interval = 1ms: out of range"):
+        setting(dict(HOST, accelmon_scrape_interval="1ms"), "accelmon_scrape_interval")
+
+
+def test_a_wrong_password_is_not_shown():
+    with pytest.raises(FleetError) as error:
+        setting(dict(HOST, accelmon_stack_password="short"), "accelmon_stack_password")
+    assert "short" not in str(error.value).replace("shorter", "")
+
+
+def test_a_fact_stands_for_no_setting():
+    with pytest.raises(FleetError):
+        setting(dict(HOST, ansible_facts={"accelmon_backend": "prometheus"}), "accelmon_backend")
+
+
+def test_the_services_of_a_host_find_one_another():
+    found = neighbours(dict(HOST, victoriametrics_port=18428, vmalert_listen="192.0.2.1", accelmon_exporter_tls="managed"))
+    assert set(found) == {service for backend in BACKENDS.values() for service in backend.services} | {"node_exporter"}
+    assert found["victoriametrics"] == dict(listener("127.0.0.1", 18428), address="127.0.0.1", port=18428)
+    assert found["vmalert"]["url"] == "https://192.0.2.1:8880"
+    assert found["node_exporter"] == {"target": "127.0.0.1:9100", "scheme": "https", "path": "/metrics"}
+
+
+@pytest.mark.parametrize("given,target,scheme", [
+    ({"node_exporter_listen": "192.0.2.7", "node_exporter_port": 9101}, "192.0.2.7:9101", "http"), ({"node_exporter_listen": "::1"}, "[::1]:9100", "http"),
+    # As its role does: the host's own address.
+    ({"accelmon_address": "192.0.2.8", "ansible_facts": {"accelerators": {}, "accelmon_node": {"addresses": ["192.0.2.8"]}}}, "192.0.2.8:9100", "http"),
+    ({"node_exporter_managed": "adopt", "accelmon_exporter_tls": "managed"}, "127.0.0.1:9100", "http"),
+])
+def test_the_node_exporter_of_a_host(given, target, scheme):
+    found = neighbours(dict(HOST, **given))["node_exporter"]
+    assert (found["target"], found["scheme"]) == (target, scheme)
