@@ -46,9 +46,9 @@ def tasks_of(tasks):
 
 def plays():
     """(file, play) of each play, and of each file of tasks as a play for hosts of the fleet."""
-    for path in sorted((ROOT / "playbooks").glob("*.yml")):
+    for path in sorted([*(ROOT / "playbooks").glob("*.yml"), *(ROOT / "playbooks").glob("parts/*.yml")]):
         yield from ((path.name, play) for play in yaml.safe_load(path.read_text()))
-    for path in sorted([*(ROOT / "playbooks").glob("tasks/*.yml"), *(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "roles").glob("*/handlers/*.yml")]):
+    for path in sorted([*(ROOT / "playbooks").glob("parts/tasks/*.yml"), *(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "roles").glob("*/handlers/*.yml")]):
         yield str(path.relative_to(ROOT)), {"hosts": "", "tasks": yaml.safe_load(path.read_text())}
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""playbooks/check.yml as part of a run. Stubbed: the hosts, by this machine over a local connection."""
+"""playbooks/parts/check.yml as part of a run. Stubbed: the hosts, by this machine over a local connection."""
 import os
 import pathlib
 import subprocess
@@ -17,7 +17,7 @@ all:
     monitoring: {hosts: {mon1: }}
 """
 PLAY = """
-- import_playbook: %s/playbooks/check.yml
+- import_playbook: %s/playbooks/parts/check.yml
 - hosts: all
   gather_facts: false
   tasks:

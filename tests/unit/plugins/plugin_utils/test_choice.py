@@ -313,7 +313,7 @@ def test_a_host_is_asked_about_the_versions_that_would_be_installed():
         "arm64": "http://mirror/lablup/all-smi/releases/download/v0.27.0/all-smi-linux-aarch64.tar.gz"}
 
 
-@pytest.mark.parametrize("playbook", sorted((pathlib.Path(__file__).resolve().parents[4] / "playbooks").glob("*.yml")))
+@pytest.mark.parametrize("playbook", sorted((pathlib.Path(__file__).resolve().parents[4] / "playbooks").rglob("*.yml")))
 def test_every_playbook_that_chooses_sources_asks_the_same(playbook):
     """A run that did not ask would choose another source than the one before, and hand the devices over to it."""
     text = playbook.read_text()
