@@ -3,22 +3,61 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The filter alert_rules."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: alert_rules
+short_description: Write the rule file of the alerts
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - The alerts of the catalogue, with a site's own settings. Prometheus and vmalert both read them.
+positional: interval, limits
+options:
+  _input:
+    description:
+      - What to change, by name of the alert. Each takes C(for) (a duration), C(severity) (V(critical), V(warning),
+        V(info) or V(none)), C(enabled) (a truth value) and, where the alert has one, C(threshold).
+    type: dict
+    required: true
+  interval:
+    description: How often every target is scraped. What has not been scraped for three of them counts as stopped.
+    type: str
+    default: 15s
+  limits:
+    description: How many series a page may hold, by job, where it is not what the catalogue says.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+all_as_they_come: "{{ {} | accelmon.fleet.alert_rules }}"
+quicker: "{{ {'HostDown': {'for': '30s'}, 'ExporterDown': {'enabled': false}} | accelmon.fleet.alert_rules }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Text of the rule file, YAML.
+  type: str
+"""
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import alert_file
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 
+@as_filter
 def alert_rules(overrides, interval="15s", limits=None):
-    """See alert_rules.yml."""
+    """Text of the rule file of the alerts."""
     found = {"accelmon_alert_overrides": overrides, "accelmon_scrape_interval": interval, "accelmon_scrape_limits": limits or {}}
     for name, value in found.items():
         try:
             found[name] = read(name, value)
         except Problem as error:
-            raise AnsibleFilterError(f"{name}: {error}") from error
+            raise AnsibleFilterError(f"{name}: {error}") from None
     # Its {{ $labels.node }} is for the one who evaluates the rules, never for Jinja.
     return wrap_var(alert_file(found["accelmon_alert_overrides"], interval=found["accelmon_scrape_interval"],
                                chosen_limits=found["accelmon_scrape_limits"]))

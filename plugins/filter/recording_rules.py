@@ -3,17 +3,49 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The filter recording_rules."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: recording_rules
+short_description: Write the rule file of the recording layer
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Rules that turn what exporters write into C(accelerator_*), and roll-ups by node, rack and cluster.
+  - The rules are the same for Prometheus and vmalert. Of a group vmalert is told also when within the interval to evaluate it.
+positional: backend
+options:
+  _input:
+    description: How often the rules are evaluated.
+    type: str
+    required: true
+  backend:
+    description: The value of C(accelmon_backend).
+    type: str
+    choices: [victoriametrics, prometheus]
+    required: true
+"""
+
+EXAMPLES = r"""
+rules: "{{ '15s' | accelmon.fleet.recording_rules('prometheus') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Text of the rule file, YAML.
+  type: str
+"""
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import RuleError, recording_file
 
 
 def recording_rules(interval, backend):
-    """See recording_rules.yml."""
+    """Text of the rule file of the recording layer."""
     try:
         return recording_file(interval, backend)
     except RuleError as error:
-        raise AnsibleFilterError(f"recording_rules: {error}") from error
+        raise AnsibleFilterError(f"recording_rules: {error}") from None
 
 
 class FilterModule:

@@ -3,6 +3,105 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The filter scrape_config."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: scrape_config
+short_description: Write the scrape configuration of vmagent or Prometheus
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Jobs for the exporters of the fleet, whose targets are in files of the registry, for the series of the registry
+    itself, and for the services of the monitoring stack.
+  - Relabelling gives the series of devices the label C(index), and C(source) where their source is in charge of the
+    vendor on that node.
+options:
+  _input:
+    description: The options below.
+    type: dict
+    required: true
+    suboptions:
+      node_exporter:
+        description: C(host:port) of the node_exporter on the host that scrapes; it publishes the registry's series.
+        type: str
+        required: true
+      node_exporter_path:
+        description: Page of its metrics.
+        type: str
+        default: /metrics
+      node_exporter_scheme:
+        description: Whether it speaks TLS.
+        type: str
+        choices: [http, https]
+        default: http
+      exporter_tls:
+        description: Whether exporters of ours may speak TLS; those that do are in the files of targets with C(https).
+        type: bool
+        default: false
+      exporter_password_file:
+        description: File with the password for exporters of ours, if they want one. Where exporters speak TLS it goes to no other.
+        type: path
+      stack_password_file:
+        description: File with the password for services of the stack.
+        type: path
+      alertmanagers:
+        description: Where Prometheus sends alerts, C(target), C(scheme) and C(server_name) of each.
+        type: list
+        elements: dict
+        default: []
+      rule_files:
+        description: Patterns of the rule files that Prometheus evaluates.
+        type: list
+        elements: str
+        default: []
+      cluster:
+        description: Cluster of the host that scrapes.
+        type: str
+        required: true
+      node:
+        description: Name of the host that scrapes.
+        type: str
+        required: true
+      stack:
+        description: Services of the stack that are scraped as well, job to C(host:port), or to C(target), C(scheme) and C(server_name).
+        type: dict
+        default: {}
+      limits:
+        description: >-
+          How many series a page may hold, by C(dcgm_exporter), C(amd_exporter), C(all_smi), C(node_exporter) and C(custom), where it
+          is not what the catalogue says. Of a page with more nothing is stored.
+        type: dict
+        default: {}
+      scrape_interval:
+        description: How often every target is scraped.
+        type: str
+        default: 15s
+      scrape_timeout:
+        description: After which time a scrape counts as failed; shorter than the interval. Without it 10 s, or four fifths of a short interval.
+        type: str
+      targets_dir:
+        description: Where the registry writes the files of targets.
+        type: path
+        default: /var/lib/accelmon/targets
+      backend:
+        description: Who reads the file. Prometheus gets C(refresh_interval) in it; vmagent takes C(-promscrape.fileSDCheckInterval).
+        type: str
+        choices: [vmagent, prometheus]
+        default: vmagent
+"""
+
+EXAMPLES = r"""
+scrape: >-
+  {{ {'node_exporter': '10.0.0.5:9100', 'cluster': 'hall1', 'node': 'mon1',
+      'stack': {'victoriametrics': '127.0.0.1:8428', 'vmagent': '127.0.0.1:8429', 'vmalert': '127.0.0.1:8880'}}
+     | accelmon.fleet.scrape_config }}
+"""
+
+RETURN = r"""
+_value:
+  description: Text of the configuration, YAML.
+  type: str
+"""
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
@@ -11,12 +110,12 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Probl
 
 
 def scrape_config(options):
-    """See scrape_config.yml."""
+    """Text of a scrape configuration."""
     try:
         # In AWX it may be text, as every variable of the fleet.
         return scrape_file({**options, "limits": read("accelmon_scrape_limits", options["limits"])} if "limits" in options else options)
     except (ScrapeError, Problem) as error:
-        raise AnsibleFilterError(f"scrape_config: {error}") from error
+        raise AnsibleFilterError(f"scrape_config: {error}") from None
 
 
 class FilterModule:

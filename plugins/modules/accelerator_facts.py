@@ -41,7 +41,7 @@ options:
     default: 20
   sources:
     description:
-      - Programs that could read devices of the host, to learn which of them it could not get. What P(accelmon.fleet.source_questions#filter)
+      - Programs that could read devices of the host, to learn which of them it could not get. What C(accelmon.fleet._source_questions)
         gives.
       - The package manager is asked what it knows already (C(apt-cache), else C(dnf)), without a network. Only a host whose devices
         nothing of ours reads yet calls an address.

@@ -17,7 +17,7 @@ description:
 extends_documentation_fragment: [accelmon.fleet.fleet_view.storage]
 options:
   questions:
-    description: What the filter P(accelmon.fleet.source_comparisons#filter) makes.
+    description: What the filter C(accelmon.fleet._source_comparisons) makes.
     type: dict
     required: true
   tolerance:
@@ -31,7 +31,7 @@ seealso:
 EXAMPLES = r"""
 - name: Compare what two exporters tell of the same devices
   accelmon.fleet.fleet_compare:
-    questions: "{{ ['dcgm', 'all_smi'] | accelmon.fleet.source_comparisons }}"
+    questions: "{{ ['dcgm', 'all_smi'] | accelmon.fleet._source_comparisons }}"
     tolerance: 5
   register: compared
 

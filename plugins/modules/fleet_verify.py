@@ -37,7 +37,7 @@ options:
     default: []
   recorded_series:
     description:
-      - Series that must be recorded wherever a source tells them, as the filter P(accelmon.fleet.expected_series#filter) gives them.
+      - Series that must be recorded wherever a source tells them, as the filter C(accelmon.fleet._expected_series) gives them.
     type: list
     elements: dict
     default: []

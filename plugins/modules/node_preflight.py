@@ -10,7 +10,7 @@ short_description: Tell what could be in the way of an installation
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Looks at the host that it runs on, and judges nothing. The filter P(accelmon.fleet.preflight_findings#filter) does.
+  - Looks at the host that it runs on, and judges nothing. The filter C(accelmon.fleet._preflight_findings) does.
   - Reads files and the kernel only and starts no process, unless O(bcrypt) or O(packages) are set.
   - With O(targets) it also calls other hosts, many at once, to tell whether this host reaches them.
 attributes:

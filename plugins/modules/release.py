@@ -101,7 +101,7 @@ EXAMPLES = r"""
     programs:
       node_exporter: node_exporter
   vars:
-    artifact: "{{ {} | accelmon.fleet.release_artifact('node_exporter', 'bundle', 'amd64', accelmon_bundle) }}"
+    artifact: "{{ {} | accelmon.fleet._release_artifact('node_exporter', 'bundle', 'amd64', accelmon_bundle) }}"
 
 - name: Remove it
   accelmon.fleet.release:

@@ -26,7 +26,7 @@ options:
     type: path
     required: true
   releases:
-    description: What shall be in it, as P(accelmon.fleet.releases_wanted#filter) gives it.
+    description: What shall be in it, as C(accelmon.fleet._releases_wanted) gives it.
     type: list
     elements: dict
     required: true
@@ -47,7 +47,7 @@ EXAMPLES = r"""
 - name: Lock what the catalogue names, for both architectures
   accelmon.fleet.release_lock:
     path: /srv/fleet/releases.lock.json
-    releases: "{{ {} | accelmon.fleet.releases_wanted(['amd64', 'arm64']) }}"
+    releases: "{{ {} | accelmon.fleet._releases_wanted(['amd64', 'arm64']) }}"
   delegate_to: localhost
 """
 

@@ -22,7 +22,7 @@ attributes:
     description: Nothing to show.
 options:
   releases:
-    description: What is locked, as P(accelmon.fleet.releases_wanted#filter) gives it for the locked versions.
+    description: What is locked, as C(accelmon.fleet._releases_wanted) gives it for the locked versions.
     type: list
     elements: dict
     required: true
@@ -42,7 +42,7 @@ options:
 EXAMPLES = r"""
 - name: Look for a newer patch release
   accelmon.fleet.release_patches:
-    releases: "{{ {'node_exporter': '1.9.0'} | accelmon.fleet.releases_wanted(['amd64'], '', ['node_exporter']) }}"
+    releases: "{{ {'node_exporter': '1.9.0'} | accelmon.fleet._releases_wanted(['amd64'], '', ['node_exporter']) }}"
   delegate_to: localhost
   register: newest
 """

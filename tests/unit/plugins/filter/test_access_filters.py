@@ -6,9 +6,8 @@
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.certificate_requests import certificate_requests
-from ansible_collections.accelmon.fleet.plugins.filter.host_names import host_names
-from ansible_collections.accelmon.fleet.plugins.filter.stack_urls import stack_urls
+from ansible_collections.accelmon.fleet.plugins.filter.__access import certificate_requests, host_names
+from ansible_collections.accelmon.fleet.plugins.filter.__services import stack_urls
 
 
 def host(name, groups=(), **values):

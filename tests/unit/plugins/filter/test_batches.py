@@ -11,7 +11,7 @@ import sys
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.batches import batches
+from ansible_collections.accelmon.fleet.plugins.filter.__fleet import batches
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import FORMATS
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
@@ -26,8 +26,8 @@ PLAY = """
 - hosts: accelmon_on_x
   gather_facts: false
   order: sorted
-  serial: "{{ groups | accelmon.fleet.batches(hostvars | default({})) }}"
-  max_fail_percentage: "{{ 0 if groups | accelmon.fleet.batches(hostvars | default({})) else 100 }}"
+  serial: "{{ groups | accelmon.fleet._batches(hostvars | default({})) }}"
+  max_fail_percentage: "{{ 0 if groups | accelmon.fleet._batches(hostvars | default({})) else 100 }}"
   tasks:
     - assert: {that: inventory_hostname != 'b', quiet: true}
     - debug: {msg: "healthy-{{ inventory_hostname }}"}

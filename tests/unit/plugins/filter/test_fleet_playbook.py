@@ -41,10 +41,10 @@ FLEET = """
         dest: "{{ root }}/plan_{{ inventory_hostname }}.json"
         mode: "0644"
       vars:
-        plan: "{{ hostvars[inventory_hostname] | accelmon.fleet.exporter_plan }}"
+        plan: "{{ hostvars[inventory_hostname] | accelmon.fleet._plan }}"
       delegate_to: localhost
     - accelmon.fleet.fleet_registry:
-        records: "{{ ansible_play_hosts_all | accelmon.fleet.fleet_records(hostvars, answered=told) }}"
+        records: "{{ ansible_play_hosts_all | accelmon.fleet._fleet_records(hostvars, answered=told) }}"
         inventory_hosts: "{{ groups['all'] }}"
         full_run: "{{ ansible_limit is not defined }}"
         state_dir: "{{ root }}/state"
@@ -58,7 +58,7 @@ CHECK = """
   gather_facts: false
   tasks:
     - ansible.builtin.set_fact:
-        findings: "{{ groups | accelmon.fleet.fleet_check(hostvars) }}"
+        findings: "{{ groups | accelmon.fleet._fleet_check(hostvars) }}"
     - ansible.builtin.copy:
         content: "{{ findings | to_json }}"
         dest: "{{ root }}/findings.json"

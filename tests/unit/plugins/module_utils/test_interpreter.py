@@ -8,8 +8,7 @@ import venv
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.interpreter import interpreter as chosen
-from ansible_collections.accelmon.fleet.plugins.filter.service_parts import service_parts
+from ansible_collections.accelmon.fleet.plugins.filter.__services import interpreter as chosen, service_parts
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import interpreter
 
 BASE = os.path.realpath(sys.executable)

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.source_comparisons import source_comparisons
+from ansible_collections.accelmon.fleet.plugins.filter.__signals import source_comparisons
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import source_compare
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 
@@ -162,7 +162,7 @@ def test_words(value, words):
 def playbook(folder, *arguments):
     """(exit status, output) of compare_sources.yml, which asks what was recorded: it was of two sources."""
     text = (ROOT / "playbooks/compare_sources.yml").read_text()
-    question = '"{{ accelmon_compare_sources | accelmon.fleet.given(\'accelmon_compare_sources\') | accelmon.fleet.source_comparisons }}"'
+    question = '"{{ accelmon_compare_sources | accelmon.fleet._given(\'accelmon_compare_sources\') | accelmon.fleet._source_comparisons }}"'
     assert text.count(question) == 1
     (folder / "compare_sources.yml").write_text(text.replace(question, json.dumps(QUESTIONS)))
     done = subprocess.run(

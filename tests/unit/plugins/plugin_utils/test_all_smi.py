@@ -4,7 +4,7 @@ import json
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.all_smi_build import all_smi_build
+from ansible_collections.accelmon.fleet.plugins.filter.__programs import all_smi_build
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, releases
 
 NEW, OLD, MUSL = {"name": "glibc", "version": "2.36"}, {"name": "glibc", "version": "2.28"}, {"name": "musl", "version": "1.2.4"}

@@ -9,10 +9,8 @@ Stubbed: `hostvars` is a dictionary; facts have the shape that accelerator_facts
 import pathlib
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.filter.fleet_check import fleet_check
-from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
-from ansible_collections.accelmon.fleet.plugins.filter.handover_waits import handover_waits
-from ansible_collections.accelmon.fleet.plugins.filter.source_questions import source_questions
+from ansible_collections.accelmon.fleet.plugins.filter.__fleet import fleet_records, handover_waits, source_questions
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import fleet_check
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, hosts as fleet, plan, records
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
 from ansible.errors import AnsibleFilterError
@@ -318,7 +316,7 @@ def test_every_playbook_that_chooses_sources_asks_the_same(playbook):
     """A run that did not ask would choose another source than the one before, and hand the devices over to it."""
     text = playbook.read_text()
     if "accelerator_facts:" in text and playbook.name != "image.yml":
-        assert 'accelerator_facts:\n        sources: "{{ hostvars[inventory_hostname] | accelmon.fleet.source_questions }}"' in text
+        assert 'accelerator_facts:\n        sources: "{{ hostvars[inventory_hostname] | accelmon.fleet._source_questions }}"' in text
 
 
 def test_stages_are_checked():

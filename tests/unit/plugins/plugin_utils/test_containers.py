@@ -5,8 +5,8 @@ import json
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.container_unit import container_unit
-from ansible_collections.accelmon.fleet.plugins.filter.image_archive import image_archive
+from ansible_collections.accelmon.fleet.plugins.filter.__services import container_unit
+from ansible_collections.accelmon.fleet.plugins.filter.__programs import image_archive
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import UnitError, unit_text
 
 PODMAN = {"runtime": "podman", "program": "/usr/bin/podman", "id": "sha256:12", "user": "990:980", "groups": ["44"],

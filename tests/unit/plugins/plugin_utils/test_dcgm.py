@@ -7,9 +7,7 @@ import pathlib
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.dcgm_build import dcgm_build
-from ansible_collections.accelmon.fleet.plugins.filter.dcgm_repository import dcgm_repository
-from ansible_collections.accelmon.fleet.plugins.filter.package_files import package_files
+from ansible_collections.accelmon.fleet.plugins.filter.__programs import dcgm_build, dcgm_repository, package_files
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import dcgm
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 

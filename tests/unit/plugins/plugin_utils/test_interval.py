@@ -9,7 +9,7 @@ import re
 import jinja2
 import pytest
 import yaml
-from ansible_collections.accelmon.fleet.plugins.filter.seconds import seconds
+from ansible_collections.accelmon.fleet.plugins.filter.__services import seconds
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_view
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
@@ -25,7 +25,7 @@ PERIODS = 4  # a collector's reading is fresh for so many of its periods
 def evaluated(path, *names, **variables):
     """Values of a role's defaults, each evaluated with those before it."""
     environment = jinja2.Environment()
-    environment.filters["accelmon.fleet.seconds"] = seconds
+    environment.filters["accelmon.fleet._seconds"] = seconds
     declared = yaml.safe_load((ROOT / path).read_text())
     for name in names:
         variables[name] = environment.from_string(str(declared[name])).render(**variables)

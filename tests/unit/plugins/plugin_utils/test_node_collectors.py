@@ -2,7 +2,7 @@
 for 1.5.0, 1.9.0 and 1.10.2, was compared with the programs' own help."""
 import pytest
 
-from ansible_collections.accelmon.fleet.plugins.filter.node_collectors import node_collectors
+from ansible_collections.accelmon.fleet.plugins.filter.__programs import node_collectors
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.node_collectors import CollectorError, arguments, knows, program_version
 
 NVIDIA = {"nvidia": {"count": 8, "models": {"H100": 8}}}

@@ -11,7 +11,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.filter.alert_rules import alert_rules
-from ansible_collections.accelmon.fleet.plugins.filter.rule_groups import rule_groups
+from ansible_collections.accelmon.fleet.plugins.filter.__signals import rule_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import RuleError, SEVERITIES, alert_file, expected_series, recording_file
 
@@ -280,7 +280,7 @@ def test_verify_asks_for_every_group_that_is_written():
     nothing = {alert["alert"]: {"enabled": "no"} for alert in load("alerts")["alerts"]}
     assert "accelmon_alerts" not in rule_groups(nothing, "15s", "prometheus")
     task = (Path(__file__).resolve().parents[4] / "playbooks" / "verify.yml").read_text()
-    assert "accelmon.fleet.rule_groups(" in task and "accelmon_devices_1" not in task
+    assert "accelmon.fleet._rule_groups(" in task and "accelmon_devices_1" not in task
 
 
 @pytest.mark.parametrize("given,written", [(None, "> 90\n"), (95, "> 95\n"), ("0.5", "> 0.5\n"), (0, "> 0\n")])

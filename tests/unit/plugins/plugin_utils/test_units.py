@@ -8,8 +8,7 @@ import subprocess
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.launchd_job import launchd_job
-from ansible_collections.accelmon.fleet.plugins.filter.systemd_unit import systemd_unit
+from ansible_collections.accelmon.fleet.plugins.filter.__services import launchd_job, systemd_unit
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import oneline
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import units
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import SANDBOX, quote, unit_text, word

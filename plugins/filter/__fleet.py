@@ -1,0 +1,165 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Internal filters about the fleet: what is asked of a host, what runs there, what is recorded of it."""
+from __future__ import annotations
+
+import json
+
+from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, formats, hosts as fleet, plan as plans, preflight, records, updates, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
+
+SERIAL = "accelmon_serial"
+
+
+@as_filter
+def given(value, name):
+    """A variable of the fleet as its type, also where it was given as text."""
+    try:
+        return formats.read(name, value)
+    except Problem as problem:
+        raise AnsibleFilterError(f"{name}: {problem}") from None
+
+
+@as_filter
+def setting(host_variables, name):
+    """A variable of a host's `hostvars` entry as another place than its own role reads it: checked and in its type, or its declared default.
+
+    An empty answer of a survey counts as not set. Variables of a play are not seen.
+    """
+    return fleet.setting(host_variables, str(name))
+
+
+@as_filter
+def plan(host_variables, findings=None):
+    """{"roles", "exporters", "listen"} of the host whose `hostvars` entry is given; an error if it is among the findings."""
+    host = str(host_variables["inventory_hostname"])
+    if findings and host in findings:
+        raise AnsibleFilterError(findings[host])
+    return records.make_plan(host, fleet.HostVariables({host: host_variables}, host))
+
+
+def planned(groups, role):
+    """The pattern of hosts for a play about one role: what `group_by` made of the plans, or a pattern of no host, which warns of nothing."""
+    name = f"accelmon_on_{role}"
+    return name if name in groups else "all:!all"
+
+
+@as_filter
+def batches(groups, hostvars):
+    """Batches for a play's `serial`, from `accelmon_serial` as the first node has it; [] is all hosts at once.
+
+    A node whose facts stand for variables is passed over: it would decide for all.
+    groups, hostvars: the variables of these names. A play knows no host yet when it asks; while only its syntax is checked or
+    its tasks are listed, there are no hostvars at all.
+    """
+    hosts = list(groups.get("accelerator_nodes") or []) + list(groups.get("monitoring") or [])
+    found = next(filter(None, (trusted(hostvars, host) for host in hosts if host in hostvars)), None)
+    if found is None or SERIAL not in found.raw:
+        return []
+    try:
+        return fleet.Reader({SERIAL: variables.fleet_variables()[SERIAL]}).read(found, SERIAL)
+    except fleet.BadValue as error:
+        raise AnsibleFilterError(f"{found.host}: {error}") from None
+
+
+def trusted(hostvars, host):
+    """The variables of a host, or None."""
+    try:
+        return fleet.HostVariables(hostvars, host)
+    except fleet.Untrusted:
+        return None
+
+
+@as_filter
+def source_questions(host_variables):
+    """What accelerator_facts asks a host about the programs that could read its devices, from the host's `hostvars` entry."""
+    host = str(host_variables["inventory_hostname"])
+    return plans.questions(fleet.Reader(fleet.plan_specs()).read_all(fleet.HostVariables({host: host_variables}, host))[0])
+
+
+@as_filter
+def handover_waits(hosts, hostvars):
+    """Whether a run has to wait before it takes exporters away: for a `newcomer` to be scraped, for an `heir` to be in charge."""
+    reader, waits = fleet.Reader(fleet.plan_specs()), {"newcomer": False, "heir": False}
+    for host in map(str, hosts):
+        found = fleet.HostVariables(hostvars, host)
+        chosen = plans.choose(reader.read_all(found)[0], fleet.facts_of(found))
+        waits["newcomer"] |= chosen.charge != chosen.final
+        waits["heir"] |= chosen.charge != chosen.final or plans.has_heir(chosen)
+    return waits
+
+
+@as_filter
+def fleet_records(hosts, hostvars, answered=(), stage="first"):
+    """JSON text {"version": 1, "records": [...]} of `hosts`, sorted by name; each host's variables are read once.
+
+    It begins with a blank: up to core 2.18 a text that begins like a dictionary would be evaluated as one.
+    A host whose facts are not to be trusted is recorded as one that did not answer. One whose facts hide what the inventory says
+    of it is left out: the registry keeps what it knows.
+    """
+    if stage not in plans.STAGES:
+        raise AnsibleFilterError(f"fleet_records: stage = {stage}: no such stage; use one of {', '.join(plans.STAGES)}")
+    reader = fleet.Reader(fleet.plan_specs())
+    answered = frozenset(answered)
+    made = []
+    for host in sorted(set(hosts)):
+        if host not in hostvars:
+            raise AnsibleFilterError(f"{host}: fleet_records: not in the inventory; give hosts of the inventory only")
+        record = record_of(host, hostvars, reader, host in answered, stage)
+        if record is not None:
+            made.append(record)
+    return " " + json.dumps({"version": 1, "records": made}, separators=(",", ":"))
+
+
+def record_of(host, hostvars, reader, answered, stage):
+    """The record of a host; None where nothing of it can be believed."""
+    try:
+        of_host = fleet.HostVariables(hostvars, host)
+    except fleet.Untrusted as error:
+        Display().warning(f"{error}; what is recorded of the host stays as it was")
+        return None
+    try:
+        return records.make_record(host, of_host, reader, answered, stage)
+    except fleet.Untrusted as error:
+        Display().warning(f"{error}; it is recorded as a host that did not answer")
+        return records.make_record(host, of_host, reader, False, stage)
+
+
+def preflight_wants(host, hostvars):
+    """What to look at on a host before anything is installed; of a list of hosts, which addresses to call."""
+    if isinstance(host, str):
+        return preflight.wants(str(host), hostvars)
+    return preflight.places([str(name) for name in host], hostvars)
+
+
+def preflight_findings(hosts, hostvars, reached):
+    """What is in the way of an installation, from what hosts told and which calls between them got through."""
+    names = [str(host) for host in hosts]
+    observed, unanswered = {}, {}
+    for name in names:
+        told = hostvars[name].get("accelmon_seen") or {}
+        why = (hostvars[name].get("accelmon_found") or {}).get("unanswered") or told.get("unanswered")
+        if why:
+            unanswered[name] = why
+        # Of a host that answered with anything else it is told there.
+        if told.get("observed"):
+            observed[name] = told["observed"] if isinstance(told["observed"], dict) else {}
+    calls = {str(result["item"]): result["reached"] for result in reached if result.get("reached")}
+    checked = (hostvars["localhost"].get("accelmon_findings") or {}).get("hosts") or {}
+    return preflight.report(names, hostvars, observed, calls, checked, unanswered)
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self):
+        """Name to function."""
+        return {**internal(given, setting, plan, planned, batches, source_questions, handover_waits, fleet_records, preflight_wants, preflight_findings,
+                           check.fleet_check, check.argument_errors),
+                "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched}

@@ -1,0 +1,211 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Internal filters about services: their units, what stands beside them, and how the services of the stack reach each other."""
+from __future__ import annotations
+
+import os
+import plistlib
+
+from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.accelmon.fleet.plugins.module_utils import durations
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
+from ansible_collections.accelmon.fleet.plugins.module_utils.host.interpreter import LASTING, is_clean
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import plain
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours as nearby, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in, shown
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, service_parts as parts, stack, units
+
+PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Where each program comes from. What modules use is used by these too.
+PROGRAMS = {
+    "accelmon_front.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_front.py"),
+    "accelmon_pass.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_pass.py"),
+    "accelmon_watch.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_watch.py"),
+    "accelmon_bcrypt.py": os.path.join(PLUGINS, "module_utils", "access", "bcrypt.py"),
+    "accelmon_command.py": os.path.join(PLUGINS, "module_utils", "command.py"),
+    "accelmon_inner.py": os.path.join(PLUGINS, "module_utils", "host", "inner.py"),
+}
+ALERTMANAGER = ("alertmanager_port", "alertmanager_gossip_port", "alertmanager_listen", "alertmanager_state")
+
+
+def seconds(duration):
+    """Whole seconds of a duration such as `1m30s`."""
+    try:
+        return durations.seconds(duration)
+    except ValueError as error:
+        raise AnsibleFilterError(f"seconds: {duration!r}: {error}") from None
+
+
+def host_port(address, port):
+    """ADDRESS:PORT, with the brackets that an IPv6 address needs."""
+    return instance(str(address), port)
+
+
+def systemd_unit(declaration, overrides=None, daemon=True):
+    """Text of a systemd unit.
+
+    declaration: {section: {directive: value}}. null takes a default away, a list repeats the directive (for Exec…= it is the command line)
+    overrides: the same; wins
+    daemon: whether the service runs all the time; false for a timer and for what a timer starts
+    """
+    try:
+        return units.unit_text(declaration, overrides, daemon)
+    except units.UnitError as error:
+        raise AnsibleFilterError(f"unit: {error}") from None
+
+
+def unit_word(value):
+    """A text, such as a path, that systemd takes for one word and expands nothing in. Command lines do not need it."""
+    return units.word(value)
+
+
+def container_unit(declaration, name, container, found):
+    """The declaration of a unit with the command lines that run, stop and remove a container.
+
+    container: `arguments`, `volumes`, `devices`, `capabilities`, `environment`, `root` and `options`, each may be missing
+    found: what the module container_image returned
+    """
+    if not isinstance(found, dict) or not found.get("id"):
+        raise AnsibleFilterError(f"container_unit: there is no image for {name}: the module container_image has to run before")
+    return containers.unit(declaration, name, container, found)
+
+
+def launchd_job(job):
+    """Text of a launchd job."""
+    problem = fault_in(job)
+    if problem:
+        raise AnsibleFilterError(f"launchd job: {problem}")
+    return plistlib.dumps(plain(job), sort_keys=False).decode("utf-8")
+
+
+def interpreter(claimed):
+    """The Python that the collection's programs run with on a host, as the host named it."""
+    path = (claimed or {}).get("python") or LASTING[0]
+    if not isinstance(path, str) or not is_clean(path):
+        raise AnsibleFilterError(f"python = {shown(path)}: the host names no plain absolute path as its interpreter; look at that host")
+    return path
+
+
+def service_parts(name, listen, front=None, health=None, watch=False, tls="none", auth="none", directory="/var/lib/accelmon/textfile",
+                  python="/usr/bin/python3"):
+    """{"units", "files", "leaves"}: what stands in front of a service and over it.
+
+    A front listens where a service is asked, for a program that knows neither addresses nor access, and passes on to where that
+    listens. A watch is a timer that restarts a service which runs and does not answer.
+
+    listen: where it is asked, [{"address", "port"}]; the first counts
+    front: `to`, the path of a Unix socket or ADDRESS:PORT, and `pages`; empty for none
+    health: `to`, `page`, `ready` and `rows`, by which the watch knows whether the service is well
+    directory: where the watch leaves its counter
+    python: the interpreter that their programs run with
+    """
+    listen = [{"address": str(one.get("address") or ""), "port": int(one["port"])} for one in listen]
+    try:
+        made = parts.parts(str(name), listen, dict(front or {}), dict(health or {}), boolean(watch), str(tls), str(auth), str(directory), str(python))
+    except (parts.PartsError, units.UnitError) as error:
+        raise AnsibleFilterError(f"{name}: {error}") from error
+    files = []
+    for program in made["programs"]:
+        with open(PROGRAMS[program], encoding="utf-8") as stream:
+            files.append({"path": f"{parts.folder(name)}/{program}", "content": stream.read()})
+    return {"units": made["units"], "files": files, "leaves": made["leaves"]}
+
+
+def stack_listener(address, port, path="/-/ready"):
+    """How a service of the stack listens and how it is reached. It always wants a password; beyond loopback it speaks TLS too.
+
+    path: a page that is there once the service is healthy, and that wants the password
+    """
+    return stack.listener(str(address), int(port), str(path))
+
+
+def vm_client(services, kind, path=""):
+    """Arguments by which a program of VictoriaMetrics reaches services with their password, which it reads from its file.
+
+    kind: what the arguments begin with
+    path: what follows the address in each URL
+    """
+    if kind not in stack.VM_CLIENTS:
+        raise AnsibleFilterError(f"vm_client: {kind}: no such kind of client; use one of {', '.join(stack.VM_CLIENTS)}")
+    return stack.vm_client(str(kind), list(services), str(path))
+
+
+def vmauth_config(password):
+    """Text of the file by which vmauth asks for the stack's password."""
+    return stack.vmauth_config(str(password))
+
+
+@as_filter
+def alertmanagers(hosts, hostvars, host):
+    """The Alertmanagers of all monitoring hosts, as one of them sees them.
+
+    One alone listens on loopback. Several listen at the address by which the others reach them, with TLS, and gossip.
+    """
+    declared = variables.role_variables("alertmanager")
+    reader = fleet.Reader({name: declared[name] for name in ALERTMANAGER})
+    members = {}
+    for name in map(str, hosts):
+        of_host = fleet.HostVariables(hostvars, name)
+        values, errors = reader.read_all(of_host)
+        if errors:
+            raise AnsibleFilterError(f"{name}: {errors[0]}")
+        if values["alertmanager_state"] == "absent":
+            continue
+        members[name] = {"address": access.host_names(name, of_host)["address"], "port": values["alertmanager_port"],
+                         "gossip_port": values["alertmanager_gossip_port"], "listen": values["alertmanager_listen"]}
+    gossip = gossip_listen = ""
+    if host in members:
+        facts = fleet.facts_of(fleet.HostVariables(hostvars, host))
+        own = facts["addresses"] if facts else []
+        members[host]["listen"], gossip = stack.places(members[host], own, len(members) > 1)
+        gossip_listen = stack.gossip_listener(gossip, members[host]["listen"], own)
+    return {**stack.alertmanagers(host, members), "listen": members.get(host, {}).get("listen", "127.0.0.1"), "gossip": gossip,
+            "gossip_listen": gossip_listen}
+
+
+@as_filter
+def stack_urls(host, hostvars, monitoring):
+    """{"storage", "rules", "alertmanagers", "listeners"}: where a monitoring host's services are asked from that host.
+
+    With Prometheus, storage and rules are the same.
+    """
+    specs = {"accelmon_backend": variables.fleet_variables()["accelmon_backend"]}
+    for backend in stack.BACKENDS.values():
+        for service in backend.services:
+            declared = variables.role_variables(service)
+            specs.update({f"{service}_{name}": declared[f"{service}_{name}"] for name in ("listen", "port")})
+    # A bad value is the preflight check's to tell; what can be asked all the same is asked.
+    values = fleet.Reader(specs).read_all(fleet.HostVariables(hostvars, str(host)))[0]
+    backend = stack.BACKENDS[values["accelmon_backend"]]
+    urls = {service: stack.listener(values[f"{service}_listen"], values[f"{service}_port"])["url"] for service in backend.services}
+    try:
+        receivers = alertmanagers(monitoring, hostvars, str(host))
+    except AnsibleFilterError:
+        receivers = {"services": [], "own": {}}
+    own = {name: service["url"] for name, service in receivers["own"].items()}
+    return {"storage": urls[backend.storage], "rules": urls[backend.evaluator], "alertmanagers": [service["url"] for service in receivers["services"]],
+            "listeners": {**urls, **own}}
+
+
+@as_filter
+def neighbours(host_variables):
+    """Where a role reaches the services of its own host that other roles run, from the host's `hostvars` entry.
+
+    For each service of the backends what `stack_listener` returns, with its `address` and `port`; for `node_exporter` its `target`,
+    `scheme` and `path`.
+    """
+    return nearby.neighbours(host_variables)
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self):
+        """Name to function."""
+        return internal(seconds, host_port, systemd_unit, unit_word, container_unit, launchd_job, interpreter, service_parts, stack_listener, vm_client,
+                        vmauth_config, alertmanagers, stack_urls, neighbours)

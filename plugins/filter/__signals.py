@@ -1,0 +1,68 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Internal filters about signals: files of rules, their groups, where alerts go, and what is compared."""
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, routes, rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
+
+
+def rule_files(paths, directory):
+    """A site's own files of rules, [{"path", "src"}], in the directory of the backend."""
+    try:
+        return rules.site_files(read("accelmon_rule_files", paths), directory)
+    except Problem as error:
+        raise AnsibleFilterError(f"accelmon_rule_files: {error}") from None
+
+
+def rule_groups(overrides, interval, backend):
+    """Names of the groups that the evaluator of rules must have loaded."""
+    try:
+        return rules.group_names(interval, backend, read("accelmon_alert_overrides", overrides))
+    except (Problem, rules.RuleError) as error:
+        raise AnsibleFilterError(f"rule_groups: {error}") from None
+
+
+@as_filter
+def alertmanager_config(options):
+    """Text of the configuration of Alertmanager: alerts go to webhooks, grouped by cluster and name; Watchdog has a route of its own.
+
+    options: `webhook_urls`, `watchdog_urls`, `group_wait`, `group_interval`, `repeat_interval`
+    """
+    return routes.config_file(options)
+
+
+def expected_series(names):
+    """Series that must be recorded wherever a source tells them; of these names, or all."""
+    return [item for item in rules.expected_series() if not names or item["name"] in names]
+
+
+def source_comparisons(only):
+    """What fleet_compare asks the storage: of each source and series one question, in the unit of the series, whether or not the source is in charge.
+
+    only: sources to compare; all if it is empty
+    """
+    asked = compare.comparisons()
+    unknown = sorted(set(only) - set(asked["jobs"]))
+    if unknown:
+        raise AnsibleFilterError(f"source_comparisons: accelmon_compare_sources = {unknown[0]}: no such source; use some of {', '.join(sorted(asked['jobs']))}")
+    if only:
+        for part in [asked["present"], asked["jobs"]] + [item["from"] for item in asked["series"]]:
+            for source in set(part) - set(only):
+                del part[source]
+        asked["series"] = [item for item in asked["series"] if len(item["from"]) > 1]
+    return asked
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self):
+        """Name to function."""
+        return internal(rule_files, rule_groups, alertmanager_config, expected_series, source_comparisons)
