@@ -9,7 +9,8 @@ from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, amd_exporter, bundle as bundles, dcgm, node_collectors as collectors, releases
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, amd_exporter, bundle as bundles, dcgm, releases
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import node_collectors as collectors
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import is_closed
 
