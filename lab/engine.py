@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Calls of podman, and where the lab keeps its things."""
 
+import contextlib
+import fcntl
 import json
 import os
 import subprocess
@@ -23,6 +25,15 @@ def say(text):
     """Tell the person what is going on. Standard output is kept for what programs read."""
     sys.stderr.write("lab: %s\n" % text)
     sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def alone():
+    """Hold what all labs of a user share, the images and the ssh key, while it is looked for and made. Labs may come up side by side."""
+    os.makedirs(cache(), exist_ok=True)
+    with open(os.path.join(cache(), "lab.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def environment():

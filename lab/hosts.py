@@ -169,9 +169,9 @@ def endpoint(known):
 
 def ssh_key(lab):
     """Make the key that all labs admit, once. Return the public half."""
-    os.makedirs(os.path.dirname(lab.key), exist_ok=True)
-    if not os.path.exists(lab.key):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "accelmon lab", "-f", lab.key], check=True)
+    with engine.alone():
+        if not os.path.exists(lab.key):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "accelmon lab", "-f", lab.key], check=True)
     with open(lab.key + ".pub") as stream:
         return stream.read()
 

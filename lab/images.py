@@ -102,19 +102,24 @@ def build(release):
 def build_all(releases):
     """Make the images of several releases. Return {release: name}."""
     releases = sorted(set(releases))
-    with concurrent.futures.ThreadPoolExecutor(len(releases) or 1) as pool:
+    with engine.alone(), concurrent.futures.ThreadPoolExecutor(len(releases) or 1) as pool:
         return dict(zip(releases, pool.map(build, releases)))
 
 
 def tools():
     """Return a folder with the programs of the packages that the trixie image holds, to run on this machine."""
-    image = build("trixie")
+    image = build_all(["trixie"])["trixie"]
     folder = os.path.join(engine.cache(), "tools-" + image.rsplit("-", 1)[1])
     programs = os.path.join(folder, "usr", "bin")
-    if os.path.isdir(folder):
-        return programs
+    with engine.alone():
+        if not os.path.isdir(folder):
+            unpack(image, folder)
+    return programs
+
+
+def unpack(image, folder):
+    """Make the folder of tools from the packages that an image holds."""
     say("unpacking promtool, vmalert-tool and others from the packages in %s" % image)
-    os.makedirs(engine.cache(), exist_ok=True)
     with tempfile.TemporaryDirectory(dir=engine.cache()) as work:
         container = podman("create", image, "true").stdout.strip()
         try:
@@ -132,4 +137,3 @@ def tools():
         if probe.returncode != 0:
             raise Error("promtool of Debian 13 does not run on this machine: %s" % probe.stderr.strip())
         os.rename(unpacked, folder)
-    return programs

@@ -4,13 +4,17 @@
 
 """Run the tests and sum them up: what passed, what failed, and what was not run and why.
 
-    tests/setup.sh [--lab] python tests/run.py [--all] [PART...]
+    tests/setup.sh [--lab] python tests/run.py [--all | --changed] [PART...]
 
 Parts: lint build sanity units rules molecule, and with --all also matrix. Without a name, all of them run.
+With --changed, lint, units and rules look only at what differs from the main branch and at what depends on it; see changed.py.
+What can run side by side does; the output of each job comes in one piece when it ends, and until then in a log of its own.
 """
 
 import argparse
 import ast
+import concurrent.futures
+import fnmatch
 import functools
 import glob
 import hashlib
@@ -22,14 +26,25 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import xml.etree.ElementTree
+
+import changed
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "accelmon")
 PYTHON = "%d.%d" % sys.version_info[:2]
-# Nothing that the parts start may take longer: a hang must end as a failure that is named.
-LIMIT_SECONDS = 2700
+# Of this checkout alone; another one may be tested at the same time.
+MINE = hashlib.sha256(ROOT.encode()).hexdigest()[:8]
+LOGS = os.path.join(CACHE, "logs", "tests-" + MINE)
+# Nothing that the parts start may take longer: a hang must end as a failure that is named. A busy machine is slow.
+LIMIT_SECONDS = 4500
+# Says what runs, so that nobody takes a long silence for a hang.
+HEARTBEAT_SECONDS = 60
+CORES = os.cpu_count() or 1
+# Scenarios mostly wait for their hosts, so there is one for each core, and half as many other jobs beside them.
+LANES = {"molecule": CORES, "others": (CORES + 1) // 2}
 # The summary names so many failures of one command; the output above it has all.
 LISTED_FAILURES = 20
 # Code that runs on nodes has to be understood by this Python, the platform Python of EL 8.
@@ -38,7 +53,7 @@ OLDEST = (3, 6)
 MATRIX = (("2.16", ("3.10", "3.11", "3.12")), ("2.17", ("3.10", "3.11", "3.12")), ("2.18", ("3.11", "3.12", "3.13")),
           ("2.20", ("3.12", "3.13")), ("2.21", ("3.12", "3.13")))
 # What the unit tests need there beside ansible-core.
-MATRIX_TOOLS = ("pytest", "hypothesis>=6.100,<7")
+MATRIX_TOOLS = ("pytest", "pytest-xdist", "hypothesis>=6.100,<7")
 # The scenarios of `make test`; `make test-all` runs every one.
 USUAL_SCENARIOS = ["default", "prometheus"]
 # Scenarios that need archives which make lab-cache builds, and which.
@@ -54,15 +69,55 @@ class Failed(Exception):
 class Run:
     """What one invocation was asked for, and what it found out besides success: reasons for what was not run."""
 
-    def __init__(self, everything, parts):
+    def __init__(self, everything, parts, paths=None):
         self.everything = everything
         self.parts = parts
-        self.not_run = []
+        # What changed; None for all there is.
+        self.paths = paths
+        self.not_run = {}
 
     def skip(self, what, why):
         """Note that something was not run."""
-        if (what, why) not in self.not_run:
-            self.not_run.append((what, why))
+        self.not_run[what, why] = True
+
+
+class Job:
+    """A part, or a piece of one that can run beside others: its name, what it does, how it ended."""
+
+    # The job of each thread. Threads without one print on standard output.
+    current = threading.local()
+    # Set when somebody interrupts the run: nothing new starts.
+    stopped = threading.Event()
+
+    def __init__(self, name, work):
+        self.name, self.work = name, work
+        self.log = os.path.join(LOGS, name.replace(" ", "-") + ".log")
+        self.begun = self.seconds = None
+        self.failure = ""
+
+    def run(self):
+        """Do the work, note how long it took and why it failed."""
+        self.begun = time.monotonic()
+        try:
+            self.work()
+        except Failed as failure:
+            self.failure = str(failure)
+        except Exception as error:  # pylint: disable=broad-except
+            # One of several threads; the others go on, and the summary names this one.
+            self.failure = "%s: %s" % (type(error).__name__, error)
+            say(traceback.format_exc())
+        self.seconds = time.monotonic() - self.begun
+
+    def run_logged(self):
+        """Do the same with the output in the log."""
+        with open(self.log, "w", encoding="utf-8") as stream:
+            Job.current.stream = stream
+            self.run()
+
+
+def say(text, end="\n"):
+    """Print on the output of the job of this thread."""
+    print(text, end=end, file=getattr(Job.current, "stream", sys.stdout), flush=True)
 
 
 def environment(**more):
@@ -75,14 +130,17 @@ def environment(**more):
 
 def command(argv, cwd=ROOT, env=None):
     """Run a command with its output on ours. Raise Failed, with what the output says of it, when it fails or hangs."""
-    print("$ " + " ".join(argv[:9]) + (" ..." if len(argv) > 9 else ""), flush=True)
+    if Job.stopped.is_set():
+        raise Failed("%s: was not started any more" % argv[0])
+    say("$ " + " ".join(argv[:9]) + (" ..." if len(argv) > 9 else ""))
     try:
         process = subprocess.Popen(argv, cwd=cwd, env=env or environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except FileNotFoundError:
         raise Failed("%s: is not installed; run this through tests/setup.sh" % argv[0])
     said = []
     # A thread, because what a killed command has started may keep the pipe open.
-    reader = threading.Thread(target=relay, args=(process.stdout, said), daemon=True)
+    output = getattr(Job.current, "stream", sys.stdout)
+    reader = threading.Thread(target=relay, args=(process.stdout, output, said), daemon=True)
     reader.start()
     try:
         code = process.wait(timeout=LIMIT_SECONDS)
@@ -94,12 +152,12 @@ def command(argv, cwd=ROOT, env=None):
         raise Failed("\n".join(["%s: exit status %d" % (" ".join(argv[:4]), code)] + said[:LISTED_FAILURES]))
 
 
-def relay(stream, said):
-    """Print a command's output as it comes, and collect what its lines say of failures."""
+def relay(stream, output, said):
+    """Pass a command's output on as it comes, and collect what its lines say of failures."""
     for line in stream:
         text = line.decode(errors="replace")
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        output.write(text)
+        output.flush()
         said.extend(failures_in(text))
 
 
@@ -136,15 +194,29 @@ def label_fixtures():
         raise Failed("fixtures that do not say whether they are recorded, derived or guessed: " + " ".join(unlabelled))
 
 
-def lint(dummy):
+def lint(run):
     """Check form: YAML, Ansible content, the changelog, the documentation of plugins and roles, the labels of fixtures."""
-    every(
-        ["yamllint", "--strict", "."],
-        ["ansible-lint", "--offline", "--profile", "production"],
-        ["antsibull-changelog", "lint"],
-        ["antsibull-docs", "lint-collection-docs", "--plugin-docs", ROOT],
-        label_fixtures,
-    )
+    every(*linters(run.paths), label_fixtures)
+
+
+def linters(paths):
+    """Return the commands that check the form of these paths, or of all there is without them."""
+    yaml = ["yamllint", "--strict"]
+    content = ["ansible-lint", "--offline", "--profile", "production"]
+    changes = ["antsibull-changelog", "lint"]
+    documents = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", ROOT]
+    if paths is None:
+        return [yaml + ["."], content, changes, documents]
+    there = [path for path in paths if os.path.exists(os.path.join(ROOT, path))]
+    files = [path for path in there if path.endswith((".yml", ".yaml"))]
+    # A role is judged as a whole.
+    roles = sorted({"/".join(path.split("/")[:2]) for path in there if re.match("roles/[^/]+/", path)})
+    plays = [path for path in files if path.startswith(("playbooks/", "molecule/"))]
+    checks = [yaml + files] if files else []
+    checks += [content + roles + plays] if roles + plays else []
+    checks += [changes] if any(path.startswith("changelogs/") for path in there) else []
+    checks += [documents] if any(path.startswith(("plugins/", "roles/", "docs/", "meta/")) for path in there) else []
+    return checks
 
 
 def copy_tracked(folder):
@@ -190,7 +262,7 @@ def no_tests(folder):
 
 def sanity(run):
     """Run ansible-test sanity in a copy, because it needs a path ending in ansible_collections/NAMESPACE/NAME."""
-    copy = copy_tracked(os.path.join(CACHE, "sanity", hashlib.sha256(ROOT.encode()).hexdigest()[:8], "ansible_collections", "accelmon", "fleet"))
+    copy = copy_tracked(os.path.join(CACHE, "sanity", MINE, "ansible_collections", "accelmon", "fleet"))
     # Without a work tree of its own ansible-test would look at every file, ignored ones too.
     command(["git", "init", "--quiet"], cwd=copy)
     command(["git", "add", "--all"], cwd=copy)
@@ -217,11 +289,22 @@ def pip_of_ansible_test():
 
 def units(run):
     """Run the unit tests, and see that an old Python understands what runs on nodes."""
-    every(lambda: unit_tests(run), lambda: old_python(run))
+    tests = ["tests/unit"] if run.paths is None else concerned(run, "tests/unit/", "test_*.py")
+    checks = [lambda: unit_tests(run, tests)] if tests else []
+    every(*checks, lambda: old_python(run))
 
 
-def unit_tests(run, python=sys.executable, title="units"):
-    """Run the unit tests with one Python, and note what it left out."""
+def concerned(run, folder, pattern):
+    """Return the programs below a folder that the changed paths concern."""
+    there = sorted(path for path in set(tracked() + run.paths)
+                   if path.startswith(folder) and fnmatch.fnmatch(os.path.basename(path), pattern) and os.path.isfile(os.path.join(ROOT, path)))
+    found = changed.concerned(ROOT, there, run.paths)
+    say("%s: %d of %d programs are concerned" % (folder, len(found), len(there)))
+    return found
+
+
+def unit_tests(run, tests, python=sys.executable, title="units"):
+    """Run unit tests with one Python, and note what it left out."""
     env = environment(PYTHONPATH=os.path.join(ROOT, ".collections"), ANSIBLE_COLLECTIONS_PATH=os.path.join(ROOT, ".collections"))
     # Some tests use real programs. The lab has them; its image is not built for the unit tests alone.
     if "rules" in run.parts or glob.glob(os.path.join(CACHE, "tools-*")):
@@ -229,7 +312,9 @@ def unit_tests(run, python=sys.executable, title="units"):
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, "report.xml")
         try:
-            command([python, "-m", "pytest", "-q", "-rfEs", "-p", "no:cacheprovider", "--junit-xml", report, "tests/unit"], env=env)
+            # A file's tests stay together, because they share what is costly to make.
+            command([python, "-m", "pytest", "-q", "-rfEs", "-p", "no:cacheprovider", "--numprocesses", str(CORES), "--dist", "loadfile",
+                     "--junit-xml", report, *tests], env=env)
         finally:
             if os.path.exists(report):
                 reasons = [skipped.get("message") for skipped in xml.etree.ElementTree.parse(report).iter("skipped")]
@@ -249,12 +334,12 @@ def old_python(run):
     interpreter = find_python(version)
     files = node_programs()
     if interpreter:
-        print("%d files that run on nodes, parsed by %s" % (len(files), interpreter))
+        say("%d files that run on nodes, parsed by %s" % (len(files), interpreter))
         script = "import ast, sys\nfor path in sys.argv[1:]: ast.parse(open(path, encoding='utf-8').read(), path)"
         command([interpreter, "-c", script, *files])
         # Modules themselves import parts of ansible-core, of which releases that know this Python are no longer installed here.
         names = [path[:-len(".py")].replace("/", ".") for path in files if path.startswith("plugins/module_utils/") and os.path.basename(path) != "__init__.py"]
-        print("%d module_utils, imported by it" % len(names))
+        say("%d module_utils, imported by it" % len(names))
         script = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module('ansible_collections.accelmon.fleet.' + name)"
         command([interpreter, "-B", "-c", script, *names], env=environment(PYTHONPATH=os.path.join(ROOT, ".collections")))
         return
@@ -265,7 +350,7 @@ def old_python(run):
                 ast.parse(stream.read(), path, feature_version=OLDEST)
             except SyntaxError as error:
                 raise Failed("%s:%s: not understood by Python %s: %s" % (path, error.lineno, version, error.msg))
-    print("%d files that run on nodes, parsed with the grammar of Python %s" % (len(files), version))
+    say("%d files that run on nodes, parsed with the grammar of Python %s" % (len(files), version))
 
 
 def find_python(version):
@@ -289,24 +374,32 @@ def programs():
     return done.stdout.decode().strip()
 
 
-def rules(dummy):
-    """Prove the alert and recording rules with the programs that evaluate them."""
-    command([sys.executable, "tests/rules/run.py", "--programs", programs()])
+def rules(run):
+    """Prove the alert and recording rules with the programs that evaluate them; after a change only if it concerns them, and without the long proofs."""
+    chosen = []
+    if run.paths is not None:
+        chosen = ["check", "unit"]
+        if not concerned(run, "tests/rules/", "run.py"):
+            return
+    command([sys.executable, "tests/rules/run.py", "--programs", programs(), *chosen])
 
 
-def molecule(run):
-    """Run the usual molecule scenarios; with --all every one."""
+def scenarios(run):
+    """Return the molecule scenarios to run: the usual ones; with --all every one whose archives are there."""
     every_one = sorted(os.path.basename(os.path.dirname(path)) for path in glob.glob(os.path.join(ROOT, "molecule/*/molecule.yml")))
-    scenarios = USUAL_SCENARIOS + [name for name in every_one if run.everything and name not in USUAL_SCENARIOS]
-    env = environment(MOLECULE_GLOB="molecule/*/molecule.yml", ANSIBLE_COLLECTIONS_PATH=os.path.join(ROOT, ".collections"))
-    checks = []
-    for scenario in scenarios:
-        built = BUILT_FOR.get(scenario)
-        if built and subprocess.call([sys.executable, os.path.join(ROOT, "lab", "cache.py"), "status", "--only", built]) != 0:
+    wanted = USUAL_SCENARIOS + [name for name in every_one if run.everything and name not in USUAL_SCENARIOS]
+    for scenario in [name for name in wanted if name in BUILT_FOR]:
+        status = [sys.executable, os.path.join(ROOT, "lab", "cache.py"), "status", "--only", BUILT_FOR[scenario]]
+        if subprocess.call(status) != 0:
             run.skip("molecule scenario " + scenario, "its archives are not built; make lab-cache builds them")
-            continue
-        checks.append(functools.partial(command, ["molecule", "test", "--scenario-name", scenario], env=env))
-    every(*checks)
+            wanted.remove(scenario)
+    return wanted
+
+
+def molecule(scenario):
+    """Run a molecule scenario, in a lab of its own."""
+    command(["molecule", "test", "--scenario-name", scenario],
+            env=environment(MOLECULE_GLOB="molecule/*/molecule.yml", ANSIBLE_COLLECTIONS_PATH=os.path.join(ROOT, ".collections")))
 
 
 def matrix(run):
@@ -326,14 +419,59 @@ def matrix(run):
             with open(os.path.join(folder, "complete"), "w", encoding="utf-8"):
                 pass
         try:
-            unit_tests(run, python, "units under ansible-core " + core)
+            unit_tests(run, ["tests/unit"], python, "units under ansible-core " + core)
         except Failed as failure:
             failures.append("ansible-core %s: %s" % (core, failure))
     if failures:
         raise Failed("; ".join(failures))
 
 
-PARTS = {"lint": lint, "build": build, "sanity": sanity, "units": units, "rules": rules, "molecule": molecule, "matrix": matrix}
+# In the order in which they begin: what needs no image first, while the scenarios build theirs. Molecule has a job for each scenario.
+PARTS = {"lint": lint, "build": build, "sanity": sanity, "units": units, "rules": rules, "molecule": None, "matrix": matrix}
+# What is quick, and worth it before each commit.
+CHECKS = ["lint", "units", "rules"]
+
+
+def jobs_of(run):
+    """Return the jobs of the wanted parts: one each, but one for each scenario of molecule."""
+    jobs = []
+    for name in run.parts:
+        if name == "molecule":
+            jobs += [Job("molecule " + scenario, functools.partial(molecule, scenario)) for scenario in scenarios(run)]
+        else:
+            jobs.append(Job(name, functools.partial(PARTS[name], run)))
+    return jobs
+
+
+def side_by_side(jobs):
+    """Run jobs, several at a time, and print the output of each when it ends."""
+    os.makedirs(LOGS, exist_ok=True)
+    print("%d jobs, side by side; until they end their output is in %s" % (len(jobs), LOGS), flush=True)
+    lanes = {name: concurrent.futures.ThreadPoolExecutor(number) for name, number in LANES.items()}
+    try:
+        waiting = {lanes["molecule" if job.name.startswith("molecule ") else "others"].submit(job.run_logged): job for job in jobs}
+        while waiting:
+            ended = concurrent.futures.wait(waiting, HEARTBEAT_SECONDS, concurrent.futures.FIRST_COMPLETED).done
+            for future in ended:
+                report(waiting.pop(future))
+            if not ended:
+                running = ["%s (%.0f s)" % (job.name, time.monotonic() - job.begun) for job in waiting.values() if job.begun]
+                print("... running: " + ", ".join(running), flush=True)
+    except BaseException:
+        # The commands were interrupted as well.
+        Job.stopped.set()
+        raise
+    finally:
+        for lane in lanes.values():
+            lane.shutdown(cancel_futures=True)
+
+
+def report(job):
+    """Print what a job that has ended wrote to its log."""
+    print("\n=== %s: %s after %.0f s" % (job.name, "failed" if job.failure else "passed", job.seconds))
+    with open(job.log, encoding="utf-8") as stream:
+        shutil.copyfileobj(stream, sys.stdout)
+    sys.stdout.flush()
 
 
 def fixtures():
@@ -363,7 +501,9 @@ def fixtures():
 
 def always_not_run(run):
     """Note what no machine like this one can run."""
-    if not run.everything:
+    if run.paths is not None:
+        run.skip("all else than lint, units and rules of %d changed files" % len(run.paths), "make test runs it")
+    elif not run.everything:
         run.skip("molecule scenarios other than %s; units under other ansible-core releases" % ", ".join(USUAL_SCENARIOS), "make test-all runs them")
     if "molecule" in run.parts:
         run.skip("Ubuntu, Rocky and EL hosts", "their images need a registry; the lab's are Debian 12 and 13")
@@ -375,31 +515,34 @@ def main(argv):
     """Run parts and print the summary. Return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("parts", nargs="*", metavar="PART", choices=list(PARTS) + [[]], help=" ".join(PARTS))
-    parser.add_argument("--all", action="store_true", help="every scenario and every ansible-core")
+    much = parser.add_mutually_exclusive_group()
+    much.add_argument("--all", action="store_true", help="every scenario and every ansible-core")
+    much.add_argument("--changed", action="store_true", help="lint, units and rules of what differs from the main branch")
     options = parser.parse_args(argv)
-    parts = options.parts or [name for name in PARTS if name != "matrix" or options.all]
-    run = Run(options.all, parts)
-    results = []
-    for name in parts:
-        print("\n=== %s" % name, flush=True)
-        begin, why = time.monotonic(), ""
-        try:
-            PARTS[name](run)
-        except Failed as failure:
-            why = str(failure)
-        results.append((name, why, time.monotonic() - begin))
+    parts = options.parts or (CHECKS if options.changed else [name for name in PARTS if name != "matrix" or options.all])
+    run = Run(options.all, parts, changed.changed(ROOT) if options.changed else None)
+    begin = time.monotonic()
+    jobs = jobs_of(run)
+    if len(jobs) > 1:
+        side_by_side(jobs)
+    else:
+        for job in jobs:
+            print("\n=== %s" % job.name, flush=True)
+            job.run()
     always_not_run(run)
 
     print("\n=== summary")
-    for name, why, seconds in results:
-        print("%-9s %-7s %5.0f s%s" % (name, "failed" if why else "passed", seconds, "  " + why.replace("\n", "\n  ") if why else ""))
+    for job in jobs:
+        print("%-21s %-7s %5.0f s%s" % (job.name, "failed" if job.failure else "passed", job.seconds,
+                                       "  " + job.failure.replace("\n", "\n  ") if job.failure else ""))
+    print("%-29s %5.0f s" % ("all", time.monotonic() - begin))
     counted = fixtures()
-    print("fixtures  %s" % ", ".join("%d %s" % (len(paths), kind) for kind, paths in counted.items() if paths or kind != "unlabelled"))
+    print("%-21s %s" % ("fixtures", ", ".join("%d %s" % (len(paths), kind) for kind, paths in counted.items() if paths or kind != "unlabelled")))
     print("NOT RUN")
     for what, why in run.not_run:
         print("  %s: %s" % (what, why))
-    failed = sum(1 for dummy, why, dummy in results if why)
-    print("%d passed, %d failed" % (len(results) - failed, failed))
+    failed = sum(1 for job in jobs if job.failure)
+    print("%d passed, %d failed" % (len(jobs) - failed, failed))
     return 1 if failed else 0
 
 

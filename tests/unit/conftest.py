@@ -16,6 +16,11 @@ import pytest
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(tempfile.gettempdir(), "accelmon-hypothesis"))
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Name a test by the parameter and not by bytes: an archive has the time in it, and workers that run tests side by side have to agree."""
+    return argname if isinstance(val, bytes) else None
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     """Answers with the pages of its server."""
 

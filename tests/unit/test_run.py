@@ -1,11 +1,15 @@
 # Copyright (c) 2026 accelmon.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the summary of the tests says of a failure. Nothing is stubbed: a real pytest fails, by itself and in a real task."""
+"""What the summary of the tests says of a failure, and how parts run side by side. Nothing is stubbed: a real pytest fails, by itself and in a real task."""
 
+import functools
 import importlib.util
 import os
+import re
 import sys
+import threading
+import time
 
 import pytest
 
@@ -44,7 +48,10 @@ PLAYBOOK = """
 def run():
     spec = importlib.util.spec_from_file_location("accelmon_tests_run", os.path.join(ROOT, "tests", "run.py"))
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        # As when it is run as a program.
+        patch.syspath_prepend(os.path.join(ROOT, "tests"))
+        spec.loader.exec_module(module)
     return module
 
 
@@ -97,3 +104,102 @@ def test_a_hang_is_named_although_its_child_keeps_the_output_open(run, folder, m
 def test_a_missing_program_is_named(run, folder):
     with pytest.raises(run.Failed, match="no-such-program: is not installed"):
         run.command(["no-such-program"], cwd=folder)
+
+
+@pytest.fixture
+def logs(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "LOGS", str(tmp_path / "logs"))
+    monkeypatch.setattr(run, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(run, "LANES", {"molecule": 2, "others": 1})
+    monkeypatch.setattr(run.Job, "stopped", threading.Event())
+    return run
+
+
+def lines(run, name, text, turn=lambda: None):
+    """A job whose commands print this text in several lines, and that lets the others have their turn in between."""
+    def work():
+        for dummy in range(3):
+            run.command(["echo", text])
+            turn()
+    return run.Job(name, work)
+
+
+def test_jobs_run_side_by_side_and_their_output_does_not_mix(logs, capfd):
+    both = threading.Barrier(3, timeout=60)
+    jobs = [lines(logs, "molecule a", "AA", both.wait), lines(logs, "molecule b", "BB", both.wait), lines(logs, "lint", "CC", both.wait)]
+    logs.side_by_side(jobs)
+    said = capfd.readouterr().out
+    assert [job.failure for job in jobs] == ["", "", ""] and all(job.seconds > 0 for job in jobs)
+    for name, text in (("molecule a", "AA"), ("molecule b", "BB"), ("lint", "CC")):
+        assert re.search("=== %s: passed after \\d+ s\n%s" % (name, ("\\$ echo %s\n%s\n" % (text, text)) * 3), said), said
+
+
+def test_a_lane_runs_so_many_jobs_at_a_time(logs):
+    running, most = [], []
+
+    def work(name):
+        running.append(name)
+        most.append(len([other for other in running if other in ("lint", "build", "units")]))
+        time.sleep(0.02)
+        running.remove(name)
+    logs.side_by_side([logs.Job(name, functools.partial(work, name)) for name in ("lint", "build", "units")])
+    assert most == [1, 1, 1]
+
+
+def test_what_runs_is_said_while_nothing_ends(logs, capfd):
+    logs.side_by_side([logs.Job("units", lambda: time.sleep(0.3)), logs.Job("rules", lambda: None)])
+    assert re.search(r"\.\.\. running: units \(0 s\)\n", capfd.readouterr().out)
+
+
+def test_a_job_that_fails_or_breaks_stops_no_other_and_is_named(logs, capfd):
+    def fails():
+        logs.command(["sh", "-c", "echo 'FAILED test_it.py::test_one - no'; exit 1"])
+
+    jobs = [logs.Job("lint", fails), logs.Job("build", lambda: 1 / 0), lines(logs, "units", "CC")]
+    logs.side_by_side(jobs)
+    said = capfd.readouterr().out
+    assert jobs[0].failure.endswith("FAILED test_it.py::test_one - no")
+    assert jobs[1].failure == "ZeroDivisionError: division by zero" and "Traceback" in said
+    assert jobs[2].failure == "" and "=== units: passed" in said
+
+
+def test_an_interrupted_run_starts_nothing_more(logs, monkeypatch, tmp_path):
+    def interrupted(job):
+        raise KeyboardInterrupt
+
+    def work():
+        logs.Job.stopped.wait(60)
+        logs.command(["touch", str(tmp_path / "more")])
+
+    monkeypatch.setattr(logs, "report", interrupted)
+    jobs = [logs.Job("lint", lambda: None), logs.Job("units", work), logs.Job("rules", work)]
+    with pytest.raises(KeyboardInterrupt):
+        logs.side_by_side(jobs)
+    assert not (tmp_path / "more").exists()
+    assert jobs[2].seconds is None
+
+
+def test_every_part_is_one_job_but_molecule_which_is_one_for_each_scenario(run):
+    names = [job.name for job in run.jobs_of(run.Run(False, ["lint", "units", "molecule"]))]
+    assert names == ["lint", "units", "molecule default", "molecule prometheus"]
+
+
+@pytest.mark.parametrize("paths, wanted", [
+    (None, ["yamllint --strict .", "ansible-lint --offline --profile production", "antsibull-changelog lint", "antsibull-docs lint-collection-docs"]),
+    (["tests/run.py", "roles/gone/tasks/main.yml"], []),
+    (["roles/rules/tasks/main.yml"], ["yamllint --strict roles/rules/tasks/main.yml", "ansible-lint --offline --profile production roles/rules",
+                                      "antsibull-docs lint-collection-docs"]),
+    (["playbooks/site.yml"], ["yamllint --strict playbooks/site.yml", "ansible-lint --offline --profile production playbooks/site.yml"]),
+    (["changelogs/config.yaml"], ["yamllint --strict changelogs/config.yaml", "antsibull-changelog lint"]),
+    (["plugins/module_utils/atomic.py"], ["antsibull-docs lint-collection-docs"]),
+])
+def test_the_linters_of_a_change(run, paths, wanted):
+    assert [" ".join(argv).replace(" --plugin-docs " + ROOT, "") for argv in run.linters(paths)] == wanted
+
+
+def test_a_change_runs_the_tests_that_it_concerns(run, capfd):
+    found = run.concerned(run.Run(False, [], ["plugins/module_utils/atomic.py"]), "tests/unit/", "test_*.py")
+    assert "tests/unit/test_run.py" not in found and "tests/unit/plugins/module_utils/test_atomic.py" in found
+    assert re.search(r"tests/unit/: %d of \d+ programs are concerned" % len(found), capfd.readouterr().out)
+    assert run.concerned(run.Run(False, [], ["plugins/plugin_utils/catalogue/reader.py"]), "tests/rules/", "run.py") == ["tests/rules/run.py"]
+    assert run.concerned(run.Run(False, [], ["plugins/modules/fleet_status.py"]), "tests/rules/", "run.py") == []

@@ -15,3 +15,8 @@ from lab_fleet import CHECKOUT, STACK_PASSWORD, eventually  # noqa: E402,F401  p
 def fleet():
     """The fleet of the scenario."""
     return lab_fleet.of_scenario(pathlib.Path(__file__).absolute())
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the run that changes nothing: it follows the first one."""
+    items.sort(key=lambda item: item.path.name != "test_cost.py")

@@ -1,30 +1,52 @@
 """Faults of hosts and devices, and what is said of them. Simulated: the accelerators and their loss."""
 
+import pytest
 from conftest import eventually
 
 
-def test_a_node_that_stops_is_reported_as_down(fleet):
+@pytest.fixture(scope="class")
+def down(fleet):
+    """plain1 has stopped, and its alert fires. Afterwards it is back."""
     # The targets are known before the exporters are installed.
     eventually(lambda: not fleet.firing("HostDown"), "the alerts of the first run end")
     fleet.lab("stop", "plain1")
     try:
         eventually(lambda: fleet.firing("HostDown", node="plain1"), "HostDown fires")
+        yield
+    finally:
+        fleet.lab("start", "plain1")
+    eventually(lambda: not fleet.firing("HostDown"), "HostDown ends")
+
+
+@pytest.mark.usefixtures("down")
+class TestDown:
+    """A node that does not answer any more."""
+
+    def test_it_is_reported_as_down(self, fleet):
         status = fleet.play("playbooks/status.yml").output
         assert any("plain1" in line and "down" in line and "HostDown" in line for line in status.splitlines()), status
         failed = fleet.verify()
         assert failed.code != 0 and any("plain1: " in line for line in failed.output.splitlines()), failed.output
         assert not fleet.firing("ExporterDown", node="plain1")
-    finally:
+
+    def test_maintenance_mutes_it(self, fleet, tmp_path):
+        inventory = fleet.inventory_of(tmp_path / "maintenance.json", variables={"plain1": {"accelmon_state": "maintenance"}})
+        fleet.play("site.yml", "--limit", "plain1,mon1", inventory=inventory)
+        eventually(lambda: not fleet.firing("HostDown", node="plain1"), "maintenance mutes it")
+        eventually(lambda: fleet.values('up{job="node_exporter"}').get("plain1") == 0, "the node is seen as down")
+        eventually(lambda: fleet.values("accelmon_fleet_node_info").get("plain1") == 1, "it is still a target")
+        assert "maintenance" in fleet.play("playbooks/status.yml").output
         fleet.lab("start", "plain1")
-    eventually(lambda: not fleet.firing("HostDown"), "HostDown ends")
+        fleet.site("--limit", "plain1")
+        assert "maintenance" not in fleet.play("playbooks/status.yml").output
 
 
 def test_a_lost_device_is_not_forgiven_until_somebody_accepts_it(fleet):
     fleet.lab("device", "remove", "nvidia1", "3")
     try:
         eventually(lambda: fleet.firing("AcceleratorMissing", node="nvidia1", vendor="nvidia"), "AcceleratorMissing fires")
-        for dummy in range(2):
-            fleet.site()
+        fleet.site()
+        fleet.site("--limit", "nvidia1")
         back = fleet.reboot("nvidia1", "node_exporter")
         fires = 'ALERTS{alertname="AcceleratorMissing",alertstate="firing",node="nvidia1"}'
         eventually(lambda: fleet.values(f"timestamp({fires})").get("nvidia1", 0) > back, "AcceleratorMissing fires after two runs and a reboot")
@@ -44,22 +66,6 @@ def test_a_lost_device_is_not_forgiven_until_somebody_accepts_it(fleet):
     eventually(lambda: fleet.values('count by (node) (accelerator_info{node="nvidia1"})') == {"nvidia1": 8}, "the device is back")
     fleet.site("--limit", "nvidia1")
     eventually(lambda: fleet.values("accelmon_expected_accelerators").get("nvidia1") == 8, "it is expected again")
-
-
-def test_maintenance_mutes_a_node_that_is_down_already(fleet, tmp_path):
-    inventory = fleet.inventory_of(tmp_path / "maintenance.json", variables={"plain1": {"accelmon_state": "maintenance"}})
-    fleet.lab("stop", "plain1")
-    try:
-        eventually(lambda: fleet.firing("HostDown", node="plain1"), "HostDown fires")
-        fleet.play("site.yml", "--limit", "plain1,mon1", inventory=inventory)
-        eventually(lambda: not fleet.firing("HostDown", node="plain1"), "maintenance mutes it")
-        eventually(lambda: fleet.values('up{job="node_exporter"}').get("plain1") == 0, "the node is seen as down")
-        eventually(lambda: fleet.values("accelmon_fleet_node_info").get("plain1") == 1, "it is still a target")
-        assert "maintenance" in fleet.play("playbooks/status.yml").output
-    finally:
-        fleet.lab("start", "plain1")
-    fleet.site("--limit", "plain1")
-    assert "maintenance" not in fleet.play("playbooks/status.yml").output
 
 
 def test_a_hung_vendor_tool_disturbs_no_scrape(fleet):

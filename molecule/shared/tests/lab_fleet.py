@@ -7,6 +7,7 @@ AMD. The hosts are containers with a systemd of their own; nothing else is stubb
 import json
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -27,10 +28,15 @@ CURL = (f"if test -s {STACK_PASSWORD}; then printf 'user = \"accelmon:%s\"' \"$(
 
 
 class Run:
-    """How a playbook ended: its exit status, what it printed, and its recap as {host: {counter: n}}."""
+    """How a playbook ended: its exit status, what it printed, and its recap as {host: {counter: n}}.
+
+    The output begins with the messages of what failed: pytest's summary has the first line of a failed assertion alone.
+    """
 
     def __init__(self, process):
-        self.code, self.output = process.returncode, process.stdout
+        failed = re.findall(r'^(?:fatal|failed): \[(.*?)\].*?"msg": "((?:[^"\\]|\\.)*)"', process.stdout, re.MULTILINE)
+        self.code = process.returncode
+        self.output = "exit status %d %s\n%s" % (self.code, "; ".join(map(": ".join, failed)), process.stdout)
         self.recap = {}
         for line in self.output.rpartition("PLAY RECAP")[2].splitlines()[1:]:
             host, found, counters = line.partition(" : ")
@@ -40,6 +46,12 @@ class Run:
     def changed(self):
         """How many results changed something, on all hosts together."""
         return sum(counters["changed"] for counters in self.recap.values())
+
+
+class Seen:
+    """What a fleet answered last, for the message of a test that waited in vain."""
+
+    text = "nothing"
 
 
 class Fleet:
@@ -170,8 +182,9 @@ class Fleet:
         arguments = {"query": expression, **options}
         if backend == "victoriametrics":
             arguments.setdefault("latency_offset", "1s")
-        answer = self.fetch(self.storage("/api/v1/query?" + urllib.parse.urlencode(arguments), backend), monitor)
-        return {frozenset(series["metric"].items()): float(series["value"][1]) for series in answer["data"]["result"]}
+        answer = self.fetch(self.storage("/api/v1/query?" + urllib.parse.urlencode(arguments), backend), monitor)["data"]["result"]
+        Seen.text = "%s = %s" % (expression, [(series["metric"], series["value"][1]) for series in answer[:10]])
+        return {frozenset(series["metric"].items()): float(series["value"][1]) for series in answer}
 
     def values(self, expression, label="node", **options):
         """{value of one label: value} of an instant query."""
@@ -180,12 +193,16 @@ class Fleet:
     def firing(self, alert, monitor=None, **labels):
         """Whether the alert fires with these labels."""
         alerts = self.fetch(f"http://127.0.0.1:{PORTS[self.backend][1]}/api/v1/alerts", monitor)["data"]["alerts"]
+        Seen.text = "alerts: " + (", ".join(sorted("%s %s %s" % (found["labels"].get("alertname", found.get("name")), found["labels"].get("node", ""),
+                                                                 found["state"]) for found in alerts)) or "none")
         return any(alert in (found.get("name"), found["labels"].get("alertname")) and found["state"] == "firing"
                    and labels.items() <= found["labels"].items() for found in alerts)
 
     def verify(self, *arguments, **options):
         """Run playbooks/verify.yml."""
-        return self.play("playbooks/verify.yml", *arguments, **options)
+        run = self.play("playbooks/verify.yml", *arguments, **options)
+        Seen.text = run.output
+        return run
 
     def well(self, *arguments, **options):
         """Wait until playbooks/verify.yml finds nothing wrong."""
@@ -193,7 +210,7 @@ class Fleet:
         assert run.code == 0, run.output
 
 
-def eventually(condition, what=None, seconds=180):
+def eventually(condition, what=None, seconds=300):
     """Wait until a condition holds; its last value.
 
     what: for the message, if its docstring does not tell
@@ -201,14 +218,15 @@ def eventually(condition, what=None, seconds=180):
     """
     deadline = time.monotonic() + seconds
     while True:
+        Seen.text, failure = "nothing", ""
         try:
             value = condition()
-        except AssertionError:
-            value = None
+        except AssertionError as error:
+            value, failure = None, f"{error}; "
         if value:
             return value
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition.__doc__ or condition}"
-        time.sleep(1)
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition.__doc__ or condition}; last seen: {failure}{Seen.text}"
+        time.sleep(0.5)
 
 
 def of_scenario(conftest):

@@ -57,6 +57,34 @@ def test_device_spec_errors(spec, wrong):
         hardware.parse(spec)
 
 
+def test_labs_that_come_up_side_by_side_share_one_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    make = "import sys; sys.path.insert(0, %r); import hosts; print(hosts.ssh_key(hosts.Lab(sys.argv[1])))" % str(LAB)
+    labs = [subprocess.Popen([sys.executable, "-B", "-c", make, name], stdout=subprocess.PIPE, text=True) for name in ("one", "two", "three")]
+    keys = {lab.communicate(timeout=120)[0] for lab in labs}
+    assert [lab.returncode for lab in labs] == [0, 0, 0] and keys == {(tmp_path / "accelmon" / "lab-ssh-key.pub").read_text() + "\n"}
+
+
+@pytest.fixture(name="trixie")
+def _trixie(monkeypatch, tmp_path):
+    """Programs named podman and dpkg-deb, which know the image of Debian 13 and unpack from it a promtool that works; what they were asked."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    (tmp_path / "bin").mkdir()
+    for name, script in (("podman", 'case "$1" in create) echo c1;; cp) mkdir "$3/archives"; : > "$3/archives/promtool_1.deb";; esac'),
+                         ("dpkg-deb", 'sleep 0.3; mkdir -p "$3/usr/bin"; printf "#!/bin/sh\\n" > "$3/usr/bin/promtool"; chmod +x "$3/usr/bin/promtool"')):
+        (tmp_path / "bin" / name).write_text('#!/bin/sh\necho "$0 $1" >> %s/asked\n%s\n' % (tmp_path, script))
+        (tmp_path / "bin" / name).chmod(0o755)
+    return tmp_path / "asked"
+
+
+def test_tools_that_are_asked_for_side_by_side_are_unpacked_once(trixie):
+    asks = [subprocess.Popen([sys.executable, str(LAB / "lab.py"), "tools"], stdout=subprocess.PIPE, text=True) for dummy in range(3)]
+    folders = {ask.communicate(timeout=120)[0].strip() for ask in asks}
+    assert [ask.returncode for ask in asks] == [0, 0, 0] and len(folders) == 1
+    assert (pathlib.Path(folders.pop()) / "promtool").exists() and trixie.read_text().count("dpkg-deb") == 1
+
+
 def test_drivers_of_a_spec():
     assert hardware.parse("nvidia:h100-sxm5:2")[3] == "nvidia"
     assert hardware.parse("amd:mi300x:2:none")[3] is None

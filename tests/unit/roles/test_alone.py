@@ -10,6 +10,7 @@ Ansible are real.
 import json
 import os
 import pathlib
+import random
 import re
 import socket
 import subprocess
@@ -35,13 +36,27 @@ VARIABLES = {
 
 
 def ports():
-    """{variable: number} of a free port for every role that listens: something may be on the usual ones of this machine, for instance the demo."""
+    """{variable: number} of a free port for every role that listens: something may be on the usual ones of this machine, for instance the demo.
+
+    They stay free while the roles look at them: no other test that asks for any free port gets one of these, or a connection that goes out.
+    """
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as stream:
+        first = int(stream.read().split()[0])
     names = [name for role in ROLES for name in yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()) if name.endswith("_port")]
-    sockets = [socket.create_server(("127.0.0.1", 0)) for dummy in names]
-    free = {name: one.getsockname()[1] for name, one in zip(names, sockets)}
-    for one in sockets:
-        one.close()
-    return free
+    # Below the kernel's own, and below those of the lab.
+    numbers = range(10000, min(first, 20000)) or range(10000, 20000)
+    found = (port for port in random.sample(numbers, len(numbers)) if is_free(port))
+    return {name: next(found) for name in names}
+
+
+def is_free(port):
+    """Whether nothing listens on the port, on any address."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
 
 
 class Run:
