@@ -3,11 +3,12 @@ SHELL = /bin/sh
 TOOLS = tests/setup.sh
 LAB_TOOLS = tests/setup.sh --lab
 
-.PHONY: help docs changelog demo demo-down test test-all lint build sanity units rules molecule lab-cache clean
+.PHONY: help docs changelog demo demo-down check test test-all lint build sanity units rules molecule lab-cache clean
 
 help:
 	@echo "make demo       a monitored fleet with simulated accelerators in containers; left running"
 	@echo "make demo-down  removes it"
+	@echo "make check      lint, units and rules of what differs from the main branch: quick, for daily work"
 	@echo "make test       lint, build, sanity, units, rules and the usual molecule scenarios"
 	@echo "make test-all   the same with every molecule scenario and every ansible-core this machine has a Python for"
 	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
@@ -21,6 +22,9 @@ demo:
 
 demo-down:
 	@$(TOOLS) lab/demo.sh down
+
+check:
+	@$(LAB_TOOLS) python tests/run.py --changed
 
 test:
 	@$(LAB_TOOLS) python tests/run.py
