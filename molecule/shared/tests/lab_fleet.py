@@ -222,7 +222,7 @@ def eventually(condition, what=None, seconds=300):
         try:
             value = condition()
         except AssertionError as error:
-            value, failure = None, f"{error}; "
+            value, failure = None, str(error).partition("\n")[0] + "; "
         if value:
             return value
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition.__doc__ or condition}; last seen: {failure}{Seen.text}"

@@ -1,0 +1,79 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the scenarios' tests say when they fail: in the first line, because pytest's summary has no other. Stubbed: podman."""
+
+import importlib.util
+import json
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+# guessed: cut down from the output of ansible-playbook
+OUTPUT = """
+TASK [accelmon.fleet.check : Check] ***
+ok: [mon1]
+fatal: [plain1]: FAILED! => {"changed": false, "msg": "node_exporter_port = 99999: no \\"port\\""}
+fatal: [ghost1]: UNREACHABLE! => {"changed": false, "msg": "Connection refused", "unreachable": true}
+
+PLAY RECAP *********************************************************************
+mon1                       : ok=9    changed=2    unreachable=0    failed=0    skipped=1    rescued=0    ignored=0
+plain1                     : ok=3    changed=1    unreachable=0    failed=1    skipped=0    rescued=0    ignored=0
+"""
+
+
+@pytest.fixture(name="code")
+def _code(monkeypatch):
+    spec = importlib.util.spec_from_file_location("accelmon_lab_fleet", ROOT / "molecule" / "shared" / "tests" / "lab_fleet.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    return module
+
+
+@pytest.fixture(name="fleet")
+def _fleet(code, tmp_path, monkeypatch):
+    """A fleet whose pages are the texts of `fleet.pages` {a part of the URL: page}."""
+    (tmp_path / "molecule.yml").write_text(json.dumps({
+        "platforms": [{"name": "mon1", "groups": ["monitoring"]}], "provisioner": {"inventory": {"group_vars": {"all": {}}}}}))
+    fleet = code.Fleet(tmp_path, "name", "inventory.json")
+    fleet.pages = {}
+    monkeypatch.setattr(fleet, "shell", lambda host, command: next(page for part, page in fleet.pages.items() if part in command))
+    return fleet
+
+
+def test_a_playbook_that_failed_says_why_in_the_first_line(code):
+    run = code.Run(subprocess.CompletedProcess([], 2, OUTPUT))
+    assert run.output.split("\n")[0] == 'exit status 2 plain1: node_exporter_port = 99999: no \\"port\\"; ghost1: Connection refused'
+    assert run.output.endswith(OUTPUT)
+    assert run.recap["plain1"]["failed"] == 1 and run.changed() == 3
+
+
+def test_who_waits_in_vain_says_what_was_seen_last(code, fleet):
+    fleet.pages["/query"] = json.dumps({"data": {"result": [{"metric": {"node": "a"}, "value": [1, "0"]}]}})
+    with pytest.raises(AssertionError) as failure:
+        code.eventually(lambda: fleet.values("up") == {"a": 1}, "a is up", seconds=0)
+    assert str(failure.value).split("\n")[0] == "not within 0 s: a is up; last seen: up = [({'node': 'a'}, '0')]"
+
+
+def test_who_waits_for_an_alert_in_vain_says_which_there_are(code, fleet):
+    fleet.pages["/alerts"] = json.dumps({"data": {"alerts": [
+        {"labels": {"alertname": "HostDown", "node": "a"}, "state": "pending"}, {"name": "Watchdog", "labels": {}, "state": "firing"}]}})
+    with pytest.raises(AssertionError) as failure:
+        code.eventually(lambda: fleet.firing("HostDown", node="a"), "HostDown fires", seconds=0)
+    assert str(failure.value).split("\n")[0] == "not within 0 s: HostDown fires; last seen: alerts: HostDown a pending, Watchdog  firing"
+
+
+def test_who_waits_for_what_fails_says_how_it_failed(code):
+    def condition():
+        """the page answers"""
+        assert False, "curl: 22"
+    with pytest.raises(AssertionError, match="not within 0 s: the page answers; last seen: curl: 22; nothing"):
+        code.eventually(condition, seconds=0)
+
+
+def test_what_holds_in_the_end_is_given_back(code):
+    values = iter([0, 0, 7])
+    assert code.eventually(lambda: next(values), "seven") == 7
