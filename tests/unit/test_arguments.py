@@ -33,7 +33,7 @@ def test_a_wrong_argument_ends_the_run(tmp_path, playbook, argument, words):
     (tmp_path / "hosts.ini").write_text(INVENTORY)
     done = subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", str(tmp_path / "hosts.ini"), str(ROOT / "playbooks" / f"{playbook}.yml"), "-e", argument],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=120, check=False, cwd=str(tmp_path),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=600, check=False, cwd=str(tmp_path),
         env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(tmp_path / "home"), ANSIBLE_NOCOLOR="1"))
     assert words in done.stdout and done.returncode, done.stdout
 

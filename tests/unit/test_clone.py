@@ -31,7 +31,7 @@ def run(command, *arguments, cwd, **environment):
     env = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE")}
     env.update(ANSIBLE_HOME=str(cwd / "home"), ANSIBLE_NOCOLOR="1", **environment)
     return subprocess.run([sys.executable, "-m", "ansible", command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          universal_newlines=True, timeout=120, check=False, cwd=str(cwd), env=env)
+                          universal_newlines=True, timeout=600, check=False, cwd=str(cwd), env=env)
 
 
 @pytest.mark.parametrize("playbook", ["site.yml", "playbooks/verify.yml"])

@@ -84,6 +84,6 @@ def test_locking_releases_asks_for_no_other_user(tmp_path, localhost):
     done = subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", str(tmp_path / "hosts.ini"), str(ROOT / "playbooks" / "lock.yml"),
          "-e", f"accelmon_lock_file={tmp_path}/lock.json", "-e", "accelmon_release_url_prefix=http://127.0.0.1:9"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=120, check=False, cwd=str(tmp_path),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=600, check=False, cwd=str(tmp_path),
         env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(tmp_path / "home"), ANSIBLE_NOCOLOR="1"))
     assert "http://127.0.0.1:9" in done.stdout and "refused" in done.stdout, done.stdout

@@ -65,7 +65,7 @@ class Storage:
         args = dict({"questions": QUESTIONS, "storage_url": "http://127.0.0.1:%d" % self.port, "password_file": "/none", "ca_file": "/none"}, **options)
         done = subprocess.run(
             [sys.executable, "-m", MODULE], input=json.dumps({"ANSIBLE_MODULE_ARGS": args}),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=60, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=600, check=False,
             env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
         assert done.stderr == "", done.stderr
         return json.loads(done.stdout)
@@ -167,7 +167,7 @@ def playbook(folder, *arguments):
     (folder / "compare_sources.yml").write_text(text.replace(question, json.dumps(QUESTIONS)))
     done = subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", str(folder / "inventory.yml"), str(folder / "compare_sources.yml")] + list(arguments),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=120, check=False, cwd=str(folder),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=600, check=False, cwd=str(folder),
         env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"),
                  ANSIBLE_LOCALHOST_WARNING="0", ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOWS="1"))
     return done.returncode, done.stdout

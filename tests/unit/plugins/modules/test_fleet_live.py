@@ -29,7 +29,7 @@ MISSING = [name for name in PROGRAMS if not shutil.which(name, path=FOLDER)]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason="not found in ACCELMON_PROGRAMS or on PATH: " + ", ".join(MISSING))
 
 GROUPS = ["accelmon_devices_1", "accelmon_devices_2", "accelmon_nodes", "accelmon_racks", "accelmon_clusters", "accelmon_alerts"]
-PATIENCE = 90
+PATIENCE = 300
 
 
 class Exporter:

@@ -102,7 +102,7 @@ class Services:
         args = dict({"password_file": nothing, "ca_file": nothing, "state_dir": str(self.state_dir), "storage_url": self.url, "rules_url": self.url}, **options)
         done = subprocess.run(
             [sys.executable, "-m", MODULES + module], input=json.dumps({"ANSIBLE_MODULE_ARGS": args}),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=60, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=600, check=False,
             env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
         assert done.stderr == "", done.stderr
         return json.loads(done.stdout)

@@ -58,7 +58,7 @@ class Playbooks:
         done = subprocess.run(
             [sys.executable, "-m", "ansible", "playbook", "-i", str(self.folder / inventory), str(self.folder / (name + ".yml")),
              "-e", json.dumps(variables)] + list(arguments),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=120, check=False, cwd=str(self.folder),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=600, check=False, cwd=str(self.folder),
             env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(self.folder / "home"),
                      ANSIBLE_LOCALHOST_WARNING="0", ANSIBLE_SHOW_CUSTOM_STATS="1", ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOWS="1"))
         return done.returncode, done.stdout

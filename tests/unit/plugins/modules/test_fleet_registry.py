@@ -47,7 +47,7 @@ class Host:
 
     def end(self, process):
         """The result of a running module."""
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=600)
         assert out, err.decode()
         return json.loads(out.decode())
 

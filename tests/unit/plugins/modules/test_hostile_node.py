@@ -90,7 +90,7 @@ class Fleet:
             (self.folder / (name + ".json")).write_text(json.dumps(told))
         done = subprocess.run(
             [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.yml", playbook, "-e", json.dumps(variables)],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=120, check=False, cwd=str(self.folder),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=600, check=False, cwd=str(self.folder),
             env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(self.folder / "home"),
                      ANSIBLE_INJECT_FACT_VARS=str(self.inject), ANSIBLE_LOCALHOST_WARNING="0", ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOWS="1"))
         return done.returncode, done.stdout

@@ -67,7 +67,7 @@ class Control:
         }
         command = [sys.executable, "-m", "ansible", "playbook", str(playbook), "-e", "ansible_python_interpreter=" + sys.executable]
         done = subprocess.run(command + list(options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
-                              cwd=str(self.folder), timeout=120, check=False)
+                              cwd=str(self.folder), timeout=600, check=False)
         output = done.stdout.decode()
         assert done.returncode == 0, output
         return json.loads(results.read_text()), output

@@ -68,7 +68,7 @@ def lock(tmp_path, upstream):
         values.update(variables)
         done = subprocess.run(
             [os.path.join(os.path.dirname(sys.executable), "ansible-playbook"), "-i", "localhost,", "accelmon.fleet.lock", "-vvv", "--diff",
-             "-e", json.dumps(values), *options], cwd=str(tmp_path), timeout=120, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={
+             "-e", json.dumps(values), *options], cwd=str(tmp_path), timeout=600, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={
                  "PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "no_proxy": "127.0.0.1",
                  "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"), "ANSIBLE_NOCOLOR": "1"})
         return done.returncode, done.stdout.decode()

@@ -33,7 +33,7 @@ FOLDER = os.environ.get("ACCELMON_PROGRAMS")
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 PASSWORD = 'a %{HOME} "b\\:%'  # nothing in it may be expanded, or end a text
 FORGED = b'accelmon_forged{instance="stranger"} 1\n'
-PATIENCE = 30
+PATIENCE = 300
 
 
 def free_port():

@@ -40,7 +40,7 @@ def ansible(tmp_path):
 
     def run(program, *arguments):
         done = subprocess.run(
-            [os.path.join(os.path.dirname(sys.executable), program), "-i", "localhost,", "-c", "local", *arguments], cwd=str(tmp_path), timeout=120,
+            [os.path.join(os.path.dirname(sys.executable), program), "-i", "localhost,", "-c", "local", *arguments], cwd=str(tmp_path), timeout=600,
             check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={
                 "PATH": "%s:%s" % (tools, os.environ["PATH"]), "HOME": str(tmp_path), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "no_proxy": "127.0.0.1",
                 "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"), "ANSIBLE_NOCOLOR": "1",
