@@ -100,9 +100,9 @@ def test_contradictions_name_both_lines():
 
 def test_a_hundred_thousand_lines_take_seconds():
     text = "".join(f"gpu{number} 10.{number >> 16}.{number >> 8 & 255}.{number & 255}\n" for number in range(100000))
-    begin = time.monotonic()
+    begin = time.process_time()
     assert len(parse(text)) == 100000
-    assert time.monotonic() - begin < 30
+    assert time.process_time() - begin < 30
 
 
 @pytest.mark.parametrize("data, word", [

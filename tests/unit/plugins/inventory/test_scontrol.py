@@ -147,9 +147,9 @@ def test_nodes_that_share_an_address_are_named(blocks):
 
 def test_ten_thousand_nodes_take_seconds():
     one = (FIXTURES / "scontrol_oneline.txt").read_text().splitlines()[0]
-    begin = time.monotonic()
+    begin = time.process_time()
     found = nodes("\n".join(one.replace("gpu001", f"gpu{number}") for number in range(10000)))
-    assert len(found) == 10000 and time.monotonic() - begin < 20
+    assert len(found) == 10000 and time.process_time() - begin < 20
 
 
 def program(folder, script):
