@@ -20,7 +20,7 @@ class ActionModule(ActionBase):
             facts.refuse_forged(task_vars.get("ansible_facts"))
             answer = self._execute_module(task_vars=task_vars)
             result.update(facts.let_through(answer, ours=not (answer.get("failed") or answer.get("unreachable") or answer.get("skipped"))))
-        except facts.Misfit as problem:
+        except facts.Untrusted as problem:
             # The name may be what is forged; Ansible tells the right one.
             forged = "inventory_hostname" in (task_vars.get("ansible_facts") or {})
             raise AnsibleActionFail(str(problem) if forged else f"{task_vars['inventory_hostname']}: {problem}") from None

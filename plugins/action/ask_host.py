@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
             told.pop("unanswered", None)  # ours to say
             try:
                 return facts.let_through(told, ours=self._task.args["module"].endswith(".accelerator_facts"))
-            except facts.Misfit as problem:
+            except facts.Untrusted as problem:
                 value, dummy, mend = str(problem).rpartition("; ")
                 return {"changed": False, "unanswered": {"what": "answer", "value": value, "mend": mend}}
         words = [str(told.get(name) or "") for name in ("msg", "module_stderr", "module_stdout")]

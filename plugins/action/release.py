@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
         """The file on the control node. No fact of the host may have named it."""
         try:
             facts.refuse_forged(task_vars.get("ansible_facts"))
-        except facts.Misfit as problem:
+        except facts.Untrusted as problem:
             raise AnsibleActionFail(str(problem)) from None
         try:
             return self._loader.get_real_file(self._find_needle("files", source))

@@ -10,9 +10,10 @@ import json
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, formats, hosts as fleet, plan as plans, preflight, records, updates, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, facts, formats, hosts as fleet, plan as plans, preflight, records
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import updates, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 SERIAL = "accelmon_serial"
 
@@ -64,7 +65,7 @@ def batches(groups, hostvars):
         return []
     try:
         return fleet.Reader({SERIAL: variables.fleet_variables()[SERIAL]}).read(found, SERIAL)
-    except fleet.BadValue as error:
+    except Problem as error:
         raise AnsibleFilterError(f"{found.host}: {error}") from None
 
 
@@ -72,7 +73,7 @@ def trusted(hostvars, host):
     """The variables of a host, or None."""
     try:
         return fleet.HostVariables(hostvars, host)
-    except fleet.Untrusted:
+    except facts.Untrusted:
         return None
 
 
@@ -121,12 +122,12 @@ def record_of(host, hostvars, reader, answered, stage):
     """The record of a host; None where nothing of it can be believed."""
     try:
         of_host = fleet.HostVariables(hostvars, host)
-    except fleet.Untrusted as error:
+    except facts.Untrusted as error:
         Display().warning(f"{error}; what is recorded of the host stays as it was")
         return None
     try:
         return records.make_record(host, of_host, reader, answered, stage)
-    except fleet.Untrusted as error:
+    except facts.Untrusted as error:
         Display().warning(f"{error}; it is recorded as a host that did not answer")
         return records.make_record(host, of_host, reader, False, stage)
 

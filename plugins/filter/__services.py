@@ -15,6 +15,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils import durations
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
 from ansible_collections.accelmon.fleet.plugins.module_utils.host.interpreter import LASTING, is_clean
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import plain
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours as nearby, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in, shown
@@ -55,7 +56,7 @@ def systemd_unit(declaration, overrides=None, daemon=True):
     """
     try:
         return units.unit_text(declaration, overrides, daemon)
-    except units.UnitError as error:
+    except Problem as error:
         raise AnsibleFilterError(f"unit: {error}") from None
 
 
@@ -107,7 +108,7 @@ def service_parts(name, listen, front=None, health=None, watch=False, tls="none"
     listen = [{"address": str(one.get("address") or ""), "port": int(one["port"])} for one in listen]
     try:
         made = parts.parts(str(name), listen, dict(front or {}), dict(health or {}), boolean(watch), str(tls), str(auth), str(directory), str(python))
-    except (parts.PartsError, units.UnitError) as error:
+    except Problem as error:
         raise AnsibleFilterError(f"{name}: {error}") from error
     files = []
     for program in made["programs"]:

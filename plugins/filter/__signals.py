@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, routes, rules
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 
 def rule_files(paths, directory):
@@ -25,7 +25,7 @@ def rule_groups(overrides, interval, backend):
     """Names of the groups that the evaluator of rules must have loaded."""
     try:
         return rules.group_names(interval, backend, read("accelmon_alert_overrides", overrides))
-    except (Problem, rules.RuleError) as error:
+    except Problem as error:
         raise AnsibleFilterError(f"rule_groups: {error}") from None
 
 

@@ -43,10 +43,10 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import alert_file
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 
 @as_filter

@@ -37,14 +37,15 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import RuleError, recording_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import recording_file
 
 
 def recording_rules(interval, backend):
     """Text of the rule file of the recording layer."""
     try:
         return recording_file(interval, backend)
-    except RuleError as error:
+    except Problem as error:
         raise AnsibleFilterError(f"recording_rules: {error}") from None
 
 

@@ -104,9 +104,9 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import ScrapeError, scrape_file
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file
 
 
 def scrape_config(options):
@@ -114,7 +114,7 @@ def scrape_config(options):
     try:
         # In AWX it may be text, as every variable of the fleet.
         return scrape_file({**options, "limits": read("accelmon_scrape_limits", options["limits"])} if "limits" in options else options)
-    except (ScrapeError, Problem) as error:
+    except Problem as error:
         raise AnsibleFilterError(f"scrape_config: {error}") from None
 
 

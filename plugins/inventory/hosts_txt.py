@@ -92,8 +92,8 @@ groups:
 from ansible.errors import AnsibleParserError  # noqa: E402
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable  # noqa: E402
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem  # noqa: E402
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory import hosts_txt, lists, sources  # noqa: E402
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem  # noqa: E402
 
 LIST = "hosts.txt"
 

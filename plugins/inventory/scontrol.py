@@ -112,8 +112,8 @@ keyed_groups:
 from ansible.errors import AnsibleParserError  # noqa: E402
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable  # noqa: E402
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem  # noqa: E402
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory import lists, scontrol, sources  # noqa: E402
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem  # noqa: E402
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):

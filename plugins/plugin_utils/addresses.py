@@ -8,7 +8,8 @@ import re
 import urllib.parse
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.pki import HOST_NAME
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, port
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import port
 
 # Names of the machine itself, as distributions write them into /etc/hosts.
 OWN_NAMES = ("localhost", "localhost.localdomain", "localhost4", "localhost4.localdomain4", "localhost6", "localhost6.localdomain6",

@@ -7,32 +7,16 @@
 import functools
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import BadValue, FleetError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.all_smi import BuildError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.amd_exporter import AmdError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.bundle import BundleError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.dcgm import DcgmError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.node_collectors import CollectorError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.releases import ReleaseError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.service_parts import PartsError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import UnitError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.routes import RouteError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import RuleError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import ScrapeError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
-
-# Errors about what a user gave, each one line. Any other exception is a fault of the collection and keeps its traceback.
-REFUSALS = (Problem, FleetError, BadValue, BuildError, AmdError, BundleError, DcgmError, CollectorError, ReleaseError, PartsError, UnitError,
-            RouteError, RuleError, ScrapeError)
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 
 
 def as_filter(function):
-    """The function as a filter: what it refuses is an error that Ansible shows without a traceback."""
+    """The function as a filter: a Problem is an error that Ansible shows without a traceback. Any other exception is a fault of the collection."""
     @functools.wraps(function)
     def filtered(*args, **kwargs):
         try:
             return function(*args, **kwargs)
-        except REFUSALS as error:
+        except Problem as error:
             raise AnsibleFilterError(str(error)) from None
     return filtered
 

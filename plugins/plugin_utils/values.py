@@ -9,6 +9,7 @@ import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import oneline
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 
 VENDORS = ("nvidia", "amd", "intel_gaudi", "intel_gpu", "google_tpu", "tenstorrent", "rebellions", "furiosa", "aws_neuron", "apple")
 
@@ -19,10 +20,6 @@ HOST_NAME = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\.?\Z")
 MOST_DEVICES = 1024
 TRUE = ("y", "yes", "on", "1", "true", "t", "1.0")
 FALSE = ("n", "no", "off", "0", "false", "f", "0.0")
-
-
-class Problem(ValueError):
-    """What is wrong with a value and what to do about it: `wrong; mend`, one line."""
 
 
 def one_of(words):

@@ -6,8 +6,8 @@
 from ansible.utils.display import Display
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.access import pki
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import FleetError
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, variables
 
 # Under which the programs of a monitoring host call one another.
 OWN_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -15,7 +15,7 @@ READ = ("accelmon_address", "accelmon_tls_names")
 
 
 def host_names(host, variables_of_host):
-    """{"address", "names", "client"} of a host. Raises FleetError, one line, for a bad value.
+    """{"address", "names", "client"} of a host. Raises Problem for a bad value.
 
     address: what the scraping hosts call it by; names: that and all others a certificate shall hold, sorted;
     client: whether it scrapes others
@@ -24,10 +24,10 @@ def host_names(host, variables_of_host):
     values, errors = fleet.Reader(specs).read_all(variables_of_host)
     try:
         address = fleet.host_address(host, variables_of_host, values["accelmon_address"])
-    except fleet.BadValue as error:
+    except Problem as error:
         errors.append(error)
     if errors:
-        raise FleetError(f"{host}: {errors[0]}")
+        raise errors[0].of(host)
     client = "monitoring" in variables_of_host.raw.get("group_names", ())
     names = {address, *values["accelmon_tls_names"], *(OWN_NAMES if client else ())}
     # A name that only the inventory knows need not be one of a host; nobody calls it by that then.
@@ -45,7 +45,7 @@ def certificate_requests(hosts, hostvars, register):
     for host in hosts:
         try:
             all_variables = fleet.HostVariables(hostvars, host)
-        except fleet.Untrusted as error:
+        except facts.Untrusted as error:
             Display().warning(f"{error}; it gets no certificate")
             continue
         csr = (all_variables.raw.get(register) or {}).get("csr")

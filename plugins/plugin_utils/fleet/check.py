@@ -11,11 +11,11 @@ import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates import VARIABLES
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, plan, variables, written
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import UNEVALUATED, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, plan, variables, written
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key, literal, means_itself
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 # The groups that a fleet cannot do without, and what to put there.
 GROUPS = {
@@ -48,7 +48,7 @@ def fleet_check(groups, hostvars, sources=(), needed=tuple(GROUPS)):
     for host in hosts:
         try:
             errors[host] = checker.check(host, fleet.HostVariables(hostvars, host))
-        except fleet.Untrusted as error:
+        except facts.Untrusted as error:
             errors[host] = [error.problem]
     names = {host: name_problems(host, groups) for host in hosts}
     monitoring = groups.get("monitoring", ())
@@ -128,7 +128,7 @@ class Checker:
             else:
                 try:
                     values[name] = self.reader.read(variables_of_host, name)
-                except fleet.BadValue as error:
+                except Problem as error:
                     errors.append(str(error))
         foreign = values.get("accelmon_foreign_variables", ())
         errors.extend(unknown_variable(name, variables_of_host) for name in unknown
@@ -140,7 +140,7 @@ class Checker:
         chosen = {name: values.get(name, default) for name, default in self.defaults.items()}
         try:
             source, address = fleet.address_of(host, variables_of_host, chosen["accelmon_address"])
-        except fleet.BadValue as error:
+        except Problem as error:
             return [str(error)]
         self.addresses[host] = source, address
         fleet.follow_bundle(chosen, values)
@@ -169,8 +169,8 @@ class Checker:
             for entry in value if self.reader.specs[name].get("inventory") else ():
                 if entry not in self.names:
                     near = difflib.get_close_matches(entry, self.names, n=1)
-                    errors.append(fleet.error_text(name, value, Problem(
-                        f"{entry} is not in the inventory; {f'did you mean {near[0]}?' if near else 'name a host or a group of it'}")))
+                    errors.append(str(Problem(
+                        f"{entry} is not in the inventory; {f'did you mean {near[0]}?' if near else 'name a host or a group of it'}", name, value)))
         return errors
 
 
@@ -195,7 +195,7 @@ def shared_ports(listeners):
         other = next((before for before in listeners[:number]
                       if before.port == one.port and before.variable != one.variable and overlap(before.address, one.address)), None)
         if other:
-            errors.append(fleet.error_text(one.variable, one.shown, f"{other.variable} has this port as well; give one of them another"))
+            errors.append(str(Problem(f"{other.variable} has this port as well; give one of them another", one.variable, one.shown)))
     return errors
 
 
@@ -211,7 +211,7 @@ def name_problems(host, groups):
         problem = "a group has this name as well, and patterns mean the group; give the host another name"
     elif len(host) > 253 or (UNUSABLE.search(host) and literal(host) is None) or not host.isprintable():
         problem = "not usable as a name of a host; use letters, digits, dots, dashes and underscores, or an IP address"
-    return [fleet.error_text("inventory_hostname", host, Problem(problem))] if problem else []
+    return [str(Problem(problem, "inventory_hostname", host))] if problem else []
 
 
 def selves(addresses, monitoring):
@@ -223,22 +223,21 @@ def selves(addresses, monitoring):
     for host, (name, address) in addresses.items():
         others = [other for other in monitoring if other != host] if means_itself(address) else []
         if others:
-            errors[host].append(fleet.error_text(name, address, Problem(
-                f"{others[0]} would reach itself there; set accelmon_address to an address at which {others[0]} reaches this host")))
+            errors[host].append(str(Problem(
+                f"{others[0]} would reach itself there; set accelmon_address to an address at which {others[0]} reaches this host", name, address)))
     return errors
 
 
 def unknown_variable(name, variables_of_host):
     """The error about a variable that nothing reads."""
-    value = fleet.UNEVALUATED
+    value = UNEVALUATED
     try:
         value = fleet.fetch(variables_of_host, name)
     except Problem:
         pass
     near = proposal(name)
     mend = f"did you mean {near}?" if near else "correct the name."
-    return fleet.error_text(
-        name, value, Problem(f"no such variable; {mend} If another tool reads it, add it to accelmon_foreign_variables"))
+    return str(Problem(f"no such variable; {mend} If another tool reads it, add it to accelmon_foreign_variables", name, value))
 
 
 @functools.lru_cache(maxsize=None)
@@ -255,8 +254,8 @@ def between_variables(values):
     if bundled and values.get("accelmon_bundle"):
         try:
             bundle.read_lock(values["accelmon_bundle"])
-        except bundle.BundleError as error:
-            errors.append(f"accelmon_{error}")
+        except Problem as error:
+            errors.append(str(error))
     elif bundled:
         errors += [f"{name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle" for name in bundled]
     if values.get("accelmon_exporter_tls") == "files":

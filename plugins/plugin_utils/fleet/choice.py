@@ -11,8 +11,8 @@ import functools
 import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, amd_exporter, dcgm, releases
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 # Architectures that DCGM and all-smi are made for.
 ARCHITECTURES = ("amd64", "arm64")
@@ -65,7 +65,7 @@ def _dcgm_program(values):
     wanted = {word: values[f"dcgm_exporter_{word}"] for word in ("version", "dcgm_version", "pairs", "profiling")}
     try:
         return {"packages": dcgm.packages(wanted)}
-    except dcgm.DcgmError:
+    except Problem:
         return {}  # the role says what is wrong with that
 
 
@@ -83,7 +83,7 @@ def _all_smi_program(values):
     for architecture in ARCHITECTURES:
         try:
             found[architecture] = _all_smi_release(values, architecture, "")["url"]
-        except releases.ReleaseError:
+        except Problem:
             continue
     return {"urls": found} if found else {}
 
@@ -112,7 +112,7 @@ def check_obtainable(source, vendors, values, facts):
     if source == "all_smi" and values["all_smi_source"] == "release" and facts["node"].get("distribution") != "macos":
         try:
             _all_smi_release(values, facts["node"].get("architecture", "amd64"), all_smi.variant(facts["node"].get("libc") or {}, vendors))
-        except releases.ReleaseError as error:
+        except Problem as error:
             raise Unobtainable(str(error).partition(";")[0], "accelmon_lock_file, made by lock.yml") from None
 
 
@@ -129,7 +129,7 @@ def check_known(source, vendors, values, facts):
             raise Unsuitable(f"{problem}; set {problem.setting.replace(': ', ' to ')}, or accelmon_accelerator_source to auto for it") from None
 
 
-class Unobtainable(Exception):
+class Unobtainable(Problem):
     """Why a program cannot be had, and `setting`: the one setting that brings it."""
 
     def __init__(self, text, setting):
@@ -138,14 +138,7 @@ class Unobtainable(Exception):
 
 
 class Unsuitable(Problem):
-    """What is wrong, which variable has to do with it, and which source to take instead.
-
-    name, value: a variable and its value, or None if the host is what it is
-    """
-
-    def __init__(self, text, name=None, value=None):
-        super().__init__(text)
-        self.name, self.value = name, value
+    """Why a source cannot do its work on a host, and which to take instead. Without a variable the host is what it is."""
 
 
 def is_jetson(facts):
@@ -208,16 +201,16 @@ def _all_smi(vendors, values, facts, ours):
         raise Unsuitable(f"all-smi is not made for {node['architecture']}; set accelmon_accelerator_source to textfile or auto for it")
     try:
         all_smi.check(values["all_smi_version"], vendors, values["all_smi_accept_open"])
-    except all_smi.BuildError as error:
-        raise Unsuitable(str(error).partition(": ")[2], "all_smi_version", values["all_smi_version"]) from None
+    except Problem as error:
+        raise Unsuitable(error.problem, "all_smi_version", values["all_smi_version"]) from None
     if node.get("distribution") == "macos":
         return
     if values["all_smi_source"] == "package" and node.get("distribution") and node["distribution"] not in APT:
         raise Unsuitable(f"all-smi has no packages for {node['distribution']}; set it to release or bundle", "all_smi_source", "package")
     try:
         all_smi.variant(node.get("libc") or {}, vendors)
-    except all_smi.BuildError as error:
-        raise Unsuitable(str(error).partition(": ")[2]) from None
+    except Problem as error:
+        raise Unsuitable(error.problem) from None
 
 
 def _textfile(vendors, values, facts, ours):

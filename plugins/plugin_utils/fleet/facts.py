@@ -12,8 +12,9 @@ import ipaddress
 import json
 import re
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS
 
 # Far above what any machine has, and far below what would hurt to record, draw or sum up.
 MOST_ACCELERATORS = 1024
@@ -36,8 +37,8 @@ MEND = "look at what answers there in our module's name, then run again"
 WORD = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,63}\Z")
 
 
-class Misfit(Problem):
-    """Facts without the shape they must have: `facts: KEY = VALUE: what is wrong; what to do`, one line."""
+class Untrusted(Problem):
+    """Facts that are not what they must be, `facts: KEY = VALUE: what is wrong; what to do`: their host is out, and no other."""
 
 
 def shown(value, longest=80):
@@ -63,9 +64,9 @@ class _Wrong(ValueError):
         self.path.insert(0, shown(name) if isinstance(name, str) else str(name))
         return self
 
-    def misfit(self):
+    def untrusted(self):
         """The line."""
-        return Misfit(f"facts: {'.'.join(self.path)} = {shown(self.value)}: {self}; {MEND}")
+        return Untrusted(f"facts: {'.'.join(self.path)} = {shown(self.value)}: {self}; {MEND}")
 
 
 def text(value):
@@ -218,31 +219,31 @@ EVERYTHING = fields((), **SCHEMA)
 
 
 def read(told):
-    """{name: fact} of what a node told, those of OURS alone and of them what the schema has. Raises Misfit.
+    """{name: fact} of what a node told, those of OURS alone and of them what the schema has. Raises Untrusted.
 
     told: the host's `ansible_facts`
     """
     try:
         return EVERYTHING(told)
     except _Wrong as wrong:
-        raise wrong.misfit() from None
+        raise wrong.untrusted() from None
 
 
 def answer(told):
-    """The facts of an answer of accelerator_facts that may be kept. Raises Misfit, also for a fact that our module does not give."""
+    """The facts of an answer of accelerator_facts that may be kept. Raises Untrusted, also for a fact that our module does not give."""
     if not isinstance(told, dict):
-        raise Misfit(f"facts: {shown(told)}: not a dictionary; {MEND}")
+        raise Untrusted(f"facts: {shown(told)}: not a dictionary; {MEND}")
     for name in told:
         if name not in OURS and not is_discovered(name):
-            raise Misfit(f"facts: {shown(name)} = {shown(told[name])}: no fact that accelerator_facts gives; {MEND}")
+            raise Untrusted(f"facts: {shown(name)} = {shown(told[name])}: no fact that accelerator_facts gives; {MEND}")
     for name in OURS:
         if name not in told:
-            raise Misfit(f"facts: {name} is missing; {MEND}")
+            raise Untrusted(f"facts: {name} is missing; {MEND}")
     return {**told, **read(told)}
 
 
 def let_through(told, ours):
-    """A module's answer without what Ansible would act on: facts, and statistics of the run. Raises Misfit.
+    """A module's answer without what Ansible would act on: facts, and statistics of the run. Raises Untrusted.
 
     ours: whether it is one of accelerator_facts, whose facts are kept
     """
@@ -275,11 +276,11 @@ def is_variable(name):
 
 
 def refuse_forged(told):
-    """Raises Misfit if a host's facts would stand for variables.
+    """Raises Untrusted if a host's facts would stand for variables.
 
     told: the host's `ansible_facts`
     """
     for name in told or ():
         if is_variable(str(name)):
-            raise Misfit(f"facts: {shown(name)} = {shown(told[name])}: a fact with the name of a variable, which it would replace; "
+            raise Untrusted(f"facts: {shown(name)} = {shown(told[name])}: a fact with the name of a variable, which it would replace; "
                          f"find what set it on that host, and clear the fact cache where there is one")

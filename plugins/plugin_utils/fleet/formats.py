@@ -11,11 +11,12 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.durations import mi
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import SecretsError, check_password
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses, values
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter, dcgm, node_collectors, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import units
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import labels, limits, rules
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem, line, one_of
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import line, one_of
 
 # Directories that hold what is not for everybody, or what a system is made of: no place for files that an exporter publishes.
 SENSITIVE = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/sbin", "/sys", "/tmp", "/usr", "/var/log",
@@ -36,6 +37,13 @@ def normalise(name, spec, value):
     Text is taken for numbers and switches too, and with `text: true` in the spec for lists and dictionaries: surveys and
     `-e name=value` send nothing else. There an empty answer is none.
     """
+    try:
+        return _normalised(spec, value)
+    except Problem as problem:
+        raise Problem(problem.behind(name, value)) from None
+
+
+def _normalised(spec, value):
     if value is None:
         raise Problem("it has no value; give it one, or leave the variable out")
     kind = spec.get("type", "str")
@@ -309,45 +317,6 @@ def names(value):
     return value
 
 
-def _said(error, name):
-    """What an error about a variable says behind its name."""
-    text = str(error)
-    return text.removeprefix(f"{name} = ").removeprefix(f"{name}.")
-
-
-def alert_overrides(value):
-    """Changes to the alerts, by the generator that writes them."""
-    try:
-        rules.alert_file(value)
-    except rules.RuleError as error:
-        raise Problem(_said(error, "accelmon_alert_overrides")) from None
-    return value
-
-
-def scrape_limits(value):
-    """A site's own limits of what a page may hold."""
-    return limits.checked(value)
-
-
-def rule_files(value):
-    """Rule files of the site, as they are read later."""
-    try:
-        rules.site_files(values.strings(value), "")
-    except rules.RuleError as error:
-        raise Problem(_said(error, "accelmon_rule_files")) from None
-    return value
-
-
-def lock_file(value):
-    """A lock file, as it is read later; one that is not there yet is made by lock.yml."""
-    values.path(value)
-    try:
-        releases.read_lock(value)
-    except releases.ReleaseError as error:
-        raise Problem(str(error).removeprefix(f"accelmon_lock_file = {value}: ")) from None
-    return value
-
-
 def new_file(value):
     """A file on the control node that a playbook writes."""
     if value.endswith("/"):
@@ -355,78 +324,13 @@ def new_file(value):
     return values.path(value)
 
 
-def webhooks(value):
-    """Addresses that Alertmanager calls."""
-    return addresses.urls(value)
-
-
-def unit_overrides(value):
-    """Sections of directives that can stand in a unit."""
-    try:
-        units.check(value)
-    except units.UnitError as error:
-        raise Problem(str(error)) from None
-    return value
-
-
-def collectors(value):
-    """{collector of node_exporter: whether it runs}."""
-    try:
-        node_collectors.choices({}, False, value)
-    except node_collectors.CollectorError as error:
-        raise Problem(_said(error, "node_exporter_collectors")) from None
-    return value
-
-
-def pairs(value):
-    """{version of NVIDIA's exporter: version of DCGM}."""
-    try:
-        dcgm.pairs(value)
-    except dcgm.DcgmError as error:
-        raise Problem(_said(error, "dcgm_exporter_pairs")) from None
-    return value
-
-
-def counters(value):
-    """Further counters of NVIDIA's exporter."""
-    values.strings(value)
-    try:
-        dcgm.counters(str(catalogue.load("dcgm")["version"]), False, value)
-    except dcgm.DcgmError as error:
-        raise Problem(_said(error, "dcgm_exporter_extra_counters")) from None
-    return value
-
-
-def _amd(name, check, *arguments):
-    try:
-        check(*arguments)
-    except amd_exporter.AmdError as error:
-        raise Problem(_said(error, name)) from None
-
-
-def amd_version(value):
-    """A version of AMD's exporter that may be installed; "" stays."""
-    version(value)
-    _amd("amd_exporter_version", amd_exporter.check_version, value)
-    return value
-
-
-def amd_fields(value):
-    """Fields that AMD's exporter knows."""
-    _amd("amd_exporter_extra_fields", amd_exporter.check_names, "amd_exporter_extra_fields", values.strings(value), amd_exporter.FIELDS, "field")
-    return value
-
-
-def amd_labels(value):
-    """Labels that AMD's exporter knows."""
-    _amd("amd_exporter_extra_labels", amd_exporter.check_names, "amd_exporter_extra_labels", values.strings(value), amd_exporter.LABELS, "label")
-    return value
-
-
-def amd_config(value):
-    """Settings of AMD's exporter that are the site's to make."""
-    _amd("amd_exporter_config", amd_exporter.check_settings, value)
-    return value
+def passed(*checks):
+    """The format of values that pass checks, which are those of whoever uses them."""
+    def check_all(value):
+        for check in checks:
+            check(value)
+        return value
+    return check_all
 
 
 def listed(module, *functions):
@@ -441,6 +345,18 @@ FORMATS = {
     **listed(addresses, "address", "listen", "url"),
     **{check.__name__: check for check in (
         duration, size, directory, program, word, words, host, version, archive, checksum, checksums, image, repository, key, secret, password, cpus,
-        engine, architectures, lock_releases, lock_versions, compared, rotated, names, alert_overrides, scrape_limits, rule_files, lock_file, new_file,
-        webhooks, unit_overrides, collectors, pairs, counters, amd_version, amd_fields, amd_labels, amd_config)},
+        engine, architectures, lock_releases, lock_versions, compared, rotated, names, new_file)},
+    "alert_overrides": passed(rules.alert_file),
+    "amd_config": passed(amd_exporter.check_settings),
+    "amd_fields": passed(values.strings, lambda value: amd_exporter.check_names("amd_exporter_extra_fields", value, amd_exporter.FIELDS, "field")),
+    "amd_labels": passed(values.strings, lambda value: amd_exporter.check_names("amd_exporter_extra_labels", value, amd_exporter.LABELS, "label")),
+    "amd_version": passed(version, amd_exporter.check_version),
+    "collectors": passed(lambda value: node_collectors.choices({}, False, value)),
+    "counters": passed(values.strings, lambda value: dcgm.counters(str(catalogue.load("dcgm")["version"]), False, value)),
+    "lock_file": passed(values.path, releases.read_lock),
+    "pairs": passed(dcgm.pairs),
+    "rule_files": passed(values.strings, lambda value: rules.site_files(value, "")),
+    "scrape_limits": limits.checked,
+    "unit_overrides": passed(units.check),
+    "webhooks": addresses.urls,
 }

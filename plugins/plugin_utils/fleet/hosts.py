@@ -3,16 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Reads one host's variables, once, into plain checked values. Knows nothing of other hosts."""
-import json
 import re
 
 from ansible.release import __version__ as ansible_version
 from jinja2 import Undefined
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, UNEVALUATED, Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address, means_itself
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import normalise
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 # Up to core 2.18 a template that cannot be evaluated comes back as its own text.
 TEMPLATES_COME_BACK = tuple(int(part) for part in ansible_version.split(".")[:2]) < (2, 19)
@@ -34,14 +33,8 @@ PLAN_VARIABLES = (
     "accelmon_release_url_prefix", "accelmon_release_token",
 ) + tuple(name for names in EXPORTER_VARIABLES.values() for name in names)
 
-# Stand for the value of a template that failed, and for one that must not be shown.
-UNEVALUATED = object()
-HIDDEN = object()
-
 # What Ansible says of a value that it cannot decrypt.
 VAULT = re.compile(r"[Vv]ault|[Dd]ecrypt")
-
-SECRET = re.compile(r"pass?w|secret|token|credential|(^|_)key($|_)")
 
 
 def plan_specs():
@@ -51,35 +44,6 @@ def plan_specs():
         declared = variables.role_variables(role)
         specs.update({name: declared[name] for name in names})
     return specs
-
-
-def error_text(name, value, problem):
-    """`name = value: what is wrong; what to do`, in one line. A value under a name that sounds secret is not shown."""
-    if value is HIDDEN or SECRET.search(name):
-        shown = "(not shown)"
-    elif value is UNEVALUATED:
-        shown = "(a template)"
-    elif isinstance(value, str):
-        # An address may bring a password with it.
-        shown = re.sub(r"//[^/@\s]*@", "//(not shown)@", value)
-        shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    else:
-        shown = json.dumps(value, default=str)
-        shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    # Up to core 2.18 a result that holds a template is evaluated again wherever it is used.
-    return f"{name} = {shown}: {problem}".replace("\n", " ").replace("{{", "{ {").replace("{%", "{ %")
-
-
-class FleetError(ValueError):
-    """One line: `host: variable = value: what is wrong; what to do`."""
-
-
-class Untrusted(FleetError):
-    """A host's facts are not what they must be: that host is out, and no other. `problem` is the line without the host."""
-
-    def __init__(self, host, problem):
-        super().__init__(f"{host}: {problem}")
-        self.problem = str(problem)
 
 
 class HostVariables:
@@ -101,8 +65,8 @@ class HostVariables:
         self.facts = self.raw.get("ansible_facts") or {}
         try:
             facts.refuse_forged(self.facts)
-        except facts.Misfit as problem:
-            raise Untrusted(host, problem) from None
+        except facts.Untrusted as problem:
+            raise problem.of(host) from None
 
     def evaluated(self, name):
         """Value of a variable with its templates evaluated, in built-in containers. Raises Problem if one of them fails."""
@@ -175,7 +139,7 @@ class Reader:
         self._checked = {}
 
     def read(self, variables_of_host, name):
-        """Checked value of a variable that the host has. Raises BadValue."""
+        """Checked value of a variable that the host has. Raises Problem."""
         raw = variables_of_host.raw[name]
         # Hosts of a group share the very objects; the object is kept with the result so that its id stays its own.
         key = (name, id(raw))
@@ -195,15 +159,15 @@ class Reader:
             value = fetch(variables_of_host, name)
             return normalise(name, spec, value), None
         except Problem as problem:
-            return None, BadValue(name, HIDDEN if spec.get("no_log") else value, problem)
+            return None, Problem(problem, name, HIDDEN if spec.get("no_log") else value)
 
     def read_all(self, variables_of_host):
-        """({name: value} of all specs, with defaults, [BadValue]); a variable with a bad value has its default."""
+        """({name: value} of all specs, with defaults, [Problem]); a variable with a bad value has its default."""
         values, errors = dict(self.defaults), []
         for name in self.specs.keys() & variables_of_host.raw.keys():
             try:
                 values[name] = self.read(variables_of_host, name)
-            except BadValue as error:
+            except Problem as error:
                 errors.append(error)
         follow_bundle(values, variables_of_host.raw)
         return values, sorted(errors, key=str)
@@ -212,15 +176,15 @@ class Reader:
 def setting(host_variables, name):
     """The checked value of a variable as a host has it, else its default; a template that is the default of a role is not evaluated.
 
-    host_variables: the entry of the host in `hostvars`. Raises FleetError.
+    host_variables: the entry of the host in `hostvars`. Raises Problem.
     """
     host = str(host_variables["inventory_hostname"])
     variables_of_host = HostVariables({host: host_variables}, host)
     reader = Reader({name: variables.declared(name)})
     try:
         return reader.read(variables_of_host, name) if name in variables_of_host.raw else reader.defaults[name]
-    except BadValue as error:
-        raise FleetError(f"{host}: {error}") from None
+    except Problem as problem:
+        raise problem.of(host) from None
 
 
 def follow_bundle(values, given):
@@ -232,14 +196,6 @@ def follow_bundle(values, given):
         values.update((f"{role}_source", "bundle") for role in BUNDLED if f"{role}_source" not in given)
 
 
-class BadValue(ValueError):
-    """`name = value: what is wrong; what to do`."""
-
-    def __init__(self, name, value, problem):
-        super().__init__(error_text(name, value, problem))
-        self.name = name
-
-
 def host_address(host, variables_of_host, declared):
     """The address at which a host is scraped; see `address_of`."""
     return address_of(host, variables_of_host, declared)[1]
@@ -249,7 +205,7 @@ def address_of(host, variables_of_host, declared):
     """(variable, the address at which a host is scraped by it): declared, else `ansible_host` unless that means the machine itself, else the
     inventory name.
 
-    Raises BadValue if that is no address, or the template of `ansible_host` fails.
+    Raises Problem if that is no address, or the template of `ansible_host` fails.
     """
     if declared:
         return "accelmon_address", declared
@@ -262,7 +218,7 @@ def address_of(host, variables_of_host, declared):
                 name, value = "inventory_hostname", host
         return name, address(value)
     except Problem as problem:
-        raise BadValue(name, value, f"{problem}, or set accelmon_address") from None
+        raise Problem(f"{problem}, or set accelmon_address", name, value) from None
 
 
 def facts_of(variables_of_host):
@@ -272,8 +228,8 @@ def facts_of(variables_of_host):
     """
     try:
         told = facts.read(variables_of_host.facts)
-    except facts.Misfit as problem:
-        raise Untrusted(variables_of_host.host, problem) from None
+    except facts.Untrusted as problem:
+        raise problem.of(variables_of_host.host) from None
     if "accelerators" not in told:
         return None
     accelerators, node = told["accelerators"], told.get("accelmon_node", {})

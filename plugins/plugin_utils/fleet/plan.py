@@ -9,10 +9,11 @@ facts: as `fleet.facts_of` gives them, or None for a host that did not answer
 """
 import collections
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_own
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import is_closed
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, RIDING_EXPORTERS, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, RIDING_EXPORTERS
 
 # States of a device that no tool can read, and what mends them.
 DRIVERLESS = {
@@ -203,7 +204,7 @@ def unwatched(chosen, facts):
 
 
 def check_sources(values, facts, chosen):
-    """Raises Problem, with `name` and `value` of the variable, when an exporter that was asked for cannot do its work on the host."""
+    """Raises Problem, with the variable and its value, when an exporter that was asked for cannot do its work on the host."""
     asked = collections.OrderedDict()
     for vendor in chosen.present:
         source = wish(values, vendor)
@@ -214,7 +215,7 @@ def check_sources(values, facts, chosen):
                                     "let them agree", "accelmon_accelerator_source", source)
         elif chosen.final[vendor] is None:
             problem = first_suitable(values, facts, vendor).problem
-            if problem is not None and problem.name:
+            if problem is not None and problem.variable:
                 raise problem
     for source, vendors in asked.items():
         _check("accelmon_accelerator_source", source, source, vendors, values, facts)
@@ -232,8 +233,8 @@ def _check(name, value, source, vendors, values, facts):
         choice.check(source, vendors, values, facts)
         choice.check_known(source, vendors, values, facts)
     except choice.Unsuitable as problem:
-        if problem.name is None:
-            problem.name, problem.value = name, value
+        if problem.variable is None:
+            problem.variable, problem.value = name, value
         raise
 
 

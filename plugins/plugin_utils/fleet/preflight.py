@@ -7,9 +7,10 @@
 A finding is {host, what, value, mend, severity: error | warning | note | summary, line}.
 """
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import systemd
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, facts, hosts as fleet, plan, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, STACK, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, STACK
 
 GIB = 1024 ** 3
 MIB = 1024 ** 2
@@ -78,7 +79,7 @@ class Host:
         self.facts = fleet.facts_of(found)
         try:
             self.address = fleet.host_address(name, found, self.values["accelmon_address"])
-        except fleet.BadValue:
+        except Problem:
             self.address = name
 
     def services(self):
@@ -118,7 +119,7 @@ def places(hosts, hostvars):
     for name in hosts:
         try:
             host = Host(name, hostvars)
-        except fleet.Untrusted:
+        except facts.Untrusted:
             continue
         entries = plan.exporters(host.values, plan.choose(host.values, host.facts))
         if entries:
@@ -172,7 +173,7 @@ def chosen_note(name, hostvars):
     """What was found on a host and what would read it, in one line; None if that is not known."""
     try:
         host = Host(name, hostvars)
-    except fleet.Untrusted:
+    except facts.Untrusted:
         return None  # told among the errors
     if host.facts is None:
         return None
@@ -216,7 +217,7 @@ def hostvars_group(hostvars, hosts):
     for name in hosts:
         try:
             found += [name] if "monitoring" in (fleet.HostVariables(hostvars, name).raw.get("group_names") or ()) else []
-        except fleet.Untrusted:
+        except facts.Untrusted:
             pass  # told with the host itself
     return found
 
@@ -225,7 +226,7 @@ def judge_stranger(name, hostvars, observed, clock, monitors):
     """`judge` of a host that may have told anything: what is no answer of ours is one finding, and says nothing about the others."""
     try:
         return judge(Host(name, hostvars), observed, clock, monitors)
-    except fleet.Untrusted as error:
+    except facts.Untrusted as error:
         value, dummy, mend = error.problem.rpartition("; ")
         return [finding(name, "answer", value, mend)]
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
@@ -321,8 +322,8 @@ def judge_sources(host):
     try:
         plan.check_sources(host.values, host.facts, plan.choose(host.values, host.facts))
     except choice.Unsuitable as problem:
-        wrong, dummy, mend = str(problem).partition("; ")
-        told.append(finding(host.name, problem.name, f"{problem.value}, and {wrong}", mend))
+        wrong, dummy, mend = problem.problem.partition("; ")
+        told.append(finding(host.name, problem.variable, f"{problem.value}, and {wrong}", mend))
     return told
 
 

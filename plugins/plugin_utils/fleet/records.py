@@ -3,49 +3,47 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Fleet records: one per host, from its variables and facts, in one pass over the hosts."""
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, plan
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.choice import Unsuitable
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import FleetError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 
 def read_host(host, variables_of_host, reader, strict):
-    """(values, address) of a host. With `strict` a bad value raises FleetError, else it is replaced by its default.
+    """(values, address) of a host. With `strict` a bad value raises Problem, else it is replaced by its default.
 
     Without `strict` values is None when the cluster is the bad one: then nobody knows where the host belongs.
     """
     values, errors = reader.read_all(variables_of_host)
     try:
         address = fleet.host_address(host, variables_of_host, values["accelmon_address"])
-    except fleet.BadValue as error:
+    except Problem as error:
         errors.append(error)
         address = host
     if errors and strict:
-        raise FleetError(f"{host}: {errors[0]}")
-    if any(error.name == "accelmon_cluster" for error in errors):
+        raise errors[0].of(host)
+    if any(error.variable == "accelmon_cluster" for error in errors):
         return None, address
     return values, address
 
 
 def make_plan(host, variables_of_host):
-    """{"roles", "exporters", "listen"} of one host. Raises FleetError for a bad value or fact, missing drivers, or what cannot work there."""
+    """{"roles", "exporters", "listen"} of one host. Raises Problem for a bad value or fact, missing drivers, or what cannot work there."""
     values, address = read_host(host, variables_of_host, fleet.Reader(fleet.plan_specs()), strict=True)
     facts = fleet.facts_of(variables_of_host)
     if facts is not None and values["accelmon_driver_missing"] == "fail":
         try:
             plan.check_drivers(facts)
         except Problem as problem:
-            raise FleetError(f"{host}: {fleet.error_text('accelmon_driver_missing', 'fail', problem)}") from None
+            raise Problem(problem, "accelmon_driver_missing", "fail", host) from None
     chosen = plan.choose(values, facts)
     try:
         plan.check_sources(values, facts, chosen)
-    except Unsuitable as problem:
-        raise FleetError(f"{host}: {fleet.error_text(problem.name, problem.value, problem)}") from None
+    except Problem as problem:
+        raise problem.of(host) from None
     source = "node_exporter_source" if "node_exporter_source" in variables_of_host.raw else "accelmon_source"
     wrong = plan.unpackaged(values[source], facts)
     if wrong and "node_exporter" in chosen.wanted and values["node_exporter_managed"] == "install" and values["node_exporter_state"] != "absent":
-        raise FleetError(f"{host}: {fleet.error_text(source, values[source], wrong)}")
+        raise Problem(wrong, source, values[source], host)
     return {
         "roles": plan.roles_to_run(values, chosen, facts, "monitoring" in variables_of_host.raw.get("group_names", ())),
         "exporters": plan.exporters(values, chosen),
@@ -68,7 +66,7 @@ def make_record(host, variables_of_host, reader, answered, stage="first"):
     their defaults, so that it stays a target.
     stage: how far the run is with handing vendors over, one of `plan.STAGES`
 
-    Raises FleetError for a bad value of a host that answered, Untrusted for its facts.
+    Raises Problem for a bad value of a host that answered, Untrusted for its facts.
     """
     facts = fleet.facts_of(variables_of_host) if answered else None
     values, address = read_host(host, variables_of_host, reader, strict=facts is not None)

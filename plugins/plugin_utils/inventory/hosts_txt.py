@@ -7,8 +7,8 @@ import fnmatch
 import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key, literal
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory.lists import host_address, host_name, shown
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 ORDERS = ("name_first", "address_first")
 # Words that head the two columns of a table.

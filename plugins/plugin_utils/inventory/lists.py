@@ -7,7 +7,8 @@ import os
 import stat
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import HOST_NAME, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import HOST_NAME
 
 # 10,000 nodes of `scontrol show node` are about 12 MB.
 MAX_BYTES = 32 * 1024 * 1024

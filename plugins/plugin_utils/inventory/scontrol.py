@@ -8,8 +8,9 @@ import shutil
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import command
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory.lists import MAX_BYTES, host_address, host_name, shown, text_of
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS
 
 ARGUMENTS = ("--oneliner", "show", "node")
 # What Slurm prints for nothing.

@@ -5,6 +5,8 @@
 """Which build of all-smi a host gets, and what that build can and needs. Pure functions."""
 import re
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+
 # Below 0.21 its labels are others, and nothing that we record finds its rows. Some vendors came later, or were broken before.
 FLOOR = "0.21.0"
 FLOORS = {"amd": "0.23.1", "aws_neuron": "0.27.0"}
@@ -16,10 +18,6 @@ GLIBC = "2.35"
 COMPANION = "0.26.2"
 LIBRARIES = {"debian": ["libdrm2", "libdrm-amdgpu1"], "ubuntu": ["libdrm2", "libdrm-amdgpu1"]}
 OTHER_LIBRARIES = ["libdrm"]
-
-
-class BuildError(Exception):
-    """One line for the user."""
 
 
 def numbers(version):
@@ -53,8 +51,8 @@ def variant(libc, vendors):
         return ""
     if "amd" in vendors:
         known = f"{libc.get('name', '')} {libc.get('version', '')}".strip()
-        raise BuildError(f"all_smi_source = release: AMD devices need the build for glibc {GLIBC}, and this host has {known}; "
-                         "set accelmon_accelerator_source to amd_exporter or textfile for it")
+        raise Problem(f"AMD devices need the build for glibc {GLIBC}, and this host has {known}; "
+                      "set accelmon_accelerator_source to amd_exporter or textfile for it", "all_smi_source", "release")
     return "musl"
 
 
@@ -79,26 +77,26 @@ def programs(version, made, vendors):
 
 
 def is_open(version, accepted, closed):
-    """Whether a version listens on every address by itself, without TLS or password. Raises BuildError unless that is accepted.
+    """Whether a version listens on every address by itself, without TLS or password. Raises Problem unless that is accepted.
 
     version: '' if only the host knows it; closed: whether exporters have to ask for something
     """
     if not version or numbers(version) >= numbers(FLOOR):
         return False
     if numbers(version) < numbers(OLDEST):
-        raise BuildError(f"all_smi_version = {version}: it leaks file descriptors; install {OLDEST} or newer, best {FLOOR} or newer")
+        raise Problem(f"it leaks file descriptors; install {OLDEST} or newer, best {FLOOR} or newer", "all_smi_version", version)
     if not accepted:
-        raise BuildError(f"all_smi_version = {version}: below {FLOOR} it listens on every address of the host, for everybody, and its labels are not "
-                         f"those that are recorded; install {FLOOR} or newer, or set all_smi_accept_open to true")
+        raise Problem(f"below {FLOOR} it listens on every address of the host, for everybody, and its labels are not "
+                      f"those that are recorded; install {FLOOR} or newer, or set all_smi_accept_open to true", "all_smi_version", version)
     if closed:
-        raise BuildError(f"all_smi_version = {version}: below {FLOOR} it cannot be closed, and accelmon_exporter_tls or accelmon_exporter_auth ask for "
-                         f"that; install {FLOOR} or newer")
+        raise Problem(f"below {FLOOR} it cannot be closed, and accelmon_exporter_tls or accelmon_exporter_auth ask for "
+                      f"that; install {FLOOR} or newer", "all_smi_version", version)
     return True
 
 
 def check(version, vendors, accepted=False):
-    """Raises BuildError for a version that cannot serve a host with these vendors."""
+    """Raises Problem for a version that cannot serve a host with these vendors."""
     needed, vendor = floor(vendors)
     if version and numbers(version) < numbers(needed) and not (accepted and vendor is None):
         of_vendor = f" with {vendor} devices" if vendor else ""
-        raise BuildError(f"all_smi_version = {version}: a host{of_vendor} needs {needed} or newer; set all_smi_version")
+        raise Problem(f"a host{of_vendor} needs {needed} or newer; set all_smi_version", "all_smi_version", version)

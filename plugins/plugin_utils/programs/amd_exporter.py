@@ -11,6 +11,7 @@ import difflib
 import json
 import re
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle as bundles
 
 # What is installed unless the inventory says otherwise. Not run by this project: there was no AMD hardware.
@@ -71,15 +72,6 @@ SECTIONS = {
 }
 
 
-class AmdError(Exception):
-    """One line for the user."""
-
-
-def wrong(variable, value, problem):
-    """The exception about a variable."""
-    return AmdError(f"{variable} = {value}: {problem}")
-
-
 def parts(version):
     """'1.5.2-10~24.04' -> [1, 5, 2]: the numbers before anything else."""
     found = re.match(r"v?(\d+(?:\.\d+)*)", str(version))
@@ -87,48 +79,48 @@ def parts(version):
 
 
 def check_version(version):
-    """AmdError for a release that is too old. An empty version is not known, and not compared."""
+    """Problem for a release that is too old. An empty version is not known, and not compared."""
     if version and not parts(version):
-        raise wrong("amd_exporter_version", version, "this is no version; write it as upstream does, such as 1.5.2")
+        raise Problem("this is no version; write it as upstream does, such as 1.5.2", "amd_exporter_version", version)
     if version and parts(version) < parts(FLOOR):
-        raise wrong("amd_exporter_version", version, f"releases before {FLOOR} open gpuagent's port to the network, or to every user "
-                    f"of the host; set {FLOOR} or later")
+        raise Problem(f"releases before {FLOOR} open gpuagent's port to the network, or to every user "
+                      f"of the host; set {FLOOR} or later", "amd_exporter_version", version)
 
 
 def check_driver(version, devices):
-    """AmdError where a device's driver is known to be too old for a release."""
+    """Problem where a device's driver is known to be too old for a release."""
     for device in devices:
         driver = device.get("driver_version")
         if device.get("vendor") == "amd" and driver and parts(driver) and parts(driver) < parts(DRIVER_FLOOR):
-            raise wrong("amd_exporter_version", version or "(the newest there is)",
-                        f"amdgpu {driver} of {device.get('pci_address') or 'a device'} is older than {DRIVER_FLOOR}, which came with ROCm 6.2; "
-                        "upgrade the driver, or choose another source with accelmon_accelerator_source")
+            raise Problem(f"amdgpu {driver} of {device.get('pci_address') or 'a device'} is older than {DRIVER_FLOOR}, which came with ROCm 6.2; "
+                          "upgrade the driver, or choose another source with accelmon_accelerator_source",
+                          "amd_exporter_version", version or "(the newest there is)")
 
 
 def check_names(variable, names, known, what):
-    """AmdError for a name that the exporter would ignore."""
+    """Problem for a name that the exporter would ignore."""
     for name in names:
         if name not in known and not (known is FIELDS and PROFILER.fullmatch(str(name))):
             near = difflib.get_close_matches(str(name).upper(), sorted(known), 1)
             hint = f"did you mean {near[0]}?" if near else "see the list in docs/amd_exporter.md"
-            raise wrong(variable, name, f"the exporter knows no such {what}; {hint}")
+            raise Problem(f"the exporter knows no such {what}; {hint}", variable, name)
 
 
 def check_settings(settings):
-    """AmdError for a setting that is not the site's to make, or that the exporter would ignore."""
+    """Problem for a setting that is not the site's to make, or that the exporter would ignore."""
     for section, content in settings.items():
         known = SECTIONS.get(section)
         if known is None or not isinstance(content, dict):
-            raise wrong("amd_exporter_config", section, f"there is no such section to set; there are {' and '.join(SECTIONS)}, each a mapping")
+            raise Problem(f"there is no such section to set; there are {' and '.join(SECTIONS)}, each a mapping", "amd_exporter_config", section)
         for key, value in content.items():
             if key not in known:
                 owner = {"Fields": "amd_exporter_extra_fields", "Labels": "amd_exporter_extra_labels"}.get(key)
-                raise wrong("amd_exporter_config", f"{section}.{key}", f"set it with {owner}" if owner else
-                            f"there is no such setting; there are {', '.join(sorted(known))}")
+                raise Problem(f"set it with {owner}" if owner else
+                              f"there is no such setting; there are {', '.join(sorted(known))}", "amd_exporter_config", f"{section}.{key}")
             inner = known[key]
             if inner is not None and (not isinstance(value, dict) or set(value) - inner):
                 odd = ", ".join(sorted(set(value) - inner)) if isinstance(value, dict) else value
-                raise wrong("amd_exporter_config", f"{section}.{key}: {odd}", f"there is no such setting; there are {', '.join(sorted(inner))}")
+                raise Problem(f"there is no such setting; there are {', '.join(sorted(inner))}", "amd_exporter_config", f"{section}.{key}: {odd}")
 
 
 def partitioned(devices):
@@ -179,21 +171,21 @@ def build(version, source, node, bundle="", image=""):
     """{version, image} of what is to be deployed; "" where it is not known, as the version of an image.
 
     node: facts of the host, {architecture, distribution, distribution_version}
-    Raises AmdError, or BundleError for a bundle that cannot be used.
+    Raises Problem, also for a bundle that cannot be used.
     """
     architecture = node.get("architecture", "amd64")
     if architecture != "amd64":
-        raise wrong("amd_exporter_source", source, f"AMD publishes its exporter for amd64, and this host is {architecture}; "
-                    "choose another source with accelmon_accelerator_source")
+        raise Problem(f"AMD publishes its exporter for amd64, and this host is {architecture}; "
+                      "choose another source with accelmon_accelerator_source", "amd_exporter_source", source)
     if source == "container":
         if not IMAGE.fullmatch(image):
-            raise wrong("amd_exporter_image", image or "''", "it has no digest, so that it could be another one tomorrow; "
-                        "write it as docker.io/rocm/device-metrics-exporter@sha256:DIGEST")
+            raise Problem("it has no digest, so that it could be another one tomorrow; "
+                          "write it as docker.io/rocm/device-metrics-exporter@sha256:DIGEST", "amd_exporter_image", image)
         check_version(version)
         return {"version": version, "image": image}
     if source == "bundle":
         if not bundle:
-            raise wrong("amd_exporter_source", source, "there is no bundle; set accelmon_bundle to its directory on the control node")
+            raise Problem("there is no bundle; set accelmon_bundle to its directory on the control node", "amd_exporter_source", source)
         version = bundles.find_artifact(bundles.read_lock(bundle), PACKAGE, architecture, version or None, bundle=bundle)["version"]
     version = version or VERSION
     check_version(version)
@@ -208,12 +200,13 @@ def repository(base, version, node, key=""):
     """
     release = (str(node.get("distribution", "")), str(node.get("distribution_version", "")))
     if release not in SUITES:
-        raise wrong("amd_exporter_repository", base, f"AMD has packages for Ubuntu 22.04 and 24.04, and this host has {' '.join(release)}; "
-                    "set amd_exporter_source to bundle or container, or choose another source with accelmon_accelerator_source")
+        raise Problem(f"AMD has packages for Ubuntu 22.04 and 24.04, and this host has {' '.join(release)}; "
+                      "set amd_exporter_source to bundle or container, or choose another source with accelmon_accelerator_source",
+                      "amd_exporter_repository", base)
     if base != "amd" and not re.fullmatch(r"(https?|file)://[!-~]+", base):
-        raise wrong("amd_exporter_repository", base, "this is no address; write amd, or the address of a mirror")
+        raise Problem("this is no address; write amd, or the address of a mirror", "amd_exporter_repository", base)
     if base != "amd" and not key:
-        raise wrong("amd_exporter_repository_key", "''", "of a mirror it is not known where its key is; set it to a path or an address")
+        raise Problem("of a mirror it is not known where its key is; set it to a path or an address", "amd_exporter_repository_key", "")
     url = (REPOSITORY if base == "amd" else base).rstrip("/") + "/" + version
     text = (f"# Managed by accelmon.fleet: change it through amd_exporter_repository.\nTypes: deb\nURIs: {url}\nSuites: {SUITES[release]}\n"
             f"Components: main\nArchitectures: amd64\nSigned-By: {KEYRING}\n")

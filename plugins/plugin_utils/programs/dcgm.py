@@ -10,6 +10,7 @@ import io
 import os
 import re
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle as bundles
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 
@@ -18,10 +19,6 @@ VERSION = re.compile(r"\d+\.\d+\.\d+")
 NAME = re.compile(r"DCGM_[A-Z0-9_]+")
 DEB = ("debian", "ubuntu")
 REFERENCE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
-
-
-class DcgmError(Exception):
-    """One line for the user."""
 
 
 def key(version):
@@ -34,35 +31,35 @@ def pairs(more=None):
     known = {str(exporter): str(dcgm) for exporter, dcgm in load("dcgm")["pairs"].items()}
     for exporter, dcgm in (more or {}).items():
         if not VERSION.fullmatch(str(exporter)) or not VERSION.fullmatch(str(dcgm)):
-            raise DcgmError(f"dcgm_exporter_pairs = {{{exporter}: {dcgm}}}: these are no versions; write for instance {{4.8.3: 4.6.0}}, in quotes")
+            raise Problem("these are no versions; write for instance {4.8.3: 4.6.0}, in quotes", "dcgm_exporter_pairs", {exporter: dcgm})
         known[str(exporter)] = str(dcgm)
     return known
 
 
 def pair(version, dcgm, more=None):
-    """(version of the exporter, version of DCGM); raises DcgmError, which names both, unless they belong together."""
+    """(version of the exporter, version of DCGM); raises Problem, which names both, unless they belong together."""
     version, known = str(version or load("dcgm")["version"]), pairs(more)
     if version not in known:
         listed = ", ".join(f"{exporter} with DCGM {known[exporter]}" for exporter in sorted(known, key=key, reverse=True))
-        raise DcgmError(f"dcgm_exporter_version = {version}: with which DCGM{' (' + str(dcgm) + '?)' if dcgm else ''} it belongs together is not known; "
-                        f"choose one of {listed}, or add what you have tried to dcgm_exporter_pairs")
+        raise Problem(f"with which DCGM{' (' + str(dcgm) + '?)' if dcgm else ''} it belongs together is not known; "
+                      f"choose one of {listed}, or add what you have tried to dcgm_exporter_pairs", "dcgm_exporter_version", version)
     if dcgm and str(dcgm) != known[version]:
         fitting = [exporter for exporter, other in known.items() if other == str(dcgm)]
         mend = f"set dcgm_exporter_version to {fitting[0]}" if fitting else f"set dcgm_exporter_dcgm_version to {known[version]}"
-        raise DcgmError(f"dcgm_exporter_dcgm_version = {dcgm}: dcgm_exporter {version} belongs to DCGM {known[version]}, not to DCGM {dcgm}; {mend}")
+        raise Problem(f"dcgm_exporter {version} belongs to DCGM {known[version]}, not to DCGM {dcgm}; {mend}", "dcgm_exporter_dcgm_version", dcgm)
     return version, known[version]
 
 
 def rows(text, what):
-    """[(name, type, help)] of a list of counters; raises DcgmError for what the exporter would end with."""
+    """[(name, type, help)] of a list of counters; raises Problem for what the exporter would end with."""
     found = []
     for row in csv.reader(io.StringIO("".join(line for line in text.splitlines(True) if not line.startswith("#")))):
         row = [cell.strip() for cell in row]
         if not any(row):
             continue
         if len(row) != 3 or not NAME.fullmatch(row[0]) or row[1] not in ("gauge", "counter", "label"):
-            raise DcgmError(f"{what} = {', '.join(row)}: this is none of the exporter's lines; write FIELD, gauge or counter or label, and a text "
-                            "without a comma")
+            raise Problem(f"{what} = {', '.join(row)}: this is none of the exporter's lines; write FIELD, gauge or counter or label, and a text "
+                          "without a comma")
         found.append(tuple(row))
     return found
 
@@ -81,7 +78,7 @@ def counters(version, profiling=False, more=None):
     for line in more or []:
         for row in rows(str(line), "dcgm_exporter_extra_counters"):
             if row[0] in known:
-                raise DcgmError(f"dcgm_exporter_extra_counters = {row[0]}: it is exported already; leave it out")
+                raise Problem("it is exported already; leave it out", "dcgm_exporter_extra_counters", row[0])
             known.add(row[0])
             wanted.append(row)
     since = load("dcgm")["since"]
@@ -102,16 +99,16 @@ def package_file(bundle, name, architecture, version, suffix):
     folder = os.path.realpath(os.path.expanduser(bundle))
     path = os.path.realpath(os.path.join(folder, artifact["file"]))
     if os.path.commonpath([folder, path]) != folder:
-        raise bundles.BundleError(f"bundle = {bundle}: the file {artifact['file']} lies outside of the bundle; do not use this bundle")
+        raise Problem(f"the file {artifact['file']} lies outside of the bundle; do not use this bundle", "accelmon_bundle", bundle)
     try:
         digest = hashlib.sha256()
         with open(path, "rb") as stream:
             for block in iter(lambda: stream.read(1 << 20), b""):
                 digest.update(block)
     except OSError as error:
-        raise bundles.BundleError(f"bundle = {bundle}: the file {artifact['file']} cannot be read ({error.strerror}); copy the bundle again") from None
+        raise Problem(f"the file {artifact['file']} cannot be read ({error.strerror}); copy the bundle again", "accelmon_bundle", bundle) from None
     if digest.hexdigest() != artifact["sha256"].lower():
-        raise bundles.BundleError(f"bundle = {bundle}: the SHA-256 of {artifact['file']} is another than that in its lock.json; copy the bundle again")
+        raise Problem(f"the SHA-256 of {artifact['file']} is another than that in its lock.json; copy the bundle again", "accelmon_bundle", bundle)
     return {"src": path, "sha256": digest.hexdigest()}
 
 
@@ -122,15 +119,15 @@ def package_files(bundle, names, architecture, versions, distribution):
 
 
 def image_of(version, image):
-    """The image of a version; raises DcgmError if none with a digest is known."""
+    """The image of a version; raises Problem if none with a digest is known."""
     if image:
         if not REFERENCE.fullmatch(image):
-            raise DcgmError(f"dcgm_exporter_image = {image}: it has no digest, so that it could be another one tomorrow; write it as NAME@sha256:DIGEST")
+            raise Problem("it has no digest, so that it could be another one tomorrow; write it as NAME@sha256:DIGEST", "dcgm_exporter_image", image)
         return image
     ours = load("dcgm")
     if version != ours["version"]:
-        raise DcgmError(f"dcgm_exporter_image = '': no digest of the image of dcgm_exporter {version} is known; set it to NAME@sha256:DIGEST, "
-                        f"or dcgm_exporter_version to {ours['version']}")
+        raise Problem(f"no digest of the image of dcgm_exporter {version} is known; set it to NAME@sha256:DIGEST, "
+                      f"or dcgm_exporter_version to {ours['version']}", "dcgm_exporter_image", "")
     return ours["image"]
 
 
@@ -157,17 +154,17 @@ def repository(base, distribution, version, architecture):
 
     base: `nvidia`, or the address of the mirror's folder that has ubuntu2204 and the like
     text: the file of apt that names it; "" where there is no apt
-    Raises DcgmError for a host that NVIDIA has none for.
+    Raises Problem for a host that NVIDIA has none for.
     """
     ours = load("dcgm")["repository"]
     major = str(version).split(".", maxsplit=1)[0]
     name = ours["folders"].get(f"{distribution}{version}") or ours["folders"].get(f"{distribution}{major}")
     folder = ours["architectures"].get(architecture)
     if not name or not folder:
-        raise DcgmError(f"dcgm_exporter_repository = {base}: NVIDIA has none for {distribution} {version} on {architecture}; "
-                        "set dcgm_exporter_source to container or bundle, or accelmon_accelerator_source to all_smi")
+        raise Problem(f"NVIDIA has none for {distribution} {version} on {architecture}; "
+                      "set dcgm_exporter_source to container or bundle, or accelmon_accelerator_source to all_smi", "dcgm_exporter_repository", base)
     if base != "nvidia" and not re.fullmatch(r"(https?|file)://[!-~]+", base):
-        raise DcgmError(f"dcgm_exporter_repository = {base}: this is no address; write nvidia, or the address of a mirror")
+        raise Problem("this is no address; write nvidia, or the address of a mirror", "dcgm_exporter_repository", base)
     url = "/".join([(ours["url"] if base == "nvidia" else base).rstrip("/"), name, folder]) + "/"
     apt = distribution in DEB
     text = f"""\

@@ -9,6 +9,7 @@ docs/node_exporter.md.
 """
 import re
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle as bundles
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import releases
 
@@ -45,10 +46,6 @@ PACKAGED = {
 NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_-]*)?")
 
 
-class CollectorError(Exception):
-    """One line for the user."""
-
-
 def numbers(version):
     """'1.9.0' -> [1, 9, 0]; [] where it is not known."""
     found = re.match(r"v?(\d+(?:\.\d+)*)", str(version))
@@ -69,7 +66,7 @@ def program_version(source, version, node, bundle="", lock_file=""):
         if source == "bundle":
             return bundles.bundle_artifact(bundle, "node_exporter", node.get("architecture", ""))["version"]
         return releases.release_artifact({}, "node_exporter", node.get("architecture", ""), lock_file)["version"]
-    except (bundles.BundleError, releases.ReleaseError):
+    except Problem:
         return ""  # what is wrong with it is told where the program is installed
 
 
@@ -94,8 +91,8 @@ def choices(summary, lean, chosen):
         wanted.update({name: False for name in HEAVY if not (embedded and name in EMBEDDED_NEEDS)})
     for name, on in chosen.items():
         if not NAME.fullmatch(str(name)) or not isinstance(on, bool):
-            raise CollectorError(f"node_exporter_collectors = {name}: {on}: this is no collector and whether it shall run; "
-                                 "write it as node_exporter calls it, such as pcidevice: true")
+            raise Problem(f"{on}: this is no collector and whether it shall run; "
+                          "write it as node_exporter calls it, such as pcidevice: true", "node_exporter_collectors", name)
         wanted[str(name)] = on
     return wanted
 

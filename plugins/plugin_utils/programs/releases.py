@@ -11,16 +11,13 @@ import re
 import yaml
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 
 CATALOGUE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "catalogue", "releases.yml")
 # What upstreams that do not use Go's names call architectures.
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 SHA256 = re.compile("[0-9a-f]{64}")
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~-]*")
-
-
-class ReleaseError(Exception):
-    """One line for the user."""
 
 
 @functools.lru_cache(maxsize=None)
@@ -43,27 +40,27 @@ def read_lock(path):
         return {}
     full = os.path.expanduser(str(path))
     if not os.path.isabs(full):
-        raise ReleaseError(f"accelmon_lock_file = {path}: the path is relative; give an absolute one, such as {{{{ inventory_dir }}}}/{path}")
+        raise Problem(f"the path is relative; give an absolute one, such as {{{{ inventory_dir }}}}/{path}", "accelmon_lock_file", path)
     try:
         state = os.stat(full)
         lock = _parsed(full, (state.st_mtime_ns, state.st_size))
     except FileNotFoundError:
-        raise ReleaseError(f"accelmon_lock_file = {path}: there is no such file on the control node; make it with playbooks/lock.yml") from None
+        raise Problem("there is no such file on the control node; make it with playbooks/lock.yml", "accelmon_lock_file", path) from None
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ReleaseError(f"accelmon_lock_file = {path}: it cannot be read ({' '.join(str(error).split())}); mend it, or make it again "
-                           "with playbooks/lock.yml") from None
+        raise Problem(f"it cannot be read ({' '.join(str(error).split())}); mend it, or make it again "
+                      "with playbooks/lock.yml", "accelmon_lock_file", path) from None
     releases = lock.get("releases") if isinstance(lock, dict) and lock.get("version") == 1 else None
     if not isinstance(releases, dict):
-        raise ReleaseError(f"accelmon_lock_file = {path}: it is no lock file of version 1; make it with playbooks/lock.yml")
+        raise Problem("it is no lock file of version 1; make it with playbooks/lock.yml", "accelmon_lock_file", path)
     for product, entry in releases.items():
         _check_entry(path, product, entry)
     return releases
 
 
 def _check_entry(path, product, entry):
-    """ReleaseError unless an entry of a lock file can be used."""
+    """Problem unless an entry of a lock file can be used."""
     def wrong(field, value, problem):
-        raise ReleaseError(f"accelmon_lock_file = {path}: {product}: {field} = {value!r}: {problem}; mend it, or make it again with playbooks/lock.yml")
+        raise Problem(f"{product}: {field} = {value!r}: {problem}; mend it, or make it again with playbooks/lock.yml", "accelmon_lock_file", path)
     if product not in catalogue():
         wrong("name", product, "there is no such release; there are " + ", ".join(catalogue()))
     if not isinstance(entry, dict):
@@ -107,10 +104,10 @@ def release_artifact(pinned, role, architecture, lock_file="", prefix=""):
     entry.update(read_lock(lock_file).get(product) or {})
     version = str(pinned.get("version") or entry.get("version") or "")
     if not version:
-        raise ReleaseError(f"{role}_version = '': {role}_source is release; set the version to install")
+        raise Problem(f"{role}_source is release; set the version to install", f"{role}_version", "")
     url = pinned.get("url") or entry.get("url")
     if not url:
-        raise ReleaseError(f"{role}_url = '': {role}_source is release; set the address of the archive")
+        raise Problem(f"{role}_source is release; set the address of the archive", f"{role}_url", "")
     sums = dict(entry.get("sha256") or {}) if version == entry.get("version") else {}
     sums.update(pinned.get("sha256") or {})
     if architecture not in sums:
@@ -118,7 +115,7 @@ def release_artifact(pinned, role, architecture, lock_file="", prefix=""):
         if product:
             mend = (f"lock it on a connected machine with ansible-playbook accelmon.fleet.lock -e accelmon_lock_file=FILE "
                     f"-e '{{\"accelmon_lock_versions\": {{\"{product}\": \"{version}\"}}, \"accelmon_lock_architectures\": [\"{architecture}\"]}}', or {mend}")
-        raise ReleaseError(f"{role}_sha256 = {dict(pinned.get('sha256') or {})}: no checksum of version {version} for {architecture} is known; {mend}")
+        raise Problem(f"no checksum of version {version} for {architecture} is known; {mend}", f"{role}_sha256", dict(pinned.get("sha256") or {}))
     url = filled(whole_url(url, prefix), version, architecture)
     return {"version": version, "url": url, "sha256": str(sums[architecture])}
 
@@ -132,14 +129,14 @@ def wanted(versions, architectures, prefix="", names=None):
     for variable, given in (("accelmon_lock_versions", versions), ("accelmon_lock_releases", names or [])):
         unknown = sorted(set(given) - set(catalogue()))
         if unknown:
-            raise ReleaseError(f"{variable} = {', '.join(unknown)}: there is no such release; there are {', '.join(catalogue())}")
+            raise Problem(f"there is no such release; there are {', '.join(catalogue())}", variable, ", ".join(unknown))
     result = []
     for product, entry in catalogue().items():
         if names and product not in names:
             continue
         version = str(versions.get(product) or entry["version"])
         if not VERSION.fullmatch(version):
-            raise ReleaseError(f"accelmon_lock_versions = {product}: {version}: this is no version; write it as upstream does, without v")
+            raise Problem(f"{version}: this is no version; write it as upstream does, without v", "accelmon_lock_versions", product)
         sums = {}
         for architecture in architectures:
             checksums, archive = [filled(text, version, architecture) for text in (entry["checksums"], entry["url"])]

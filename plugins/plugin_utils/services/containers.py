@@ -70,7 +70,7 @@ def unit(declaration, name, container, found):
 def archive(bundle, name, architecture, version=None):
     """{src, sha256} of a service's image in a bundle, {} if the bundle has none. Its artifact is called NAME_image.
 
-    Raises BundleError if there is one that cannot be used.
+    Raises Problem if there is one that cannot be used.
     """
     if not bundle or not any(artifact["name"] == f"{name}_image" for artifact in bundles.read_lock(bundle)):
         return {}

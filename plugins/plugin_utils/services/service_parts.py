@@ -5,6 +5,7 @@
 """What stands beside a service: a front, which listens in its stead, and a watch, which restarts it when it hangs."""
 from ansible_collections.accelmon.fleet.plugins.module_utils.host.systemd import part_name, unit_name, user_name
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import GROUP, WEB_CONFIG, is_closed
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import unit_text, word
 
@@ -13,22 +14,18 @@ ISOLATED = "-IS"
 WATCH_SECONDS = 30
 
 
-class PartsError(Exception):
-    """One line for the user."""
-
-
 def folder(name):
     """Where the programs of a service's parts are. Not the folder of its release, which has nothing else in it."""
     return f"/opt/accelmon/{name}_parts"
 
 
 def is_path(place):
-    """Whether a place is a Unix socket; raises PartsError if it is no place at all."""
+    """Whether a place is a Unix socket; raises Problem if it is no place at all."""
     if place.startswith("/"):
         return True
     address, _colon, port = place.rpartition(":")
     if not address or not port.isdigit():
-        raise PartsError(f"to = {place}: this is no place; give the path of a Unix socket, or ADDRESS:PORT")
+        raise Problem(f"to = {place}: this is no place; give the path of a Unix socket, or ADDRESS:PORT")
     return False
 
 
@@ -83,7 +80,7 @@ def front_service(name, to, tls, auth, pages, python):
 def private_front_service(name, to, python):
     """The service unit that passes connections on into the network that the service alone has with its agent, who asks who comes."""
     if is_path(to):
-        raise PartsError(f"service_front of {name}: to = {to}: a Unix socket is in no network; give ADDRESS:PORT")
+        raise Problem(f"service_front of {name}: to = {to}: a Unix socket is in no network; give ADDRESS:PORT")
     joined = f"{unit_name(name)} {part_name(name, 'agent.service')}"
     return unit_text({
         "Unit": {
@@ -158,7 +155,7 @@ def parts(name, listen, front, health, watch, tls, auth, directory, python):
     units, programs, leaves = {}, [], []
     if front:
         if not front.get("to") or not listen:
-            raise PartsError(f"service_front of {name} = {front}: give `to`, and an entry of service_listen")
+            raise Problem(f"service_front of {name} = {front}: give `to`, and an entry of service_listen")
         units["front.socket"] = front_socket(name, listen[0])
         if front.get("private"):
             units["front.service"] = private_front_service(name, str(front["to"]), python)
@@ -168,7 +165,7 @@ def parts(name, listen, front, health, watch, tls, auth, directory, python):
             programs = ["accelmon_front.py", "accelmon_bcrypt.py", "accelmon_command.py", "accelmon_inner.py"]
     if watch:
         if not health.get("to"):
-            raise PartsError(f"service_health of {name} = {health}: service_watch needs to know where to ask; give `to`")
+            raise Problem(f"service_health of {name} = {health}: service_watch needs to know where to ask; give `to`")
         units["watch.service"] = watch_service(name, health, directory, python)
         units["watch.timer"] = watch_timer(name)
         programs += ["accelmon_watch.py"] + ["accelmon_inner.py"] * ("accelmon_inner.py" not in programs)

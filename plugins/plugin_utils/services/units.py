@@ -5,6 +5,7 @@
 """systemd units from declarations: the one writer of unit files, and the sandbox that every service of ours runs in."""
 import re
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault, shown
 
 # What a network daemon that keeps its data in its own state directory needs none of.
@@ -50,10 +51,6 @@ SECTION = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 DIRECTIVE = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 
-class UnitError(ValueError):
-    """Which directive cannot be written, and what to do: one line."""
-
-
 def word(value):
     """One word of a directive: systemd takes it as it is, and expands nothing in it."""
     text = str(value).replace("\\", "\\\\").replace("%", "%%").replace('"', '\\"')
@@ -66,22 +63,22 @@ def quote(argument):
 
 
 def scalar(value):
-    """A value as it stands in a unit, if it can stand there at all; raises UnitError."""
+    """A value as it stands in a unit, if it can stand there at all; raises Problem."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, (str, int, float)):
-        raise UnitError(f"{'nothing' if value is None else type(value).__name__} is no value of a directive; give a text or a number, or a list of them")
+        raise Problem(f"{'nothing' if value is None else type(value).__name__} is no value of a directive; give a text or a number, or a list of them")
     text = str(value)
     problem = fault(text)
     if problem:
-        raise UnitError(problem)
+        raise Problem(problem)
     return text
 
 
 def lines(key, value):
     """The lines of one directive: a list is a command line for Exec…=, else the directive repeated; None and an empty list are left out.
 
-    Raises UnitError for what would be more lines, or none, than that.
+    Raises Problem for what would be more lines, or none, than that.
     """
     if value is None:
         return []
@@ -94,31 +91,31 @@ def lines(key, value):
     for text in texts:
         bare = text.rstrip()
         if (len(bare) - len(bare.rstrip("\\"))) % 2:
-            raise UnitError("it ends with a backslash, with which systemd joins the next line to it; leave it out, or write two")
+            raise Problem("it ends with a backslash, with which systemd joins the next line to it; leave it out, or write two")
     return [f"{key}={text}" for text in texts]
 
 
 def section_lines(name, directives):
-    """The lines of one section. Raises UnitError, which names section and directive."""
+    """The lines of one section. Raises Problem, which names section and directive."""
     if not isinstance(name, str) or not SECTION.fullmatch(name):
-        raise UnitError(f"[{shown(name)}]: this is no name of a section; write it as systemd does, such as Service")
+        raise Problem(f"[{shown(name)}]: this is no name of a section; write it as systemd does, such as Service")
     if not isinstance(directives, dict):
-        raise UnitError(f"[{name}] = {shown(directives)}: this is no mapping of directives to values; write for instance Nice: 5 below it")
+        raise Problem(f"[{name}] = {shown(directives)}: this is no mapping of directives to values; write for instance Nice: 5 below it")
     found = []
     for key, value in directives.items():
         if not isinstance(key, str) or not DIRECTIVE.fullmatch(key):
-            raise UnitError(f"[{name}] {shown(key)}: this is no name of a directive; write it as systemd does, such as CPUQuota")
+            raise Problem(f"[{name}] {shown(key)}: this is no name of a directive; write it as systemd does, such as CPUQuota")
         try:
             found += lines(key, value)
-        except UnitError as error:
-            raise UnitError(f"[{name}] {key} = {shown(value)}: {error}") from None
+        except Problem as error:
+            raise Problem(f"[{name}] {key} = {shown(value)}: {error}") from None
     return found
 
 
 def check(overrides):
-    """Raises UnitError if a unit could not be written with these sections."""
+    """Raises Problem if a unit could not be written with these sections."""
     if not isinstance(overrides, dict):
-        raise UnitError(f"{shown(overrides)} is no mapping of sections to directives; write for instance {{Service: {{Nice: 5}}}}")
+        raise Problem(f"{shown(overrides)} is no mapping of sections to directives; write for instance {{Service: {{Nice: 5}}}}")
     for name, directives in overrides.items():
         section_lines(name, directives)
 
@@ -138,7 +135,7 @@ def unit_text(declaration, overrides=None, daemon=True):
     declaration, overrides: {section: {directive: value}}; a value of None takes a default away.
     daemon: whether it runs all the time (else: a oneshot service, or a timer).
     A unit with a [Service] section gets the sandbox. Sections come in systemd's usual order.
-    Raises UnitError for whatever would not come out as the one line that it is meant to be.
+    Raises Problem for whatever would not come out as the one line that it is meant to be.
     """
     for given in (declaration, overrides or {}):
         check(given)

@@ -5,7 +5,8 @@
 """How much a node may publish: limits of a page by job, from what the largest node has, and the rules that tell who is above."""
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import TYPES, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import TYPES
 
 # As VictoriaMetrics has them by itself: it leaves out a series with more. Prometheus refuses the whole page.
 LABELS = {"label_limit": 40, "label_name_length_limit": 256, "label_value_length_limit": 4096}

@@ -7,22 +7,18 @@
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import urls
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, plain
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, Problem
 
 TIMES = {"group_wait": "10s", "group_interval": "5m", "repeat_interval": "4h"}
 URLS = ("webhook_urls", "watchdog_urls")
 
 
-class RouteError(ValueError):
-    """What is wrong with an option, in one line. An address may hold a token and is not shown."""
-
-
 def checked(options):
-    """The options with defaults, in plain types; raises RouteError for the first that is wrong."""
+    """The options with defaults, in plain types; raises Problem for the first that is wrong."""
     given = plain(options)
     for name in given:
         if name not in TIMES and name not in URLS:
-            raise RouteError(f"alertmanager_{name}: no such option; {closest(name, [*TIMES, *URLS])}")
+            raise Problem(f"alertmanager_{name}: no such option; {closest(name, [*TIMES, *URLS])}")
     chosen = {**TIMES, **{name: [] for name in URLS}, **given}
     for name in TIMES:
         try:
@@ -30,15 +26,15 @@ def checked(options):
         except ValueError:
             length = None
         if length is None or (not length and name != "group_wait"):
-            raise RouteError(f"alertmanager_{name} = {chosen[name]!r}: not a duration; write a number with a unit, for instance {TIMES[name]}")
+            raise Problem(f"not a duration; write a number with a unit, for instance {TIMES[name]}", f"alertmanager_{name}", chosen[name])
     for name in URLS:
         if not isinstance(chosen[name], list):
-            raise RouteError(f"alertmanager_{name} = (not shown): not a list; give a list of addresses")
+            raise Problem("not a list; give a list of addresses", f"alertmanager_{name}", HIDDEN)
         try:
             chosen[name] = urls(chosen[name])
         except Problem as problem:
             entry, _colon, wrong = str(problem).partition(": ")
-            raise RouteError(f"alertmanager_{name}, {entry} = (not shown): {wrong}") from None
+            raise Problem(wrong, f"alertmanager_{name}, {entry}", HIDDEN) from None
     return chosen
 
 
@@ -48,7 +44,7 @@ def receiver(name, urls):
 
 
 def config_file(options):
-    """Text of the configuration; see the filter alertmanager_config for the options. Raises RouteError."""
+    """Text of the configuration; see the filter alertmanager_config for the options. Raises Problem."""
     chosen = checked(options)
     return dump({
         "route": {

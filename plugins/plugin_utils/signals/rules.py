@@ -11,9 +11,10 @@ import re
 import yaml
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import limits
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, load, plain
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import STACK, Problem, switch
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import STACK, switch
 
 OPERATIONS = {
     "avg": "avg by ({by}) ({of})",
@@ -42,10 +43,6 @@ LEAP = "1m"
 HOTTEST = 5000
 # A median absolute deviation times this is the standard deviation of readings that vary evenly.
 EVENLY = "1.4826"
-
-
-class RuleError(ValueError):
-    """What is wrong with an option of a rule file, in one line."""
 
 
 def selector(metric, match, also=()):
@@ -320,11 +317,11 @@ def invalid_rules(series, sources):
 
 
 def duration(what, value):
-    """value as text if it is a duration, else a RuleError that names it as what."""
+    """value as text if it is a duration, else a Problem that names it as what."""
     try:
         milliseconds(value)
     except ValueError:
-        raise RuleError(f"{what} = {value!r}: not a duration; write a number with a unit, for instance 30s or 5m") from None
+        raise Problem("not a duration; write a number with a unit, for instance 30s or 5m", what, value) from None
     return str(value)
 
 
@@ -336,7 +333,7 @@ def recording_groups(interval, backend="prometheus", series=None, sources=None):
     """
     interval = duration("the interval of the recording rules", plain(interval))
     if not milliseconds(interval):
-        raise RuleError(f"the interval of the recording rules = {interval!r}: it must be longer than 0")
+        raise Problem("it must be longer than 0", "the interval of the recording rules", interval)
     series = series or load("series")
     sources = sources or load("sources")["sources"]
     slow = interval if milliseconds(interval) > SLOW else f"{SLOW // 1000}s"
@@ -397,7 +394,7 @@ def boolean(what, value):
     try:
         return switch(value)
     except Problem as problem:
-        raise RuleError(f"{what} = {value!r}: {problem}") from None
+        raise Problem(problem, what, value) from None
 
 
 def threshold_value(what, spec, value):
@@ -411,7 +408,7 @@ def threshold_value(what, spec, value):
     lowest, highest = spec.get("at_least", 0), spec.get("at_most", float("inf"))
     if not lowest <= found <= highest or found == float("inf"):
         wanted = f"from {lowest} to {highest}" if "at_most" in spec else f"of at least {lowest}"
-        raise RuleError(f"{what} = {value!r}: not a threshold of this alert; give a number {wanted}")
+        raise Problem(f"not a threshold of this alert; give a number {wanted}", what, value)
     return found
 
 
@@ -430,17 +427,17 @@ def settings(alert, overrides, variable):
     if threshold:
         chosen["threshold"] = threshold["default"]
     if not isinstance(overrides, dict):
-        raise RuleError(f"{variable} = {overrides!r}: not a mapping; give some of {', '.join(sorted(chosen))}")
+        raise Problem(f"not a mapping; give some of {', '.join(sorted(chosen))}", variable, overrides)
     for key, value in overrides.items():
         what = f"{variable}.{key}"
         if key == "threshold" and not threshold:
-            raise RuleError(f"{what} = {value!r}: {alert['alert']} has no threshold; {closest(key, chosen)}")
+            raise Problem(f"{alert['alert']} has no threshold; {closest(key, chosen)}", what, value)
         if key not in chosen:
-            raise RuleError(f"{what} = {value!r}: no such setting; {closest(key, chosen)}")
+            raise Problem(f"no such setting; {closest(key, chosen)}", what, value)
         if key == "for":
             value = duration(what, value)
         elif key == "severity" and value not in SEVERITIES:
-            raise RuleError(f"{what} = {value!r}: no such severity; {closest(value, SEVERITIES)}")
+            raise Problem(f"no such severity; {closest(value, SEVERITIES)}", what, value)
         elif key == "enabled":
             value = boolean(what, value)
         elif key == "threshold":
@@ -456,17 +453,17 @@ def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_a
 
     overrides: {alert: {for?, severity?, enabled?, threshold?}}, as the site gave them in variable.
     interval: at which everything is scraped; chosen_limits: {job: series}, a site's own limits of a page.
-    Raises RuleError with the alert, the key, the value and the nearest valid name.
+    Raises Problem with the alert, the key, the value and the nearest valid name.
     """
     alerts = alerts or load("alerts")
     sources = sources or load("sources")["sources"]
     overrides = plain({} if overrides is None else overrides)
     names = [alert["alert"] for alert in alerts["alerts"]]
     if not isinstance(overrides, dict):
-        raise RuleError(f"{variable} = {overrides!r}: not a mapping; give a mapping of alerts to what to change")
+        raise Problem("not a mapping; give a mapping of alerts to what to change", variable, overrides)
     for name, value in overrides.items():
         if name not in names:
-            raise RuleError(f"{variable}.{name} = {value!r}: no such alert; {closest(name, names)}")
+            raise Problem(f"no such alert; {closest(name, names)}", f"{variable}.{name}", value)
     values = parts(alerts, sources, duration("the scrape interval", plain(interval)), chosen_limits)
     rules = []
     for alert in alerts["alerts"]:
@@ -508,19 +505,19 @@ def _site_file(path, _state):
 
 
 def site_files(paths, directory, variable="accelmon_rule_files"):
-    """[{"path" in directory, "content"}] of a site's own rule files. Raises RuleError."""
+    """[{"path" in directory, "content"}] of a site's own rule files. Raises Problem."""
     files = {}
     for path in paths:
         target = os.path.join(directory, f"site-{os.path.splitext(os.path.basename(path))[0]}.yml")
         if not os.path.isabs(path):
-            raise RuleError(f"{variable} = {path}: the path is relative; give an absolute one, such as {{{{ inventory_dir }}}}/{path}")
+            raise Problem(f"the path is relative; give an absolute one, such as {{{{ inventory_dir }}}}/{path}", variable, path)
         if target in files:
-            raise RuleError(f"{variable} = {path}: another file has the same name; rename one of them")
+            raise Problem("another file has the same name; rename one of them", variable, path)
         try:
             state = os.stat(path)
             files[target] = _site_file(path, (state.st_mtime_ns, state.st_size))
         except OSError as error:
-            raise RuleError(f"{variable} = {path}: it cannot be read on the control node ({error.strerror}); correct the path") from None
+            raise Problem(f"it cannot be read on the control node ({error.strerror}); correct the path", variable, path) from None
         except ValueError as error:
-            raise RuleError(f"{variable} = {path}: it cannot be used ({error}); correct the file") from None
+            raise Problem(f"it cannot be used ({error}); correct the file", variable, path) from None
     return [{"path": target, "content": content} for target, content in files.items()]

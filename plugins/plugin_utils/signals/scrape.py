@@ -12,11 +12,11 @@ import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect.ids import GENERIC
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import limits, reserved
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.stack import CA_FILE, CERTIFICATE_FILE, KEY_FILE, NAME, USER
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 BACKENDS = tuple(backend.scraper for backend in stack.BACKENDS.values())
 DEFAULTS = {
@@ -62,10 +62,6 @@ ONE_NAME = [
 CAREFUL = {"follow_redirects": False, "honor_timestamps": False}
 
 
-class ScrapeError(ValueError):
-    """What is wrong with an option, in one line."""
-
-
 def timeout(interval, wanted=None):
     """The scrape timeout for an interval, both durations as text.
 
@@ -77,21 +73,21 @@ def timeout(interval, wanted=None):
         chosen = LONGEST_TIMEOUT if length > LONGEST_TIMEOUT else length * 4 // 5
         return f"{chosen // 1000}s" if chosen % 1000 == 0 else f"{chosen}ms"
     if milliseconds(wanted) >= length or not milliseconds(wanted):
-        raise ScrapeError(f"scrape_timeout = {wanted!r}: not between 0 and scrape_interval ({interval}); give a shorter one, or none")
+        raise Problem(f"not between 0 and scrape_interval ({interval}); give a shorter one, or none", "scrape_timeout", wanted)
     return wanted
 
 
 def checked(options):
-    """The options with defaults filled in, in plain types; raises ScrapeError for the first that is wrong."""
+    """The options with defaults filled in, in plain types; raises Problem for the first that is wrong."""
     given = plain(options)
     if not isinstance(given, dict):
-        raise ScrapeError(f"the options = {given!r}: not a mapping; give a mapping with some of {', '.join(sorted(DEFAULTS))}")
+        raise Problem(f"not a mapping; give a mapping with some of {', '.join(sorted(DEFAULTS))}", "the options", given)
     for name, value in given.items():
         if name not in DEFAULTS:
-            raise ScrapeError(f"{name} = {value!r}: no such option; {closest(name, DEFAULTS)}")
+            raise Problem(f"no such option; {closest(name, DEFAULTS)}", name, value)
     chosen = {**DEFAULTS, **given}
     if chosen["backend"] not in BACKENDS:
-        raise ScrapeError(f"backend = {chosen['backend']!r}: no such backend; {closest(chosen['backend'], BACKENDS)}")
+        raise Problem(f"no such backend; {closest(chosen['backend'], BACKENDS)}", "backend", chosen["backend"])
     for name in ("scrape_interval", "scrape_timeout"):
         if chosen[name] is None and name == "scrape_timeout":
             continue
@@ -99,34 +95,34 @@ def checked(options):
             if not milliseconds(chosen[name]) and name == "scrape_interval":
                 raise ValueError
         except ValueError:
-            raise ScrapeError(f"{name} = {chosen[name]!r}: not a duration; write a number with a unit, for instance 15s") from None
+            raise Problem("not a duration; write a number with a unit, for instance 15s", name, chosen[name]) from None
     if not str(chosen["targets_dir"]).startswith("/"):
-        raise ScrapeError(f"targets_dir = {chosen['targets_dir']!r}: not an absolute path; give one")
+        raise Problem("not an absolute path; give one", "targets_dir", chosen["targets_dir"])
     for name in ("cluster", "node"):
         if not isinstance(chosen[name], str) or not chosen[name]:
-            raise ScrapeError(f"{name} = {chosen[name]!r}: not a name; give the {name} of the host that scrapes")
+            raise Problem(f"not a name; give the {name} of the host that scrapes", name, chosen[name])
     if chosen["backend"] != "prometheus":
         for name in ("alertmanagers", "rule_files"):
             if chosen[name]:
-                raise ScrapeError(f"{name} = {chosen[name]!r}: {chosen['backend']} knows none; leave it out, or set backend to prometheus")
+                raise Problem(f"{chosen['backend']} knows none; leave it out, or set backend to prometheus", name, chosen[name])
     if not isinstance(chosen["limits"], dict):
-        raise ScrapeError(f"limits = {chosen['limits']!r}: not a mapping; give a mapping of job to a number of series")
+        raise Problem("not a mapping; give a mapping of job to a number of series", "limits", chosen["limits"])
     try:
         chosen["limits"] = limits.checked(chosen["limits"])
     except Problem as problem:
-        raise ScrapeError(f"limits = {chosen['limits']!r}: {problem}") from None
+        raise Problem(problem, "limits", chosen["limits"]) from None
     if not isinstance(chosen["stack"], dict):
-        raise ScrapeError(f"stack = {chosen['stack']!r}: not a mapping; give a mapping of job to host:port")
+        raise Problem("not a mapping; give a mapping of job to host:port", "stack", chosen["stack"])
     chosen["stack"] = {job: target if isinstance(target, dict) else {"target": target} for job, target in chosen["stack"].items()}
     for job in chosen["stack"]:
         if not JOB.match(str(job)) or job in OWN_JOBS:
-            raise ScrapeError(f"stack.{job} = {chosen['stack'][job].get('target')!r}: not a name that a job can have here; "
-                              f"use small letters, digits and _, and none of {', '.join(OWN_JOBS)}")
+            raise Problem(f"stack.{job} = {chosen['stack'][job].get('target')!r}: not a name that a job can have here; "
+                          f"use small letters, digits and _, and none of {', '.join(OWN_JOBS)}")
     for what, value in [("node_exporter", chosen["node_exporter"])] + [
             (f"stack.{job}", service.get("target")) for job, service in chosen["stack"].items()]:
         match = HOST_PORT.match(str(value))
         if not match or not 0 < int(match.group(1)) < 65536:
-            raise ScrapeError(f"{what} = {value!r}: not host:port; write for instance 127.0.0.1:9100 or [::1]:9100")
+            raise Problem("not host:port; write for instance 127.0.0.1:9100 or [::1]:9100", what, value)
     return chosen
 
 
@@ -265,7 +261,7 @@ def alerting(chosen):
 
 
 def scrape_file(options):
-    """Text of the scrape configuration; see the filter scrape_config for the options. Raises ScrapeError."""
+    """Text of the scrape configuration; see the filter scrape_config for the options. Raises Problem."""
     chosen = checked(options)
     catalogue = load("sources")
     backend, folder = chosen["backend"], chosen["targets_dir"].rstrip("/")

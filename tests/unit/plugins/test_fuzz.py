@@ -12,6 +12,7 @@ import json
 import hypothesis
 from ansible_collections.accelmon.fleet.plugins.filter.__fleet import fleet_records
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry, targets, verdict
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, records
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, exporter, record, unanswered
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import facts as told_facts
@@ -67,7 +68,7 @@ def test_whatever_a_node_tells_it_is_refused_or_harmless(path, new, how):
     try:
         records.make_plan("evil", fleet.HostVariables(hostvars, "evil"))
         kept = facts.read(told)
-    except (fleet.FleetError, facts.Misfit) as error:
+    except Problem as error:
         assert "\n" not in str(error) and "; " in str(error) and len(str(error)) < 700
         assert "{{" not in str(error) and "\x1b" not in str(error)
         return

@@ -12,8 +12,8 @@ import sys
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.filter.__fleet import batches
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import FORMATS
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 

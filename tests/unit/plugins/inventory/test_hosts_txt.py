@@ -6,8 +6,8 @@ import os
 import time
 
 import pytest
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory import hosts_txt, lists
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 from ansible_collections.accelmon.fleet.tests.unit.plugins.inventory.through_ansible import evaluated, inventory
 
 ALLOWED = ["accelmon_*"]

@@ -7,8 +7,8 @@ import pathlib
 import time
 
 import pytest
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory import lists, scontrol
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 from ansible_collections.accelmon.fleet.tests.unit.plugins.inventory.through_ansible import REPOSITORY, evaluated, inventory
 
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "inventory"

@@ -5,6 +5,7 @@ import json
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.filter.__programs import all_smi_build
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, releases
 
 NEW, OLD, MUSL = {"name": "glibc", "version": "2.36"}, {"name": "glibc", "version": "2.28"}, {"name": "musl", "version": "1.2.4"}
@@ -104,7 +105,7 @@ def test_the_catalogue_has_the_build_for_glibc_and_says_how_to_lock_the_other():
     empty = {"version": "", "url": "", "sha256": {}}
     found = releases.release_artifact(dict(empty, variant=""), "all_smi", "arm64")
     assert found["url"] == f"https://github.com/lablup/all-smi/releases/download/v{found['version']}/all-smi-linux-aarch64.tar.gz"
-    with pytest.raises(releases.ReleaseError, match='accelmon.fleet.lock .*"all_smi_musl": "'):
+    with pytest.raises(Problem, match='accelmon.fleet.lock .*"all_smi_musl": "'):
         releases.release_artifact(dict(empty, variant="musl"), "all_smi", "amd64")
     sums = {one["name"]: one["sums"] for one in releases.wanted({}, ["amd64"])}
     assert sums["all_smi_musl"]["amd64"][1] == "all-smi-linux-x86_64-musl.tar.gz"

@@ -7,8 +7,9 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.filter.__programs import amd_exporter_build
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.amd_exporter import AmdError, config
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.amd_exporter import config
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.containers import command
 
 ROLE = os.path.join(os.path.dirname(amd_exporter.__file__), "..", "..", "..", "roles", "amd_exporter")
@@ -84,7 +85,7 @@ def test_profiler_fields_turn_the_profiler_on():
     ({"version": "1.5.2", "devices": [dict(WHOLE, driver_version="6.7.0")]}, "amdgpu 6.7.0 of 0000:1b:00.0 is older than 6.8.5"),
 ])
 def test_what_would_be_ignored_or_cannot_work_is_refused(more, words):
-    with pytest.raises(AmdError) as caught:
+    with pytest.raises(Problem) as caught:
         made(**more)
     assert words in str(caught.value)
 

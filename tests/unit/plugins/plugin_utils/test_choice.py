@@ -10,6 +10,7 @@ import pathlib
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.filter.__fleet import fleet_records, handover_waits, source_questions
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import fleet_check
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, hosts as fleet, plan, records
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
@@ -35,7 +36,7 @@ def planned(facts_of_host, **variables):
 
 
 def refused(facts_of_host, **variables):
-    with pytest.raises(records.FleetError) as error:
+    with pytest.raises(Problem) as error:
         planned(facts_of_host, **variables)
     assert "\n" not in str(error.value)
     return str(error.value)

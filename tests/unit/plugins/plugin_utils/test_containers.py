@@ -7,7 +7,8 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.filter.__services import container_unit
 from ansible_collections.accelmon.fleet.plugins.filter.__programs import image_archive
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import UnitError, unit_text
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import unit_text
 
 PODMAN = {"runtime": "podman", "program": "/usr/bin/podman", "id": "sha256:12", "user": "990:980", "groups": ["44"],
           "devices": ["--device", "nvidia.com/gpu=all"]}
@@ -83,12 +84,12 @@ def test_an_image_for_another_architecture_is_an_error(tmp_path):
     {"volumes": ["/a:/a\0"]}, {"devices": ["/dev/x\n"]}, {"capabilities": ["SYS\nADMIN"]}, {"arguments": [{"a": 1}]}, {"options": [None]}])
 def test_no_text_of_a_container_becomes_a_line_of_its_unit(part):
     for found in (PODMAN, DOCKER):
-        with pytest.raises(UnitError):
+        with pytest.raises(Problem):
             text(found, **part)
 
 
 def test_what_a_node_says_of_its_runtime_stays_one_word():
     odd = dict(DOCKER, program="/usr/bin/docker; %n $X")
     assert line(odd, "ExecStopPost") == 'ExecStopPost="-/usr/bin/docker; %%n $$X" rm --force accelmon-dcgm-exporter'
-    with pytest.raises(UnitError):
+    with pytest.raises(Problem):
         text(dict(DOCKER, program="/usr/bin/docker\nUser=root"))

@@ -33,7 +33,7 @@ def changed(path, value):
 
 
 def refused(told):
-    with pytest.raises(facts.Misfit) as error:
+    with pytest.raises(facts.Untrusted) as error:
         facts.answer(told)
     text = str(error.value)
     assert text.startswith("facts: ") and "; " in text and "\n" not in text and len(text) < 400 and text.isprintable()
@@ -103,7 +103,7 @@ def test_other_shapes(told):
 @pytest.mark.parametrize("name", [
     "accelmon_accept", "accelmon_anything", "node_exporter_port", "group_names", "inventory_hostname", "groups", "limit", "lookup", "now"])
 def test_a_fact_never_has_the_name_of_a_variable(name):
-    with pytest.raises(facts.Misfit, match=name):
+    with pytest.raises(facts.Untrusted, match=name):
         facts.refuse_forged({name: 1})
     with pytest.raises(AnsibleFilterError):
         unforged("secret", {name: 1})
@@ -114,7 +114,7 @@ def test_a_fact_never_has_the_name_of_a_variable(name):
 def test_of_an_answer_nothing_goes_on_that_acts_on_the_run():
     told = {"changed": False, "observed": 1, "ansible_stats": {"data": {"a": 1}}, "ansible_facts": {"group_names": [], "discovered_interpreter_python": "/p"}}
     assert facts.let_through(told, ours=False) == {"changed": False, "observed": 1, "ansible_facts": {"discovered_interpreter_python": "/p"}}
-    with pytest.raises(facts.Misfit):
+    with pytest.raises(facts.Untrusted):
         facts.let_through(told, ours=True)
     assert set(facts.let_through(dict(told, ansible_facts=told_facts(device())), ours=True)) == {"changed", "observed", "ansible_facts"}
 
@@ -173,6 +173,6 @@ def test_preflight_judges_the_others_too(observed):
 
 
 def test_untrusted_facts_are_told_with_their_host():
-    with pytest.raises(fleet.Untrusted) as error:
+    with pytest.raises(facts.Untrusted) as error:
         fleet.facts_of(fleet.HostVariables({"h": {"ansible_facts": changed("accelmon_node/addresses", ["x"])}}, "h"))
     assert str(error.value).startswith("h: facts: accelmon_node.addresses.0 = x: no IP address; ")

@@ -9,6 +9,7 @@ table. The test with real Ansible is in tests/unit/plugins/filter/test_fleet_pla
 """
 import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet
 from jinja2 import Undefined
 
@@ -99,14 +100,14 @@ def test_failing_template_is_one_line():
 
 
 def test_long_values_are_cut_and_secret_ones_hidden():
-    assert len(fleet.error_text("accelmon_rack", "x" * 500, "wrong; mend")) < 120
-    assert fleet.error_text("accelmon_monkey", "hunter2", "wrong; mend") == "accelmon_monkey = hunter2: wrong; mend"
+    assert len(str(Problem("wrong; mend", "accelmon_rack", "x" * 500))) < 120
+    assert str(Problem("wrong; mend", "accelmon_monkey", "hunter2")) == "accelmon_monkey = hunter2: wrong; mend"
     for name in ("accelmon_password", "accelmon_pasword", "accelmon_api_token", "grafana_secret", "accelmon_key_file", "accelmon_tls_key"):
-        assert fleet.error_text(name, "hunter2", "wrong; mend") == f"{name} = (not shown): wrong; mend"
+        assert str(Problem("wrong; mend", name, "hunter2")) == f"{name} = (not shown): wrong; mend"
 
 
 def test_error_holds_no_template():
-    assert "{{" not in fleet.error_text("a", "{{ x }}", "wrong; mend")
+    assert "{{" not in str(Problem("wrong; mend", "a", "{{ x }}"))
 
 
 @pytest.mark.parametrize("variables,expected", [
@@ -147,7 +148,7 @@ def test_facts():
     ("gpu 7", {}, "inventory_hostname = gpu 7: neither a host name nor an IP address; "),
 ])
 def test_bad_address(name, variables, text):
-    with pytest.raises(fleet.BadValue) as error:
+    with pytest.raises(Problem) as error:
         fleet.host_address(name, fleet.HostVariables({name: {}} if name != "h" else Failing({"h": variables}), name), "")
     assert str(error.value).startswith(text)
     assert str(error.value).endswith(", or set accelmon_address")
@@ -161,6 +162,6 @@ def test_a_value_that_cannot_be_decrypted_asks_for_the_vault_password(words):
         def __getitem__(self, host):
             raise ValueError(words)
     found = fleet.HostVariables(Encrypted({"h": {"accelmon_rack": object()}}), "h")
-    with pytest.raises(fleet.Problem) as error:
+    with pytest.raises(Problem) as error:
         fleet.fetch(found, "accelmon_rack")
     assert str(error.value) == "it is encrypted, and the vault password is missing or another one; run with --ask-vault-pass or --vault-password-file"

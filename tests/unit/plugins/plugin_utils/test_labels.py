@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import labels
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import alert_groups, recording_groups
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import Problem
 
 SPEC = importlib.util.spec_from_file_location("accelmon_rules_expositions", Path(__file__).resolve().parents[4] / "tests" / "rules" / "expositions.py")
 expositions = importlib.util.module_from_spec(SPEC)

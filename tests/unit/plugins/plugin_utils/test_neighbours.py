@@ -4,7 +4,8 @@
 
 """Variables that another place than their own role reads. Stubbed: a host's entry in `hostvars` is a dictionary."""
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import FleetError, setting
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import setting
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.neighbours import neighbours
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.stack import BACKENDS, listener
 
@@ -22,18 +23,18 @@ def test_a_setting_is_what_the_host_has_or_else_its_default(name, given, value):
 
 
 def test_a_wrong_setting_names_its_host():
-    with pytest.raises(FleetError, match="^mon1: accelmon_scrape_interval = 1ms: out of range"):
+    with pytest.raises(Problem, match="^mon1: accelmon_scrape_interval = 1ms: out of range"):
         setting(dict(HOST, accelmon_scrape_interval="1ms"), "accelmon_scrape_interval")
 
 
 def test_a_wrong_password_is_not_shown():
-    with pytest.raises(FleetError) as error:
+    with pytest.raises(Problem) as error:
         setting(dict(HOST, accelmon_stack_password="short"), "accelmon_stack_password")
     assert "short" not in str(error.value).replace("shorter", "")
 
 
 def test_a_fact_stands_for_no_setting():
-    with pytest.raises(FleetError):
+    with pytest.raises(Problem):
         setting(dict(HOST, ansible_facts={"accelmon_backend": "prometheus"}), "accelmon_backend")
 
 

@@ -3,7 +3,8 @@ for 1.5.0, 1.9.0 and 1.10.2, was compared with the programs' own help."""
 import pytest
 
 from ansible_collections.accelmon.fleet.plugins.filter.__programs import node_collectors
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.node_collectors import CollectorError, arguments, knows, program_version
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.node_collectors import arguments, knows, program_version
 
 NVIDIA = {"nvidia": {"count": 8, "models": {"H100": 8}}}
 AMD = {"amd": {"count": 4, "models": {"MI300X": 4}}}
@@ -65,7 +66,7 @@ def test_no_flag_is_given_twice():
 
 @pytest.mark.parametrize("chosen", [{"--collector.drm": True}, {"drm": "yes"}, {"Drm": True}])
 def test_what_is_no_collector_is_refused(chosen):
-    with pytest.raises(CollectorError, match="node_exporter_collectors = "):
+    with pytest.raises(Problem, match="node_exporter_collectors = "):
         arguments(AMD, "1.9.0", chosen=chosen)
 
 

@@ -14,6 +14,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import regist
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import accelerators
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import values
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, hosts as fleet, records
 from ansible_collections.accelmon.fleet.tests.unit.plugins.module_utils.detect import trees
 
@@ -89,7 +90,7 @@ def test_a_vendor_that_no_exporter_of_the_host_reads_is_recorded_and_not_watched
 
 @pytest.mark.parametrize("machine", ["gaudi3_no_driver", "l4_no_driver"])
 def test_a_missing_driver_of_any_vendor_stops_the_host(machine):
-    with pytest.raises(records.FleetError, match="^h: accelmon_driver_missing = fail: "):
+    with pytest.raises(Problem, match="^h: accelmon_driver_missing = fail: "):
         records.make_plan("h", fleet.HostVariables(hostvars(machine), "h"))
 
 

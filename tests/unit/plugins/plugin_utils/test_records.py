@@ -10,6 +10,7 @@ import json
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.filter.__fleet import fleet_records
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, records
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
 from ansible.errors import AnsibleFilterError
@@ -23,7 +24,7 @@ def plan(told=None, **variables):
 
 
 def refused(told=None, **variables):
-    with pytest.raises(records.FleetError) as error:
+    with pytest.raises(Problem) as error:
         plan(told, **variables)
     assert "\n" not in str(error.value)
     return str(error.value)
@@ -219,7 +220,7 @@ def test_bad_values_of_a_host_that_did_not_answer_leave_it_a_target():
 
 
 def test_bad_values_of_a_host_that_answered_are_errors():
-    with pytest.raises(records.FleetError, match="^h: node_exporter_port = 0: "):
+    with pytest.raises(Problem, match="^h: node_exporter_port = 0: "):
         record(facts(), node_exporter_port=0)
 
 

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import releases
 
 EMPTY = {"version": "", "url": "", "sha256": {}}
@@ -42,7 +43,7 @@ def test_the_lock_file_wins_and_the_role_over_it(tmp_path):
 
 @pytest.mark.parametrize("pinned,architecture", [({"version": "1.8.0"}, "amd64"), ({}, "riscv64")])
 def test_a_checksum_of_another_version_or_architecture_never_counts(pinned, architecture):
-    with pytest.raises(releases.ReleaseError, match="node_exporter_sha256 = {}.*accelmon.fleet.lock") as caught:
+    with pytest.raises(Problem, match="node_exporter_sha256 = {}.*accelmon.fleet.lock") as caught:
         releases.release_artifact(dict(EMPTY, **pinned), "node_exporter", architecture)
     assert architecture in str(caught.value) and "\n" not in str(caught.value)
 
@@ -60,14 +61,14 @@ def test_a_checksum_of_another_version_or_architecture_never_counts(pinned, arch
 def test_a_lock_file_that_cannot_be_used_is_named(tmp_path, text, words):
     path = tmp_path / "lock.yml"
     path.write_text(text)
-    with pytest.raises(releases.ReleaseError, match=words) as caught:
+    with pytest.raises(Problem, match=words) as caught:
         releases.release_artifact(EMPTY, "vmagent", "amd64", str(path))
     assert str(caught.value).startswith(f"accelmon_lock_file = {path}: ")
 
 
 @pytest.mark.parametrize("path,words", [("lock.yml", "relative"), ("/nowhere/lock.yml", "make it with playbooks/lock.yml")])
 def test_a_lock_file_that_is_not_there(path, words):
-    with pytest.raises(releases.ReleaseError, match=words):
+    with pytest.raises(Problem, match=words):
         releases.read_lock(path)
 
 
@@ -82,5 +83,5 @@ def test_what_is_wanted_names_lists_and_archives():
 @pytest.mark.parametrize("versions,names,words", [
     ({"curl": "1"}, [], "accelmon_lock_versions = curl"), ({}, ["curl"], "accelmon_lock_releases = curl"), ({"vmutils": "v/1"}, [], "no version")])
 def test_what_cannot_be_wanted(versions, names, words):
-    with pytest.raises(releases.ReleaseError, match=words):
+    with pytest.raises(Problem, match=words):
         releases.wanted(versions, ["amd64"], names=names)

@@ -13,7 +13,8 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.filter.alert_rules import alert_rules
 from ansible_collections.accelmon.fleet.plugins.filter.__signals import rule_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import RuleError, SEVERITIES, alert_file, expected_series, recording_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import SEVERITIES, alert_file, expected_series, recording_file
 
 ROOT = Path(__file__).resolve().parents[4]
 CASES = ROOT / "tests" / "rules" / "cases"
@@ -246,21 +247,21 @@ def test_a_site_may_turn_everything_off():
 
 
 @pytest.mark.parametrize(("overrides", "parts"), [
-    ({"HostDwn": {"for": "1m"}}, ["accelmon_alert_overrides.HostDwn = {'for': '1m'}", "did you mean HostDown?"]),
-    ({"HostDown": {"fro": "1m"}}, ["accelmon_alert_overrides.HostDown.fro = '1m'", "did you mean for?"]),
+    ({"HostDwn": {"for": "1m"}}, ["accelmon_alert_overrides.HostDwn = {\"for\": \"1m\"}:", "did you mean HostDown?"]),
+    ({"HostDown": {"fro": "1m"}}, ["accelmon_alert_overrides.HostDown.fro = 1m:", "did you mean for?"]),
     ({"HostDown": {"for": 30}}, ["accelmon_alert_overrides.HostDown.for = 30", "not a duration"]),
-    ({"HostDown": {"for": "soon"}}, ["HostDown.for = 'soon'", "30s or 5m"]),
-    ({"HostDown": {"severity": "critcal"}}, ["HostDown.severity = 'critcal'", "did you mean critical?"]),
-    ({"HostDown": {"severity": ["critical"]}}, ["HostDown.severity = ['critical']", "no such severity"]),
-    ({"HostDown": {"enabled": "maybe"}}, ["HostDown.enabled = 'maybe'", "neither true nor false"]),
-    ({"HostDown": {"threshold": "5m"}}, ["HostDown.threshold = '5m'", "HostDown has no threshold"]),
+    ({"HostDown": {"for": "soon"}}, ["HostDown.for = soon:", "30s or 5m"]),
+    ({"HostDown": {"severity": "critcal"}}, ["HostDown.severity = critcal:", "did you mean critical?"]),
+    ({"HostDown": {"severity": ["critical"]}}, ["HostDown.severity = [\"critical\"]:", "no such severity"]),
+    ({"HostDown": {"enabled": "maybe"}}, ["HostDown.enabled = maybe:", "neither true nor false"]),
+    ({"HostDown": {"threshold": "5m"}}, ["HostDown.threshold = 5m:", "HostDown has no threshold"]),
     ({"AcceleratorCollectorStale": {"threshold": 300}}, ["AcceleratorCollectorStale.threshold = 300", "not a duration"]),
-    ({"HostDown": "30s"}, ["accelmon_alert_overrides.HostDown = '30s'", "not a mapping"]),
-    ({"HostDown": None}, ["accelmon_alert_overrides.HostDown = None", "not a mapping"]),
-    (["HostDown"], ["accelmon_alert_overrides = ['HostDown']", "not a mapping"]),
+    ({"HostDown": "30s"}, ["accelmon_alert_overrides.HostDown = 30s:", "not a mapping"]),
+    ({"HostDown": None}, ["accelmon_alert_overrides.HostDown = null:", "not a mapping"]),
+    (["HostDown"], ["accelmon_alert_overrides = [\"HostDown\"]:", "not a mapping"]),
 ])
 def test_a_wrong_override_is_named_with_its_mend(overrides, parts):
-    with pytest.raises(RuleError) as caught:
+    with pytest.raises(Problem) as caught:
         alert_file(overrides)
     assert all(part in str(caught.value) for part in parts), str(caught.value)
     assert "\n" not in str(caught.value)
@@ -268,7 +269,7 @@ def test_a_wrong_override_is_named_with_its_mend(overrides, parts):
 
 @pytest.mark.parametrize("interval", ["", "0s", "15", "often", None])
 def test_a_wrong_interval(interval):
-    with pytest.raises(RuleError):
+    with pytest.raises(Problem):
         recording_file(interval)
 
 
@@ -291,7 +292,7 @@ def test_a_threshold_may_be_a_number(given, written):
     text = alert_file({"Hot": {"threshold": given}} if given is not None else {}, alerts)
     assert yaml.safe_load(text)["groups"][0]["rules"][0]["expr"] + ("" if text.endswith("\n") else "\n") == f"temperature {written}"
     for wrong in ("5m", True, "nan", -1, 101, [1], "inf", None):
-        with pytest.raises(RuleError, match="accelmon_alert_overrides.Hot.threshold = .*: not a threshold of this alert; give a number from 0 to 100"):
+        with pytest.raises(Problem, match="accelmon_alert_overrides.Hot.threshold = .*: not a threshold of this alert; give a number from 0 to 100"):
             alert_file({"Hot": {"threshold": wrong}}, alerts)
 
 

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import reserved
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import ScrapeError, scrape_file, timeout
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file, timeout
 
 SPEC = importlib.util.spec_from_file_location("accelmon_rules_expositions", Path(__file__).resolve().parents[4] / "tests" / "rules" / "expositions.py")
 expositions = importlib.util.module_from_spec(SPEC)
@@ -98,7 +99,7 @@ def test_prometheus_evaluates_and_notifies_all_alertmanagers_by_their_names():
 def test_vmagent_gets_scrape_sections_alone():
     assert set(yaml.safe_load(scrape_file(OPTIONS))) == {"global", "scrape_configs"}
     for options in ({"rule_files": ["/r"]}, {"alertmanagers": [{"target": "a:1"}]}):
-        with pytest.raises(ScrapeError, match="vmagent knows none"):
+        with pytest.raises(Problem, match="vmagent knows none"):
             scrape_file({**OPTIONS, **options})
 
 
@@ -162,7 +163,7 @@ def test_every_job_of_nodes_has_limits_in_the_words_of_its_scraper():
     assert jobs(limits={"custom": 7})["custom_bare"]["sample_limit"] == 7
     for wrong, part in (({"custm": 7}, "custm: no such job; did you mean custom?"), ({"custom": 0}, "custom: 0 series; give 1 to"),
                         ({"custom": "some"}, "custom: not a whole number"), ([], "limits = []: not a mapping")):
-        with pytest.raises(ScrapeError) as caught:
+        with pytest.raises(Problem) as caught:
             scrape_file({**OPTIONS, "limits": wrong})
         assert part in str(caught.value)
 
@@ -375,35 +376,35 @@ def test_a_scrape_always_ends_before_the_next(interval):
 def test_a_timeout_of_ones_own():
     assert timeout("30s", "20s") == "20s"
     for wanted in ("30s", "31s", "0s"):
-        with pytest.raises(ScrapeError):
+        with pytest.raises(Problem):
             timeout("30s", wanted)
 
 
 @pytest.mark.parametrize(("options", "parts"), [
-    ({"scrape_intervall": "15s"}, ["scrape_intervall = '15s'", "did you mean scrape_interval?"]),
+    ({"scrape_intervall": "15s"}, ["scrape_intervall = 15s:", "did you mean scrape_interval?"]),
     ({"scrape_interval": 15}, ["scrape_interval = 15", "not a duration"]),
-    ({"scrape_interval": "0s"}, ["scrape_interval = '0s'", "not a duration"]),
-    ({"scrape_timeout": "x"}, ["scrape_timeout = 'x'", "not a duration"]),
-    ({"backend": "vmagnet"}, ["backend = 'vmagnet'", "did you mean vmagent?"]),
-    ({"node_exporter": None}, ["node_exporter = None", "not host:port"]),
-    ({"node_exporter": "::1:9100"}, ["node_exporter = '::1:9100'", "[::1]:9100"]),
-    ({"node_exporter": "mon1"}, ["node_exporter = 'mon1'", "not host:port"]),
-    ({"node_exporter": "mon1:0"}, ["node_exporter = 'mon1:0'", "not host:port"]),
+    ({"scrape_interval": "0s"}, ["scrape_interval = 0s:", "not a duration"]),
+    ({"scrape_timeout": "x"}, ["scrape_timeout = x:", "not a duration"]),
+    ({"backend": "vmagnet"}, ["backend = vmagnet:", "did you mean vmagent?"]),
+    ({"node_exporter": None}, ["node_exporter = null:", "not host:port"]),
+    ({"node_exporter": "::1:9100"}, ["node_exporter = ::1:9100:", "[::1]:9100"]),
+    ({"node_exporter": "mon1"}, ["node_exporter = mon1:", "not host:port"]),
+    ({"node_exporter": "mon1:0"}, ["node_exporter = mon1:0:", "not host:port"]),
     ({"node_exporter": "http://mon1:9100"}, ["not host:port"]),
-    ({"stack": {"vmalert": "mon1:99999"}}, ["stack.vmalert = 'mon1:99999'", "not host:port"]),
+    ({"stack": {"vmalert": "mon1:99999"}}, ["stack.vmalert = mon1:99999:", "not host:port"]),
     ({"stack": {"custom": "mon1:1"}}, ["stack.custom", "dcgm_exporter, amd_exporter, all_smi, node_exporter, custom, accelmon_fleet"]),
-    ({"stack": ["vmalert"]}, ["stack = ['vmalert']", "not a mapping"]),
+    ({"stack": ["vmalert"]}, ["stack = [\"vmalert\"]:", "not a mapping"]),
     ({"cluster": ""}, ["cluster = ''", "not a name"]),
-    ({"node": None}, ["node = None", "not a name"]),
-    ({"targets_dir": "targets"}, ["targets_dir = 'targets'", "absolute"]),
+    ({"node": None}, ["node = null:", "not a name"]),
+    ({"targets_dir": "targets"}, ["targets_dir = targets:", "absolute"]),
 ])
 def test_a_wrong_option_is_named_with_its_mend(options, parts):
-    with pytest.raises(ScrapeError) as caught:
+    with pytest.raises(Problem) as caught:
         scrape_file({**OPTIONS, **options})
     assert all(part in str(caught.value) for part in parts), str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_options_that_are_no_mapping():
-    with pytest.raises(ScrapeError, match="not a mapping"):
+    with pytest.raises(Problem, match="not a mapping"):
         scrape_file("15s")

@@ -6,8 +6,9 @@ import subprocess
 import pytest
 import yaml
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.routes import RouteError, config_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.routes import config_file
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost"])
@@ -123,10 +124,10 @@ def test_watchdog_goes_to_its_own_receiver_alone():
     ({"webhook_urls": ["hooks.example.org/T0ken"]}, "alertmanager_webhook_urls, entry 1"),
     ({"webhook_urls": "https://hooks.example.org/T0ken"}, "not a list"),
     ({"watchdog_urls": ["https://a", 3]}, "alertmanager_watchdog_urls, entry 2"),
-    ({"group_interval": "0s"}, "alertmanager_group_interval = '0s'"), ({"group_wait": "soon"}, "alertmanager_group_wait = 'soon'"),
+    ({"group_interval": "0s"}, "alertmanager_group_interval = 0s:"), ({"group_wait": "soon"}, "alertmanager_group_wait = soon:"),
     ({"group_wiat": "1s"}, "did you mean group_wait?")])
 def test_what_is_wrong_is_named_and_no_address_is_shown(options, part):
-    with pytest.raises(RouteError) as caught:
+    with pytest.raises(Problem) as caught:
         config_file(options)
     assert part in str(caught.value) and "T0ken" not in str(caught.value) and "\n" not in str(caught.value)
 

@@ -10,6 +10,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.filter.__services import launchd_job, systemd_unit
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import oneline
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import units
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import SANDBOX, quote, unit_text, word
 
@@ -78,7 +79,7 @@ def test_nothing_becomes_a_line_of_its_own(sign, place):
 
 @pytest.mark.parametrize("value", ["a\\", "a\\\\\\", "\\", "a\\ ", ["ok", "a\\"]])
 def test_a_backslash_at_the_end_joins_no_line(value):
-    with pytest.raises(units.UnitError, match="it ends with a backslash"):
+    with pytest.raises(Problem, match="it ends with a backslash"):
         unit_text({"Service": {"Environment": value}})
     assert unit_text({"Service": {"ExecStart": ["/bin/x", "a\\"], "Environment": "a\\\\"}})
 
@@ -95,7 +96,7 @@ def test_a_backslash_at_the_end_joins_no_line(value):
 def test_what_is_no_directive_is_named(overrides, words):
     with pytest.raises(AnsibleFilterError, match=words):
         systemd_unit({"Service": {"ExecStart": ["/bin/x"]}}, overrides)
-    with pytest.raises(units.UnitError, match=words):
+    with pytest.raises(Problem, match=words):
         units.check(overrides)
 
 

@@ -5,12 +5,13 @@
 """Checks of single values. Nothing is stubbed."""
 import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import values
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import formats, variables
 
 
 def problem(name, value):
     """What is said about a value of a declared variable."""
-    with pytest.raises(values.Problem) as error:
+    with pytest.raises(Problem) as error:
         formats.normalise(name, variables.all_variables()[name], value)
     text = str(error.value)
     assert "\n" not in text

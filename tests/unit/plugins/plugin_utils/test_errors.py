@@ -1,0 +1,67 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one error of the control node, and the wrapper of filters."""
+import ast
+import pathlib
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, UNEVALUATED, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter
+
+PLUGIN_UTILS = pathlib.Path(__file__).resolve().parents[4] / "plugins" / "plugin_utils"
+
+
+@pytest.mark.parametrize("problem,line", [
+    (Problem("wrong; mend"), "wrong; mend"), (Problem("wrong; mend", host="h"), "h: wrong; mend"),
+    (Problem("wrong; mend", "accelmon_rack", "r1", "h"), "h: accelmon_rack = r1: wrong; mend"),
+    (Problem("wrong; mend", "accelmon_rack", ""), "accelmon_rack = '': wrong; mend"),
+    (Problem("wrong; mend", "accelmon_labels", {"a": None}), 'accelmon_labels = {"a": null}: wrong; mend'),
+    (Problem("wrong; mend", "accelmon_rack", HIDDEN), "accelmon_rack = (not shown): wrong; mend"),
+    (Problem("wrong; mend", "accelmon_rack", UNEVALUATED), "accelmon_rack = (a template): wrong; mend"),
+    (Problem("wrong; mend", "accelmon_stack_password", "hunter2"), "accelmon_stack_password = (not shown): wrong; mend"),
+    (Problem("wrong; mend", "url", "https://me:hunter2@mirror/"), "url = https://(not shown)@mirror/: wrong; mend"),
+])
+def test_the_line_says_what_is_known(problem, line):
+    assert str(problem) == line
+
+
+def test_a_long_value_is_cut_and_a_path_is_not():
+    assert str(Problem("wrong", "name", "x" * 500)) == f"name = {'x' * 77}...: wrong"
+    assert str(Problem("wrong", "name", "/x" * 100)) == f"name = {'/x' * 100}: wrong"
+
+
+def test_a_shared_problem_is_of_one_host_at_a_time():
+    shared = Problem("wrong", "name", 1)
+    assert [str(shared.of("a")), str(shared.of("b")), str(shared)] == ["a: name = 1: wrong", "b: name = 1: wrong", "name = 1: wrong"]
+
+
+@pytest.mark.parametrize("problem,rest", [
+    (Problem("wrong"), "wrong"), (Problem("wrong", "name", ["a", "b"]), "wrong"), (Problem("wrong", "name", "b"), "b: wrong"),
+    (Problem("wrong", "name.for", "5m"), "for = 5m: wrong"), (Problem("wrong", "other", 1), "other = 1: wrong"),
+])
+def test_what_is_said_behind_a_name_and_value(problem, rest):
+    assert problem.behind("name", ["a", "b"]) == rest
+
+
+def test_a_filter_ends_in_the_line_alone():
+    @as_filter
+    def fails(value, more=1):
+        """Its text."""
+        if value:
+            raise Problem("wrong", "name", more)
+        return more
+    assert fails(0, more=2) == 2 and fails.__doc__ == "Its text."
+    with pytest.raises(AnsibleFilterError, match="^name = 3: wrong$"):
+        fails(1, more=3)
+    with pytest.raises(TypeError):
+        fails()
+
+
+def test_what_is_wrong_is_a_problem_everywhere():
+    """Beside it there are the kinds that somebody tells apart; a new one needs a reason."""
+    found = {(node.name, ast.unparse(node.bases[0])) for path in PLUGIN_UTILS.glob("**/*.py") for node in ast.walk(ast.parse(path.read_text()))
+             if isinstance(node, ast.ClassDef) and node.bases and ast.unparse(node.bases[0]).endswith(("Error", "Exception", "Problem"))}
+    assert found == {("Problem", "ValueError"), ("Untrusted", "Problem"), ("Unsuitable", "Problem"), ("Unobtainable", "Problem"), ("_Wrong", "ValueError")}
