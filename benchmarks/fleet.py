@@ -94,13 +94,13 @@ CHECK = """
 """
 RECORDS = """
     - ansible.builtin.assert:
-        that: ansible_play_hosts_all | accelmon.fleet._fleet_records(hostvars, answered=ansible_play_hosts) | length > 100
+        that: ansible_play_hosts_all | accelmon.fleet.fleet_records(hostvars, answered=ansible_play_hosts) | length > 100
         quiet: true
       run_once: true
 """
 REGISTRY = """
     - accelmon.fleet.fleet_registry:
-        records: "{{ ansible_play_hosts_all | accelmon.fleet._fleet_records(hostvars, answered=ansible_play_hosts) }}"
+        records: "{{ ansible_play_hosts_all | accelmon.fleet.fleet_records(hostvars, answered=ansible_play_hosts) }}"
         inventory_hosts: "{{ groups['all'] }}"
         full_run: true
         state_dir: STATE/registry

@@ -2,13 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Internal filters about the fleet: what is asked of a host, what runs there, what is recorded of it."""
+"""Internal filters about the fleet: what is asked of a host, what runs there, what is in the way."""
 from __future__ import annotations
 
-import json
-
 from ansible.errors import AnsibleFilterError
-from ansible.utils.display import Display
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, facts, formats, hosts as fleet, plan as plans, preflight, records
@@ -96,42 +93,6 @@ def handover_waits(hosts, hostvars):
     return waits
 
 
-@as_filter
-def fleet_records(hosts, hostvars, answered=(), stage="first"):
-    """JSON text {"version": 1, "records": [...]} of `hosts`, sorted by name; each host's variables are read once.
-
-    It begins with a blank: up to core 2.18 a text that begins like a dictionary would be evaluated as one.
-    A host whose facts are not to be trusted is recorded as one that did not answer. One whose facts hide what the inventory says
-    of it is left out: the registry keeps what it knows.
-    """
-    if stage not in plans.STAGES:
-        raise AnsibleFilterError(f"fleet_records: stage = {stage}: no such stage; use one of {', '.join(plans.STAGES)}")
-    reader = fleet.Reader(fleet.plan_specs())
-    answered = frozenset(answered)
-    made = []
-    for host in sorted(set(hosts)):
-        if host not in hostvars:
-            raise AnsibleFilterError(f"{host}: fleet_records: not in the inventory; give hosts of the inventory only")
-        record = record_of(host, hostvars, reader, host in answered, stage)
-        if record is not None:
-            made.append(record)
-    return " " + json.dumps({"version": 1, "records": made}, separators=(",", ":"))
-
-
-def record_of(host, hostvars, reader, answered, stage):
-    """The record of a host; None where nothing of it can be believed."""
-    try:
-        of_host = fleet.HostVariables(hostvars, host)
-    except facts.Untrusted as error:
-        Display().warning(f"{error}; what is recorded of the host stays as it was")
-        return None
-    try:
-        return records.make_record(host, of_host, reader, answered, stage)
-    except facts.Untrusted as error:
-        Display().warning(f"{error}; it is recorded as a host that did not answer")
-        return records.make_record(host, of_host, reader, False, stage)
-
-
 def preflight_wants(host, hostvars):
     """What to look at on a host before anything is installed; of a list of hosts, which addresses to call."""
     if isinstance(host, str):
@@ -161,6 +122,6 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {**internal(given, setting, plan, planned, batches, source_questions, handover_waits, fleet_records, preflight_wants, preflight_findings,
+        return {**internal(given, setting, plan, planned, batches, source_questions, handover_waits, preflight_wants, preflight_findings,
                            check.fleet_check, check.argument_errors),
                 "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched}

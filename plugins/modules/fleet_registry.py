@@ -31,7 +31,7 @@ attributes:
     description: Shows the changed lines of target files and series.
 options:
   records:
-    description: The records, as the filter C(accelmon.fleet._fleet_records) gives them.
+    description: The records, as the filter P(accelmon.fleet.fleet_records#filter) gives them.
     type: raw
     required: true
   inventory_hosts:
@@ -87,7 +87,7 @@ options:
 EXAMPLES = r'''
 - name: Record what was found, on every scraping host
   accelmon.fleet.fleet_registry:
-    records: "{{ ansible_play_hosts_all | accelmon.fleet._fleet_records(hostvars, answered=ansible_play_hosts) }}"
+    records: "{{ ansible_play_hosts_all | accelmon.fleet.fleet_records(hostvars, answered=ansible_play_hosts) }}"
     inventory_hosts: "{{ groups['all'] }}"
     full_run: "{{ ansible_limit is not defined }}"
   loop: "{{ groups['monitoring'] }}"
@@ -96,7 +96,7 @@ EXAMPLES = r'''
 
 - name: Expect the accelerators that gpu7 has now
   accelmon.fleet.fleet_registry:
-    records: "{{ ['gpu7'] | accelmon.fleet._fleet_records(hostvars, answered=['gpu7']) }}"
+    records: "{{ ['gpu7'] | accelmon.fleet.fleet_records(hostvars, answered=['gpu7']) }}"
     inventory_hosts: "{{ groups['all'] }}"
     accept: [gpu7]
 '''
@@ -156,7 +156,7 @@ DIFF_WIDTH = 300
 
 def read_records(value):
     """The list of records in the option's value: JSON text, or what Ansible already made of it. Raises RegistryError."""
-    mend = "pass the result of the filter accelmon.fleet._fleet_records"
+    mend = "pass the result of the filter accelmon.fleet.fleet_records"
     if not isinstance(value, dict):
         try:
             value = json.loads(value)

@@ -12,7 +12,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import sta
 def neighbours(host_variables):
     """{service of a backend: its `stack.listener` with address and port, "node_exporter": {"target", "scheme", "path"}} of one host.
 
-    host_variables: the entry of the host in `hostvars`. Raises FleetError.
+    host_variables: the entry of the host in `hostvars`. Raises Problem.
     """
     found = {}
     for backend in stack.BACKENDS.values():

@@ -5,6 +5,7 @@
 """Fleet records: one per host, from its variables and facts, in one pass over the hosts."""
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, plan
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.facts import Untrusted
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 
 
@@ -92,3 +93,37 @@ def make_record(host, variables_of_host, reader, answered, stage="first"):
         "expected": values["accelmon_expected"],
         "exporters": plan.exporters(values, chosen),
     }
+
+
+def fleet_records(hosts, hostvars, answered, stage, warn):
+    """The records of `hosts`, sorted by name; each host's variables are read once.
+
+    A host whose facts are not to be trusted is recorded as one that did not answer. One whose facts hide what the inventory says
+    of it is left out: the registry keeps what it knows.
+    answered: the hosts that told their facts in this run; warn: takes one line about a host whose facts are not believed
+    """
+    if stage not in plan.STAGES:
+        raise Problem(f"fleet_records: stage = {stage}: no such stage; use one of {', '.join(plan.STAGES)}")
+    reader = fleet.Reader(fleet.plan_specs())
+    answered = frozenset(answered)
+    made = []
+    for host in sorted(set(hosts)):
+        if host not in hostvars:
+            raise Problem(f"{host}: fleet_records: not in the inventory; give hosts of the inventory only")
+        record = _believed(host, hostvars, reader, host in answered, stage, warn)
+        if record is not None:
+            made.append(record)
+    return made
+
+
+def _believed(host, hostvars, reader, answered, stage, warn):
+    try:
+        of_host = fleet.HostVariables(hostvars, host)
+    except Untrusted as error:
+        warn(f"{error}; what is recorded of the host stays as it was")
+        return None
+    try:
+        return make_record(host, of_host, reader, answered, stage)
+    except Untrusted as error:
+        warn(f"{error}; it is recorded as a host that did not answer")
+        return make_record(host, of_host, reader, False, stage)

@@ -10,7 +10,7 @@ import copy
 import json
 
 import hypothesis
-from ansible_collections.accelmon.fleet.plugins.filter.__fleet import fleet_records
+from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry, targets, verdict
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, records

@@ -44,7 +44,7 @@ FLEET = """
         plan: "{{ hostvars[inventory_hostname] | accelmon.fleet._plan }}"
       delegate_to: localhost
     - accelmon.fleet.fleet_registry:
-        records: "{{ ansible_play_hosts_all | accelmon.fleet._fleet_records(hostvars, answered=told) }}"
+        records: "{{ ansible_play_hosts_all | accelmon.fleet.fleet_records(hostvars, answered=told) }}"
         inventory_hosts: "{{ groups['all'] }}"
         full_run: "{{ ansible_limit is not defined }}"
         state_dir: "{{ root }}/state"

@@ -9,7 +9,7 @@ The machines are those of the detection tests. Stubbed: `hostvars` is a dictiona
 import json
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.filter.__fleet import fleet_records
+from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry, targets, verdict
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import accelerators
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import values

@@ -9,7 +9,7 @@ Stubbed: `hostvars` is a dictionary; facts have the shape that accelerator_facts
 import json
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.filter.__fleet import fleet_records
+from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, records
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
