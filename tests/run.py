@@ -162,9 +162,9 @@ def relay(stream, output, said):
 
 
 def failures_in(line):
-    """Return what a line of output says failed: tests as pytest sums them up, also inside of a task's result; a task's message; a place that sanity names."""
+    """Return what a line of output says failed: tests as pytest sums them up, also inside of a task's result; a task's message; a place that a linter names."""
     tests = re.findall(r'(?:FAILED|ERROR) [^\s"\\]+\.py::.*?(?=\\n|"|$)', line.rstrip())
-    tests += re.findall(r"^ERROR: \S+:\d+:\d+: .*", line.rstrip())
+    tests += re.findall(r"^(?:ERROR: )?\S+:\d+:\d+: .*", line.rstrip())
     # A task's result holds its output twice: whole, and by lines.
     return list(dict.fromkeys(tests)) or ["%s: %s" % found for found in re.findall(r'^fatal: \[(.*?)\]: .*?"msg": "((?:[^"\\]|\\.)*)"', line)]
 

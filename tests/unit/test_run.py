@@ -83,8 +83,11 @@ def test_the_message_of_a_failed_task_is_told(run, folder):
     assert str(failure.value).split("\n")[1:] == ['localhost: the \\"name\\" is wrong']
 
 
-def test_a_place_that_sanity_names_is_told(run, folder):
-    said = "ERROR: tests/test_it.py:6:0: unused-import: Unused pytest imported from conftest"
+@pytest.mark.parametrize("said", [
+    "ERROR: tests/test_it.py:6:0: unused-import: Unused pytest imported from conftest",
+    "roles/one/meta/argument_specs.yml:0:0: entry_points -> adopt -> description[1]: O(x): option name does not reference to an existing option",
+], ids=["sanity", "antsibull-docs"])
+def test_a_place_that_a_linter_names_is_told(run, folder, said):
     with pytest.raises(run.Failed) as failure:
         run.command(["sh", "-c", "echo 'ERROR: Found 1 pylint issue(s) which need to be resolved:'; echo '%s'; exit 1" % said], cwd=folder)
     assert str(failure.value).split("\n")[1:] == [said]
