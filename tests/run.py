@@ -14,6 +14,7 @@ What can run side by side does; the output of each job comes in one piece when i
 import argparse
 import ast
 import concurrent.futures
+import contextlib
 import fnmatch
 import functools
 import glob
@@ -45,6 +46,8 @@ HEARTBEAT_SECONDS = 60
 CORES = os.cpu_count() or 1
 # Scenarios mostly wait for their hosts, so there is one for each core, and half as many other jobs beside them.
 LANES = {"molecule": CORES, "others": (CORES + 1) // 2}
+# The others give way: what takes longest decides when the run ends.
+NICENESS = {"molecule": 0, "others": 5}
 # The summary names so many failures of one command; the output above it has all.
 LISTED_FAILURES = 20
 # Code that runs on nodes has to be understood by this Python, the platform Python of EL 8.
@@ -108,10 +111,15 @@ class Job:
             say(traceback.format_exc())
         self.seconds = time.monotonic() - self.begun
 
+    @property
+    def lane(self):
+        """The lane that the job runs in beside others."""
+        return "molecule" if self.name.startswith("molecule ") else "others"
+
     def run_logged(self):
-        """Do the same with the output in the log."""
+        """Do the same beside others, with the output in the log."""
         with open(self.log, "w", encoding="utf-8") as stream:
-            Job.current.stream = stream
+            Job.current.stream, Job.current.niceness = stream, NICENESS[self.lane]
             self.run()
 
 
@@ -137,6 +145,8 @@ def command(argv, cwd=ROOT, env=None):
         process = subprocess.Popen(argv, cwd=cwd, env=env or environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except FileNotFoundError:
         raise Failed("%s: is not installed; run this through tests/setup.sh" % argv[0])
+    with contextlib.suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, os.nice(0) + getattr(Job.current, "niceness", 0))
     said = []
     # A thread, because what a killed command has started may keep the pipe open.
     output = getattr(Job.current, "stream", sys.stdout)
@@ -162,7 +172,7 @@ def relay(stream, output, said):
 
 
 def failures_in(line):
-    """Return what a line of output says failed: tests as pytest sums them up, also inside of a task's result; a task's message; a place that a linter names."""
+    """Return what a line of output says failed: tests as pytest sums them up, also in a task's result; a task's message; a place that a linter names."""
     tests = re.findall(r'(?:FAILED|ERROR) [^\s"\\]+\.py::.*?(?=\\n|"|$)', line.rstrip())
     tests += re.findall(r"^(?:ERROR: )?\S+:\d+:\d+: .*", line.rstrip())
     # A task's result holds its output twice: whole, and by lines.
@@ -449,7 +459,7 @@ def side_by_side(jobs):
     print("%d jobs, side by side; until they end their output is in %s" % (len(jobs), LOGS), flush=True)
     lanes = {name: concurrent.futures.ThreadPoolExecutor(number) for name, number in LANES.items()}
     try:
-        waiting = {lanes["molecule" if job.name.startswith("molecule ") else "others"].submit(job.run_logged): job for job in jobs}
+        waiting = {lanes[job.lane].submit(job.run_logged): job for job in jobs}
         while waiting:
             ended = concurrent.futures.wait(waiting, HEARTBEAT_SECONDS, concurrent.futures.FIRST_COMPLETED).done
             for future in ended:

@@ -149,6 +149,15 @@ def test_a_lane_runs_so_many_jobs_at_a_time(logs):
     assert most == [1, 1, 1]
 
 
+def test_scenarios_go_before_the_others(logs, capfd):
+    # The priority is set once the process is there.
+    logs.side_by_side([logs.Job(name, functools.partial(logs.command, ["sh", "-c", "sleep 0.5; nice"])) for name in ("molecule a", "lint")])
+    said = capfd.readouterr().out
+    own = os.nice(0)
+    for name, niceness in (("molecule a", own), ("lint", min(own + 5, 19))):
+        assert re.search("=== %s: passed .*\n.*\n%d\n" % (name, niceness), said), said
+
+
 def test_what_runs_is_said_while_nothing_ends(logs, capfd):
     logs.side_by_side([logs.Job("units", lambda: time.sleep(0.3)), logs.Job("rules", lambda: None)])
     assert re.search(r"\.\.\. running: units \(0 s\)\n", capfd.readouterr().out)
