@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write what roles know of the fleet-wide variables: the defaults of the role accelmon, which all roles depend on, and the generated part of
-each role's meta/argument_specs.yml.
+"""Write what roles share: the defaults and constants of the role accelmon, which all roles depend on, and the generated part of each role's
+meta/argument_specs.yml.
 
-Both come from plugins/plugin_utils/catalogue/variables.yml. A role's part lists the variables that its own YAML reads. A test fails when the
-files differ from what this script would write.
+Variables come from plugins/plugin_utils/catalogue/variables.yml; a role's part lists those that its own YAML reads. Constants come from
+Python. A test fails when the files differ from what this script would write.
 """
 import json
 import os
@@ -20,13 +20,18 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, ".collections"))
 
 # pylint: disable=wrong-import-position
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import INTERNAL_ROLES, fleet_variables, roles
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT
 
 BEGIN = "      # --- written by tools/roles.py: begin"
 END = "      # --- written by tools/roles.py: end"
 HEAD = """---
 # Defaults of the fleet-wide variables that roles read. Written by tools/roles.py from
 # plugins/plugin_utils/catalogue/variables.yml; change them there.
+"""
+CONSTANTS = """---
+# What no inventory changes. Written by tools/roles.py from module_utils/paths.py and plugin_utils/programs/packages.py; change it there.
 """
 # Keywords whose values are expressions without braces.
 EXPRESSIONS = ("when", "that", "until", "changed_when", "failed_when")
@@ -70,6 +75,13 @@ def defaults():
     return HEAD + "".join(f"{name}: {literal(spec['default'])}\n" for name, spec in fleet_variables().items() if name in names)
 
 
+def constants():
+    """Text of the role accelmon's vars: the paths on a host, and the distributions with apt."""
+    names = [name for name in vars(paths) if name.isupper()]
+    text = "".join(f"  {name.lower()}: {literal(getattr(paths, name))}\n" for name in names)
+    return CONSTANTS + f"accelmon_paths:\n{text}accelmon_apt: [{', '.join(APT)}]\n"
+
+
 def literal(value):
     """A default as YAML in one line."""
     plain = isinstance(value, str) and re.fullmatch(r"[a-z/][\w/.-]*|\d+[a-z]+", value) and isinstance(yaml.safe_load(value), str)
@@ -106,7 +118,7 @@ def specification(role, text):
 
 def pages():
     """{path below the root: text} of all that this script writes."""
-    found = {"roles/accelmon/defaults/main.yml": defaults()}
+    found = {"roles/accelmon/defaults/main.yml": defaults(), "roles/accelmon/vars/main.yml": constants()}
     for role in roles():
         path = f"roles/{role}/meta/argument_specs.yml"
         with open(os.path.join(ROOT, path), encoding="utf-8") as handle:

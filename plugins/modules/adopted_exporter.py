@@ -93,11 +93,11 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import ports, probe, systemd, textfiles
 
 UNITS = "/etc/systemd/system"
-OURS = "/var/lib/accelmon/"
+OURS = paths.STATE + "/"
 MARKER = "accelmon_adopted.prom"
 MARKER_TEXT = """\
 # HELP accelmon_adopted_info An exporter that somebody else runs and that accelmon.fleet relies on.
@@ -262,7 +262,7 @@ def main():
             "port": {"type": "int", "default": 9100},
             "path": {"type": "str", "default": "/metrics"},
             "address": {"type": "str", "default": "127.0.0.1"},
-            "directory": {"type": "path", "default": "/var/lib/accelmon/textfile"},
+            "directory": {"type": "path", "default": paths.TEXTFILE},
             "collector": {"type": "bool", "default": False},
             "series": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 10},

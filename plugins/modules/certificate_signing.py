@@ -68,7 +68,7 @@ certificates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.pki import PkiError
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import SecretsError, Store
 
@@ -92,7 +92,7 @@ def main():
                 "names": {"type": "list", "elements": "str", "required": True},
                 "client": {"type": "bool", "default": False},
             }},
-            "state_dir": {"type": "path", "default": "/var/lib/accelmon/secrets"},
+            "state_dir": {"type": "path", "default": paths.SECRETS},
         },
         supports_check_mode=True,
     )

@@ -175,7 +175,7 @@ validator:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.host.config_set import ConfigError, ConfigSet
 
 
@@ -195,7 +195,7 @@ def main():
                 "argv": {"type": "list", "elements": "str", "required": True},
                 "timeout": {"type": "int", "default": 60},
             }},
-            "state_dir": {"type": "path", "default": "/var/lib/accelmon"},
+            "state_dir": {"type": "path", "default": paths.STATE},
         },
         supports_check_mode=True,
     )

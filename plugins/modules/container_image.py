@@ -108,9 +108,9 @@ import pwd
 import re
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk, paths
 
-STATE = "/var/lib/accelmon/images"
+STATE = paths.STATE + "/images"
 CDI = ("/etc/cdi", "/var/run/cdi")
 RUNTIMES = ("podman", "docker")
 REFERENCE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}\Z")

@@ -77,10 +77,10 @@ import os
 import re
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import node
 
-RECORD = "/var/lib/accelmon/packages/dcgm_exporter.json"
+RECORD = paths.STATE + "/packages/dcgm_exporter.json"
 
 
 class Refused(Exception):

@@ -147,7 +147,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry as fleet
-from ansible_collections.accelmon.fleet.plugins.module_utils import disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import disk, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import targets
 
 DIFF_LINES = 40
@@ -472,9 +472,9 @@ def main():
             prune_force=dict(type="bool", default=False),
             prune_clusters=dict(type="list", elements="str", default=[]),
             accept=dict(type="list", elements="str", default=[]),
-            state_dir=dict(type="path", default="/var/lib/accelmon/registry"),
-            targets_dir=dict(type="path", default="/var/lib/accelmon/targets"),
-            series_dir=dict(type="path", default="/var/lib/accelmon/textfile"),
+            state_dir=dict(type="path", default=paths.REGISTRY),
+            targets_dir=dict(type="path", default=paths.TARGETS),
+            series_dir=dict(type="path", default=paths.TEXTFILE),
             lock_timeout=dict(type="int", default=60),
         ),
         supports_check_mode=True,

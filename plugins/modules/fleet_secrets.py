@@ -101,7 +101,7 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.bcrypt import BcryptError
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.pki import PkiError
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import SecretsError, Store, check_password
@@ -168,8 +168,8 @@ def main():
             "authority": {"type": "str", "choices": ["keep", "prepare", "switch", "finish"], "default": "keep"},
             "force": {"type": "bool", "default": False},
             "create": {"type": "bool", "default": True},
-            "state_dir": {"type": "path", "default": "/var/lib/accelmon/secrets"},
-            "witness": {"type": "path", "default": "/etc/accelmon/secrets/stack_password"},
+            "state_dir": {"type": "path", "default": paths.SECRETS},
+            "witness": {"type": "path", "default": paths.STACK_PASSWORD},
         },
         supports_check_mode=True,
     )

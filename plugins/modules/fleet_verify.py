@@ -169,6 +169,7 @@ import time
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import dial, fleet_query, fleet_view, strangers, verdict
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client_access import Access
 
@@ -189,9 +190,9 @@ ARGUMENTS = dict(
     dial_budget=dict(type="int", default=60),
     alertmanager_urls=dict(type="list", elements="str", default=[]),
     stack_urls=dict(type="dict", default={}),
-    certificate_file=dict(type="path", default="/etc/accelmon/tls/host.crt"),
-    key_file=dict(type="path", default="/etc/accelmon/tls/host.key", no_log=False),
-    exporter_password_file=dict(type="path", default="/etc/accelmon/secrets/exporter_password", no_log=False),
+    certificate_file=dict(type="path", default=paths.CERTIFICATE),
+    key_file=dict(type="path", default=paths.KEY, no_log=False),
+    exporter_password_file=dict(type="path", default=paths.EXPORTER_PASSWORD, no_log=False),
     exporter_client_certificate=dict(type="bool", default=True),
     exporter_password=dict(type="bool", default=False, no_log=False),
 )

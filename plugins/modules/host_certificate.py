@@ -138,7 +138,7 @@ ends:
 import grp
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates import CertificateError, HostCertificate, check_files
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.pki import PkiError
 
@@ -206,8 +206,8 @@ def main():
             "certificate_file": {"type": "str", "default": ""},
             "ca_file": {"type": "str", "default": ""},
             "group": {"type": "str", "default": "accelmon"},
-            "directory": {"type": "path", "default": "/etc/accelmon/tls"},
-            "pending": {"type": "path", "default": "/var/lib/accelmon/tls"},
+            "directory": {"type": "path", "default": paths.TLS},
+            "pending": {"type": "path", "default": paths.STATE + "/tls"},
         },
         supports_check_mode=True,
     )

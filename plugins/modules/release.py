@@ -145,7 +145,7 @@ left:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM, Release, ReleaseError
 
 
@@ -169,7 +169,7 @@ def main():
             "src": {"type": "path"},
             "remote_src": {"type": "bool", "default": False},
             "programs": {"type": "dict", "default": {}},
-            "root": {"type": "path", "default": "/opt/accelmon"},
+            "root": {"type": "path", "default": paths.PROGRAMS},
             "keep": {"type": "int", "default": 1},
             "timeout": {"type": "int", "default": 300},
         },

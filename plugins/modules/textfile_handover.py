@@ -91,6 +91,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import textfiles
+from ansible_collections.accelmon.fleet.plugins.module_utils.paths import STATE
 
 # In front of an entry that was taken out of use.
 MARK = "# accelmon.fleet replaced this: "
@@ -273,7 +274,7 @@ def main():
             "directory": {"type": "path", "required": True},
             "crontabs": {"type": "list", "elements": "str", "default": [
                 "/etc/crontab", "/etc/cron.d/*", "/var/spool/cron/crontabs/*", "/var/spool/cron/*"]},
-            "keep": {"type": "path", "default": "/var/lib/accelmon/handover"},
+            "keep": {"type": "path", "default": STATE + "/handover"},
             "wait": {"type": "int", "default": 90},
         },
         supports_check_mode=True,

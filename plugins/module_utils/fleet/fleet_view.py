@@ -7,6 +7,7 @@ import errno
 import os
 import time
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_query, registry, verdict
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client_access import Access
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds, seconds
@@ -16,12 +17,12 @@ STORAGE_ARGUMENTS = dict(
     hosts=dict(type="list", elements="str"),
     storage_url=dict(type="str", default="http://127.0.0.1:8428"),
     query_timeout=dict(type="int", default=15),
-    password_file=dict(type="path", default="/etc/accelmon/secrets/stack_password", no_log=False),
-    ca_file=dict(type="path", default="/etc/accelmon/tls/ca.crt"),
+    password_file=dict(type="path", default=paths.STACK_PASSWORD, no_log=False),
+    ca_file=dict(type="path", default=paths.CA),
 )
 ARGUMENTS = dict(
     STORAGE_ARGUMENTS,
-    state_dir=dict(type="path", default="/var/lib/accelmon/registry"),
+    state_dir=dict(type="path", default=paths.REGISTRY),
     rules_url=dict(type="str", default="http://127.0.0.1:8880"),
     interval=dict(type="str", default="15s"),
     fresh_intervals=dict(type="int", default=3),

@@ -22,7 +22,7 @@ import stat
 import tempfile
 import time
 
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk, paths
 
 SECRET = "(secret)\n"
 SECRET_CHANGED = "(secret changed)\n"
@@ -235,7 +235,7 @@ class ConfigSet(object):
     """
 
     def __init__(self, name, files=(), directories=(), secrets=None, validate=(), owned_directories=(),
-                 state_dir="/var/lib/accelmon", check=False, relabel=None, scratch=None):
+                 state_dir=paths.STATE, check=False, relabel=None, scratch=None):
         if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z", name):
             raise ConfigError("name = %s: this is no name for a set; use letters, digits, '_', '-' and '.'" % name)
         self.name = name

@@ -11,7 +11,9 @@ import hashlib
 import json
 import os
 
-FOLDER = "/run/accelmon/loaded"
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
+
+FOLDER = paths.RUNTIME + "/loaded"
 # The time of boot in /proc/stat is in whole seconds, and may move by one when the clock is corrected.
 MARGIN = 2
 

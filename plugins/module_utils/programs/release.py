@@ -24,7 +24,7 @@ import shutil
 import stat
 import time
 
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs import executables as program_files
 
 UPSTREAM = "https://github.com"
@@ -352,7 +352,7 @@ class Release(object):
     relabel: see module_utils/atomic.py
     """
 
-    def __init__(self, name, root="/opt/accelmon", version=None, sha256=None, programs=None, keep=1, relabel=None):
+    def __init__(self, name, root=paths.PROGRAMS, version=None, sha256=None, programs=None, keep=1, relabel=None):
         self.name = name
         self.version = version
         self.sha256 = (sha256 or "").lower()

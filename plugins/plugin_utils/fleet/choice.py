@@ -13,6 +13,7 @@ import re
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, amd_exporter, dcgm, releases
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT
 
 # Architectures that DCGM and all-smi are made for.
 ARCHITECTURES = ("amd64", "arm64")
@@ -21,8 +22,6 @@ ARCHITECTURES = ("amd64", "arm64")
 DCGM_PACKAGES = {"ubuntu": r"2[024]\.04", "debian": r"12", "rhel": r"(8|9|10)(\.|$)", "rocky": r"(8|9|10)(\.|$)",
                  "almalinux": r"(8|9|10)(\.|$)", "sles": r"15(\.|$)"}
 AMD_PACKAGES = {"ubuntu": r"2[24]\.04"}
-# Distributions that know apt, for which all-smi has packages.
-APT = ("debian", "ubuntu")
 
 # What AMD documents for its exporter: Instinct, and since its release 1.5.1 Radeon AI.
 AMD_MODELS = re.compile(r"(^|[ /])MI\d|Instinct|Radeon AI")

@@ -7,6 +7,7 @@ import re
 
 import yaml
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds, units_of
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import SecretsError, check_password
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses, values
@@ -21,11 +22,11 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import line,
 # Directories that hold what is not for everybody, or what a system is made of: no place for files that an exporter publishes.
 SENSITIVE = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/sbin", "/sys", "/tmp", "/usr", "/var/log",
              "/var/spool", "/var/tmp", "/var/lib/apt", "/var/lib/containers", "/var/lib/docker", "/var/lib/dpkg", "/var/lib/rpm", "/var/lib/systemd",
-             "/run/credentials", "/run/secrets", "/run/systemd", "/opt/accelmon")
+             "/run/credentials", "/run/secrets", "/run/systemd", paths.PROGRAMS)
 # Of what is ours below this, one is for such files.
-OURS, PUBLIC = "/var/lib/accelmon/", "/var/lib/accelmon/textfile/"
+OURS, PUBLIC = paths.STATE + "/", paths.TEXTFILE + "/"
 # In which others keep their directories; none itself.
-PARENTS = ("/home", "/media", "/mnt", "/opt", "/run", "/srv", "/var", "/var/cache", "/var/lib", "/var/lib/accelmon", "/var/run")
+PARENTS = ("/home", "/media", "/mnt", "/opt", "/run", "/srv", "/var", "/var/cache", "/var/lib", paths.STATE, "/var/run")
 # What a survey asks a text for and sends as one, empty if nobody answered.
 NOT_TEXT = ("int", "float", "bool", "list", "dict", "raw")
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
@@ -121,7 +122,7 @@ def directory(value):
     place = re.sub("/+", "/", value).rstrip("/")
     if (place in ("",) + PARENTS or any(f"{place}/".startswith(f"{other}/") for other in SENSITIVE)
             or (f"{place}/".startswith(OURS) and not f"{place}/".startswith(PUBLIC)) or "/." in place):
-        raise Problem("the system, or others, keep their own there; give a directory for these files alone, such as /var/lib/accelmon/textfile")
+        raise Problem(f"the system, or others, keep their own there; give a directory for these files alone, such as {paths.TEXTFILE}")
     return value
 
 

@@ -12,6 +12,7 @@ import collections
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_own
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import is_closed
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, RIDING_EXPORTERS
 
@@ -25,14 +26,12 @@ DRIVERLESS = {
 # Exporters whose own page can be elsewhere than at /metrics.
 OWN_PAGES = ("node_exporter", "all_smi")
 
-# Distributions that have packages of the programs. All others need another source.
-PACKAGED = ("debian", "ubuntu")
 
 
 def unpackaged(source, facts):
     """Words about a source that the host's distribution cannot be, or None."""
     distribution = (facts or {}).get("distribution")
-    if source != "package" or distribution is None or distribution in PACKAGED:
+    if source != "package" or distribution is None or distribution in APT:
         return None
     return f"{distribution} has no such packages; set it to release or bundle"
 

@@ -8,6 +8,7 @@ A finding is {host, what, value, mend, severity: error | warning | note | summar
 """
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import systemd
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.module_utils.paths import CONFIGURATION, PROGRAMS, STATE
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, facts, hosts as fleet, plan, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, STACK
@@ -16,9 +17,6 @@ GIB = 1024 ** 3
 MIB = 1024 ** 2
 
 # Free bytes: below the first it fails, below the second it will soon. Programs, then what nodes and monitoring hosts write.
-PROGRAMS = "/opt/accelmon"
-STATE = "/var/lib/accelmon"
-CONFIGURATION = "/etc/accelmon"
 ROOM = {PROGRAMS: (200 * MIB, 500 * MIB), CONFIGURATION: (1 * MIB, 10 * MIB)}
 ROOM_STATE = {False: (10 * MIB, 100 * MIB), True: (1 * GIB, 10 * GIB)}
 INODES = 1000

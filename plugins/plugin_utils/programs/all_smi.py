@@ -6,6 +6,7 @@
 import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT
 
 # Below 0.21 its labels are others, and nothing that we record finds its rows. Some vendors came later, or were broken before.
 FLOOR = "0.21.0"
@@ -16,7 +17,7 @@ OLDEST = "0.17.2"
 GLIBC = "2.35"
 # From here on, AMD is in a library beside the program, and the program alone needs no libdrm.
 COMPANION = "0.26.2"
-LIBRARIES = {"debian": ["libdrm2", "libdrm-amdgpu1"], "ubuntu": ["libdrm2", "libdrm-amdgpu1"]}
+APT_LIBRARIES = ["libdrm2", "libdrm-amdgpu1"]
 OTHER_LIBRARIES = ["libdrm"]
 
 
@@ -64,7 +65,7 @@ def libraries(version, made, vendors, distribution):
     if made == "musl" or not version:
         return []
     if (0, 10) <= numbers(version) < numbers(COMPANION) or "amd" in vendors:
-        return LIBRARIES.get(distribution, OTHER_LIBRARIES)
+        return APT_LIBRARIES if distribution in APT else OTHER_LIBRARIES
     return []
 
 

@@ -12,12 +12,12 @@ import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle as bundles
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 
 FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), *[os.pardir] * 3, "roles", "dcgm_exporter", "files")
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 NAME = re.compile(r"DCGM_[A-Z0-9_]+")
-DEB = ("debian", "ubuntu")
 REFERENCE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 
 
@@ -114,7 +114,7 @@ def package_file(bundle, name, architecture, version, suffix):
 
 def package_files(bundle, names, architecture, versions, distribution):
     """[{src, sha256}] of packages in a bundle, in the order of `names`; versions: {name: version}."""
-    suffix = ".deb" if distribution in DEB else ".rpm"
+    suffix = ".deb" if distribution in APT else ".rpm"
     return [package_file(bundle, name, architecture, versions[name], suffix) for name in names]
 
 
@@ -166,7 +166,7 @@ def repository(base, distribution, version, architecture):
     if base != "nvidia" and not re.fullmatch(r"(https?|file)://[!-~]+", base):
         raise Problem("this is no address; write nvidia, or the address of a mirror", "dcgm_exporter_repository", base)
     url = "/".join([(ours["url"] if base == "nvidia" else base).rstrip("/"), name, folder]) + "/"
-    apt = distribution in DEB
+    apt = distribution in APT
     text = f"""\
 # Managed by accelmon.fleet: change it through dcgm_exporter_repository.
 Types: deb

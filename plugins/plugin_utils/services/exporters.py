@@ -4,9 +4,8 @@
 
 """What every exporter of ours needs alike: its access, in its arguments, its unit and its probe."""
 
-# Written by the role access; one file for every exporter of a host.
-WEB_CONFIG = "/etc/accelmon/web/exporter.yml"
-CA_FILE = "/etc/accelmon/tls/ca.crt"
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
+
 GROUP = "accelmon"
 
 
@@ -27,12 +26,12 @@ def access(tls, auth, client_auth, path):
     probe = {"path": path, "status": [401 if auth == "basic" else 200]}
     if tls != "none":
         demanded = tls == "managed" or client_auth
-        probe.update(scheme="https", ca_file=CA_FILE, client_certificate="required" if demanded else "none")
+        probe.update(scheme="https", ca_file=paths.CA, client_certificate="required" if demanded else "none")
     return {
-        "arguments": [f"--web.config.file={WEB_CONFIG}"],
+        "arguments": [f"--web.config.file={paths.EXPORTER_WEB}"],
         # It reads passwords and certificates for every request, but whether it speaks TLS at all only when it starts:
         # a switch has to change the unit. systemd leaves a name that begins with X- alone.
         "unit": {"Service": {"SupplementaryGroups": GROUP, "X-Accelmon-Access": f"tls={tls} auth={auth}"}},
         "probe": probe,
-        "needs": [WEB_CONFIG],
+        "needs": [paths.EXPORTER_WEB],
     }

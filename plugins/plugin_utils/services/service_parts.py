@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What stands beside a service: a front, which listens in its stead, and a watch, which restarts it when it hangs."""
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.host.systemd import part_name, unit_name, user_name
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import GROUP, WEB_CONFIG, is_closed
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import GROUP, is_closed
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import unit_text, word
 
 # Isolated from the environment and from site packages.
@@ -16,7 +17,7 @@ WATCH_SECONDS = 30
 
 def folder(name):
     """Where the programs of a service's parts are. Not the folder of its release, which has nothing else in it."""
-    return f"/opt/accelmon/{name}_parts"
+    return f"{paths.PROGRAMS}/{name}_parts"
 
 
 def is_path(place):
@@ -49,7 +50,7 @@ def front_service(name, to, tls, auth, pages, python):
     """
     closed = is_closed(tls, auth)
     command = [python, ISOLATED, f"{folder(name)}/accelmon_front.py", f"--to={to}"]
-    command += [f"--config={WEB_CONFIG}"] * closed + ["--tls"] * (tls != "none") + ["--auth"] * (auth != "none") + ["--open"] * (not closed)
+    command += [f"--config={paths.EXPORTER_WEB}"] * closed + ["--tls"] * (tls != "none") + ["--auth"] * (auth != "none") + ["--open"] * (not closed)
     command += [f"--page={page}" for page in pages]
     families = "AF_UNIX" if is_path(to) else "AF_UNIX AF_INET AF_INET6"
     return unit_text({
@@ -138,7 +139,7 @@ def watch_timer(name):
 
 def watch_state(name):
     """What the watch keeps between runs."""
-    return f"/var/lib/accelmon/watch/{name}.json"
+    return f"{paths.STATE}/watch/{name}.json"
 
 
 def watch_output(name, directory):

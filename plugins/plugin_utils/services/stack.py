@@ -7,16 +7,11 @@
 import collections
 import json
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_loopback, is_own
 
 USER = "accelmon"
-PASSWORD_FILE = "/etc/accelmon/secrets/stack_password"
-CA_FILE = "/etc/accelmon/tls/ca.crt"
-CERTIFICATE_FILE = "/etc/accelmon/tls/host.crt"
-KEY_FILE = "/etc/accelmon/tls/host.key"
-WEB_CONFIG = "/etc/accelmon/web/stack.yml"
-WEB_CONFIG_TLS = "/etc/accelmon/web/stack_tls.yml"
 # Where the storage listens in the network of its own that nothing else is in but what asks for the password before it.
 STORAGE = "127.0.0.1:8428"
 # A name that the certificates of monitoring hosts have, and those of nodes have not.
@@ -49,17 +44,17 @@ def listener(address, port, path="/-/ready"):
     tls = not is_loopback(address)
     reach = EVERYWHERE.get(address, address)
     scheme = "https" if tls else "http"
-    probe = {"path": path, "password_file": PASSWORD_FILE}
-    password_arguments = [f"-httpAuth.username={USER}", f"-httpAuth.password=file://{PASSWORD_FILE}"]
-    tls_arguments = ["-tls", f"-tlsCertFile={CERTIFICATE_FILE}", f"-tlsKeyFile={KEY_FILE}"] if tls else []
+    probe = {"path": path, "password_file": paths.STACK_PASSWORD}
+    password_arguments = [f"-httpAuth.username={USER}", f"-httpAuth.password=file://{paths.STACK_PASSWORD}"]
+    tls_arguments = ["-tls", f"-tlsCertFile={paths.CERTIFICATE}", f"-tlsKeyFile={paths.KEY}"] if tls else []
     if tls:
-        probe.update(scheme="https", ca_file=CA_FILE)
+        probe.update(scheme="https", ca_file=paths.CA)
     return {
         "listen": instance(address, port), "target": instance(reach, port), "scheme": scheme, "url": f"{scheme}://{instance(reach, port)}",
-        "server_name": NAME if tls else "", "web_config": WEB_CONFIG_TLS if tls else WEB_CONFIG,
+        "server_name": NAME if tls else "", "web_config": paths.STACK_WEB_TLS if tls else paths.STACK_WEB,
         "vm_arguments": ["-enableTCP6", f"-httpListenAddr={instance(address, port)}"] + password_arguments + tls_arguments,
         "password_arguments": password_arguments, "tls_arguments": tls_arguments, "probe": probe,
-        "needs": [PASSWORD_FILE] + [CERTIFICATE_FILE] * tls,
+        "needs": [paths.STACK_PASSWORD] + [paths.CERTIFICATE] * tls,
     }
 
 
@@ -80,9 +75,9 @@ def vm_client(kind, services, path=""):
     arguments = [f"-{kind}.url={service['url']}{path}" for service in services]
     if not services:
         return arguments
-    arguments += [f"-{kind}.basicAuth.username={USER}", f"-{kind}.basicAuth.passwordFile={PASSWORD_FILE}"]
+    arguments += [f"-{kind}.basicAuth.username={USER}", f"-{kind}.basicAuth.passwordFile={paths.STACK_PASSWORD}"]
     if any(service["url"].startswith("https:") for service in services):
-        arguments.append(f"-{kind}.tlsCAFile={CA_FILE}")
+        arguments.append(f"-{kind}.tlsCAFile={paths.CA}")
         # One for each URL, in their order.
         arguments += [f"-{kind}.tlsServerName={service['server_name']}" for service in services]
     return arguments

@@ -10,20 +10,21 @@ configuration of the collection and never with the fleet.
 
 import re
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect.ids import GENERIC
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import limits, reserved
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.stack import CA_FILE, CERTIFICATE_FILE, KEY_FILE, NAME, USER
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.stack import NAME, USER
 
 BACKENDS = tuple(backend.scraper for backend in stack.BACKENDS.values())
 DEFAULTS = {
     "backend": "vmagent",
     "scrape_interval": "15s",
     "scrape_timeout": None,
-    "targets_dir": "/var/lib/accelmon/targets",
+    "targets_dir": paths.TARGETS,
     "node_exporter": None,
     "node_exporter_path": "/metrics",
     "node_exporter_scheme": "http",
@@ -196,7 +197,7 @@ def basic_auth(password_file):
 
 def exporter_tls(server_name=None):
     """How an exporter is asked that speaks TLS: it is checked, and shown the certificate of this host."""
-    return {"tls_config": {"ca_file": CA_FILE, "cert_file": CERTIFICATE_FILE, "key_file": KEY_FILE,
+    return {"tls_config": {"ca_file": paths.CA, "cert_file": paths.CERTIFICATE, "key_file": paths.KEY,
                            **({"server_name": server_name} if server_name else {})}}
 
 
@@ -204,7 +205,7 @@ def service_access(service, password_file):
     """How a service of the stack is asked: {"scheme"?, "tls_config"?, "basic_auth"?}."""
     access = basic_auth(password_file)
     if service.get("scheme") == "https":
-        access.update(scheme="https", tls_config={"ca_file": CA_FILE, "server_name": service["server_name"]})
+        access.update(scheme="https", tls_config={"ca_file": paths.CA, "server_name": service["server_name"]})
     return access
 
 

@@ -9,6 +9,7 @@ import re
 
 import pytest
 import yaml
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import all_variables, fleet_variables, roles
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -49,7 +50,7 @@ def test_a_role_that_reads_variables_of_the_fleet_has_their_defaults(role):
 def test_the_role_of_defaults_does_nothing():
     """It costs no result: no tasks, and no argument specification that would be checked."""
     assert sorted(path.relative_to(ROOT / "roles/accelmon").as_posix() for path in (ROOT / "roles/accelmon").rglob("*") if path.is_file()) == [
-        "README.md", "defaults/main.yml", "meta/main.yml"]
+        "README.md", "defaults/main.yml", "meta/main.yml", "vars/main.yml"]
 
 
 def test_no_default_of_a_variable_stands_where_it_is_read():
@@ -67,3 +68,14 @@ def test_nothing_is_excused_from_the_names_of_its_role():
 def test_expressions_are_found():
     data = [{"when": "accelmon_a == 'x'", "b": "{{ accelmon_b }} accelmon_c {% if accelmon_d %}"}]
     assert "|".join(GENERATOR.expressions(data)) == "accelmon_a == 'x'| accelmon_b | if accelmon_d "
+
+
+def test_a_path_stands_in_one_place():
+    """Documentation of modules shows paths as they are; everything else takes them from paths.py."""
+    found = []
+    for path in ROOT.glob("plugins/**/*.py"):
+        text = re.sub(r"""(?ms)^(?:DOCUMENTATION|EXAMPLES|RETURN) = r?(\"{3}|'{3}).*?^\1""", "", path.read_text())
+        if path.name != "paths.py" and path.parent.name != "doc_fragments":
+            found += [(path.name, line) for line in text.splitlines() if re.search(r"/(etc|opt|run|var/lib|var/cache)/accelmon", line)]
+    assert found == []
+    assert fleet_variables()["accelmon_textfile_directory"]["default"] == paths.TEXTFILE

@@ -1,0 +1,32 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the collection keeps what it has on a host. Roles have the lower case of these names in `accelmon_paths`."""
+
+CONFIGURATION = "/etc/accelmon"
+PROGRAMS = "/opt/accelmon"
+STATE = "/var/lib/accelmon"
+RUNTIME = "/run/accelmon"
+CACHE = "/var/cache/accelmon"
+
+# Of every host: its certificate, and what its exporters ask for.
+TLS = CONFIGURATION + "/tls"
+CA = TLS + "/ca.crt"
+CERTIFICATE = TLS + "/host.crt"
+KEY = TLS + "/host.key"
+WEB = CONFIGURATION + "/web"
+EXPORTER_WEB = WEB + "/exporter.yml"
+TEXTFILE = STATE + "/textfile"
+
+# Of monitoring hosts.
+STACK_PASSWORD = CONFIGURATION + "/secrets/stack_password"
+EXPORTER_PASSWORD = CONFIGURATION + "/secrets/exporter_password"
+STACK_WEB = WEB + "/stack.yml"
+STACK_WEB_TLS = WEB + "/stack_tls.yml"
+STACK_VMAUTH = WEB + "/stack_vmauth.yml"
+RULES = CONFIGURATION + "/rules"
+TARGETS = STATE + "/targets"
+REGISTRY = STATE + "/registry"
+# Of the first one: the passwords and the certificate authority of the fleet.
+SECRETS = STATE + "/secrets"

@@ -1,0 +1,7 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which distributions install packages with apt. All others use the tools for RPM packages."""
+
+APT = ("debian", "ubuntu")
