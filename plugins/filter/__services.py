@@ -11,7 +11,7 @@ import plistlib
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.accelmon.fleet.plugins.module_utils import durations
+from ansible_collections.accelmon.fleet.plugins.module_utils import durations, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
 from ansible_collections.accelmon.fleet.plugins.module_utils.host.interpreter import LASTING, is_clean
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import plain
@@ -92,7 +92,7 @@ def interpreter(claimed):
     return path
 
 
-def service_parts(name, listen, front=None, health=None, watch=False, tls="none", auth="none", directory="/var/lib/accelmon/textfile",
+def service_parts(name, listen, front=None, health=None, watch=False, tls="none", auth="none", directory=paths.TEXTFILE,
                   python="/usr/bin/python3"):
     """{"units", "files", "leaves"}: what stands in front of a service and over it.
 

@@ -271,12 +271,12 @@ import shutil
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import interpreter, loaded, ports, probe, systemd
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import obtainable
 
 UNITS = "/etc/systemd/system"
-OWNED = "/var/lib/accelmon/services"
+OWNED = paths.STATE + "/services"
 
 
 class Service(object):
