@@ -8,8 +8,8 @@ from __future__ import annotations
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, facts, formats, hosts as fleet, plan as plans, preflight, records
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import updates, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, check, facts, formats, hosts as fleet
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import plan as plans, preflight, records, updates, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 
 SERIAL = "accelmon_serial"
@@ -75,6 +75,12 @@ def trusted(hostvars, host):
 
 
 @as_filter
+def adoption(host_variables, role):
+    """The options of the module adopted_exporter for an exporter that the site itself runs, from the host's `hostvars` entry."""
+    return adopted.adoption(host_variables, str(role))
+
+
+@as_filter
 def source_questions(host_variables):
     """What accelerator_facts asks a host about the programs that could read its devices, from the host's `hostvars` entry."""
     host = str(host_variables["inventory_hostname"])
@@ -122,6 +128,6 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {**internal(given, setting, plan, planned, batches, source_questions, handover_waits, preflight_wants, preflight_findings,
+        return {**internal(given, setting, plan, planned, batches, adoption, source_questions, handover_waits, preflight_wants, preflight_findings,
                            check.fleet_check, check.argument_errors),
                 "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched}

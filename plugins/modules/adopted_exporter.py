@@ -254,19 +254,23 @@ class Adoption(object):
         return {"changed": changed, "url": url, "version": version, "diff": self.diff(before, self.text)}
 
 
+def argument_spec():
+    return {
+        "name": {"type": "str", "choices": ["node_exporter", "all_smi", "dcgm_exporter", "amd_exporter"], "default": "node_exporter"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "port": {"type": "int", "default": 9100},
+        "path": {"type": "str", "default": "/metrics"},
+        "address": {"type": "str", "default": "127.0.0.1"},
+        "directory": {"type": "path", "default": paths.TEXTFILE},
+        "collector": {"type": "bool", "default": False},
+        "series": {"type": "list", "elements": "str", "default": []},
+        "timeout": {"type": "int", "default": 10},
+    }
+
+
 def main():
     module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "choices": ["node_exporter", "all_smi", "dcgm_exporter", "amd_exporter"], "default": "node_exporter"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "port": {"type": "int", "default": 9100},
-            "path": {"type": "str", "default": "/metrics"},
-            "address": {"type": "str", "default": "127.0.0.1"},
-            "directory": {"type": "path", "default": paths.TEXTFILE},
-            "collector": {"type": "bool", "default": False},
-            "series": {"type": "list", "elements": "str", "default": []},
-            "timeout": {"type": "int", "default": 10},
-        },
+        argument_spec=argument_spec(),
         supports_check_mode=True,
     )
     adoption = Adoption(module)

@@ -249,7 +249,9 @@ def roles_to_run(values, chosen, facts, monitoring):
     for role in chosen.wanted:
         managed = values.get(f"{role}_managed", "install")
         if managed == "adopt":
-            roles.append(f"{role}_adopted")
+            # In an image nothing runs yet that could prove anything.
+            if values["accelmon_phase"] != "image":
+                roles.append(f"{role}_adopted")
         elif managed == "install":
             roles.append("all_smi_macos" if role == "all_smi" and is_macos(facts) else role)
     if chosen.retired or chosen.charge != chosen.final:

@@ -5,7 +5,6 @@ import json
 import pathlib
 
 import pytest
-import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.filter.__programs import dcgm_build, dcgm_repository, package_files
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import dcgm
@@ -64,7 +63,7 @@ def test_what_the_rules_cannot_do_without_is_there():
     assert {"DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", "DCGM_FI_DEV_ROW_REMAP_PENDING", "DCGM_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL",
             "DCGM_FI_DEV_ENFORCED_POWER_LIMIT", "DCGM_FI_DEV_SLOWDOWN_TEMP", "DCGM_FI_DEV_GET_GPU_RECOVERY_ACTION",
             "DCGM_FI_DEV_CLOCKS_EVENT_REASONS", "DCGM_FI_DEV_PCIE_LINK_WIDTH", "DCGM_EXP_XID_ERRORS_COUNT"} <= names
-    needs = yaml.safe_load((ROOT / "roles/dcgm_exporter/vars/main.yml").read_text())["dcgm_exporter_needs"]
+    needs = load("sources")["sources"]["dcgm"]["essential"]
     assert all(names & set(need.split("|")) for need in needs)
 
 

@@ -87,6 +87,11 @@ def test_adopted_node_exporter_is_proven_and_scraped_as_it_is():
                                   "source": "textfile"}]
 
 
+def test_an_image_proves_nothing():
+    made = plan(facts(device()), node_exporter_managed="adopt", accelmon_phase="image")
+    assert made["roles"] == ["textfile_collector"]
+
+
 @pytest.mark.parametrize("variables,node,needed,scheme", [
     ({}, {}, False, "http"),
     ({"group_names": ["accelerator_nodes", "monitoring"]}, {}, True, "http"),
