@@ -111,6 +111,13 @@ class Job:
             say(traceback.format_exc())
         self.seconds = time.monotonic() - self.begun
 
+    def last_line(self):
+        """Return the last line in the log that has words, or "". Should the run be cut off, it is all that is seen of the job."""
+        with open(self.log, "rb") as stream:
+            stream.seek(max(0, os.path.getsize(self.log) - 4000))
+            lines = stream.read().decode(errors="replace").splitlines()
+        return next((line.rstrip(" *")[:120] for line in reversed(lines) if re.search(r"\w", line)), "")
+
     @property
     def lane(self):
         """The lane that the job runs in beside others."""
@@ -465,8 +472,9 @@ def side_by_side(jobs):
             for future in ended:
                 report(waiting.pop(future))
             if not ended:
-                running = ["%s (%.0f s)" % (job.name, time.monotonic() - job.begun) for job in waiting.values() if job.begun]
-                print("... running: " + ", ".join(running), flush=True)
+                for job in waiting.values():
+                    if job.begun:
+                        print("... %s runs for %.0f s: %s" % (job.name, time.monotonic() - job.begun, job.last_line()), flush=True)
     except BaseException:
         # The commands were interrupted as well.
         Job.stopped.set()

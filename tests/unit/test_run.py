@@ -158,9 +158,12 @@ def test_scenarios_go_before_the_others(logs, capfd):
         assert re.search("=== %s: passed .*\n.*\n%d\n" % (name, niceness), said), said
 
 
-def test_what_runs_is_said_while_nothing_ends(logs, capfd):
-    logs.side_by_side([logs.Job("units", lambda: time.sleep(0.3)), logs.Job("rules", lambda: None)])
-    assert re.search(r"\.\.\. running: units \(0 s\)\n", capfd.readouterr().out)
+def test_what_runs_and_how_far_it_is_is_said_while_nothing_ends(logs, capfd):
+    def work():
+        logs.say("TASK [one : Do it] ****\n\n")
+        time.sleep(0.3)
+    logs.side_by_side([logs.Job("units", work), logs.Job("rules", lambda: None)])
+    assert re.search(r"\.\.\. units runs for 0 s: TASK \[one : Do it\]\n", capfd.readouterr().out)
 
 
 def test_a_job_that_fails_or_breaks_stops_no_other_and_is_named(logs, capfd):
