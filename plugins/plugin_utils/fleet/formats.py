@@ -129,7 +129,7 @@ def directory(value):
 def program(value):
     """Name or path of a program; "" stays."""
     if value and (value.startswith("-") or not re.match(r"[A-Za-z0-9_./+-]+\Z", value) or ".." in value.split("/")):
-        raise Problem("neither the name nor the path of a program; write for instance cargo or /opt/rust/bin/cargo")
+        raise Problem("neither the name nor the path of a program; write for instance nvidia-smi or /opt/bin/nvidia-smi")
     return value
 
 
@@ -146,13 +146,6 @@ def words(value):
         if not entry or word(entry) != entry:
             raise Problem("an entry is no name; leave it out")
     return value
-
-
-def host(value):
-    """Name of a host of the inventory, or localhost."""
-    if not value:
-        raise Problem("it names no host; give one, or localhost")
-    return addresses.address(value)
 
 
 def version(value):
@@ -345,7 +338,7 @@ FORMATS = {
     **listed(labels, "labels", "custom_exporters"),
     **listed(addresses, "address", "listen", "url"),
     **{check.__name__: check for check in (
-        duration, size, directory, program, word, words, host, version, archive, checksum, checksums, image, repository, key, secret, password, cpus,
+        duration, size, directory, program, word, words, version, archive, checksum, checksums, image, repository, key, secret, password, cpus,
         engine, architectures, lock_releases, lock_versions, compared, rotated, names, new_file)},
     "alert_overrides": passed(rules.alert_file),
     "amd_config": passed(amd_exporter.check_settings),
