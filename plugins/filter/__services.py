@@ -13,12 +13,11 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import durations, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
-from ansible_collections.accelmon.fleet.plugins.module_utils.host.interpreter import LASTING, is_clean
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours as nearby, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in, shown
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, service_parts as parts, stack, units
 
 PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -82,14 +81,6 @@ def launchd_job(job):
     if problem:
         raise AnsibleFilterError(f"launchd job: {problem}")
     return plistlib.dumps(plain(job), sort_keys=False).decode("utf-8")
-
-
-def interpreter(claimed):
-    """The Python that the collection's programs run with on a host, as the host named it."""
-    path = (claimed or {}).get("python") or LASTING[0]
-    if not isinstance(path, str) or not is_clean(path):
-        raise AnsibleFilterError(f"python = {shown(path)}: the host names no plain absolute path as its interpreter; look at that host")
-    return path
 
 
 def service_parts(name, listen, front=None, health=None, watch=False, tls="none", auth="none", directory=paths.TEXTFILE,
@@ -208,5 +199,5 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(seconds, host_port, systemd_unit, unit_word, container_unit, launchd_job, interpreter, service_parts, stack_listener, vm_client,
+        return internal(seconds, host_port, systemd_unit, unit_word, container_unit, launchd_job, service_parts, stack_listener, vm_client,
                         vmauth_config, alertmanagers, stack_urls, neighbours)

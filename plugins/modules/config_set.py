@@ -37,86 +37,17 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  files:
-    description: The files of the set. Files of an earlier run that are not here any more are removed.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: Absolute path. Missing directories above it are made, C(root)'s and with mode V(0755).
-        type: str
-        required: true
-      content:
-        description: The text of the file. A list or mapping is written as JSON.
-        type: raw
-      secret:
-        description: The content is in O(secrets) under the same path, and is shown nowhere.
-        type: bool
-        default: false
-      mode:
-        description: Four octal digits in quotes. V(0644) by default, V(0640) for a secret, which must not be readable for everybody.
-        type: str
-      owner:
-        description: User by name or number.
-        type: str
-        default: root
-      group:
-        description: Group by name or number.
-        type: str
-        default: root
-  directories:
-    description:
-      - Directories of the set. Their content is nobody's business here.
-      - One that is missing is made, by default C(root)'s and with mode V(0755). One that exists keeps its mode and owner
-        unless any of them is given; then it gets all three.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: Absolute path. Missing directories above it are made, C(root)'s and with mode V(0755).
-        type: str
-        required: true
-      mode:
-        description: Four octal digits in quotes.
-        type: str
-      owner:
-        description: User by name or number.
-        type: str
-      group:
-        description: Group by name or number.
-        type: str
   owned_directories:
     description:
       - Directories in which every file should belong to some set. Others are reported as RV(unknown), and left as they are.
     type: list
     elements: path
     default: []
-  secrets:
-    description: Contents of the secret files, by path.
-    type: dict
-    default: {}
-  validate:
-    description: Commands that must end with status 0 before anything is replaced. They run as the user of the module.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      argv:
-        description:
-          - Program and arguments. C({stage}) stands for a directory in which all files of the set lie under their absolute paths.
-        type: list
-        elements: str
-        required: true
-      timeout:
-        description: Seconds in which it must end.
-        type: int
-        default: 60
   state_dir:
     description: Directory of manifests, stages and kept files.
     type: path
     default: /var/lib/accelmon
+extends_documentation_fragment: [accelmon.fleet.config_set]
 """
 
 EXAMPLES = r"""
@@ -175,48 +106,23 @@ validator:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, paths
-from ansible_collections.accelmon.fleet.plugins.module_utils.host.config_set import ConfigError, ConfigSet
+from ansible_collections.accelmon.fleet.plugins.module_utils import disk, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils.host.config_set import ARGUMENTS, ConfigError, of_module
 
 
 def main():
-    owned = {"path": {"type": "str", "required": True}, "mode": {"type": "str"}, "owner": {"type": "str"}, "group": {"type": "str"}}
     module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "files": {"type": "list", "elements": "dict", "default": [], "options": dict(
-                owned, owner={"type": "str", "default": "root"}, group={"type": "str", "default": "root"},
-                content={"type": "raw"}, secret={"type": "bool", "default": False})},
-            "directories": {"type": "list", "elements": "dict", "default": [], "options": owned},
-            "owned_directories": {"type": "list", "elements": "path", "default": []},
-            "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "validate": {"type": "list", "elements": "dict", "default": [], "options": {
-                "argv": {"type": "list", "elements": "str", "required": True},
-                "timeout": {"type": "int", "default": 60},
-            }},
-            "state_dir": {"type": "path", "default": paths.STATE},
-        },
+        argument_spec=dict(
+            ARGUMENTS, name={"type": "str", "required": True}, state={"type": "str", "choices": ["present", "absent"], "default": "present"},
+            owned_directories={"type": "list", "elements": "path", "default": []}, state_dir={"type": "path", "default": paths.STATE}),
         supports_check_mode=True,
     )
-    options = dict(module.params)
-    state = options.pop("state")
-    if state == "absent":
-        # The manifest says what is ours; what a role still declares must not be able to fail a removal.
-        options.update(files=[], directories=[], secrets={}, validate=[], owned_directories=[])
     try:
-        config = ConfigSet(check=module.check_mode, relabel=atomic.relabeler(module), scratch=module.tmpdir, **options)
-        result = config.run(state)
+        module.exit_json(**of_module(module, **module.params))
     except ConfigError as error:
         module.fail_json(msg=str(error), **error.more)
     except (IOError, OSError) as error:
-        module.fail_json(msg="%s: %s" % (options["name"], disk.explain(error)))
-    for warning in config.warnings:
-        module.warn(warning)
-    plan = result.pop("plan")
-    if module._diff:
-        result["diff"] = plan.diff(result["kept_aside"])
-    module.exit_json(**result)
+        module.fail_json(msg="%s: %s" % (module.params["name"], disk.explain(error)))
 
 
 if __name__ == "__main__":

@@ -6,15 +6,18 @@
 DOCUMENTATION = r"""
 ---
 module: service_unit
-short_description: Claim and run one systemd service of ours
+short_description: Bring one systemd service of the collection to its state
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Used by the role P(accelmon.fleet.service#role), once before and once after the service's files are in place.
-  - O(phase=claim) makes sure that port and unit are free or ours, makes the system user,
-    and keeps a distribution's own daemon from starting when its package is installed for us.
-  - O(phase=run) writes the unit, enables it, starts it, and restarts it whenever its process was started from another
-    program, unit or configuration than those in place. So a run that was killed half-way is completed by the next.
+  - Internal to the collection; used by the role P(accelmon.fleet.service#role). With O(phase=converge) one call does everything for a service
+    whose program is installed. If the program has to be installed, or removed, first, the call ends after the claim and says so in RV(package);
+    the role then does that and calls again with O(phase=run).
+  - The claim makes sure that port and unit are free or belong to the service, makes the system user, and keeps a distribution's own daemon
+    from starting when its package is installed.
+  - Then the files are written, all together, as M(accelmon.fleet.config_set) does it.
+  - Then the unit is written, enabled and started. The service is restarted whenever its process was started from another program, unit or
+    configuration than those in place. So a run that was killed half-way is completed by the next.
     If the service does not become healthy with a changed unit, the unit before it is put back.
   - A daemon that can read its configuration again is given O(reload_on) instead of a restart. O(phase=reload) does that alone,
     for files that are written after the daemon was run.
@@ -32,10 +35,11 @@ options:
     required: true
   phase:
     description:
-      - V(claim) before the files of the service are written, V(run) afterwards.
+      - V(converge) does everything, unless something has to be installed or removed first.
+      - V(claim) only claims. V(run) only writes the files and runs the service, after an installation.
       - V(reload) only brings a running daemon to read O(reload_on) again, if they changed since it read them.
     type: str
-    choices: [claim, run, reload]
+    choices: [converge, claim, run, reload]
     required: true
   image:
     description:
@@ -206,30 +210,26 @@ options:
         description: Seconds to wait for it.
         type: int
         default: 30
+extends_documentation_fragment: [accelmon.fleet.config_set]
 """
 
 EXAMPLES = r"""
-- name: Claim port, unit and user
+- name: Converge the service, unless its package is missing
   accelmon.fleet.service_unit:
     name: node_exporter
-    phase: claim
+    phase: converge
     user: accelmon-node-exporter
-    listen:
-      - port: 9100
-        variable: node_exporter_port
-    managed_variable: node_exporter_managed
-
-- name: Run it
-  accelmon.fleet.service_unit:
-    name: node_exporter
-    phase: run
-    program: /opt/accelmon/node_exporter/current/bin/node_exporter
+    package: prometheus-node-exporter
+    package_unit: prometheus-node-exporter.service
+    program: /usr/bin/prometheus-node-exporter
     unit: "{{ node_exporter_unit }}"
     listen:
       - port: 9100
         variable: node_exporter_port
+    managed_variable: node_exporter_managed
     probe:
       path: /metrics
+  register: found
 
 - name: Let it read rules that were written after it
   accelmon.fleet.service_unit:
@@ -240,21 +240,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 package:
-  description: What has to be done with the package, V(present), V(absent), or empty for nothing. With O(phase=claim).
+  description:
+    - What has to be done with the package, V(present), V(absent), or empty for nothing.
+    - If it is not empty, O(phase=converge) has ended after the claim.
   type: str
-  returned: O(phase=claim)
-python:
-  description: The Python that programs of ours on this host run with; empty if there is none.
-  type: str
-  returned: O(phase=claim)
+  returned: unless O(phase=reload)
 refresh:
   description: Whether apt has to fetch its lists before, as it knows of no such package.
   type: bool
-  returned: O(phase=claim)
+  returned: unless O(phase=reload)
 generation:
   description: Hash of program, unit and configuration that the process runs with.
   type: str
-  returned: O(phase=run) and O(state=present)
+  returned: when the service was run and O(state=present)
 actions:
   description: What was done, or would be.
   type: list
@@ -262,446 +260,20 @@ actions:
   returned: always
 """
 
-import glob
-import grp
-import json
-import os
-import pwd
 import shutil
-import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk, paths
-from ansible_collections.accelmon.fleet.plugins.module_utils.host import interpreter, loaded, ports, probe, systemd
-from ansible_collections.accelmon.fleet.plugins.module_utils.detect import obtainable
-
-UNITS = "/etc/systemd/system"
-OWNED = paths.STATE + "/services"
-
-
-class Service(object):
-    """One service of ours on this host."""
-
-    def __init__(self, module):
-        self.module = module
-        self.params = module.params
-        self.name = module.params["name"]
-        self.unit = systemd.unit_name(self.name)
-        self.timer = systemd.unit_name(self.name, "timer")
-        self.actions = []
-        self.diff = []
-        self.owned_path = os.path.join(OWNED, self.name + ".json")
-
-    def fail(self, message, **more):
-        self.module.fail_json(msg=message, actions=self.actions, **more)
-
-    def do(self, action, *argv):
-        """Note an action; outside check mode, run it."""
-        self.actions.append(action)
-        if argv and not self.module.check_mode:
-            self.run(*argv)
-
-    def run(self, *argv):
-        code, out, err = self.module.run_command(list(argv))
-        if code:
-            self.fail("%s: %s" % (" ".join(argv), (err or out).strip()))
-        return out
-
-    def systemctl(self, verb, *units):
-        self.do("%s %s" % (verb, " ".join(units)), "systemctl", verb, *units)
-
-    def switch(self, verb, unit, *options):
-        """Enable, disable, mask or unmask a unit; in an image by its links alone."""
-        if self.params["image"]:
-            self.do("%s %s" % (verb, unit), "systemctl", "--root=/", verb, unit)
-        else:
-            self.do("%s %s" % (verb, unit), "systemctl", verb, *(options + (unit,)))
-
-    def show(self, *units):
-        """What systemd says of each unit; of an image, what its files say."""
-        if self.params["image"]:
-            return [systemd.offline(self.module.run_command(["systemctl", "--root=/", "is-enabled", unit])[1]) for unit in units]
-        properties = "LoadState,ActiveState,UnitFileState,MainPID,NeedDaemonReload,Result"
-        code, out, err = self.module.run_command(["systemctl", "show", "--property=" + properties] + list(units))
-        if code:
-            self.fail("systemd does not answer on this host (%s); accelmon.fleet needs systemd as its first process, "
-                      "or accelmon_phase = image where an image is built" % err.strip())
-        return systemd.parse_show(out)
-
-    # What we own beside the unit: {"package": name, "masked": unit}.
-
-    def owned(self, path=None):
-        try:
-            with open(path or self.owned_path) as stream:
-                return json.load(stream)
-        except (OSError, ValueError):
-            return {}
-
-    def own(self, **what):
-        known = self.owned()
-        if known == dict(known, **what) or self.module.check_mode:
-            return
-        atomic.make_folders(OWNED)
-        self.write(self.owned_path, json.dumps(dict(known, **what), sort_keys=True) + "\n")
-
-    def write(self, path, text):
-        atomic.write(path, text.encode("utf-8"), relabel=atomic.relabeler(self.module))
-
-    # Claim
-
-    def claim(self):
-        ours, theirs = self.show(self.unit, self.params["package_unit"] or self.unit)
-        self.refuse_without_access()
-        self.refuse_foreign_unit(theirs)
-        self.refuse_taken_port(ours)
-        python, problem = interpreter.find()
-        if problem and self.params["own_programs"]:
-            self.fail(problem)
-        self.make_user()
-        package = ""
-        if self.params["package"] and (not os.path.exists(self.params["program"]) or self.is_other_version()):
-            package = "present"
-            if self.params["package_unit"] and theirs["LoadState"] == "not-found":
-                # Masked before it exists, so that no moment is left in which the package could start it.
-                self.switch("mask", self.params["package_unit"])
-                self.own(masked=self.params["package_unit"])
-        if self.params["package"] and (package or self.shared_package()):
-            self.own(package=self.params["package"])
-        return {"package": package, "python": python, "refresh": bool(package) and self.is_unknown(self.params["package"])}
-
-    def is_unknown(self, package):
-        """Whether apt knows of no such package, as on a host whose lists were never fetched. Asked only when the package is to come."""
-        text = obtainable.run(["apt-cache", "policy", package])
-        return text is not None and not obtainable.parse_policy(text).get(package, ("", []))[1]
-
-    def is_other_version(self):
-        """Whether the package that is there has another version than the wanted one."""
-        wanted = self.params["package_version"]
-        if not wanted or not shutil.which("dpkg-query"):
-            return False
-        code, found, _err = self.module.run_command(["dpkg-query", "--show", "--showformat=${Version}", self.params["package"]])
-        return not code and systemd.upstream_version(found) != wanted
-
-    def shared_package(self):
-        """Whether another service of ours brought the package, so that it must stay until the last of them goes."""
-        return any(self.owned(path).get("package") == self.params["package"]
-                   for path in glob.glob(os.path.join(OWNED, "*.json")) if path != self.owned_path)
-
-    def mend(self):
-        """What the user can do about a service that is already there."""
-        if not self.params["managed_variable"]:
-            return "stop it"
-        return "set %s: external to leave it and scrape it" % self.params["managed_variable"]
-
-    def refuse_without_access(self):
-        """A service that is started without the files of the role access ends at once. An image gets them later; check mode has not written them."""
-        missing = [path for path in self.params["needs"] if not os.path.exists(path)]
-        if missing and not self.params["image"] and not self.module.check_mode:
-            self.fail("%s needs %s, which the role accelmon.fleet.access writes; run that role before this one" % (self.name, " and ".join(missing)))
-
-    def refuse_foreign_unit(self, theirs):
-        unit = self.params["package_unit"]
-        if unit and (theirs["ActiveState"] in ("active", "activating", "reloading") or theirs["UnitFileState"] == "enabled"):
-            self.fail("%s = install: %s is already in use on this host; %s, or disable that unit yourself"
-                      % (self.params["managed_variable"], unit, self.mend()))
-
-    def refuse_taken_port(self, ours):
-        if self.params["image"]:
-            return
-        sockets = ports.listeners() if self.params["listen"] else []
-        for wanted in self.params["listen"]:
-            inodes = ports.conflicts(sockets, wanted["address"], wanted["port"])
-            if not inodes or ports.holds(ours["MainPID"], inodes) or (self.params["container"] and ours["ActiveState"] == "active"):
-                continue
-            found = self.named(ports.owner(inodes), wanted)
-            if found and found.get("unit") in (self.unit, systemd.part_name(self.name, "front.service"), systemd.part_name(self.name, "front.socket")):
-                continue
-            self.fail("%s = %d: the port is taken by %s; %s, or choose another %s"
-                      % (wanted["variable"], wanted["port"], ports.describe(found), self.mend(), wanted["variable"]))
-
-    def named(self, found, wanted):
-        """An owner of a port, with its socket unit if systemd itself holds the port."""
-        if not found or found["pid"] != 1:
-            return found
-        unit = systemd.socket_unit(self.module.run_command(["systemctl", "list-sockets", "--no-legend", "--no-pager", "--full"])[1], wanted["port"])
-        return dict(found, unit=unit) if unit else found
-
-    def make_user(self):
-        user = self.params["user"]
-        if not user:
-            return
-        try:
-            pwd.getpwnam(user)
-        except KeyError:
-            disk.refuse_unwritable("/etc")
-            shell = next((path for path in ("/usr/sbin/nologin", "/sbin/nologin") if os.path.exists(path)), "/bin/false")
-            self.do("add user " + user, "useradd", "--system", "--user-group", "--no-create-home",
-                    "--home-dir", "/nonexistent", "--shell", shell, user)
-
-    # Run
-
-    def run_present(self):
-        wants_timer = bool(self.params["timer"])
-        names = [systemd.part_name(self.name, part) for part in systemd.PARTS]
-        known = self.show(self.unit, self.timer, *(names if self.uses_parts() else []))
-        unit, timer = known[:2]
-        self.drop_parts(systemd.PARTS, self.params["parts"])
-        text = systemd.with_groups(self.params["unit"], self.groups())
-        value = systemd.generation(text + self.agent_text(), [self.params["program"]] + self.params["restart_on"])
-        self.put(self.unit, systemd.with_generation(text, value))
-        if wants_timer:
-            self.put(self.timer, self.params["timer"])
-        parts = dict((part, known[2 + number]) for number, part in enumerate(systemd.PARTS) if self.params["parts"].get(part))
-        for part in parts:
-            self.put(systemd.part_name(self.name, part), self.part_text(part))
-        if not self.params["image"] and (self.diff or any(told["NeedDaemonReload"] == "yes" for told in known)):
-            self.do("daemon-reload", "systemctl", "daemon-reload")
-        main, told = (self.timer, timer) if wants_timer else (self.unit, unit)
-        for name, told in [(main, told)] + [(systemd.part_name(self.name, part), parts[part]) for part in parts if not part.endswith(".service")]:
-            if told["UnitFileState"] != "enabled":
-                self.switch("enable", name)
-        if self.params["image"]:
-            return {"generation": value}
-        healthy = self.run_timer(timer, unit) if wants_timer else self.run_service(unit, value, parts)
-        if not healthy and not self.module.check_mode:
-            self.give_up()
-        return {"generation": value}
-
-    def groups(self):
-        """Those of the wanted groups that there are."""
-        found = []
-        for name in self.params["groups"]:
-            try:
-                grp.getgrnam(name)
-                found.append(name)
-            except KeyError:
-                continue
-        return found
-
-    def run_service(self, unit, value, parts):
-        running = unit["ActiveState"] in ("active", "activating", "reloading")
-        if running and systemd.running_generation(unit["MainPID"]) == value:
-            self.reload(unit)
-            self.run_parts(parts)
-            return self.module.check_mode or self.healthy()
-        digests = self.digests()  # before it starts: what changes while it reads is read once more by the next run
-        self.systemctl("restart" if running else "start", self.unit)
-        # Afterwards: the program may have listened by itself until now, where a front does from here on.
-        self.run_parts(parts)
-        if self.module.check_mode:
-            return True
-        healthy = self.healthy()
-        if healthy:
-            self.remember(digests)
-        return healthy
-
-    # Parts
-
-    def uses_parts(self):
-        return bool(self.params["parts"]) or any(os.path.exists(self.path(systemd.part_name(self.name, part))) for part in systemd.PARTS)
-
-    def part_text(self, part):
-        """The text of a part, with the generation of its process if it is one that goes on running."""
-        if part == "agent.service":
-            return self.agent_text()
-        text = self.params["parts"][part]
-        return systemd.with_generation(text, self.part_generation(part)) if part == "front.service" else text
-
-    def agent_text(self):
-        """The text of the agent, or nothing. It is a part of the service's generation, and needs none of its own."""
-        return systemd.with_groups(self.params["parts"].get("agent.service") or "", self.groups())
-
-    def part_generation(self, part):
-        return systemd.generation(self.params["parts"][part], self.params["part_files"])
-
-    def drop_parts(self, parts, kept=()):
-        """Stop and remove units beside the service's own, without those that are kept."""
-        for part in parts:
-            name = systemd.part_name(self.name, part)
-            if os.path.exists(self.path(name)) and not (kept and kept.get(part)):
-                self.take_away(name)
-
-    def run_parts(self, parts):
-        """Bring the units beside the service's own to run as they are written now."""
-        front, opening = systemd.part_name(self.name, "front.service"), systemd.part_name(self.name, "front.socket")
-        if "front.socket" in parts:
-            answering = parts["front.service"]["ActiveState"] in ("active", "activating")
-            stale = answering and systemd.running_generation(parts["front.service"]["MainPID"]) != self.part_generation("front.service")
-            is_open = parts["front.socket"]["ActiveState"] == "active"
-            moved = is_open and self.written(opening)
-            # systemd opens no socket whose service runs. Where the socket stays open, connections wait in it.
-            if moved or stale or (answering and not is_open):
-                self.systemctl("stop", *([front, opening] if moved else [front]))
-            if moved or not is_open:
-                self.systemctl("start", opening)
-        if "watch.timer" in parts:
-            timer = systemd.part_name(self.name, "watch.timer")
-            running = parts["watch.timer"]["ActiveState"] == "active"
-            if not running or self.written(timer):
-                self.systemctl("restart" if running else "start", timer)
-
-    def written(self, unit):
-        """Whether this run wrote the file of a unit."""
-        return any(one["after_header"] == self.path(unit) for one in self.diff)
-
-    def run_timer(self, timer, unit):
-        if timer["ActiveState"] != "active":
-            self.systemctl("start", self.timer)
-        if self.diff or timer["ActiveState"] != "active":
-            # A first run at once: a service that cannot work shows now, not in the middle of the night.
-            self.actions.append("start " + self.unit)
-            if not self.module.check_mode:
-                return self.module.run_command(["systemctl", "start", self.unit])[0] == 0
-        return unit["Result"] in ("success", "")
-
-    # Reload
-
-    def digests(self):
-        """{pattern: digest} of what this run names and of what the process is known to read."""
-        if not self.params["reload_on"]:
-            return {}
-        patterns = set(loaded.read(self.name)["patterns"]) | set(self.params["reload_on"])
-        return dict((pattern, loaded.digest(pattern)) for pattern in patterns)
-
-    def remember(self, digests):
-        """Note that the process that runs now has read the files with these digests."""
-        if not digests or self.module.check_mode:
-            return
-        identity = loaded.process(self.show(self.unit)[0]["MainPID"])[0]
-        state = {"process": identity, "patterns": digests}
-        if identity and state != loaded.read(self.name):
-            atomic.make_folders(loaded.FOLDER)
-            self.write(os.path.join(loaded.FOLDER, self.name), loaded.text(state))
-
-    def reload(self, unit):
-        """Bring the running process to read its files again, if it has not read them as they are."""
-        digests = self.digests()
-        if not digests:
-            return
-        identity, started = loaded.process(unit["MainPID"])
-        if not loaded.is_current(loaded.read(self.name), identity, started, digests):
-            self.actions.append("reload " + self.unit)
-            if self.module.check_mode:
-                return
-            code, out, err = self.module.run_command(["systemctl", "reload", self.unit])
-            if code:
-                self.seen = (err or out).strip()
-                self.give_up("does not read its files again", restore=False)
-        self.remember(digests)
-
-    def reload_only(self):
-        """A service that does not run reads its files when it starts."""
-        unit = None if self.params["image"] else self.show(self.unit)[0]
-        if unit and unit["ActiveState"] == "active":
-            self.reload(unit)
-            if self.actions and not self.module.check_mode and not self.healthy():
-                self.give_up("is not healthy after it was reloaded", restore=False)
-        return {}
-
-    # Health
-
-    def healthy(self):
-        """Whether the service is running and answers as it should, within the time that it has."""
-        wanted, inner = self.params["probe"] or {"timeout": 5}, self.params["health"]
-        deadline = time.time() + max(wanted["timeout"], inner["timeout"] if inner else 0)
-        while True:
-            self.seen = "%s is %s" % (self.unit, self.show(self.unit)[0]["ActiveState"])
-            well = self.seen.endswith(" active")
-            if well and inner:
-                well, self.seen = probe.well(inner)
-            if well:
-                if "path" not in wanted:
-                    return True
-                listen = self.params["listen"][0]
-                place = (probe.local(listen["address"]), listen["port"], wanted["path"], wanted["scheme"], wanted["ca_file"])
-                answer = probe.ask_closed(*(place + (wanted["password_file"],))) if wanted["password_file"] \
-                    else probe.ask(*place, refusal=wanted["client_certificate"] == "required")
-                healthy, self.seen = probe.judge(wanted, answer)
-                if healthy:
-                    return True
-            if time.time() > deadline:
-                return False
-            time.sleep(0.2)
-
-    def path(self, unit):
-        return os.path.join(UNITS, unit)
-
-    def put(self, unit, text):
-        """Write a unit file if it differs, and keep in mind what was there before."""
-        path = self.path(unit)
-        try:
-            with open(path) as stream:
-                before = stream.read()
-        except OSError:
-            before = ""
-        if before == text:
-            return
-        self.actions.append("write " + path)
-        self.diff.append({"before_header": path, "after_header": path, "before": before, "after": text})
-        if not self.module.check_mode:
-            self.write(path, text)
-
-    def give_up(self, what="does not become healthy", restore=True):
-        """Fail with the journal; put the units back that were there before, if this run changed the service's own."""
-        log = self.module.run_command(["journalctl", "--unit=" + self.unit, "--lines=20", "--no-pager", "--output=cat"])[1]
-        message = "%s %s (%s)" % (self.unit, what, getattr(self, "seen", "its run failed"))
-        before = [(one["after_header"], one["before"]) for one in self.diff if one["before"]] if restore else []
-        if self.path(self.unit) in dict(before):
-            # What this run put beside it may hold what the unit before needs, its port above all.
-            for path in [one["after_header"] for one in self.diff if not one["before"]]:
-                self.module.run_command(["systemctl", "disable", "--now", os.path.basename(path)])
-                os.remove(path)
-            for path, text in before:
-                self.write(path, text)
-            self.run("systemctl", "daemon-reload")
-            self.module.run_command(["systemctl", "restart", self.unit])
-            for unit in [os.path.basename(path) for path, _text in before if path.endswith((".socket", ".timer"))]:
-                self.module.run_command(["systemctl", "stop", systemd.part_name(self.name, "front.service")])
-                self.module.run_command(["systemctl", "enable", unit])
-                self.module.run_command(["systemctl", "restart", unit])
-            message += "; the unit before it was put back"
-        self.fail(message + "; its journal ends with:\n" + log.strip(), journal=log.splitlines())
-
-    # Absent
-
-    def take_away(self, unit):
-        """Stop, disable and remove a unit."""
-        path = self.path(unit)
-        self.switch("disable", unit, "--now")
-        self.actions.append("remove " + path)
-        with open(path) as stream:
-            self.diff.append({"before_header": path, "after_header": path, "before": stream.read(), "after": ""})
-        if not self.module.check_mode:
-            os.remove(path)
-
-    def remove(self):
-        self.drop_parts(systemd.PARTS)
-        for unit in (self.timer, self.unit):
-            if os.path.exists(self.path(unit)):
-                self.take_away(unit)
-        if self.diff and not self.params["image"]:
-            self.do("daemon-reload", "systemctl", "daemon-reload")
-        for path in self.params["leaves"]:
-            if os.path.lexists(path):
-                self.actions.append("remove " + path)
-                if not self.module.check_mode:
-                    os.remove(path)
-        owned = self.owned()
-        package = "absent" if owned.get("package") and not self.shared_package() else ""
-        if owned.get("masked"):
-            self.switch("unmask", owned["masked"])
-        if owned:
-            self.actions.append("forget " + self.owned_path)
-            if not self.module.check_mode:
-                os.remove(self.owned_path)
-        return {"package": package}
+from ansible_collections.accelmon.fleet.plugins.module_utils import command, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import systemd
+from ansible_collections.accelmon.fleet.plugins.module_utils.host.config_set import ARGUMENTS
+from ansible_collections.accelmon.fleet.plugins.module_utils.host.service.service import Service
 
 
 def main():
     module = AnsibleModule(
-        argument_spec={
+        argument_spec=dict(ARGUMENTS, **{
             "name": {"type": "str", "required": True},
-            "phase": {"type": "str", "choices": ["claim", "run", "reload"], "required": True},
+            "phase": {"type": "str", "choices": ["converge", "claim", "run", "reload"], "required": True},
             "image": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "user": {"type": "str"},
@@ -742,7 +314,7 @@ def main():
                 "client_certificate": {"type": "str", "choices": ["none", "required"], "default": "none"},
                 "password_file": {"type": "path", "no_log": False, "default": ""},
             }},
-        },
+        }),
         supports_check_mode=True,
     )
     module.run_command = command.of_module(module)
@@ -752,12 +324,11 @@ def main():
         service.fail("parts = %s: there is no such part; there are %s" % (", ".join(unknown), ", ".join(systemd.PARTS)))
     if not shutil.which("systemctl"):
         service.fail("this host has no systemctl; accelmon.fleet needs systemd as its first process")
-    todo = {"claim": service.claim, "reload": service.reload_only, "run": service.run_present}[module.params["phase"]]
     try:
-        result = service.remove() if module.params["state"] == "absent" else todo()
+        found = service.converge()
     except OSError as error:
         service.fail("%s: %s" % (service.name, disk.explain(error)))
-    module.exit_json(changed=bool(service.actions), actions=service.actions, diff=service.diff, **result)
+    module.exit_json(**dict(service.result(), **found))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,20 @@ Found = collections.namedtuple("Found", "kind data size mode uid gid")
 
 ABSENT = Found("absent", None, 0, None, None, None)
 
+_OWNED = {"path": {"type": "str", "required": True}, "mode": {"type": "str"}, "owner": {"type": "str"}, "group": {"type": "str"}}
+# The options of a module that writes a set; documented by the fragment config_set.
+ARGUMENTS = {
+    "files": {"type": "list", "elements": "dict", "default": [], "options": dict(
+        _OWNED, owner={"type": "str", "default": "root"}, group={"type": "str", "default": "root"},
+        content={"type": "raw"}, secret={"type": "bool", "default": False})},
+    "directories": {"type": "list", "elements": "dict", "default": [], "options": _OWNED},
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "validate": {"type": "list", "elements": "dict", "default": [], "options": {
+        "argv": {"type": "list", "elements": "str", "required": True},
+        "timeout": {"type": "int", "default": 60},
+    }},
+}
+
 
 class ConfigError(Exception):
     """One line for the user; `more` holds further return values."""
@@ -680,3 +694,21 @@ def remake(path, item):
     """Make a directory again that was removed."""
     atomic.make_folders(path, item.mode)
     set_attributes(path, item)
+
+
+def of_module(module, name, state, **options):
+    """Bring a set to its state for a module, in its check mode and with its warnings; what ConfigSet.run returns, with a `diff` if it is wanted.
+
+    options: those of ConfigSet. Raises ConfigError and OSError.
+    """
+    if state == "absent":
+        # The manifest says what is ours; what a role still declares must not be able to fail a removal.
+        options = dict((key, value) for key, value in options.items() if key == "state_dir")
+    config = ConfigSet(name=name, check=module.check_mode, relabel=atomic.relabeler(module), scratch=module.tmpdir, **options)
+    result = config.run(state)
+    for warning in config.warnings:
+        module.warn(warning)
+    plan = result.pop("plan")
+    if module._diff:
+        result["diff"] = plan.diff(result["kept_aside"])
+    return result

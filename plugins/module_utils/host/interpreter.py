@@ -19,6 +19,8 @@ LASTING = ("/usr/bin/python3", "/usr/libexec/platform-python")
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp", "/dev", "/proc")
 CLEAN = re.compile(r"/[A-Za-z0-9_.+/-]+\Z")
 SECONDS = 20
+# What stands for it in texts that are written on the control node, where nobody knows it.
+PLACEHOLDER = "/python-of-this-host"
 TRY = "import sys; sys.exit(sys.version_info < (3, 6))"
 
 
@@ -78,3 +80,20 @@ def find(executable=None, lasting=LASTING):
         problem = problem or why
     return "", "ansible_python_interpreter = %s: the services of this host cannot run it (%s); install python3, or set it to a Python 3.6 or newer " \
         "outside of home directories" % (executable or "(not known)", problem or "there is none")
+
+
+def fill(params, names):
+    """`params` with the Python of this host in the texts of these names, at any depth, where PLACEHOLDER stands."""
+    given = dict((name, params[name]) for name in names if params.get(name))
+    if PLACEHOLDER not in str(given):
+        return params
+    python = find()[0] or LASTING[0]
+    return dict(params, **dict((name, _filled(value, python)) for name, value in given.items()))
+
+
+def _filled(value, python):
+    if isinstance(value, dict):
+        return dict((key, _filled(item, python)) for key, item in value.items())
+    if isinstance(value, list):
+        return [_filled(item, python) for item in value]
+    return value.replace(PLACEHOLDER, python) if isinstance(value, str) else value

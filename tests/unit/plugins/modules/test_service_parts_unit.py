@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import ports, systemd
-from ansible_collections.accelmon.fleet.plugins.modules import service_unit
+from ansible_collections.accelmon.fleet.plugins.module_utils.host.service import acting, claim, service as service_unit
 
 UNIT = "[Service]\nExecStart=/bin/x\n\n[Install]\nWantedBy=multi-user.target\n"
 PARTS = {"front.socket": "[Socket]\nListenStream=9401\n", "front.service": "[Service]\nExecStart=/bin/front\n",
@@ -82,9 +82,9 @@ def children():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    for name in ("UNITS", "OWNED"):
+    for module, name in ((acting, "UNITS"), (claim, "OWNED")):
         (tmp_path / name).mkdir()
-        monkeypatch.setattr(service_unit, name, str(tmp_path / name))
+        monkeypatch.setattr(module, name, str(tmp_path / name))
     monkeypatch.setattr(service_unit.Service, "healthy", lambda self: True)
     return tmp_path / "UNITS"
 
@@ -195,10 +195,18 @@ def test_a_host_whose_python_services_cannot_run_is_left_as_it_is(host, monkeypa
     assert not any("useradd" in call for call in host.calls)
     # Where none of our programs is a part of it, none is missed.
     host.params = dict(host.params, user="", own_programs=False)
-    assert service_unit.Service(host).claim()["python"] == ""
-    monkeypatch.setattr(service_unit.interpreter, "find", lambda: ("/usr/libexec/platform-python", ""))
-    host.params = dict(host.params, user="")
-    assert service_unit.Service(host).claim()["python"] == "/usr/libexec/platform-python"
+    assert service_unit.Service(host).claim()["package"] == ""
+
+
+def test_texts_name_the_python_of_the_host(host, monkeypatch):
+    place = service_unit.interpreter.PLACEHOLDER
+    host.params = {"name": "x", "unit": f"[Service]\nExecStart={place} -IS\n", "timer": None, "parts": {"watch.service": f"ExecStart={place}"},
+                   "validate": [{"argv": [place, "--help"], "timeout": 60}], "secrets": {"/x": place}}
+    for found, python in ((("/usr/libexec/platform-python", ""), "/usr/libexec/platform-python"), (("", "there is none"), "/usr/bin/python3")):
+        monkeypatch.setattr(service_unit.interpreter, "find", lambda answer=found: answer)
+        params = service_unit.Service(host).params
+        assert params == {"name": "x", "unit": f"[Service]\nExecStart={python} -IS\n", "timer": None, "parts": {"watch.service": f"ExecStart={python}"},
+                          "validate": [{"argv": [python, "--help"], "timeout": 60}], "secrets": {"/x": place}}
 
 
 def test_where_the_unit_before_comes_back_nothing_stands_in_its_way(host, folder, monkeypatch):

@@ -5,11 +5,13 @@ that stands for the service is real.
 """
 
 import json
+import os
 import subprocess
+import sys
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils.host import loaded, systemd
-from ansible_collections.accelmon.fleet.plugins.modules import service_unit
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import config_set, interpreter, loaded, systemd
+from ansible_collections.accelmon.fleet.plugins.module_utils.host.service import acting, claim, service as service_unit
 
 UNIT = "[Service]\nExecStart=/bin/x\n\n[Install]\nWantedBy=multi-user.target\n"
 
@@ -23,6 +25,9 @@ class Host:
 
     def __init__(self):
         self.check_mode = False
+        self._diff = True
+        self.tmpdir = None
+        self.warnings = []
         self.params = {}
         self.calls = []
         self.shown = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "MainPID": "0", "NeedDaemonReload": "no",
@@ -45,6 +50,9 @@ class Host:
     def selinux_enabled(self):
         return False
 
+    def warn(self, warning):
+        self.warnings.append(warning)
+
     def did(self):
         """What was asked of systemctl beside questions."""
         return [call for call in self.calls if " show " not in call and "is-enabled" not in call and not call.startswith("journalctl")]
@@ -52,9 +60,9 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    for name in ("UNITS", "OWNED"):
+    for module, name in ((acting, "UNITS"), (claim, "OWNED")):
         (tmp_path / name).mkdir()
-        monkeypatch.setattr(service_unit, name, str(tmp_path / name))
+        monkeypatch.setattr(module, name, str(tmp_path / name))
     monkeypatch.setattr(loaded, "FOLDER", str(tmp_path / "loaded"))
     monkeypatch.setattr(loaded.read, "__defaults__", (str(tmp_path / "loaded"),))
     return Host()
@@ -65,7 +73,7 @@ def service(host, **params):
     host.params = dict({"name": "x", "phase": "run", "image": False, "state": "present", "user": "", "listen": [], "managed_variable": "", "needs": [],
                         "own_programs": False,
                         "package": "", "package_unit": "", "package_version": "", "program": "/bin/x", "unit": UNIT, "timer": None, "restart_on": [],
-                        "reload_on": [], "leaves": [], "groups": [], "parts": {}, "part_files": [], "health": None,
+                        "files": [], "directories": [], "secrets": {}, "validate": [], "reload_on": [], "leaves": [], "groups": [], "parts": {}, "part_files": [], "health": None,
                         "probe": None}, **params)
     return service_unit.Service(host)
 
@@ -212,7 +220,7 @@ def test_an_agent_is_a_part_of_the_service(host, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("found, wanted, other", [("1.5.2-10~24.04", "1.5.2", False), ("1:1.5.0", "1.5.2", True), ("1.5.0", "", False)])
 def test_a_package_of_another_version_has_to_come(host, tmp_path, monkeypatch, found, wanted, other):
-    monkeypatch.setattr(service_unit.shutil, "which", lambda name: "/usr/bin/" + name)
+    monkeypatch.setattr(claim.shutil, "which", lambda name: "/usr/bin/" + name)
     monkeypatch.setattr(host, "run_command", lambda argv: (0, found, ""))
     assert service(host, package="p", package_version=wanted).is_other_version() is other
 
@@ -233,12 +241,105 @@ def test_nothing_is_changed_while_files_of_the_role_access_are_missing(host, tmp
 @pytest.mark.parametrize("told, refresh", [
     ("", True), (None, False), ("p:\n  Installed: (none)\n  Version table:\n     1.0 500\n        500 http://a b\n", False)])
 def test_lists_are_fetched_where_apt_does_not_know_a_package_that_is_to_come(host, monkeypatch, told, refresh):
-    monkeypatch.setattr(service_unit.obtainable, "run", lambda argv: told)
+    monkeypatch.setattr(claim.obtainable, "run", lambda argv: told)
     claimed = service(host, phase="claim", package="p", program="/nonexistent").claim()
     assert (claimed["package"], claimed["refresh"]) == ("present", refresh)
 
     def never(argv):
         raise AssertionError(argv)
-    monkeypatch.setattr(service_unit.obtainable, "run", never)
+    monkeypatch.setattr(claim.obtainable, "run", never)
     claimed = service(host, phase="claim", package="p", program="/bin/true").claim()
     assert (claimed["package"], claimed["refresh"]) == ("", False)
+
+
+@pytest.fixture
+def files(host, tmp_path, monkeypatch):
+    """A service with a file of its own, whose checker runs with the host's Python, and whose port nobody has."""
+    me = {"owner": str(os.geteuid()), "group": str(os.getegid())}
+    monkeypatch.setattr(config_set.ConfigSet.__init__, "__defaults__", ((), (), None, (), (), str(tmp_path / "state"), False, None, None))
+    monkeypatch.setattr(interpreter, "find", lambda: (sys.executable, ""))
+    config = tmp_path / "x.json"
+    return {"phase": "converge", "files": [dict(me, path=str(config), content="{}", mode="0644", secret=False)], "restart_on": [str(config)],
+            "validate": [{"argv": [interpreter.PLACEHOLDER, "-IS", "-m", "json.tool", "{stage}" + str(config)]}],
+            "unit": UNIT.replace("/bin/x", interpreter.PLACEHOLDER)}
+
+
+def test_one_call_converges_a_service_whose_program_is_there(host, files, tmp_path):
+    """The claim comes first, then the files, then the unit, which knows them."""
+    host.shown["ActiveState"], host.shown["UnitFileState"] = "inactive", "disabled"
+    host.check_mode = True
+    made = service(host, **files)
+    made.converge()
+    predicted = made.result()
+    assert not (tmp_path / "x.json").exists() and host.did() == []
+    host.check_mode = False
+    made = service(host, **files)
+    with pytest.raises(Failed, match="accelmon-x.service is inactive"):
+        made.converge()
+    unit = str(tmp_path / "UNITS" / "accelmon-x.service")
+    assert made.result()["actions"] == predicted["actions"]
+    assert made.result()["actions"] == [
+        f"write {tmp_path}/x.json", "write " + unit, "daemon-reload", "enable accelmon-x.service", "start accelmon-x.service"]
+    assert [one["after_header"] for one in predicted["diff"]] == [f"{tmp_path}/x.json", unit]
+    assert f"ExecStart={sys.executable}\n" in (tmp_path / "UNITS" / "accelmon-x.service").read_text()
+
+
+def test_a_converged_service_is_left_as_it_is_by_one_call(host, files, tmp_path):
+    host.check_mode = True
+    service(host, **files).converge()
+    host.check_mode = False
+    (tmp_path / "x.json").write_text("{}")
+    value = systemd.generation(UNIT.replace("/bin/x", sys.executable), ["/bin/x", str(tmp_path / "x.json")])
+    with subprocess.Popen(["sleep", "60"], env={systemd.GENERATION: value}) as child:
+        while systemd.running_generation(child.pid) != value:
+            pass
+        host.shown["MainPID"] = str(child.pid)
+        service(host, **files).converge()
+        made = service(host, **files)
+        found = made.converge()
+        child.kill()
+    assert (made.result(), found) == ({"changed": False, "actions": [], "diff": []}, {"package": "", "refresh": False, "generation": value})
+    assert host.did() == []
+
+
+def test_nothing_is_written_before_the_package_is_there(host, files, tmp_path):
+    host.shown.update(LoadState="not-found", ActiveState="inactive", UnitFileState="")
+    made = service(host, **dict(files, package="p", package_unit="p.service", program=str(tmp_path / "missing")))
+    assert made.converge()["package"] == "present"
+    assert made.result()["actions"] == ["mask p.service"] and not (tmp_path / "x.json").exists()
+    # The role installs it and calls again.
+    host.shown["ActiveState"] = "active"
+    made = service(host, **dict(files, phase="run", package="p", package_unit="p.service", program=str(tmp_path / "missing")))
+    assert made.converge()["package"] == "" and (tmp_path / "x.json").exists()
+
+
+def test_a_claim_alone_writes_nothing(host, files, tmp_path):
+    made = service(host, **dict(files, phase="claim"))
+    assert made.converge()["package"] == "" and made.result() == {"changed": False, "actions": [], "diff": []}
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_files_that_their_checker_refuses_leave_the_service_as_it_is(host, files, tmp_path):
+    files["files"][0]["content"] = "{"
+    with pytest.raises(Failed, match="validate = .*: it ends with status 1 and says: .*; nothing was changed, correct the configuration"):
+        service(host, **files).converge()
+    assert host.did() == [] and list((tmp_path / "UNITS").iterdir()) == []
+
+
+def test_one_call_takes_a_service_away(host, files, tmp_path):
+    service(host, **dict(files, phase="run")).converge()
+    (tmp_path / "OWNED" / "x.json").write_text('{"package": "p"}')
+    made = service(host, **dict(files, state="absent", package="p"))
+    assert made.converge()["package"] == "absent" and (tmp_path / "x.json").exists(), "the package goes before its files"
+    assert service(host, **dict(files, phase="run", state="absent", package="p")).converge()["package"] == ""
+    assert not (tmp_path / "x.json").exists() and list((tmp_path / "UNITS").iterdir()) == []
+    made = service(host, **dict(files, state="absent"))
+    made.converge()
+    assert made.result() == {"changed": False, "actions": [], "diff": []}
+
+
+def test_files_of_the_absent_service_go_in_one_call_where_no_package_has_to(host, files, tmp_path):
+    service(host, **dict(files, phase="run")).converge()
+    made = service(host, **dict(files, state="absent"))
+    assert made.converge()["package"] == "" and not (tmp_path / "x.json").exists()
+    assert f"remove {tmp_path}/x.json" in made.result()["actions"]
