@@ -86,8 +86,7 @@ def facts():
 ANSWERS = {
     "accelerator_facts": {"changed": False, "ansible_facts": facts()},
     "fleet_registry": {"changed": False, "warnings": []},
-    "service_unit": {"changed": False, "actions": [], "diff": [], "package": "", "python": "/usr/bin/python3", "refresh": False, "generation": "0" * 16},
-    "config_set": {"changed": False, "written": [], "removed": [], "kept_aside": {}, "unknown": []},
+    "service_unit": {"changed": False, "actions": [], "diff": [], "package": "", "refresh": False, "generation": "0" * 16},
 }
 
 
