@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, check, facts, formats, hosts as fleet
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import plan as plans, preflight, records, updates, variables
@@ -46,6 +47,17 @@ def planned(groups, role):
     """The pattern of hosts for a play about one role: what `group_by` made of the plans, or a pattern of no host, which warns of nothing."""
     name = f"accelmon_on_{role}"
     return name if name in groups else "all:!all"
+
+
+def loaded(pattern):
+    """The pattern of a play's hosts, unchanged, with everything loaded that plans and roles read.
+
+    Ansible evaluates `hosts` itself, and forks a worker for each task of each host. What is loaded here (all internal filters, the declarations
+    of variables, the table of sources) is there in every worker that comes later; each would read it for itself otherwise.
+    """
+    variables.all_variables()
+    catalogue.load("sources")
+    return pattern
 
 
 @as_filter
@@ -128,6 +140,6 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {**internal(given, setting, plan, planned, batches, adoption, source_questions, handover_waits, preflight_wants, preflight_findings,
+        return {**internal(given, setting, plan, planned, loaded, batches, adoption, source_questions, handover_waits, preflight_wants, preflight_findings,
                            check.fleet_check, check.argument_errors),
                 "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched}

@@ -9,6 +9,7 @@ import functools
 import os
 
 import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 DIRECTORY = os.path.dirname(os.path.abspath(__file__))
 
@@ -17,7 +18,7 @@ DIRECTORY = os.path.dirname(os.path.abspath(__file__))
 def load(name):
     """The part of the catalogue called name (sources, series, alerts) as plain data; shared, so not to be changed."""
     with open(os.path.join(DIRECTORY, f"{name}.yml"), encoding="utf-8") as handle:
-        return yaml.safe_load(handle)
+        return yaml_load(handle)
 
 
 def closest(name, names):
