@@ -21,12 +21,9 @@ import stat
 import time
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import disk
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Busy
 
 CHUNK = 1 << 20
-
-
-class Busy(Exception):
-    """Another run holds the lock."""
 
 
 def relabeler(module):

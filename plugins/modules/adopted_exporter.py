@@ -93,7 +93,8 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure, failing
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import ports, probe, systemd, textfiles
 
 UNITS = "/etc/systemd/system"
@@ -104,10 +105,6 @@ MARKER_TEXT = """\
 # TYPE accelmon_adopted_info gauge
 accelmon_adopted_info{directory="%s",exporter="%s"} 1
 """
-
-
-class Refused(Exception):
-    """Why the exporter cannot be adopted, and what to do, in one line."""
 
 
 class Adoption(object):
@@ -153,13 +150,13 @@ class Adoption(object):
             if status == 200:
                 return address, textfiles.samples(text)
             seen.append(what)
-        raise Refused("%s_port = %d: no %s answers on this host (%s); start it, or correct %s_port or %s_metrics_path, or set %s_managed to install"
+        raise Failure("%s_port = %d: no %s answers on this host (%s); start it, or correct %s_port or %s_metrics_path, or set %s_managed to install"
                       % (self.name, self.params["port"], self.name, "; ".join(seen[:2]), self.name, self.name, self.name))
 
     def prove_kind(self, known, url):
         """It must be what it is taken for."""
         if not any(name in ("node_exporter_build_info", "node_scrape_collector_success") for name, _labels, _value in known):
-            raise Refused("%s_port = %d: the page %s is not of a %s; correct %s_port, or list it in accelmon_custom_exporters"
+            raise Failure("%s_port = %d: the page %s is not of a %s; correct %s_port, or list it in accelmon_custom_exporters"
                           % (self.name, self.params["port"], url, self.name, self.name))
 
     def missing(self, known):
@@ -179,7 +176,7 @@ class Adoption(object):
         lacking = [wanted.replace("|", " or ") for wanted in self.missing(known)]
         if lacking:
             named = ", ".join(lacking[:3]) + (" and %d more" % (len(lacking) - 3) if len(lacking) > 3 else "")
-            raise Refused("%s_port = %d: the page %s lacks %s; tell that exporter to export them, correct %s_port, "
+            raise Failure("%s_port = %d: the page %s lacks %s; tell that exporter to export them, correct %s_port, "
                           "or set %s_managed to install, which runs our own in its stead"
                           % (self.name, self.params["port"], url, named, self.name, self.name))
         return {"changed": False, "url": url, "version": ""}
@@ -189,13 +186,13 @@ class Adoption(object):
         others = textfiles.foreign_devices(known)
         if self.params["collector"] and others:
             names = ", ".join(sorted(set(name for name, _labels, _value in others))[:2])
-            raise Refused("accelmon_exporters = auto: another collector on this host already exports %s; replace it with "
+            raise Failure("accelmon_exporters = auto: another collector on this host already exports %s; replace it with "
                           "adopt_textfile_gpu.yml, or list only node_exporter in accelmon_exporters" % names)
 
     def refuse_own(self):
         unit = systemd.unit_name(self.name)
         if os.path.exists(os.path.join(UNITS, unit)):
-            raise Refused("%s_managed = adopt: our own %s is still on this host; run once with %s_managed: install and %s_state: absent"
+            raise Failure("%s_managed = adopt: our own %s is still on this host; run once with %s_managed: install and %s_state: absent"
                           % (self.name, unit, self.name, self.name))
 
     def shows(self, known):
@@ -235,7 +232,7 @@ class Adoption(object):
         changed = before != self.text
         directory = self.params["directory"]
         if changed and not os.path.isdir(directory) and not directory.startswith(OURS):
-            raise Refused("accelmon_textfile_directory = %s: this host has no such directory; %s" % (directory, self.where(pid, known)))
+            raise Failure("accelmon_textfile_directory = %s: this host has no such directory; %s" % (directory, self.where(pid, known)))
         if not (changed and self.module.check_mode):
             if changed:
                 self.write()
@@ -246,7 +243,7 @@ class Adoption(object):
             if not self.shows(known):
                 if changed:
                     os.remove(self.marker)
-                raise Refused("accelmon_textfile_directory = %s: what is put there does not appear on %s; %s"
+                raise Failure("accelmon_textfile_directory = %s: what is put there does not appear on %s; %s"
                               % (directory, url, self.where(pid, known)))
         if any(name == "node_textfile_scrape_error" and float(value) for name, _labels, value in known):
             self.module.warn("%s says node_textfile_scrape_error 1: one of the files in its textfile directory is broken" % url)
@@ -274,15 +271,11 @@ def main():
         supports_check_mode=True,
     )
     adoption = Adoption(module)
-    try:
+    with failing(module):
         if module.params["name"] == "node_exporter":
             result = adoption.remove() if module.params["state"] == "absent" else adoption.adopt()
         else:
             result = {"changed": False} if module.params["state"] == "absent" else adoption.adopt_series()
-    except Refused as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=disk.explain(error))
     module.exit_json(**result)
 
 

@@ -68,8 +68,9 @@ entry:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs import bundle_lock
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import lock
 
 
 def main():
@@ -86,21 +87,16 @@ def main():
     )
     params = module.params
     bundle = params["bundle"]
-    entry = dict((field, params[field]) for field in bundle_lock.KEY + ("file",))
-    try:
-        before = bundle_lock.read(bundle)
-        entry["sha256"] = bundle_lock.sha256_of(bundle, params["file"])
-        after = bundle_lock.add(before, entry)
+    entry = dict((field, params[field]) for field in lock.KEY + ("file",))
+    path = os.path.join(bundle, lock.BUNDLE)
+    with failing(module, bundle):
+        before = lock.before(lock.artifacts, bundle, "bundle") or []
+        entry["sha256"] = lock.sha256_of(bundle, params["file"])
         changed = entry not in before
-        new = bundle_lock.render(after)
-        old = bundle_lock.render(before) if before and changed else "" if changed else new
+        new = lock.text_of("artifacts", lock.add(before, entry))
+        old = lock.text_of("artifacts", before) if before and changed else "" if changed else new
         if changed and not module.check_mode:
-            atomic.write(os.path.join(bundle, bundle_lock.LOCK), new.encode("utf-8"), 0o644)
-    except bundle_lock.BundleError as error:
-        module.fail_json(msg=str(error))
-    except (IOError, OSError) as error:
-        module.fail_json(msg=disk.explain(error, bundle))
-    path = os.path.join(bundle, bundle_lock.LOCK)
+            atomic.write(path, new.encode("utf-8"), 0o644)
     module.exit_json(changed=changed, entry=entry,
                      diff={"before_header": path, "after_header": path, "before": old, "after": new})
 

@@ -68,9 +68,9 @@ certificates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, paths
-from ansible_collections.accelmon.fleet.plugins.module_utils.access.pki import PkiError
-from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import SecretsError, Store
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import Store
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
 
 
 def run(params, check, relabel=None):
@@ -96,12 +96,8 @@ def main():
         },
         supports_check_mode=True,
     )
-    try:
+    with failing(module, module.params["state_dir"]):
         module.exit_json(**run(module.params, module.check_mode, atomic.relabeler(module)))
-    except (PkiError, SecretsError, atomic.Busy) as error:
-        module.fail_json(msg=str(error))
-    except (IOError, OSError) as error:
-        module.fail_json(msg=disk.explain(error, module.params["state_dir"]))
 
 
 if __name__ == "__main__":

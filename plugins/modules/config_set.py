@@ -106,8 +106,9 @@ validator:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import disk, paths
-from ansible_collections.accelmon.fleet.plugins.module_utils.host.config_set import ARGUMENTS, ConfigError, of_module
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
+from ansible_collections.accelmon.fleet.plugins.module_utils.host.config_set import ARGUMENTS, of_module
 
 
 def main():
@@ -117,12 +118,8 @@ def main():
             owned_directories={"type": "list", "elements": "path", "default": []}, state_dir={"type": "path", "default": paths.STATE}),
         supports_check_mode=True,
     )
-    try:
+    with failing(module, name=module.params["name"]):
         module.exit_json(**of_module(module, **module.params))
-    except ConfigError as error:
-        module.fail_json(msg=str(error), **error.more)
-    except (IOError, OSError) as error:
-        module.fail_json(msg="%s: %s" % (module.params["name"], disk.explain(error)))
 
 
 if __name__ == "__main__":

@@ -108,17 +108,14 @@ import pwd
 import re
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure, failing
 
 STATE = paths.STATE + "/images"
 CDI = ("/etc/cdi", "/var/run/cdi")
 RUNTIMES = ("podman", "docker")
 REFERENCE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}\Z")
 LOADED = re.compile(r"^Loaded image(?:\(s\)| ID)?: *(\S+)", re.MULTILINE)
-
-
-class Refused(Exception):
-    """What is wrong and what to do, in one line."""
 
 
 def loaded(text):
@@ -156,7 +153,7 @@ class Image(object):
             path = self.module.get_bin_path(name)
             if path:
                 return name, path
-        raise Refused("%s_source = container: this host has neither podman nor docker; install one of them, or choose another %s_source"
+        raise Failure("%s_source = container: this host has neither podman nor docker; install one of them, or choose another %s_source"
                       % (self.name, self.name))
 
     def record(self):
@@ -188,17 +185,17 @@ class Image(object):
     def pull(self, program):
         code, out, err = self.module.run_command([program, "pull", self.params["image"]])
         if code:
-            raise Refused("image = %s: it cannot be pulled (%s); give this host access to the registry, or put an archive of the image into the bundle"
+            raise Failure("image = %s: it cannot be pulled (%s); give this host access to the registry, or put an archive of the image into the bundle"
                           % (self.params["image"], " ".join((err or out).split())[-300:]))
         return self.inspect(program, self.params["image"])
 
     def load(self, program):
         if atomic.sha256_file(self.params["src"]) != self.digest():
-            raise Refused("src = %s: its SHA-256 is another than %s; copy the bundle again" % (self.params["src"], self.digest() or "none"))
+            raise Failure("src = %s: its SHA-256 is another than %s; copy the bundle again" % (self.params["src"], self.digest() or "none"))
         code, out, err = self.module.run_command([program, "load", "--input", self.params["src"]])
         name = loaded(out + "\n" + err)
         if code or not name:
-            raise Refused("src = %s: it cannot be loaded as one image (%s); make the archive again with podman save or docker save"
+            raise Failure("src = %s: it cannot be loaded as one image (%s); make the archive again with podman save or docker save"
                           % (self.params["src"], " ".join((err or out).split())[-300:]))
         return self.inspect(program, name)
 
@@ -244,14 +241,14 @@ class Image(object):
         if runtime == "docker":
             return ["--gpus", "all"]
         if not specified(kind):
-            raise Refused("%s_source = container: podman knows no devices %s on this host; write their specification with "
+            raise Failure("%s_source = container: podman knows no devices %s on this host; write their specification with "
                           "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml (NVIDIA Container Toolkit), or choose another %s_source"
                           % (self.name, kind, self.name))
         return ["--device", kind + "=all"]
 
     def present(self):
         if not REFERENCE.match(self.params["image"] or ""):
-            raise Refused("image = %s: it has no digest, so that it could be another one tomorrow; give it as REGISTRY/NAME@sha256:DIGEST"
+            raise Failure("image = %s: it has no digest, so that it could be another one tomorrow; give it as REGISTRY/NAME@sha256:DIGEST"
                           % self.params["image"])
         runtime, program = self.runtime()
         devices = self.devices(runtime)
@@ -267,7 +264,7 @@ class Image(object):
         if not found:
             found = self.load(program) if self.params["src"] else self.pull(program)
             if not found:
-                raise Refused("image = %s: %s has it not, although it said so; look at %s images" % (self.params["image"], runtime, runtime))
+                raise Failure("image = %s: %s has it not, although it said so; look at %s images" % (self.params["image"], runtime, runtime))
         after = {"image": self.params["image"], "sha256": self.digest(), "id": found, "runtime": runtime, "previous": before.get("previous", "")}
         if before.get("runtime") == runtime and before.get("id") not in (None, found):
             after["previous"] = before["id"]
@@ -313,12 +310,8 @@ def main():
     )
     module.run_command = command.of_module(module)
     image = Image(module)
-    try:
+    with failing(module):
         result = image.absent() if module.params["state"] == "absent" else image.present()
-    except Refused as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=disk.explain(error))
     module.exit_json(**result)
 
 

@@ -77,14 +77,11 @@ import os
 import re
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import node
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure, failing
 
 RECORD = paths.STATE + "/packages/dcgm_exporter.json"
-
-
-class Refused(Exception):
-    """What is wrong and what to do, in one line."""
 
 
 def upstream(version):
@@ -107,7 +104,7 @@ class Packages(object):
             words = out.split()
             return upstream(words[1]) if not code and len(words) == 2 and words[0] == "installed" else ""
         if not self.module.get_bin_path("rpm"):
-            raise Refused("dcgm_exporter_source = package: this host has neither dpkg nor rpm; set it to container")
+            raise Failure("dcgm_exporter_source = package: this host has neither dpkg nor rpm; set it to container")
         code, out, _err = self.module.run_command(["rpm", "--query", "--queryformat=%{VERSION}\n", name])
         return "" if code else upstream(out.split()[-1])
 
@@ -131,7 +128,7 @@ class Packages(object):
         exporter = self.params["packages"][self.params["exporter"]]
         fitting = sorted(one for one, dcgm in self.params["pairs"].items() if dcgm == found)
         mend = "set dcgm_exporter_version to %s, which belongs to it" % fitting[-1] if fitting else "set dcgm_exporter_source to container"
-        raise Refused("dcgm_exporter_version = %s: it belongs to DCGM %s, and this host has DCGM %s (%s), %s; "
+        raise Failure("dcgm_exporter_version = %s: it belongs to DCGM %s, and this host has DCGM %s (%s), %s; "
                       "%s, or update DCGM to %s"
                       % (exporter, self.params["packages"][name], found, name,
                          "whose host engine runs" if self.hostengine else "which was not installed by us", mend, self.params["packages"][name]))
@@ -174,12 +171,8 @@ def main():
     )
     module.run_command = command.of_module(module)
     packages = Packages(module)
-    try:
+    with failing(module):
         result = packages.absent() if module.params["state"] == "absent" else packages.present()
-    except Refused as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=disk.explain(error))
     module.exit_json(changed=False, **result)
 
 

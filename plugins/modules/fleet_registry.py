@@ -146,8 +146,9 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure, failing
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry as fleet
-from ansible_collections.accelmon.fleet.plugins.module_utils import disk, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import targets
 
 DIFF_LINES = 40
@@ -155,15 +156,15 @@ DIFF_WIDTH = 300
 
 
 def read_records(value):
-    """The list of records in the option's value: JSON text, or what Ansible already made of it. Raises RegistryError."""
+    """The list of records in the option's value: JSON text, or what Ansible already made of it. Raises Failure."""
     mend = "pass the result of the filter accelmon.fleet.fleet_records"
     if not isinstance(value, dict):
         try:
             value = json.loads(value)
         except (TypeError, ValueError) as error:
-            raise fleet.RegistryError("records: not JSON (%s); %s" % (error, mend))
+            raise Failure("records: not JSON (%s); %s" % (error, mend))
     if not isinstance(value, dict) or value.get("version") != 1 or not isinstance(value.get("records"), list):
-        raise fleet.RegistryError("records: not fleet records of version 1; %s" % mend)
+        raise Failure("records: not fleet records of version 1; %s" % mend)
     return value["records"]
 
 
@@ -219,7 +220,7 @@ def lock(path, cluster, timeout):
                 raise
         if time.time() >= deadline:
             handle.close()
-            raise fleet.RegistryError(
+            raise Failure(
                 "cluster %s: lock_timeout = %d: another run still holds %s; wait for it to end, or allow more time"
                 % (cluster, timeout, path))
         time.sleep(0.1)
@@ -291,7 +292,7 @@ class Store(object):
             return registry
         if cluster_files(self.targets_dir, cluster):
             if not full_run:
-                raise fleet.RegistryError(
+                raise Failure(
                     "registry %s: missing, though cluster %s has targets in %s; run site.yml without --limit to build it anew, "
                     "or restore the file" % (path, cluster, self.targets_dir))
             self.module.warn("registry %s: was missing and is built anew; expected accelerators are those that answer in this "
@@ -380,7 +381,7 @@ def others(module, store, found):
         if cluster not in found:
             try:
                 registries[cluster] = fleet.read(store.registry_path(cluster), cluster) or fleet.empty(cluster)
-            except fleet.RegistryError as error:
+            except Failure as error:
                 module.warn(str(error))
     return registries
 
@@ -396,9 +397,9 @@ def forget_clusters(params, found, before):
     results = {}
     for cluster in params["prune_clusters"] if params["prune"] and params["full_run"] else ():
         if cluster in found:
-            raise fleet.RegistryError("prune_clusters = %s: hosts of this run are in it; take it out of the list" % cluster)
+            raise Failure("prune_clusters = %s: hosts of this run are in it; take it out of the list" % cluster)
         if cluster not in before:
-            raise fleet.RegistryError("prune_clusters = %s: there is no such registry; there are %s" % (cluster, ", ".join(sorted(before))))
+            raise Failure("prune_clusters = %s: there is no such registry; there are %s" % (cluster, ", ".join(sorted(before))))
         results[cluster] = fleet.merge(
             dict(before[cluster], hosts=dict((host, dict(entry, status="retired")) for host, entry in before[cluster]["hosts"].items())),
             {}, set(), full_run=True, prune=True, prune_force=params["prune_force"])
@@ -437,7 +438,7 @@ def run(module, store):
         results[cluster]["hosts"] = len(merged[cluster]["hosts"])
     unknown = sorted(set(params["accept"]) - accepted - set("*"))
     if unknown:
-        raise fleet.RegistryError("accept = %s: not in the registry of cluster %s; correct the name"
+        raise Failure("accept = %s: not in the registry of cluster %s; correct the name"
                                   % (", ".join(unknown), ", ".join(sorted(found)) or "(none)"))
     # Only now, so that a refusal for one cluster leaves the others as they were too.
     for cluster in sorted(merged):
@@ -483,12 +484,8 @@ def main():
     large = ("records", "inventory_hosts")
     invocation = {"module_args": dict((key, value) for key, value in module.params.items() if key not in large)}
     store = Store(module)
-    try:
+    with failing(module, store.state_dir, invocation=invocation):
         clusters = run(module, store)
-    except fleet.RegistryError as error:
-        module.fail_json(msg=str(error), invocation=invocation)
-    except (IOError, OSError) as error:
-        module.fail_json(msg=disk.explain(error, store.state_dir), invocation=invocation)
     result = dict(changed=store.changed, clusters=clusters, invocation=invocation)
     if module._diff:
         result["diff"] = store.diff

@@ -101,10 +101,9 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, paths
-from ansible_collections.accelmon.fleet.plugins.module_utils.access.bcrypt import BcryptError
-from ansible_collections.accelmon.fleet.plugins.module_utils.access.pki import PkiError
-from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import SecretsError, Store, check_password
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import Store, check_password
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure, failing
 
 
 def result(store, names):
@@ -136,11 +135,11 @@ def run(params, check, relabel=None):
     params = dict(params, passwords=passwords)
     for name in params["rotate"]:
         if name not in passwords:
-            raise SecretsError("rotate = %s: there is no such password; use some of %s" % (name, ", ".join(sorted(passwords))))
+            raise Failure("rotate = %s: there is no such password; use some of %s" % (name, ", ".join(sorted(passwords))))
     store = Store(params["state_dir"], relabel)
     if not store.exists:
         if os.path.exists(params["witness"]):
-            raise SecretsError(
+            raise Failure(
                 "%s: it is missing, but this host has passwords of another one (%s); copy %s as root from the host that was first in the "
                 "group monitoring, or remove %s to begin anew and converge the whole fleet"
                 % (store.path, params["witness"], store.folder, params["witness"]))
@@ -173,12 +172,8 @@ def main():
         },
         supports_check_mode=True,
     )
-    try:
+    with failing(module, module.params["state_dir"]):
         module.exit_json(**run(module.params, module.check_mode, atomic.relabeler(module)))
-    except (BcryptError, PkiError, SecretsError, atomic.Busy) as error:
-        module.fail_json(msg=str(error))
-    except (IOError, OSError) as error:
-        module.fail_json(msg=disk.explain(error, module.params["state_dir"]))
 
 
 if __name__ == "__main__":

@@ -170,7 +170,8 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import dial, fleet_query, fleet_view, strangers, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import dial, fleet_view, strangers, verdict
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client_access import Access
 
 # Seconds between two tries while waiting.
@@ -206,7 +207,7 @@ def judge(params, monitor, dials=None, seen=None):
         seen["alertmanagers"] = fleet_view.arrivals(params)
         try:
             seen["unrecorded"] = fleet_view.unrecorded(params, clusters, params["recorded_series"])
-        except fleet_query.QueryError as error:
+        except Failure as error:
             seen["storage_error"] = seen["storage_error"] or str(error)
     result = verdict.verdict(
         clusters, seen, dials or {}, monitor,
@@ -229,7 +230,7 @@ def explained(params, monitor):
     if lacking:
         try:
             seen["lost"] = fleet_view.lost_devices(params, clusters, lacking)
-        except fleet_query.QueryError:
+        except Failure:
             pass  # the storage went away just now: the failure stands without the names of the devices
     seen["open_stack"] = open_stack(params)
     seen["open_targets"] = open_targets(params, clusters, set(result["to_dial"]))

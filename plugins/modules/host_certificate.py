@@ -138,9 +138,9 @@ ends:
 import grp
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk, paths
-from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates import CertificateError, HostCertificate, check_files
-from ansible_collections.accelmon.fleet.plugins.module_utils.access.pki import PkiError
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates import HostCertificate, check_files
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure, failing
 
 
 def group_id(name):
@@ -158,7 +158,7 @@ def make_group(module, name):
         return found, found is None
     status, _output, errors = module.run_command(["groupadd", "--system", name])
     if status and group_id(name) is None:  # another task may have made it just now
-        raise CertificateError("group = %s: it cannot be made (%s); make it by hand" % (name, errors.strip()))
+        raise Failure("group = %s: it cannot be made (%s); make it by hand" % (name, errors.strip()))
     return group_id(name), True
 
 
@@ -213,17 +213,13 @@ def main():
     )
     module.run_command = command.of_module(module)
     params = module.params
-    try:
+    with failing(module, params["directory"]):
         gid, made = make_group(module, params["group"])
         own = HostCertificate(params["directory"], params["pending"], gid, atomic.relabeler(module))
         if params["phase"] == "request":
             result = request(params, own, gid, module.check_mode)
         else:
             result = install(params, own, module.check_mode)
-    except (CertificateError, PkiError) as error:
-        module.fail_json(msg=str(error))
-    except (IOError, OSError) as error:
-        module.fail_json(msg=disk.explain(error, params["directory"]))
     result["changed"] = result["changed"] or made and params["mode"] != "none"
     module.exit_json(**result)
 

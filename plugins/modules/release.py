@@ -145,8 +145,9 @@ left:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, paths
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM, Release, ReleaseError
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure, failing
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM, Release
 
 
 def source_of(params):
@@ -178,9 +179,9 @@ def main():
         supports_check_mode=True,
     )
     params = module.params
-    try:
+    with failing(module, name=params["name"]):
         if params["timeout"] < 1:
-            raise ReleaseError("timeout = %d: this is no time to wait; give seconds" % params["timeout"])
+            raise Failure("timeout = %d: this is no time to wait; give seconds" % params["timeout"])
         release = Release(
             params["name"], params["root"], params["version"], params["sha256"],
             dict((str(name), str(member)) for name, member in params["programs"].items()), params["keep"], atomic.relabeler(module))
@@ -188,10 +189,6 @@ def main():
             result = release.absent(module.check_mode, params["timeout"])
         else:
             result = release.present(source_of(params), module.check_mode, params["timeout"])
-    except ReleaseError as error:
-        module.fail_json(msg=str(error))
-    except (IOError, OSError) as error:
-        module.fail_json(msg="%s: %s" % (params["name"], disk.explain(error)))
     for warning in release.warnings:
         module.warn(warning)
     module.exit_json(**result)

@@ -63,9 +63,10 @@ import shutil
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs import release_lock
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM, ReleaseError
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure, failing
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import lock
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM
 
 
 def main():
@@ -83,19 +84,16 @@ def main():
     path = params["path"]
     folder = tempfile.mkdtemp(dir=module.tmpdir)
     try:
-        before = release_lock.read(path)
-        releases = release_lock.build(
-            params["releases"], before,
-            lambda url: release_lock.fetch(url, folder, params["timeout"], params["token"] or "", params["token_url"]))
-        old, new = release_lock.render(before) if before else "", release_lock.render(releases)
-        if old != new and not module.check_mode:
-            if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-                raise ReleaseError("path = %s: its directory does not exist; make it" % path)
-            atomic.write(path, new.encode("utf-8"), 0o644)
-    except ReleaseError as error:
-        module.fail_json(msg=str(error))
-    except (IOError, OSError) as error:
-        module.fail_json(msg=disk.explain(error, path))
+        with failing(module, path):
+            before = lock.before(lock.releases, path, "path")
+            releases = lock.build(
+                params["releases"], before or {},
+                lambda url: lock.fetch(url, folder, params["timeout"], params["token"] or "", params["token_url"]))
+            old, new = lock.text_of("releases", before) if before else "", lock.text_of("releases", releases)
+            if old != new and not module.check_mode:
+                if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+                    raise Failure("path = %s: its directory does not exist; make it" % path)
+                atomic.write(path, new.encode("utf-8"), 0o644)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     module.exit_json(changed=old != new, releases=releases,

@@ -63,8 +63,9 @@ import shutil
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs import release_lock, release_patch
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM, ReleaseError
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import lock, patch
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM
 
 
 def main():
@@ -81,12 +82,11 @@ def main():
     folder = tempfile.mkdtemp(dir=module.tmpdir)
 
     def get(url):
-        return release_lock.fetch(url, folder, params["timeout"], params["token"] or "", params["token_url"])
+        return lock.fetch(url, folder, params["timeout"], params["token"] or "", params["token_url"])
 
     try:
-        versions = dict((one["name"], release_patch.newest(one, get)) for one in params["releases"])
-    except ReleaseError as error:
-        module.fail_json(msg=str(error))
+        with failing(module):
+            versions = dict((one["name"], patch.newest(one, get)) for one in params["releases"])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     locked = dict((one["name"], one["version"]) for one in params["releases"])

@@ -89,17 +89,14 @@ import stat
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure, failing
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import textfiles
 from ansible_collections.accelmon.fleet.plugins.module_utils.paths import STATE
 
 # In front of an entry that was taken out of use.
 MARK = "# accelmon.fleet replaced this: "
 OURS = "accelmon_accelerators.prom"
-
-
-class Refused(Exception):
-    """Why the script cannot be replaced, and what to do, in one line."""
 
 
 def taken_out(text, script):
@@ -173,7 +170,7 @@ class Handover(object):
                 self.write_crontab(path, after)
 
     def textfiles(self):
-        """Files of the directory with series about accelerators that are not ours. Raises Refused for one that has others too."""
+        """Files of the directory with series about accelerators that are not ours. Raises Failure for one that has others too."""
         found = []
         for path in sorted(glob.glob(os.path.join(self.params["directory"], "*.prom"))):
             known = textfiles.samples(self.read(path))
@@ -181,7 +178,7 @@ class Handover(object):
                 continue
             other = sorted(set(name for name, _labels, _value in known if not name.startswith("node_gpu_")))
             if other:
-                raise Refused("script = %s: %s holds %s beside its accelerators; let the script write them into a file of their own"
+                raise Failure("script = %s: %s holds %s beside its accelerators; let the script write them into a file of their own"
                               % (self.script, path, other[0]))
             found.append(path)
         return found
@@ -219,7 +216,7 @@ class Handover(object):
                     files[path] = target
                     self.keep(files)  # first, so that a run that is killed here leaves nothing that nobody knows of
                     atomic.replace(path, target, self.relabel)
-        except Refused:
+        except Failure:
             for path, before, _after in changes:
                 self.write_crontab(path, before)
             raise
@@ -229,14 +226,14 @@ class Handover(object):
         deadline = time.time() + self.params["wait"]
         while runs(self.script):
             if time.time() > deadline:
-                raise Refused("script = %s: it has been running for more than %d seconds; see what keeps it, and end it"
+                raise Failure("script = %s: it has been running for more than %d seconds; see what keeps it, and end it"
                               % (self.script, self.params["wait"]))
             time.sleep(0.2)
 
     def bring_back(self):
         ours = os.path.join(self.params["directory"], OURS)
         if os.path.exists(ours) and not self.module.check_mode:
-            raise Refused("script = %s: %s is still exported; remove our collector first, with textfile_collector_state: absent" % (self.script, ours))
+            raise Failure("script = %s: %s is still exported; remove our collector first, with textfile_collector_state: absent" % (self.script, ours))
         files = self.kept()
         for path, target in sorted(files.items()):
             if os.path.exists(path):
@@ -258,7 +255,7 @@ class Handover(object):
         after = devices(textfiles.samples(self.read(os.path.join(self.params["directory"], OURS))))
         lost = sorted(set(gpu for _name, gpu in before) - set(gpu for _name, gpu in after))
         if lost and not self.module.check_mode:
-            raise Refused("script = %s: it exported the device %s, and our collector does not; see the journal of accelmon-textfile-collector.service"
+            raise Failure("script = %s: it exported the device %s, and our collector does not; see the journal of accelmon-textfile-collector.service"
                           % (self.script, ", ".join(lost)))
         missing = sorted('%s{gpu="%s"}' % pair for pair in before - after)
         if missing and not self.module.check_mode:
@@ -281,12 +278,8 @@ def main():
     )
     handover = Handover(module)
     act = {"present": handover.take_out, "absent": handover.bring_back, "proven": handover.prove}[module.params["state"]]
-    try:
+    with failing(module):
         result = act()
-    except Refused as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=disk.explain(error))
     module.exit_json(changed=bool(handover.diff), diff=handover.diff, **result)
 
 

@@ -26,7 +26,7 @@ PERL = "my ($setting, $password) = map { s/\\n\\z//r } <STDIN>; print crypt($pas
 
 
 class BcryptError(Exception):
-    """One line for the user."""
+    """One line for the user. A class of its own, as this file has nothing beside it on a host but command.py."""
 
 
 def salt(random=os.urandom):

@@ -13,16 +13,13 @@ import time
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
 from ansible_collections.accelmon.fleet.plugins.module_utils.access import pki
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 
 NAMES = ("host.key", "host.crt", "ca.crt")
 VARIABLES = ("accelmon_tls_key_file", "accelmon_tls_certificate_file", "accelmon_tls_ca_file")
 # A certificate is renewed when less than this part of its time is left.
 LAST_PART = 1 / 3.0
 NOBODY = 65534
-
-
-class CertificateError(Exception):
-    """One line for the user."""
 
 
 def read(path):
@@ -68,7 +65,7 @@ class HostCertificate(object):
             found = pki.read_certificate(text)
             if found["public_key"] != pki.public_key(self.key):
                 return "key and certificate do not belong together"
-        except pki.PkiError as error:
+        except Failure as error:
             return "what is there cannot be used: %s" % error
         if found["until"] < now:
             return "it has expired"
@@ -110,10 +107,10 @@ class HostCertificate(object):
             waiting = os.path.join(self.pending, "host.key")
             try:
                 fits = read(waiting) is not None and pki.public_key(waiting) == pki.read_certificate(certificate)["public_key"]
-            except pki.PkiError:
+            except Failure:
                 fits = False
             if not fits:
-                raise CertificateError("%s: the key that waits here is not that of the new certificate; run the play again" % waiting)
+                raise Failure("%s: the key that waits here is not that of the new certificate; run the play again" % waiting)
             changes += [self.key, self.certificate]
         if read(self.authorities) != bundle or os.path.islink(self.authorities):
             changes.append(self.authorities)
@@ -233,14 +230,14 @@ def covers(names, wanted):
 
 
 def check_files(host, files, address, client, gid, group="accelmon", now=None):
-    """Raises CertificateError unless a site's files (key, certificate, authorities) serve this host.
+    """Raises Failure unless a site's files (key, certificate, authorities) serve this host.
 
     address: what the scraping hosts call it by; client: whether it scrapes others; gid: None leaves the reading out
     """
     now = time.time() if now is None else now
 
     def wrong(number, problem):
-        return CertificateError("%s: %s = %s: %s" % (host, VARIABLES[number], files[number] or '""', problem))
+        return Failure("%s: %s = %s: %s" % (host, VARIABLES[number], files[number] or '""', problem))
 
     for number, path in enumerate(files):
         if not path.startswith("/"):
@@ -252,11 +249,11 @@ def check_files(host, files, address, client, gid, group="accelmon", now=None):
                                 "the directories above" % (group, group, group))
     try:
         found = pki.read_certificate(read(files[1]))
-    except pki.PkiError as error:
+    except Failure as error:
         raise wrong(1, "%s; give the host's certificate in PEM" % error)
     try:
         key = pki.public_key(files[0])
-    except pki.PkiError as error:
+    except Failure as error:
         raise wrong(0, "%s; give the certificate's key in PEM" % error)
     if key != found["public_key"]:
         raise wrong(0, "it is not the key of %s; give the two that belong together" % files[1])
@@ -266,7 +263,7 @@ def check_files(host, files, address, client, gid, group="accelmon", now=None):
         raise wrong(1, "it is not valid before %s; look at the host's clock" % time.strftime("%Y-%m-%d", time.gmtime(found["from"])))
     try:
         pki.earliest_end(read(files[2]))
-    except pki.PkiError as error:
+    except Failure as error:
         raise wrong(2, "%s; give the authorities' certificates in PEM" % error)
     for usage, what in (("serverAuth", "a server"),) + ((("clientAuth", "a client, which this host is when it scrapes"),) if client else ()):
         why = pki.trusted(files[1], files[2], usage)

@@ -14,6 +14,7 @@ import re
 import time
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import command
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 
 KEY_DAYS = 397
 AUTHORITY_DAYS = 3650
@@ -55,10 +56,6 @@ commonName = supplied
 SECONDS = 60
 
 
-class PkiError(Exception):
-    """One line for the user: what is wrong; what to do."""
-
-
 def openssl(arguments, data=b"", program="openssl"):
     """(status, output, errors) of one call; output is bytes, errors text."""
     # The last two: openssl 3 would trust what the host itself trusts beside a given authority.
@@ -66,9 +63,9 @@ def openssl(arguments, data=b"", program="openssl"):
     try:
         status, output, errors = command.run_bytes([program] + list(arguments), SECONDS, data, environment=environment)
     except OSError as error:
-        raise PkiError("openssl: it cannot be run (%s); install the package openssl" % error.strerror)
+        raise Failure("openssl: it cannot be run (%s); install the package openssl" % error.strerror)
     if status is None:
-        raise PkiError("openssl: %s did not end within %d s; see what the host is waiting for" % (arguments[0], SECONDS))
+        raise Failure("openssl: %s did not end within %d s; see what the host is waiting for" % (arguments[0], SECONDS))
     return status, output, errors.decode("utf-8", "replace")
 
 
@@ -87,7 +84,7 @@ def must(arguments, what, data=b""):
     """Output of a call that has to succeed."""
     status, output, errors = openssl(arguments, data)
     if status:
-        raise PkiError("%s: openssl says: %s; look at that on this host" % (what, reason(status, errors)))
+        raise Failure("%s: openssl says: %s; look at that on this host" % (what, reason(status, errors)))
     return output
 
 
@@ -98,11 +95,11 @@ def new_key():
 
 
 def public_key(key_file):
-    """The public half of the private key in a file, as PEM text; PkiError if that holds no usable key."""
+    """The public half of the private key in a file, as PEM text; Failure if that holds no usable key."""
     # An empty passphrase instead of a question at the terminal, which nobody would answer.
     status, output, errors = openssl(["pkey", "-in", key_file, "-pubout", "-passin", "pass:"])
     if status:
-        raise PkiError("it holds no private key without a passphrase (%s)" % reason(status, errors))
+        raise Failure("it holds no private key without a passphrase (%s)" % reason(status, errors))
     return output.decode("ascii")
 
 
@@ -133,9 +130,9 @@ def alternative_names(names):
         elif HOST_NAME.match(name) and len(name) <= 253:
             entries.append("DNS:%s" % name)
         else:
-            raise PkiError("names = %s: neither a host name nor an IP address; correct it" % name)
+            raise Failure("names = %s: neither a host name nor an IP address; correct it" % name)
     if not entries:
-        raise PkiError("names = []: a certificate needs a name; give it one")
+        raise Failure("names = []: a certificate needs a name; give it one")
     return ", ".join(entries)
 
 
@@ -151,15 +148,15 @@ def request(folder, key_file):
 
 
 def check_request(text):
-    """Raises PkiError unless a request is whole, signed by its own key, and that key EC P-256."""
+    """Raises Failure unless a request is whole, signed by its own key, and that key EC P-256."""
     status, output, errors = openssl(["req", "-verify", "-noout", "-pubkey"], text.encode("ascii", "replace"))
     # Some releases say here that the signature is good.
     key = PUBLIC_KEY.search(output.decode("ascii", "replace"))
     if status or not key:
-        raise PkiError("it is no request signed by its own key (%s)" % reason(status, errors))
+        raise Failure("it is no request signed by its own key (%s)" % reason(status, errors))
     told = must(["pkey", "-pubin", "-noout", "-text_pub"], "the key of a request cannot be read", key.group(0).encode("ascii"))
     if b"prime256v1" not in told:
-        raise PkiError("its key is not EC P-256")
+        raise Failure("its key is not EC P-256")
 
 
 def moment(seconds):
@@ -184,7 +181,7 @@ def issue(folder, request_text, name, extensions, key_file, certificate_file=Non
     text = must(arguments, "a certificate for %s cannot be made" % name).decode("ascii")
     found = CERTIFICATE.findall(text)
     if not found:
-        raise PkiError("a certificate for %s cannot be made: openssl gives none; look at openssl on this host" % name)
+        raise Failure("a certificate for %s cannot be made: openssl gives none; look at openssl on this host" % name)
     return found[0]
 
 
@@ -212,7 +209,7 @@ def parse_time(text):
     """'Nov 21 06:10:46 2026 GMT' as seconds."""
     found = re.match(r"(\w{3}) +(\d+) (\d\d):(\d\d):(\d\d)(?:\.\d+)? (\d{4}) GMT\Z", text.strip())
     if not found or found.group(1) not in MONTHS:
-        raise PkiError("%s: this is no time as openssl writes it; look at openssl on this host" % text.strip())
+        raise Failure("%s: this is no time as openssl writes it; look at openssl on this host" % text.strip())
     month, day, hour, minute, second, year = found.groups()
     return calendar.timegm((int(year), MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second)))
 
@@ -220,16 +217,16 @@ def parse_time(text):
 def read_certificate(text):
     """{"from", "until", "names", "usages", "public_key", "subject", "issuer"} of the first certificate in a text.
 
-    names, usages: sets. PkiError if there is none that can be read.
+    names, usages: sets. Failure if there is none that can be read.
     """
     found = CERTIFICATE.findall(text)
     if not found:
-        raise PkiError("it holds no certificate in PEM form")
+        raise Failure("it holds no certificate in PEM form")
     status, output, errors = openssl(
         ["x509", "-noout", "-subject", "-issuer", "-dates", "-pubkey", "-ext", "subjectAltName,extendedKeyUsage", "-nameopt", "RFC2253"],
         found[0].encode("ascii", "replace"))
     if status and b"BEGIN PUBLIC KEY" not in output:
-        raise PkiError("it holds no certificate that can be read (%s)" % reason(status, errors))
+        raise Failure("it holds no certificate that can be read (%s)" % reason(status, errors))
     return parse_certificate(output.decode("utf-8", "replace"))
 
 
@@ -254,7 +251,7 @@ def earliest_end(bundle):
     """When the first certificate of a bundle ends."""
     found = CERTIFICATE.findall(bundle)
     if not found:
-        raise PkiError("it holds no certificate in PEM form")
+        raise Failure("it holds no certificate in PEM form")
     return min(read_certificate(text)["until"] for text in found)
 
 

@@ -18,15 +18,12 @@ import time
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
 from ansible_collections.accelmon.fleet.plugins.module_utils.access import bcrypt, pki
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 
 LOCK_SECONDS = 120
 LENGTH = 32
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
 PLAIN = re.compile(r"[!-~]{8,72}\Z")
-
-
-class SecretsError(Exception):
-    """One line for the user."""
 
 
 def new_password(random=os.urandom):
@@ -38,9 +35,9 @@ def new_password(random=os.urandom):
 
 
 def check_password(variable, password):
-    """Raises SecretsError for a password that a password file or bcrypt would cut or change."""
+    """Raises Failure for a password that a password file or bcrypt would cut or change."""
     if not PLAIN.match(password):
-        raise SecretsError("%s = (not shown): not usable as a password everywhere; take 8 to 72 letters, digits and signs of ASCII, no blanks" % variable)
+        raise Failure("%s = (not shown): not usable as a password everywhere; take 8 to 72 letters, digits and signs of ASCII, no blanks" % variable)
 
 
 def fingerprint(certificate):
@@ -75,7 +72,7 @@ class Store(object):
         except (KeyError, TypeError, ValueError) as error:
             why = type(error).__name__
         # The error's own words would show a part of the file.
-        raise SecretsError("%s: it is damaged (%s); bring it back from a backup, or remove %s to begin anew and converge the whole fleet"
+        raise Failure("%s: it is damaged (%s); bring it back from a backup, or remove %s to begin anew and converge the whole fleet"
                            % (path, why, self.folder))
 
     def lock(self):
@@ -101,7 +98,7 @@ class Store(object):
         if given:
             check_password(variable, given)
             if anew:
-                raise SecretsError("%s = (not shown): the inventory gives this password; change it there and run site.yml" % variable)
+                raise Failure("%s = (not shown): the inventory gives this password; change it there and run site.yml" % variable)
             wanted = given
         elif anew or not known.get("password"):
             wanted = new_password()
@@ -109,7 +106,10 @@ class Store(object):
             wanted = known["password"]
         if known.get("password") == wanted and bcrypt.fits(wanted, known.get("hash")):
             return
-        self.data["passwords"][name] = {"password": wanted, "hash": bcrypt.hashed(wanted)}
+        try:
+            self.data["passwords"][name] = {"password": wanted, "hash": bcrypt.hashed(wanted)}
+        except bcrypt.BcryptError as error:
+            raise Failure(str(error))
         self.changed.append("password of %s" % name)
 
     # The authority
@@ -122,7 +122,7 @@ class Store(object):
             self.changed.append("certificate authority")
         elif step == "prepare" and not known.get("next"):
             if known.get("previous"):
-                raise SecretsError("accelmon_rotate = ca: the last change of the authority is not ended, both are trusted; "
+                raise Failure("accelmon_rotate = ca: the last change of the authority is not ended, both are trusted; "
                                    "end it first with accelmon_rotate=ca_end")
             known["next"] = self._new_authority(now)
             self.changed.append("next certificate authority")
@@ -133,7 +133,7 @@ class Store(object):
         elif step == "finish" and known.get("previous"):
             left = self.signed_by(known["previous"]["certificate"], now)
             if left and not force:
-                raise SecretsError("accelmon_rotate = ca_end: %d host(s) still have a certificate of the former authority (%s); converge them, "
+                raise Failure("accelmon_rotate = ca_end: %d host(s) still have a certificate of the former authority (%s); converge them, "
                                    "or give accelmon_rotate_force=true to leave them behind" % (len(left), ", ".join(left[:10])))
             del known["previous"]
             self.changed.append("former certificate authority")
@@ -168,9 +168,9 @@ class Store(object):
         """{host: certificate} for [{"host", "csr", "names", "client"}]. Notes them as issued."""
         signing = self.data["authority"].get("signing")
         if not signing:
-            raise SecretsError("%s: there is no certificate authority yet; run the play from its beginning" % self.path)
+            raise Failure("%s: there is no certificate authority yet; run the play from its beginning" % self.path)
         if pki.read_certificate(signing["certificate"])["until"] < (time.time() if now is None else now):
-            raise SecretsError("%s: the certificate authority has expired; make a new one with rotate.yml -e accelmon_rotate=ca" % self.path)
+            raise Failure("%s: the certificate authority has expired; make a new one with rotate.yml -e accelmon_rotate=ca" % self.path)
         made = {}
         for number, request in enumerate(requests):
             host = request["host"]
@@ -182,8 +182,8 @@ class Store(object):
                     atomic.create(certificate_file, signing["certificate"].encode("ascii"))
                     made[host] = pki.issue(folder, request["csr"], subject(request["names"]), pki.leaf_extensions(request["names"], request["client"]),
                                            key_file, certificate_file, now=now)
-            except pki.PkiError as error:
-                raise SecretsError("%s: request %d: %s" % (host, number + 1, error))
+            except Failure as error:
+                raise Failure("%s: request %d: %s" % (host, number + 1, error))
             self.issued["hosts"][host] = {"authority": fingerprint(signing["certificate"]), "until": pki.read_certificate(made[host])["until"]}
         if made:
             self._write(self.issued_path, self.issued)

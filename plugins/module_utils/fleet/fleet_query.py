@@ -5,7 +5,7 @@
 """Ask a Prometheus-compatible storage and rule evaluator over HTTP.
 
 Never uses a proxy: the storage is this host or a neighbour, and a proxy set for downloads must not see the queries.
-Every error is a `QueryError` with one line of plain text that names the URL and the cause.
+Every error is a `Failure` with one line of plain text that names the URL and the cause.
 """
 import errno
 import json
@@ -16,14 +16,11 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client_access import Access
 
 # VictoriaMetrics hides the last 30 s unless told otherwise; Prometheus ignores the parameter.
 LATENCY_OFFSET = "1s"
-
-
-class QueryError(Exception):
-    """The service could not be asked, or did not answer as its API says."""
 
 
 def explain(error):
@@ -75,11 +72,11 @@ def get_text(what, url, timeout, form=None, access=None):
         finally:
             answer.close()
     except HTTPError as error:
-        raise QueryError("the %s at %s answers HTTP %d%s" % (what, url, error.code, _api_message(error)))
+        raise Failure("the %s at %s answers HTTP %d%s" % (what, url, error.code, _api_message(error)))
     except (OSError, ValueError) as error:
-        raise QueryError("cannot reach the %s at %s: %s" % (what, url, explain(error)))
+        raise Failure("cannot reach the %s at %s: %s" % (what, url, explain(error)))
     except Exception as error:  # http.client raises its own family for answers that are not HTTP
-        raise QueryError("the %s at %s does not answer in HTTP: %s" % (what, url, one_line(error or type(error).__name__)))
+        raise Failure("the %s at %s does not answer in HTTP: %s" % (what, url, one_line(error or type(error).__name__)))
 
 
 def get_json(what, url, timeout, form=None, access=None):
@@ -87,10 +84,10 @@ def get_json(what, url, timeout, form=None, access=None):
     try:
         parsed = json.loads(get_text(what, url, timeout, form, access).decode("utf-8"))
         if parsed["status"] != "success":
-            raise QueryError("the %s at %s refuses: %s" % (what, url, one_line(parsed.get("error", "no reason given"))))
+            raise Failure("the %s at %s refuses: %s" % (what, url, one_line(parsed.get("error", "no reason given"))))
         return parsed["data"]
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise QueryError("the %s at %s does not answer like the Prometheus API" % (what, url))
+        raise Failure("the %s at %s does not answer like the Prometheus API" % (what, url))
 
 
 def _api_message(error):
@@ -115,10 +112,10 @@ def instant_query(storage_url, expression, timeout, now=None, access=None):
     data = get_json("storage", url, timeout, form, access)
     try:
         if data["resultType"] != "vector":
-            raise QueryError("the storage at %s gives a %s where a vector was asked for" % (url, data["resultType"]))
+            raise Failure("the storage at %s gives a %s where a vector was asked for" % (url, data["resultType"]))
         return [(row["metric"], float(row["value"][1])) for row in data["result"]]
     except (KeyError, TypeError, ValueError, IndexError):
-        raise QueryError("the storage at %s does not answer like the Prometheus API" % url)
+        raise Failure("the storage at %s does not answer like the Prometheus API" % url)
 
 
 def rule_groups(rules_url, timeout, access=None):
@@ -143,7 +140,7 @@ def rule_groups(rules_url, timeout, access=None):
             for group in data["groups"] or []
         ]
     except (KeyError, TypeError, AttributeError):
-        raise QueryError("the rule evaluator at %s does not answer like the Prometheus API" % url)
+        raise Failure("the rule evaluator at %s does not answer like the Prometheus API" % url)
 
 
 def firing_alerts(rules_url, timeout, access=None):
@@ -153,7 +150,7 @@ def firing_alerts(rules_url, timeout, access=None):
     try:
         return [dict(alert["labels"]) for alert in data["alerts"] or [] if alert["state"] == "firing"]
     except (KeyError, TypeError, ValueError):
-        raise QueryError("the rule evaluator at %s does not answer like the Prometheus API" % url)
+        raise Failure("the rule evaluator at %s does not answer like the Prometheus API" % url)
 
 
 def received_alerts(alertmanager_url, name, timeout, access=None):
@@ -163,4 +160,4 @@ def received_alerts(alertmanager_url, name, timeout, access=None):
     try:
         return [dict(alert["labels"]) for alert in json.loads(text.decode("utf-8"))]
     except (KeyError, TypeError, ValueError):
-        raise QueryError("the alertmanager at %s does not answer like its API" % url)
+        raise Failure("the alertmanager at %s does not answer like its API" % url)

@@ -8,6 +8,7 @@ import os
 import time
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_query, registry, verdict
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client_access import Access
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds, seconds
@@ -54,11 +55,11 @@ def read_registry(state_dir, names):
         try:
             found = registry.read(path, name)
             if found is None:
-                raise registry.RegistryError("cannot read the registry file %s: no such file or directory; run site.yml" % path)
+                raise Failure("cannot read the registry file %s: no such file or directory; run site.yml" % path)
             clusters[name] = found
         except EnvironmentError as error:
             problems.append((name, "cannot read the registry file %s: %s" % (path, _os_words(error)), _os_mend(error)))
-        except registry.RegistryError as error:
+        except Failure as error:
             reason, _semicolon, mend = str(error).rpartition("; ")
             problems.append((name, reason, mend))
     return clusters, problems
@@ -140,17 +141,17 @@ def observe(params, clusters, rules=False, alerts=False, details=True):
                 seen["collector_age"][(labels.get("cluster"), labels.get("node"), labels.get("vendor"))] = value
             for labels, value in ask("last_over_time(accelmon_fleet_generation{%s}[%ds])" % (where, scraped)):
                 seen["generations"].setdefault(labels.get("cluster"), set()).add(int(value))
-    except fleet_query.QueryError as error:
+    except Failure as error:
         seen["storage_error"] = str(error)
     if rules:
         try:
             seen["groups"] = fleet_query.rule_groups(params["rules_url"], timeout, access)
-        except fleet_query.QueryError as error:
+        except Failure as error:
             seen["rules_error"] = str(error)
     if alerts:
         try:
             seen["alerts"] = fleet_query.firing_alerts(params["rules_url"], timeout, access)
-        except fleet_query.QueryError as error:
+        except Failure as error:
             seen["rules_error"] = str(error)
             seen["alerts"] = _recorded_alerts(ask, recorded) if not seen["storage_error"] else []
     return seen
@@ -184,7 +185,7 @@ def arrivals(params):
         error, arrived = None, not params["watchdog"]
         try:
             arrived = bool(fleet_query.received_alerts(url, params["watchdog"] or "Watchdog", params["query_timeout"], stack_access(params, True))) or arrived
-        except fleet_query.QueryError as problem:
+        except Failure as problem:
             error = str(problem)
         found.append((url, error, arrived))
     return found
@@ -194,7 +195,7 @@ def _recorded_alerts(ask, window):
     """[labels] of what fires as the evaluator wrote it into the storage: the last that is known while it is away."""
     try:
         firing = ask('last_over_time(ALERTS{alertstate="firing"}[%ds])' % window)
-    except fleet_query.QueryError:
+    except Failure:
         return []  # that the evaluator is away is already told
     return [labels for labels, value in firing if value == 1]
 

@@ -23,6 +23,7 @@ Nothing here forgets a host or lowers a count unless `prune` or `accept` says so
 import errno
 import json
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import encode
 
 VERSION = 1
@@ -40,10 +41,6 @@ FOUND = ("unwatched", "uncounted", "better")
 MEND = "restore the file from a backup, or move it away and run site.yml without --limit to build it anew"
 
 
-class RegistryError(Exception):
-    """The registry cannot be read, or a merge is refused. The message is one line with the mend."""
-
-
 def empty(cluster):
     """A registry without hosts."""
     return {"version": VERSION, "cluster": cluster, "generation": 0, "hosts": {}}
@@ -52,7 +49,7 @@ def empty(cluster):
 def read(path, cluster):
     """The registry in the file `path`, the one way in which everybody reads it. None if there is no such file.
 
-    Raises RegistryError for one that is damaged, OSError for one that cannot be read.
+    Raises Failure for one that is damaged, OSError for one that cannot be read.
     """
     try:
         with open(path, "rb") as stream:
@@ -62,28 +59,28 @@ def read(path, cluster):
             return None
         raise
     except UnicodeDecodeError:
-        raise RegistryError("registry %s: not text; %s" % (path, MEND))
+        raise Failure("registry %s: not text; %s" % (path, MEND))
     return load(text, cluster, path)
 
 
 def load(text, cluster, path):
-    """The registry in `text`, the content of the file `path`. Raises RegistryError unless it is one, whole and undamaged."""
+    """The registry in `text`, the content of the file `path`. Raises Failure unless it is one, whole and undamaged."""
     mend = MEND
     try:
         registry = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RegistryError("registry %s: not JSON (%s); %s" % (path, error, mend))
+        raise Failure("registry %s: not JSON (%s); %s" % (path, error, mend))
     if not isinstance(registry, dict) or not isinstance(registry.get("hosts"), dict) or not is_count(registry.get("generation")):
-        raise RegistryError("registry %s: not a fleet registry; %s" % (path, mend))
+        raise Failure("registry %s: not a fleet registry; %s" % (path, mend))
     if registry.get("version") != VERSION:
-        raise RegistryError("registry %s: version %r, but this collection reads version %d; use the collection that wrote it"
+        raise Failure("registry %s: version %r, but this collection reads version %d; use the collection that wrote it"
                             % (path, registry.get("version"), VERSION))
     if registry.get("cluster") != cluster:
-        raise RegistryError("registry %s: belongs to cluster %r, not %r; %s" % (path, registry.get("cluster"), cluster, mend))
+        raise Failure("registry %s: belongs to cluster %r, not %r; %s" % (path, registry.get("cluster"), cluster, mend))
     for host, entry in registry["hosts"].items():
         wrong = damage(entry) if is_text(host) else "no name of a host"
         if wrong:
-            raise RegistryError("registry %s: host %s: %s; %s" % (path, json.dumps(host)[:80], wrong, mend))
+            raise Failure("registry %s: host %s: %s; %s" % (path, json.dumps(host)[:80], wrong, mend))
     return registry
 
 
@@ -245,12 +242,12 @@ def better_sources(clusters):
 
 
 def by_cluster(records_of_run):
-    """{cluster: {host: record}}. Raises RegistryError when a host occurs twice."""
+    """{cluster: {host: record}}. Raises Failure when a host occurs twice."""
     clusters = {}
     seen = set()
     for record in records_of_run:
         if record["host"] in seen:
-            raise RegistryError("%s: more than one record in this run; give each host once" % record["host"])
+            raise Failure("%s: more than one record in this run; give each host once" % record["host"])
         seen.add(record["host"])
         clusters.setdefault(record["cluster"], {})[record["host"]] = record
     return clusters
@@ -338,7 +335,7 @@ def merge(registry, found, present, full_run=False, prune=False, prune_force=Fal
     replaced: {host: who is in its place}; former: {host: the entry it goes on with}; both as `successions` finds them
     Returns (registry, {"added", "updated", "removed": names of this run, "retired", "replaced"?, "pending": all such hosts,
     "accepted": {host: {vendor: [expected before, after]}}}). The argument is left as it was.
-    Raises RegistryError when pruning would remove too many hosts; nothing is merged then.
+    Raises Failure when pruning would remove too many hosts; nothing is merged then.
     """
     hosts = registry["hosts"]
     replaced, former = replaced or {}, former or {}
@@ -441,7 +438,7 @@ def allowed(total):
 def _guard(cluster, removed, total, force):
     if force or len(removed) <= allowed(total):
         return
-    raise RegistryError(
+    raise Failure(
         "cluster %s: accelmon_prune = true: %d of %d hosts would be forgotten, more than the %d allowed: %s; "
         "check that the inventory is whole, then set accelmon_prune_force to true for one run"
         % (cluster, len(removed), total, allowed(total), ", ".join(removed)))

@@ -8,6 +8,7 @@ Keys: device (cluster, node, vendor, index, uuid); node (cluster, node, vendor).
 """
 import re
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_query, verdict
 
 DEVICE = ("cluster", "node", "vendor", "index", "uuid")
@@ -158,7 +159,7 @@ def compare(questions, storage_url, timeout, access, clusters, hosts, tolerance)
     empty = {"rows": [], "exporters": [], "table": "", "exporter_table": "", "problems": []}
     try:
         seen = observe(ask, questions, clusters, hosts)
-    except fleet_query.QueryError as error:
+    except Failure as error:
         return dict(empty, problems=[str(error)])
     if not seen["read"]:
         return dict(empty, problems=["no node here has accelerators that two sources read; name two exporters in accelmon_exporters and run site.yml"])

@@ -23,6 +23,7 @@ import tempfile
 import time
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command, disk, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 
 SECRET = "(secret)\n"
 SECRET_CHANGED = "(secret changed)\n"
@@ -57,27 +58,19 @@ ARGUMENTS = {
 }
 
 
-class ConfigError(Exception):
-    """One line for the user; `more` holds further return values."""
-
-    def __init__(self, message, **more):
-        Exception.__init__(self, message)
-        self.more = more
-
-
 # Reading the request
 
 def clean_path(path, what="path"):
-    """The path if it is absolute and plain, else ConfigError."""
+    """The path if it is absolute and plain, else Failure."""
     if not path.startswith("/") or os.path.normpath(path) != path or path.startswith("//") or path == "/" or "\0" in path:
-        raise ConfigError("%s = %s: this is no plain absolute path; write it without '..', '//' and a '/' at its end" % (what, path))
+        raise Failure("%s = %s: this is no plain absolute path; write it without '..', '//' and a '/' at its end" % (what, path))
     return path
 
 
 def parse_mode(mode, path):
     """'0640' -> 0o640. YAML reads an unquoted 0640 as the number 416, so the leading 0 is asked for."""
     if not re.match(r"0[0-7]{3,4}\Z", str(mode)):
-        raise ConfigError("mode = %s: this is no mode for %s; write four digits in quotes, as '0644'" % (mode, path))
+        raise Failure("mode = %s: this is no mode for %s; write four digits in quotes, as '0644'" % (mode, path))
     return int(str(mode), 8)
 
 
@@ -86,7 +79,7 @@ def to_data(content, path):
     if isinstance(content, (dict, list)):
         content = json.dumps(content, indent=2) + "\n"
     if isinstance(content, bool) or not isinstance(content, (str, int, float)):
-        raise ConfigError("content = %r: this is no text for %s; put it in quotes" % (content, path))
+        raise Failure("content = %r: this is no text for %s; put it in quotes" % (content, path))
     return str(content).encode("utf-8", "surrogateescape")
 
 
@@ -251,7 +244,7 @@ class ConfigSet(object):
     def __init__(self, name, files=(), directories=(), secrets=None, validate=(), owned_directories=(),
                  state_dir=paths.STATE, check=False, relabel=None, scratch=None):
         if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z", name):
-            raise ConfigError("name = %s: this is no name for a set; use letters, digits, '_', '-' and '.'" % name)
+            raise Failure("name = %s: this is no name for a set; use letters, digits, '_', '-' and '.'" % name)
         self.name = name
         self.validate = validate
         self.check = check
@@ -278,7 +271,7 @@ class ConfigSet(object):
                 ids.append(find(name))
             except KeyError:
                 if not self.check:
-                    raise ConfigError("%s = %s: this host has no such %s for %s; create it before its files are written"
+                    raise Failure("%s = %s: this host has no such %s for %s; create it before its files are written"
                                       % (what, name, {"owner": "user"}.get(what, what), path))
                 ids.append(None)
         return ids
@@ -288,30 +281,30 @@ class ConfigSet(object):
         for entry in files:
             path = clean_path(entry["path"])
             if path.startswith((self.manifests + "/", self.stages + "/", self.kept + "/")):
-                raise ConfigError("files = %s: this directory belongs to config_set itself; choose another" % path)
+                raise Failure("files = %s: this directory belongs to config_set itself; choose another" % path)
             if path in seen:
-                raise ConfigError("files = %s: the path is there twice; leave one out" % path)
+                raise Failure("files = %s: the path is there twice; leave one out" % path)
             seen.add(path)
             secret = bool(entry.get("secret"))
             if secret and (path not in secrets or entry.get("content") is not None):
-                raise ConfigError("files = %s: a secret file takes its content from the option secrets, under the same path, and only from there"
+                raise Failure("files = %s: a secret file takes its content from the option secrets, under the same path, and only from there"
                                   % path)
             if not secret and entry.get("content") is None:
-                raise ConfigError("files = %s: it has no content; set content, or secret: true and its content in secrets" % path)
+                raise Failure("files = %s: it has no content; set content, or secret: true and its content in secrets" % path)
             data = to_data(secrets.pop(path) if secret else entry["content"], path)
             mode = parse_mode(entry.get("mode") or ("0640" if secret else "0644"), path)
             if secret and mode & 0o007:
-                raise ConfigError("mode = %04o: everybody could read the secret in %s; take the last digit to 0" % (mode, path))
+                raise Failure("mode = %04o: everybody could read the secret in %s; take the last digit to 0" % (mode, path))
             owner, group = entry.get("owner") or "root", entry.get("group") or "root"
             uid, gid = self._ids(path, owner, group)
             wanted.append(Wanted(path, data, mode, owner, group, uid, gid, secret))
         if secrets:
-            raise ConfigError("secrets = %s: there is no such path with secret: true in files; add it, or leave the secret out"
+            raise Failure("secrets = %s: there is no such path with secret: true in files; add it, or leave the secret out"
                               % ", ".join(sorted(secrets)))
         for path in seen:
             for above in ancestors(path):
                 if above in seen:
-                    raise ConfigError("files = %s: it lies below %s, which is a file of the same set; move one of them" % (path, above))
+                    raise Failure("files = %s: it lies below %s, which is a file of the same set; move one of them" % (path, above))
         return wanted
 
     def _read_folders(self, directories):
@@ -319,7 +312,7 @@ class ConfigSet(object):
         for entry in directories:
             path = clean_path(entry["path"], "directories")
             if path in [folder.path for folder in folders] + [wanted.path for wanted in self.wanted]:
-                raise ConfigError("directories = %s: the path is there twice; leave one out" % path)
+                raise Failure("directories = %s: the path is there twice; leave one out" % path)
             owner, group = entry.get("owner") or "root", entry.get("group") or "root"
             uid, gid = self._ids(path, owner, group)
             fixed = any(entry.get(key) for key in ("mode", "owner", "group"))
@@ -340,7 +333,7 @@ class ConfigSet(object):
                 return None
             raise
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError("manifest = %s: it cannot be read (%s); remove it, and the next run takes its files over again" % (path, error))
+            raise Failure("manifest = %s: it cannot be read (%s); remove it, and the next run takes its files over again" % (path, error))
 
     def _others(self):
         """Manifests of the other sets: {name: manifest}."""
@@ -402,7 +395,7 @@ class ConfigSet(object):
         for path in paths:
             for name, manifest in others.items():
                 if path in manifest["files"]:
-                    raise ConfigError("files = %s: the set %s owns this file; give it to one of them only" % (path, name))
+                    raise Failure("files = %s: the set %s owns this file; give it to one of them only" % (path, name))
 
     @staticmethod
     def _entry(item):
@@ -415,7 +408,7 @@ class ConfigSet(object):
     def _plan_file(plan, item, entry):
         found = look(item.path, len(item.data))
         if found.kind == "other":
-            raise ConfigError("files = %s: there is a directory or device at this path; move it away" % item.path)
+            raise Failure("files = %s: there is a directory or device at this path; move it away" % item.path)
         if found.kind == "file" and found.data == item.data:
             if (found.mode, found.uid, found.gid) != (item.mode, item.uid, item.gid):
                 plan.attributes.append((item, found))
@@ -451,12 +444,12 @@ class ConfigSet(object):
                 found = os.stat(path)
             except OSError as error:
                 if os.path.islink(path):
-                    raise ConfigError("path = %s: this is a link that leads nowhere, where a directory is needed; remove it" % path)
+                    raise Failure("path = %s: this is a link that leads nowhere, where a directory is needed; remove it" % path)
                 if error.errno != errno.ENOENT:
                     raise
                 found = None
             if found is not None and not stat.S_ISDIR(found.st_mode):
-                raise ConfigError("path = %s: there is a file where a directory is needed; move it away" % path)
+                raise Failure("path = %s: there is a file where a directory is needed; move it away" % path)
             folder = declared.get(path)
             if found is None:
                 plan.make.append(folder or Folder(path, 0o755, "root", "root", os.geteuid(), os.getegid(), False))
@@ -538,7 +531,7 @@ class ConfigSet(object):
 
     def _validate(self, validator, folder):
         if not validator["argv"]:
-            raise ConfigError("validate = []: there is no command in argv; give the program and its arguments")
+            raise Failure("validate = []: there is no command in argv; give the program and its arguments")
         program = validator["argv"][0].replace("{stage}", folder)
         argv = [str(word).replace("{stage}", folder) for word in validator["argv"]]
         as_written = " ".join(validator["argv"])
@@ -546,11 +539,11 @@ class ConfigSet(object):
             if self.check:
                 self.warnings.append("not validated, for this host does not have it yet: %s" % program)
                 return
-            raise ConfigError("validate = %s: this host has no such program; install it before its configuration, nothing was changed" % program)
+            raise Failure("validate = %s: this host has no such program; install it before its configuration, nothing was changed" % program)
         try:
             status, output = run_validator(argv, validator.get("timeout") or VALIDATOR_SECONDS, folder)
         except OSError as error:
-            raise ConfigError("validate = %s: it cannot be run (%s); install it for this host's architecture, nothing was changed" % (as_written, error))
+            raise Failure("validate = %s: it cannot be run (%s); install it for this host's architecture, nothing was changed" % (as_written, error))
         if status == 0:
             return
         output = mask(output.replace(folder, ""), self.secrets).strip()
@@ -558,7 +551,7 @@ class ConfigSet(object):
         if len(told) > OUTPUT_CHARACTERS:
             told = "... " + told[-OUTPUT_CHARACTERS:]
         what = "it did not end in time" if status is None else "it ends with status %s" % status
-        raise ConfigError("validate = %s: %s and says: %s; nothing was changed, correct the configuration" % (as_written, what, told or "nothing"),
+        raise Failure("validate = %s: %s and says: %s; nothing was changed, correct the configuration" % (as_written, what, told or "nothing"),
                           validator={"argv": [str(word) for word in validator["argv"]], "rc": status, "output": output})
 
     def _kept_path(self, path, stamp):
@@ -619,7 +612,7 @@ class ConfigSet(object):
                 lost = self._undo(undo, plan)
                 end = ("these could not be put back: " + ", ".join(lost)) if lost else "the files are as they were before"
                 told = disk.explain(error) if isinstance(error, OSError) else error
-                raise ConfigError("name = %s: the files could not be replaced: %s; %s" % (self.name, told, end))
+                raise Failure("name = %s: the files could not be replaced: %s; %s" % (self.name, told, end))
             return kept
         finally:
             shutil.rmtree(self.stage, ignore_errors=True)
@@ -699,7 +692,7 @@ def remake(path, item):
 def of_module(module, name, state, **options):
     """Bring a set to its state for a module, in its check mode and with its warnings; what ConfigSet.run returns, with a `diff` if it is wanted.
 
-    options: those of ConfigSet. Raises ConfigError and OSError.
+    options: those of ConfigSet. Raises Failure and OSError.
     """
     if state == "absent":
         # The manifest says what is ours; what a role still declares must not be able to fail a removal.

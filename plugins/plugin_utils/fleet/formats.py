@@ -8,8 +8,9 @@ import re
 import yaml
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds, units_of
-from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import SecretsError, check_password
+from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import check_password
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses, values
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
@@ -224,7 +225,7 @@ def password(value):
     try:
         if value:
             check_password("password", value)
-    except SecretsError as error:
+    except Failure as error:
         raise Problem(str(error).partition(": ")[2]) from None
     return value
 

@@ -9,50 +9,18 @@ Its lock.json says what is in it and with which checksum:
                                 "file": "node_exporter-1.9.1.linux-amd64.tar.gz", "sha256": "..."}]}
 """
 
-import functools
-import json
 import os
-import re
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import lock
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-
-LOCK = "lock.json"
-FIELDS = ("name", "version", "os", "architecture", "file", "sha256")
-
-
-@functools.lru_cache(maxsize=None)
-def _parsed(path, _state):
-    """A lock file, read once for all hosts; _state: what tells one state of the file from another. Shared, so not to be changed."""
-    with open(path, encoding="utf-8") as stream:
-        return json.load(stream)
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import locks
 
 
 def read_lock(bundle):
-    """The artifacts of a bundle, as its lock file lists them; Problem if it cannot be used."""
+    """The artifacts of a bundle, as its lock file lists them. Raises Problem."""
     if not isinstance(bundle, str) or not bundle:
         raise Problem("this is no path; give the directory of the bundle", "accelmon_bundle", bundle)
-    path = os.path.join(os.path.expanduser(bundle), LOCK)
-    if not os.path.isabs(path):
-        raise Problem(f"the path is relative; give an absolute one, such as {{{{ playbook_dir }}}}/{bundle}", "accelmon_bundle", bundle)
-    try:
-        state = os.stat(path)
-        lock = _parsed(path, (state.st_mtime_ns, state.st_size))
-    except FileNotFoundError:
-        raise Problem(f"it has no {LOCK} on the control node; correct the path, or make the bundle", "accelmon_bundle", bundle) from None
-    except (OSError, ValueError) as error:
-        raise Problem(f"its {LOCK} cannot be read ({error}); make the bundle again", "accelmon_bundle", bundle) from None
-    artifacts = lock.get("artifacts") if isinstance(lock, dict) and lock.get("version") == 1 else None
-    if not isinstance(artifacts, list):
-        raise Problem(f"its {LOCK} is not of version 1; make the bundle again with this collection", "accelmon_bundle", bundle)
-    for artifact in artifacts:
-        if not isinstance(artifact, dict) or not all(isinstance(artifact.get(field), str) and artifact[field] for field in FIELDS):
-            raise Problem(f"an artifact in its {LOCK} lacks one of {', '.join(FIELDS)}; make the bundle again", "accelmon_bundle", bundle)
-    return artifacts
-
-
-def describe(artifact):
-    """An artifact in a few words."""
-    return "{name} {version} {os}/{architecture}".format(**artifact)
+    return locks.read(lock.artifacts, bundle, "accelmon_bundle", "make the bundle again", lock.BUNDLE)
 
 
 def find_artifact(artifacts, name, architecture, version=None, system="linux", bundle=""):
@@ -64,9 +32,9 @@ def find_artifact(artifacts, name, architecture, version=None, system="linux", b
         return fitting[0]
     wanted = " ".join([name] + ([str(version)] if version else []) + [f"{system}/{architecture}"])
     if fitting:
-        raise Problem(f"it has more than one {wanted} ({', '.join(describe(one) for one in fitting)}); set the version", "accelmon_bundle", bundle)
+        raise Problem(f"it has more than one {wanted} ({', '.join(lock.describe(one) for one in fitting)}); set the version", "accelmon_bundle", bundle)
     # What it has of this product says most; without any, all that it has.
-    has = ", ".join(sorted(describe(artifact) for artifact in same or artifacts)) or "nothing"
+    has = ", ".join(sorted(lock.describe(artifact) for artifact in same or artifacts)) or "nothing"
     raise Problem(f"it has no {wanted}; it has {has}; add it to the bundle, or set another version", "accelmon_bundle", bundle)
 
 
@@ -76,10 +44,7 @@ def bundle_artifact(bundle, name, architecture, version=None, system="linux"):
     folder = os.path.realpath(os.path.expanduser(bundle))
     path = os.path.realpath(os.path.join(folder, artifact["file"]))
     if os.path.commonpath([folder, path]) != folder:
-        raise Problem(f"the file {artifact['file']} of {describe(artifact)} lies outside of the bundle; do not use this bundle", "accelmon_bundle", bundle)
+        raise Problem(f"the file {artifact['file']} of {lock.describe(artifact)} lies outside of the bundle; do not use this bundle", "accelmon_bundle", bundle)
     if not os.path.isfile(path):
-        raise Problem(f"the file {artifact['file']} of {describe(artifact)} is missing; copy the bundle again", "accelmon_bundle", bundle)
-    sha256 = artifact["sha256"].lower()
-    if not re.fullmatch("[0-9a-f]{64}", sha256):
-        raise Problem(f"{describe(artifact)} has no SHA-256 in {LOCK} but {artifact['sha256']!r}; make the bundle again", "accelmon_bundle", bundle)
-    return {"version": artifact["version"], "src": path, "sha256": sha256}
+        raise Problem(f"the file {artifact['file']} of {lock.describe(artifact)} is missing; copy the bundle again", "accelmon_bundle", bundle)
+    return {"version": artifact["version"], "src": path, "sha256": artifact["sha256"].lower()}

@@ -10,14 +10,15 @@ import re
 
 import yaml
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import lock
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import locks
 
 CATALOGUE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "catalogue", "releases.yml")
 # What upstreams that do not use Go's names call architectures.
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-SHA256 = re.compile("[0-9a-f]{64}")
-VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~-]*")
+VERSION = lock.VERSION
 
 
 @functools.lru_cache(maxsize=None)
@@ -27,54 +28,15 @@ def catalogue():
         return yaml.safe_load(stream)["releases"]
 
 
-@functools.lru_cache(maxsize=None)
-def _parsed(path, _state):
-    """A lock file, read once for all hosts; _state: what tells one state of the file from another. Shared, so not to be changed."""
-    with open(path, encoding="utf-8") as stream:
-        return yaml.safe_load(stream)
-
-
 def read_lock(path):
-    """The releases of a site's lock file, {product: {version, url?, sha256}}; {} without a path."""
+    """The releases of a site's lock file, {product: {version, url?, sha256}}; {} without a path. Raises Problem."""
     if not path:
         return {}
-    full = os.path.expanduser(str(path))
-    if not os.path.isabs(full):
-        raise Problem(f"the path is relative; give an absolute one, such as {{{{ inventory_dir }}}}/{path}", "accelmon_lock_file", path)
-    try:
-        state = os.stat(full)
-        lock = _parsed(full, (state.st_mtime_ns, state.st_size))
-    except FileNotFoundError:
-        raise Problem("there is no such file on the control node; make it with playbooks/lock.yml", "accelmon_lock_file", path) from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise Problem(f"it cannot be read ({' '.join(str(error).split())}); mend it, or make it again "
-                      "with playbooks/lock.yml", "accelmon_lock_file", path) from None
-    releases = lock.get("releases") if isinstance(lock, dict) and lock.get("version") == 1 else None
-    if not isinstance(releases, dict):
-        raise Problem("it is no lock file of version 1; make it with playbooks/lock.yml", "accelmon_lock_file", path)
-    for product, entry in releases.items():
-        _check_entry(path, product, entry)
-    return releases
-
-
-def _check_entry(path, product, entry):
-    """Problem unless an entry of a lock file can be used."""
-    def wrong(field, value, problem):
-        raise Problem(f"{product}: {field} = {value!r}: {problem}; mend it, or make it again with playbooks/lock.yml", "accelmon_lock_file", path)
-    if product not in catalogue():
-        wrong("name", product, "there is no such release; there are " + ", ".join(catalogue()))
-    if not isinstance(entry, dict):
-        wrong("entry", entry, "this is no mapping")
-    if not isinstance(entry.get("version"), str) or not VERSION.fullmatch(entry["version"]):
-        wrong("version", entry.get("version"), "this is no version, which is a text")
-    if not isinstance(entry.get("url", ""), str):
-        wrong("url", entry["url"], "this is no text")
-    sums = entry.get("sha256")
-    if not isinstance(sums, dict):
-        wrong("sha256", sums, "this is no mapping of architectures")
-    for architecture, value in sums.items():
-        if not isinstance(value, str) or not SHA256.fullmatch(value):
-            wrong(f"sha256.{architecture}", value, "this is no SHA-256")
+    found = locks.read(lock.releases, path, "accelmon_lock_file", "make it with playbooks/lock.yml")
+    unknown = [product for product in found if product not in catalogue()]
+    if unknown:
+        raise Problem(f"{unknown[0]}: there is no such release, there are {', '.join(catalogue())}; take it out", "accelmon_lock_file", path)
+    return found
 
 
 def product_of(role, variant=""):

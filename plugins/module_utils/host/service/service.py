@@ -5,6 +5,7 @@
 """A service from its claim to a healthy process, or the way back: what the module service_unit does."""
 import os
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import config_set, interpreter, systemd
 from ansible_collections.accelmon.fleet.plugins.module_utils.host.service.claim import Claim
 from ansible_collections.accelmon.fleet.plugins.module_utils.host.service.run import Run
@@ -40,7 +41,7 @@ class Service(Claim, Run):
         try:
             self.files = config_set.of_module(self.module, self.name, self.params["state"], **dict(
                 (name, self.params[name]) for name in config_set.ARGUMENTS))
-        except config_set.ConfigError as error:
+        except Failure as error:
             self.fail(str(error), **error.more)
         self.actions += ["write " + path for path in self.files["written"]] + ["remove " + path for path in self.files["removed"]]
 

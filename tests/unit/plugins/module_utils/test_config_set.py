@@ -14,7 +14,8 @@ import time
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import config_set
-from ansible_collections.accelmon.fleet.plugins.module_utils.host.config_set import ConfigError, ConfigSet
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
+from ansible_collections.accelmon.fleet.plugins.module_utils.host.config_set import ConfigSet
 
 ME = {"owner": str(os.geteuid()), "group": str(os.getegid())}
 
@@ -245,19 +246,19 @@ def test_a_directory_reached_through_a_link_is_used(place):
 
 def test_a_directory_or_a_dangling_link_in_the_way_is_told(place):
     os.mkdir(place.path("a"))
-    with pytest.raises(ConfigError, match="files = .*/a: there is a directory or device at this path; move it away"):
+    with pytest.raises(Failure, match="files = .*/a: there is a directory or device at this path; move it away"):
         place.set({"a": "1"}).run()
     os.symlink("nowhere", place.path("b"))
-    with pytest.raises(ConfigError, match="leads nowhere"):
+    with pytest.raises(Failure, match="leads nowhere"):
         place.set({"b/c": "1"}).run()
     place.write("file", "x")
-    with pytest.raises(ConfigError, match="a file where a directory is needed"):
+    with pytest.raises(Failure, match="a file where a directory is needed"):
         place.set({}, directories=["file"]).run()
 
 
 def test_a_file_of_another_set_is_refused(place):
     place.set({"a": "1"}, name="first").run()
-    with pytest.raises(ConfigError, match="the set first owns this file"):
+    with pytest.raises(Failure, match="the set first owns this file"):
         place.set({"a": "2"}, name="second").run()
     assert place.text("a") == "1"
 
@@ -308,7 +309,7 @@ def test_the_checker_sees_the_whole_set_where_it_will_be(place):
 def test_a_bad_set_changes_nothing_and_says_why(place):
     place.set({"a": "1", "gone": "1"}).run()
     before, manifest = place.tree(), place.manifest()
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(Failure) as caught:
         place.set({"a": "2", "new": "3"}, validate=[check_that("sys.exit('line 7 of ' + stage + '/a is\\n bad')")]).run()
     assert "ends with status 1 and says: line 7 of /a is bad; nothing was changed" in str(caught.value)
     assert "\n" not in str(caught.value).replace(caught.value.more["validator"]["argv"][2], "")
@@ -321,7 +322,7 @@ def test_a_checker_that_hangs_is_ended_with_what_it_started(place):
     started = time.time()
     mark = str(place.root / "mark")
     child = "import time; time.sleep(1.5); open(%r, 'w')" % mark
-    with pytest.raises(ConfigError, match="did not end in time"):
+    with pytest.raises(Failure, match="did not end in time"):
         place.set({"a": "1"}, validate=[dict(check_that(
             "import subprocess", "subprocess.Popen([sys.executable, '-c', %r])" % child, "time.sleep(60)"), timeout=1)]).run()
     assert time.time() - started < 10 and place.tree() == {}
@@ -331,7 +332,7 @@ def test_a_checker_that_hangs_is_ended_with_what_it_started(place):
 
 def test_a_missing_checker_fails_except_in_check_mode(place):
     validate = [{"argv": ["/opt/accelmon/none/current/none", "{stage}"]}]
-    with pytest.raises(ConfigError, match="no such program; install it"):
+    with pytest.raises(Failure, match="no such program; install it"):
         place.set({"a": "1"}, validate=validate).run()
     config = place.set({"a": "1"}, validate=validate, check=True)
     assert config.run()["changed"] and "does not have it yet" in config.warnings[0]
@@ -339,14 +340,14 @@ def test_a_missing_checker_fails_except_in_check_mode(place):
 
 def test_a_checker_for_another_architecture_is_told(place):
     place.write("bin", "\x7fELF nonsense", 0o755)
-    with pytest.raises(ConfigError, match="cannot be run"):
+    with pytest.raises(Failure, match="cannot be run"):
         place.set({"a": "1"}, validate=[{"argv": [place.path("bin")]}]).run()
 
 
 def test_check_mode_runs_the_checker_and_touches_nothing(place, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    with pytest.raises(ConfigError, match="says: bad"):
+    with pytest.raises(Failure, match="says: bad"):
         place.set({"a": "1"}, validate=[check_that("sys.exit('bad')")], check=True, scratch=str(scratch)).run()
     place.write("a", "theirs")
     result = place.set({"a": "1", "b/c": "1"}, validate=[check_that("pass")], check=True, scratch=str(scratch)).run()
@@ -356,7 +357,7 @@ def test_check_mode_runs_the_checker_and_touches_nothing(place, tmp_path):
 
 def test_a_missing_user_is_an_error_except_in_check_mode(place):
     files = [{"path": place.path("a"), "content": "1", "owner": "accelmon-nobody-here"}]
-    with pytest.raises(ConfigError, match="owner = accelmon-nobody-here: this host has no such user for .*/a; create it"):
+    with pytest.raises(Failure, match="owner = accelmon-nobody-here: this host has no such user for .*/a; create it"):
         ConfigSet("web", files=files, state_dir=str(place.state))
     config = ConfigSet("web", files=files, state_dir=str(place.state), check=True)
     result = config.run()
@@ -389,7 +390,7 @@ def test_somebody_elses_private_file_is_not_shown(place):
 
 
 def test_a_secret_is_blotted_out_of_what_the_checker_says(place):
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(Failure) as caught:
         place.set({}, secrets={"key": 'user: "bob"\npassword: "hunter2"\n'}, validate=[check_that(
             "text = open(stage + %r).read()" % place.path("key"),
             "sys.exit('password bad: ' + text + repr(text.split('\"')[3]))")]).run()
@@ -434,7 +435,7 @@ def test_a_failure_in_the_middle_takes_everything_back(place, monkeypatch, call,
     before, manifest = place.tree(), place.manifest()
     wanted = place.set({"a": "2", "b": "1", "new": "2", "fresh/deep/x": "2", "c": "2"}, directories=["data2"])
     fail_at(monkeypatch, call, suffix)
-    with pytest.raises(ConfigError, match="No space left on device.*the files are as they were before"):
+    with pytest.raises(Failure, match="No space left on device.*the files are as they were before"):
         wanted.run()
     assert (place.tree(), place.manifest()) == (before, manifest)
     assert mode(place.path("b")) == 0o600 and os.stat(place.path("a")).st_mtime == 1000000000
@@ -542,7 +543,7 @@ def test_a_killed_run_does_not_make_somebody_elses_file_ours(tmp_path):
     ({"name": "../x"}, "name = ../x"),
 ])
 def test_bad_requests_are_told_in_one_line(options, message):
-    with pytest.raises(ConfigError, match=message) as caught:
+    with pytest.raises(Failure, match=message) as caught:
         ConfigSet(**dict({"name": "web"}, **options))
     assert "\n" not in str(caught.value) and "hunter2" not in str(caught.value)
 
@@ -550,7 +551,7 @@ def test_bad_requests_are_told_in_one_line(options, message):
 def test_a_broken_manifest_is_named_with_its_mend(place):
     place.set({"a": "1"}).run()
     (place.state / "manifests" / "web.json").write_text("{")
-    with pytest.raises(ConfigError, match="manifest = .*web.json: it cannot be read .*; remove it"):
+    with pytest.raises(Failure, match="manifest = .*web.json: it cannot be read .*; remove it"):
         place.set({"a": "1"}).run()
 
 

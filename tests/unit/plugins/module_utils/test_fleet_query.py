@@ -15,6 +15,7 @@ from urllib.error import URLError
 from urllib.parse import parse_qs
 
 import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_query
 
 
@@ -97,7 +98,7 @@ def test_answers_that_are_none(api, answer, status, words):
             ("storage", lambda: fleet_query.instant_query(api.url, "up", 5)),
             ("rule evaluator", lambda: fleet_query.rule_groups(api.url, 5)),
             ("rule evaluator", lambda: fleet_query.firing_alerts(api.url, 5))):
-        with pytest.raises(fleet_query.QueryError) as caught:
+        with pytest.raises(Failure) as caught:
             call()
         assert str(caught.value).startswith("the %s at %s/api/v1/" % (what, api.url)) and str(caught.value).endswith(words)
 
@@ -105,25 +106,25 @@ def test_answers_that_are_none(api, answer, status, words):
 @pytest.mark.parametrize("data", [{"resultType": "vector"}, {"resultType": "vector", "result": [{"metric": {}}]}, {}, None, "x"])
 def test_a_vector_that_is_none(api, data):
     api.says({"status": "success", "data": data})
-    with pytest.raises(fleet_query.QueryError, match="does not answer like the Prometheus API"):
+    with pytest.raises(Failure, match="does not answer like the Prometheus API"):
         fleet_query.instant_query(api.url, "up", 5)
 
 
 def test_another_type_than_a_vector(api):
     api.says({"status": "success", "data": {"resultType": "matrix", "result": []}})
-    with pytest.raises(fleet_query.QueryError, match="gives a matrix where a vector was asked for"):
+    with pytest.raises(Failure, match="gives a matrix where a vector was asked for"):
         fleet_query.instant_query(api.url, "up[1m]", 5)
 
 
 def test_rules_and_alerts_of_another_shape(api):
     api.says({"status": "success", "data": {"groups": [{}], "alerts": [{}]}})
     for call in (fleet_query.rule_groups, fleet_query.firing_alerts):
-        with pytest.raises(fleet_query.QueryError, match="does not answer like the Prometheus API"):
+        with pytest.raises(Failure, match="does not answer like the Prometheus API"):
             call(api.url, 5)
 
 
 def failing(url):
-    with pytest.raises(fleet_query.QueryError) as caught:
+    with pytest.raises(Failure) as caught:
         fleet_query.instant_query(url, "up", 0.5)
     return str(caught.value)
 

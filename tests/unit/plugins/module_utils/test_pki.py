@@ -14,6 +14,7 @@ import time
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.access import certificates, pki, secrets_store
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="this machine has no openssl")
 NAMES = ("gpu7", "10.0.0.7", "FD00::0007")
@@ -119,7 +120,7 @@ def test_a_certificate_of_another_key_is_refused(site):
     other = site.host("gpu8")
     made = site.store.sign([{"host": "gpu8", "csr": other.request(), "names": ["gpu8"], "client": False}])
     site.own.request()
-    with pytest.raises(certificates.CertificateError, match="not that of the new certificate"):
+    with pytest.raises(Failure, match="not that of the new certificate"):
         site.own.install(made["gpu8"], site.store.bundle())
 
 
@@ -130,9 +131,9 @@ def test_the_authority_is_replaced_while_both_are_trusted(site):
     assert site.converge() == "" and site.store.signing() == first
     assert len(pki.CERTIFICATE.findall(certificates.read(site.own.authorities))) == 2
     site.store.authority("switch")
-    with pytest.raises(secrets_store.SecretsError, match=r"1 host\(s\) still have .* \(gpu7\)"):
+    with pytest.raises(Failure, match=r"1 host\(s\) still have .* \(gpu7\)"):
         site.store.authority("finish")
-    with pytest.raises(secrets_store.SecretsError, match="ca_end"):
+    with pytest.raises(Failure, match="ca_end"):
         site.store.authority("prepare")
     old = site.folder / "old.crt"
     shutil.copy(site.own.certificate, str(old))
@@ -168,7 +169,7 @@ def test_names_come_from_the_inventory_and_not_from_the_request(site):
 
 @pytest.mark.parametrize("name", ["a\nkeyUsage=keyCertSign", "a,DNS:mon1", "a b", "", "-a", "a/CN=b", "*.example.org", "é"])
 def test_names_that_would_be_something_else_are_refused(site, name):
-    with pytest.raises(secrets_store.SecretsError, match="neither a host name nor an IP address"):
+    with pytest.raises(Failure, match="neither a host name nor an IP address"):
         site.store.sign([{"host": "gpu7", "csr": site.own.request(), "names": ["gpu7", name], "client": False}])
 
 
@@ -186,19 +187,19 @@ def test_bad_requests_are_refused_and_the_host_is_named(site, tmp_path):
     for csr, why in (("junk", "no request"), (good[:200], "no request"), ("\n".join(body), "no request|cannot be made"),
                      (weak(tmp_path, "-newkey", "rsa:1024"), "its key is not EC P-256"),
                      (weak(tmp_path, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1"), "its key is not EC P-256")):
-        with pytest.raises(secrets_store.SecretsError, match="^gpu7: request 1: .*(%s)" % why):
+        with pytest.raises(Failure, match="^gpu7: request 1: .*(%s)" % why):
             site.store.sign([{"host": "gpu7", "csr": csr, "names": ["gpu7"], "client": False}])
 
 
 def test_an_expired_authority_signs_no_more(site):
-    with pytest.raises(secrets_store.SecretsError, match="rotate.yml -e accelmon_rotate=ca"):
+    with pytest.raises(Failure, match="rotate.yml -e accelmon_rotate=ca"):
         site.store.sign([{"host": "gpu7", "csr": site.own.request(), "names": ["gpu7"], "client": False}], time.time() + 3651 * 86400)
 
 
 def test_without_openssl_it_says_what_to_install(site, monkeypatch):
     """Stubbed: PATH, in which nothing is."""
     monkeypatch.setenv("PATH", "/none")
-    with pytest.raises(pki.PkiError, match="install the package openssl"):
+    with pytest.raises(Failure, match="install the package openssl"):
         site.own.request()
 
 
@@ -248,25 +249,25 @@ def test_what_is_wrong_with_files_is_told(site, files):
         (files, {"now": time.time() + 400 * 86400}, "it expired on"),
         (files, {"now": 0}, "not valid before"),
     ]:
-        with pytest.raises(certificates.CertificateError, match=message) as caught:
+        with pytest.raises(Failure, match=message) as caught:
             check(given, **options)
         assert "\n" not in str(caught.value)
     site.own.authorities = str(stranger.folder / "ca.crt")
     (stranger.folder / "ca.crt").write_text(stranger.store.bundle())
-    with pytest.raises(certificates.CertificateError, match="does not vouch for it as a server"):
+    with pytest.raises(Failure, match="does not vouch for it as a server"):
         check((key, certificate, site.own.authorities))
 
 
 def test_a_server_that_shall_scrape_needs_a_client_s_certificate(site):
     site.converge()
     check(site.own.paths)
-    with pytest.raises(certificates.CertificateError, match="as a client"):
+    with pytest.raises(Failure, match="as a client"):
         check(site.own.paths, client=True)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can look as somebody else")
 def test_a_key_that_the_group_cannot_read_is_told(site, files):
-    with pytest.raises(certificates.CertificateError, match="accelmon_tls_key_file = .*the group accelmon cannot read it"):
+    with pytest.raises(Failure, match="accelmon_tls_key_file = .*the group accelmon cannot read it"):
         check(files, gid=54321)
 
 
@@ -291,13 +292,13 @@ def test_passwords_are_kept_given_and_made_anew(site):
     assert again.data["passwords"]["stack"] != first
     again.password("stack", "of the vault".replace(" ", "-"))
     assert again.data["passwords"]["stack"]["password"] == "of-the-vault"
-    with pytest.raises(secrets_store.SecretsError, match="change it there"):
+    with pytest.raises(Failure, match="change it there"):
         again.password("stack", "of-the-vault", anew=True)
 
 
 @pytest.mark.parametrize("password", ["short", "with blank in it", "x" * 73, "line\nline", "ümlaut-ümlaut"])
 def test_passwords_that_do_not_work_everywhere_are_refused_and_not_shown(site, password):
-    with pytest.raises(secrets_store.SecretsError) as caught:
+    with pytest.raises(Failure) as caught:
         site.store.password("stack", password)
     assert password not in str(caught.value)
 
@@ -307,7 +308,7 @@ def test_a_damaged_store_is_named_and_not_shown(site, text):
     site.store.save()
     with open(site.store.path, "w") as stream:
         stream.write(text)
-    with pytest.raises(secrets_store.SecretsError, match="secrets.json: it is damaged") as caught:
+    with pytest.raises(Failure, match="secrets.json: it is damaged") as caught:
         secrets_store.Store(site.store.folder)
     assert "hunter22" not in str(caught.value)
 

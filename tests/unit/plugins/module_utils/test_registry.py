@@ -9,6 +9,7 @@ import json
 import random
 
 import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import exporter, random_records, record, unanswered
 
@@ -135,7 +136,7 @@ def test_prune_guard(total, gone, passes):
         assert sorted(merged["hosts"]) == hosts[gone:]
         assert changes["removed"] == hosts[:gone]
         return
-    with pytest.raises(registry.RegistryError) as error:
+    with pytest.raises(Failure) as error:
         merge(first, *kept, prune=True)
     assert str(error.value).startswith(
         "cluster c: accelmon_prune = true: %d of %d hosts would be forgotten, more than the %d allowed: h00, h01"
@@ -239,7 +240,7 @@ def test_text_has_one_host_per_line():
     ('{"version": 1, "cluster": "d", "generation": 1, "hosts": {}}', "belongs to cluster 'd'"),
 ])
 def test_load_refuses(text, words):
-    with pytest.raises(registry.RegistryError) as error:
+    with pytest.raises(Failure) as error:
         registry.load(text, "c", "/r/c.json")
     assert str(error.value).startswith("registry /r/c.json: ")
     assert words in str(error.value)
@@ -249,7 +250,7 @@ def test_load_refuses(text, words):
 def test_records_by_cluster():
     found = registry.by_cluster([record("a"), record("b", cluster="d")])
     assert {cluster: sorted(hosts) for cluster, hosts in found.items()} == {"c": ["a"], "d": ["b"]}
-    with pytest.raises(registry.RegistryError, match="^b: more than one record"):
+    with pytest.raises(Failure, match="^b: more than one record"):
         registry.by_cluster([record("b"), record("b", cluster="d")])
 
 
@@ -496,9 +497,9 @@ def test_damage_is_told_with_host_member_and_mend():
         for value in (None, 7.5, [7], "x\ny", {"a": None}, {"a": {"b": -1}}, [{}], [{"job": "x", "port": "y"}]):
             bad = copy.deepcopy(good)
             bad["hosts"]["a"][name] = value
-            with pytest.raises(registry.RegistryError) as error:
+            with pytest.raises(Failure) as error:
                 registry.load(json.dumps(bad), "c", "/r/c.json")
             assert str(error.value).startswith('registry /r/c.json: host "a": %s is not ' % name) and "; restore the file from a backup" in str(error.value)
         del bad["hosts"]["a"][name]
-        with pytest.raises(registry.RegistryError, match="%s is missing" % name):
+        with pytest.raises(Failure, match="%s is missing" % name):
             registry.load(json.dumps(bad), "c", "/r/c.json")

@@ -22,8 +22,9 @@ import time
 import zipfile
 
 import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs import release as releases
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import Release, ReleaseError
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import Release
 
 
 def script(text):
@@ -204,19 +205,19 @@ OTHER = b"\x7fELF\x02\x02\x01\0" + b"\0" * 8 + b"\0\2\0\x16" + b"\0" * 4000  # o
     (zipped([("tool", zipped([("tool", "x")]))]), "an archive"), (tar([("bin/tool", b"\x7fELF")]), "cut short"), (b"", "has 0 bytes"),
 ])
 def test_what_is_no_program_of_this_host_is_refused_before_anything_is_switched(host, data, words):
-    with pytest.raises(ReleaseError, match=re.escape(words)) as raised:
+    with pytest.raises(Failure, match=re.escape(words)) as raised:
         host.install(data)
     assert "nothing was installed" in str(raised.value) or not data
     good = archive_of("one")
     host.install(good)
-    with pytest.raises(ReleaseError, match=re.escape(words)) as raised:
+    with pytest.raises(Failure, match=re.escape(words)) as raised:
         host.install(data, "2.0")
     assert len(str(raised.value).splitlines()) == 1 and ("1.0 (sha256" in str(raised.value) or not data)
     assert host.run() == "one" and host.names() == [".lock", "1.0-" + sha256(good)[:12], "current"]
 
 
 def test_of_several_programs_none_is_installed_if_one_is_wrong(host):
-    with pytest.raises(ReleaseError, match="programs = ctl: tool-1/LICENSE of .* cannot run here: it is no program"):
+    with pytest.raises(Failure, match="programs = ctl: tool-1/LICENSE of .* cannot run here: it is no program"):
         host.install(archive_of("one"), programs={"tool": "tool-1/tool", "ctl": "tool-1/LICENSE"})
     assert host.names() == [".lock"]
 
@@ -224,7 +225,7 @@ def test_of_several_programs_none_is_installed_if_one_is_wrong(host):
 @pytest.mark.parametrize("name,value", [("version", "1.0\n"), ("name", "tool\n"), ("sha256", "a" * 64 + "\n"), ("url", "http://127.0.0.1/x\n")])
 def test_a_line_break_at_the_end_is_none_of_ours(host, name, value):
     options = dict({"name": "tool", "version": "1.0", "sha256": "a" * 64, "url": "http://127.0.0.1/x"}, **{name: value})
-    with pytest.raises(ReleaseError):
+    with pytest.raises(Failure):
         Release(options["name"], str(host.root), options["version"], options["sha256"], {"tool": "tool"}).present({"url": options["url"]})
 
 
@@ -294,9 +295,9 @@ def test_a_file_of_this_host(host, tmp_path):
     assert host.run() == "one" and host.web.requests == []
     path.write_bytes(archive_of("altered"))
     for check in (True, False):
-        with pytest.raises(ReleaseError, match="sha256 = .*here.tgz has .*altered"):
+        with pytest.raises(Failure, match="sha256 = .*here.tgz has .*altered"):
             host.install(archive_of("two"), "2.0", check=check, source={"src": str(path)})
-    with pytest.raises(ReleaseError, match="src = .*cannot be read here"):
+    with pytest.raises(Failure, match="src = .*cannot be read here"):
         host.install(archive_of("two"), "2.0", source={"src": "/nowhere"})
 
 
@@ -360,7 +361,7 @@ def test_each_host_verifies_its_own_architecture(tmp_path, web):
     good, bad = Host(tmp_path / "a", web), Host(tmp_path / "b", web)
     good.release(amd64).present({"url": web.url("/tool-amd64.tgz")})
     assert good.run() == "amd64"
-    with pytest.raises(ReleaseError, match="altered or is another file; nothing was installed"):
+    with pytest.raises(Failure, match="altered or is another file; nothing was installed"):
         bad.release(arm64).present({"url": web.url("/tool-arm64.tgz")})
     assert bad.names() == [".lock"]
 
@@ -369,7 +370,7 @@ def test_a_tampered_archive_is_refused_and_the_old_version_stays(host):
     host.install(archive_of("one"))
     wanted = archive_of("two")
     host.web.pages["/new"] = archive_of("evil")
-    with pytest.raises(ReleaseError) as caught:
+    with pytest.raises(Failure) as caught:
         host.release(wanted, "2.0").present({"url": host.web.url("/new")})
     told = str(caught.value)
     for part in (sha256(wanted), sha256(archive_of("evil")), host.web.url("/new"), "1.0 (sha256 ", "stays current"):
@@ -397,7 +398,7 @@ def link(path, target, kind=tarfile.SYMTYPE):
     ([("tool", b"")], "has 0 bytes"),
 ])
 def test_bad_archives_are_refused_and_leave_nothing(host, members, message):
-    with pytest.raises(ReleaseError, match=message):
+    with pytest.raises(Failure, match=message):
         host.install(tar(members))
     assert host.names() == [".lock"] and not os.path.exists(str(host.root / "etc"))
 
@@ -408,7 +409,7 @@ def test_a_link_in_a_zip_is_refused(host):
         info = zipfile.ZipInfo("tool")
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(info, "/etc/shadow")
-    with pytest.raises(ReleaseError, match="no regular file"):
+    with pytest.raises(Failure, match="no regular file"):
         host.install(out.getvalue())
 
 
@@ -427,24 +428,24 @@ def test_a_directory_called_like_the_program_and_links_beside_it_do_no_harm(host
     (tar([("tool", b"x")], "w:bz2"), "of the kind bzip2; use one in tar.gz"),
 ])
 def test_broken_and_unknown_archives_are_told(host, data, message):
-    with pytest.raises(ReleaseError, match=message):
+    with pytest.raises(Failure, match=message):
         host.install(data)
     assert host.names() == [".lock"]
 
 
 def test_a_plain_program_is_one_program(host):
-    with pytest.raises(ReleaseError, match="is a plain program, no archive; name one program"):
+    with pytest.raises(Failure, match="is a plain program, no archive; name one program"):
         host.install(script("one"), programs={"a": "a", "b": "b"})
 
 
 def test_sizes_are_bounded(host, monkeypatch):
     monkeypatch.setattr(releases, "MAX_BYTES", 1000)
     host.web.pages["/endless"] = partly(b"x" * 3000, 3000)
-    with pytest.raises(ReleaseError, match="more than 1000"):
+    with pytest.raises(Failure, match="more than 1000"):
         host.release(b"").present({"url": host.web.url("/endless")})
     bomb = tar([("tool", b"\0" * 5000)])
     assert len(bomb) < 1000
-    with pytest.raises(ReleaseError, match="more than 1000 bytes"):
+    with pytest.raises(Failure, match="more than 1000 bytes"):
         host.install(bomb)
 
 
@@ -474,7 +475,7 @@ def test_a_redirect_is_followed(host):
 ])
 def test_bad_redirects_are_refused(host, target, message):
     host.web.pages["/loop"] = redirect(target)
-    with pytest.raises(ReleaseError, match=message) as caught:
+    with pytest.raises(Failure, match=message) as caught:
         host.release(b"").present({"url": host.web.url("/loop")})
     assert "hunter2" not in str(caught.value) and "\n" not in str(caught.value)
 
@@ -497,10 +498,10 @@ def test_https_is_verified_and_never_left(host, secure_web):
     server, trust = secure_web
     data = archive_of("one")
     server.pages.update({"/tool": data, "/down": redirect(host.web.url("/tool.tar.gz")), "/side": redirect("/tool")})
-    with pytest.raises(ReleaseError, match="cannot be reached .*certificate"):
+    with pytest.raises(Failure, match="cannot be reached .*certificate"):
         host.install(data, source={"url": server.url("/tool")})
     trust()
-    with pytest.raises(ReleaseError, match="redirects from https to http://127"):
+    with pytest.raises(Failure, match="redirects from https to http://127"):
         host.install(data, source={"url": server.url("/down")})
     assert host.web.requests == [] and not os.path.exists(str(host.root / "tool" / "current"))
     host.install(data, source={"url": server.url("/side")})
@@ -520,7 +521,7 @@ def test_a_download_that_fails_leaves_nothing_and_the_old_version_running(host, 
     before = host.names()
     host.web.pages["/new"] = page
     started = time.time()
-    with pytest.raises(ReleaseError, match="url = http://127.0.0.1:.*(%s)" % message) as caught:
+    with pytest.raises(Failure, match="url = http://127.0.0.1:.*(%s)" % message) as caught:
         host.release(archive_of("two"), "2.0").present({"url": host.web.url("/new")}, seconds=1)
     assert "\n" not in str(caught.value) and time.time() - started < 5
     assert host.names() == before and host.run() == "one"
@@ -541,7 +542,7 @@ def test_a_server_that_keeps_the_connection_open_is_not_waited_for(host):
 
 def test_nobody_listens(host):
     host.web.close()
-    with pytest.raises(ReleaseError, match="cannot be reached .*refused"):
+    with pytest.raises(Failure, match="cannot be reached .*refused"):
         host.install(archive_of("one"))
 
 
@@ -617,7 +618,7 @@ def test_two_runs_at_once_install_once(host):
 def test_a_run_does_not_wait_for_ever(host):
     os.makedirs(str(host.root / "tool"))
     with releases.atomic.Lock(str(host.root / "tool" / ".lock"), 0):
-        with pytest.raises(ReleaseError, match="name = tool: another run holds .*; wait until"):
+        with pytest.raises(Failure, match="name = tool: another run holds .*; wait until"):
             host.install(archive_of("one"), seconds=1)
 
 
@@ -644,7 +645,7 @@ def test_absent_leaves_what_is_not_ours(host):
 
 def test_a_foreign_current_is_told(host):
     (host.root / "tool" / "current").mkdir(parents=True)
-    with pytest.raises(ReleaseError, match="root = .*current is no link; move it away"):
+    with pytest.raises(Failure, match="root = .*current is no link; move it away"):
         host.install(archive_of("one"))
 
 
@@ -665,14 +666,14 @@ def test_a_foreign_current_is_told(host):
 ])
 def test_bad_requests_are_told_in_one_line(options, message):
     given = dict({"name": "tool", "version": "1.0", "sha256": "0" * 64, "programs": {"a": "a"}}, **options)
-    with pytest.raises(ReleaseError) as caught:
+    with pytest.raises(Failure) as caught:
         Release(**given).present({"url": "http://127.0.0.1:1/"}, check=True)
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/y", "http://", "https://bob:hunter2@x/y", "tool.tar.gz", "http://a b/"])
 def test_bad_urls_are_refused(url, tmp_path):
-    with pytest.raises(ReleaseError, match="url = ") as caught:
+    with pytest.raises(Failure, match="url = ") as caught:
         releases.download(url, str(tmp_path / "x"), 1)
     assert "hunter2" not in str(caught.value)
 
@@ -700,7 +701,7 @@ def test_a_token_goes_to_its_own_host_alone(host, web, tmp_path):
         # From elsewhere, also if that redirects back to it by another name of the same host.
         web.requests.clear()
         other.pages["/back"] = redirect(web.url("/gone").replace("127.0.0.1", "localhost"))
-        with pytest.raises(ReleaseError):
+        with pytest.raises(Failure):
             host.release(archive_of("two"), "2.0").present({"url": other.url("/back"), "token": "geheim", "token_url": web.url("")})
         assert len(web.requests) == 1 and "Authorization" not in web.requests[0][1] and "Authorization" not in other.requests[-1][1]
     finally:

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs import release_lock
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import ReleaseError
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import lock
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 LISTS = {
@@ -23,7 +23,7 @@ def test_both_projects_lists_are_read_once_each():
         asked.append(url)
         return LISTS[url]
 
-    releases = release_lock.build([TOOL, VM], {}, get)
+    releases = lock.build([TOOL, VM], {}, get)
     assert releases == {"tool": {"version": "1.0", "url": TOOL["url"], "sha256": {"amd64": A, "arm64": B}},
                         "vm": {"version": "2.0", "url": "x/vm", "sha256": {"amd64": C}}}
     assert sorted(asked) == sorted(LISTS)
@@ -31,23 +31,23 @@ def test_both_projects_lists_are_read_once_each():
 
 def test_what_was_not_asked_for_stays():
     before = {"other": {"version": "9"}, "vm": {"version": "2.0", "url": "x/vm", "sha256": {"arm64": B}}}
-    releases = release_lock.build([VM], before, LISTS.get)
+    releases = lock.build([VM], before, LISTS.get)
     assert releases["other"] == {"version": "9"} and releases["vm"]["sha256"] == {"amd64": C, "arm64": B}
 
 
 def test_another_version_takes_no_checksum_along():
     before = {"vm": {"version": "1.9", "url": "x/vm", "sha256": {"amd64": B, "arm64": B}}}
-    assert release_lock.build([VM], before, LISTS.get)["vm"]["sha256"] == {"amd64": C}
+    assert lock.build([VM], before, LISTS.get)["vm"]["sha256"] == {"amd64": C}
 
 
 def test_a_locked_checksum_never_changes():
-    with pytest.raises(ReleaseError, match="never changes"):
-        release_lock.build([VM], {"vm": {"version": "2.0", "sha256": {"amd64": B}}}, LISTS.get)
+    with pytest.raises(Failure, match="never changes"):
+        lock.build([VM], {"vm": {"version": "2.0", "sha256": {"amd64": B}}}, LISTS.get)
 
 
 def test_what_upstream_does_not_list_is_named():
-    with pytest.raises(ReleaseError, match="architecture = arm64.*does not list vm-arm64"):
-        release_lock.build([dict(VM, sums={"arm64": ["http://u/vm-amd64_checksums.txt", "vm-arm64.tar.gz"]})], {}, LISTS.get)
+    with pytest.raises(Failure, match="architecture = arm64.*does not list vm-arm64"):
+        lock.build([dict(VM, sums={"arm64": ["http://u/vm-amd64_checksums.txt", "vm-arm64.tar.gz"]})], {}, LISTS.get)
 
 
 @pytest.mark.parametrize("data,words", [
@@ -62,22 +62,24 @@ def test_what_upstream_does_not_list_is_named():
     (b"\x1b[2J" + A.encode(), "line 1 is no checksum and file name but '"),
 ])
 def test_a_hostile_list_is_refused_as_a_whole(data, words):
-    with pytest.raises(ReleaseError, match=words) as caught:
-        release_lock.parse_checksums(data, "http://u/list")
+    with pytest.raises(Failure, match=words) as caught:
+        lock.parse_checksums(data, "http://u/list")
     assert "\x1b" not in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"version": 2, "releases": {}}', '{"version": 1}'])
+@pytest.mark.parametrize("text", [
+    "[]", "{", '{"version": 2, "releases": {}}', '{"version": 1}', '{"version": 1, "releases": {"vm": {"version": "1"}}}',
+    '{"version": 1, "releases": {"vm": {"version": "1", "sha256": {"amd64": "abc"}}}}'])
 def test_a_broken_lock_file_is_not_overwritten(tmp_path, text):
     path = tmp_path / "lock.json"
     path.write_text(text)
-    with pytest.raises(ReleaseError, match="move it away"):
-        release_lock.read(str(path))
+    with pytest.raises(Failure, match="move it away"):
+        lock.before(lock.releases, str(path), "path")
 
 
 def test_what_is_written_is_read_again(tmp_path):
     path = tmp_path / "lock.json"
-    releases = release_lock.build([TOOL, VM], {}, LISTS.get)
-    path.write_text(release_lock.render(releases))
-    assert release_lock.read(str(path)) == releases == json.loads(path.read_text())["releases"]
-    assert release_lock.read(str(tmp_path / "none")) == {}
+    releases = lock.build([TOOL, VM], {}, LISTS.get)
+    path.write_text(lock.text_of("releases", releases))
+    assert lock.before(lock.releases, str(path), "path") == releases == json.loads(path.read_text())["releases"]
+    assert lock.before(lock.releases, str(tmp_path / "none"), "path") is None

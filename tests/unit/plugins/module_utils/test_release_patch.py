@@ -5,8 +5,8 @@
 """The newest patch release. Stubbed: upstream, by a function from a URL to a list."""
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs import release_patch
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import ReleaseError
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs import patch
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.releases import wanted
 
 
@@ -22,7 +22,7 @@ class Upstream:
         self.asked.append(url)
         version = url.split("/v")[1].split("/")[0]
         if version not in self.versions:
-            error = ReleaseError(f"url = {url}: the server answers 404")
+            error = Failure(f"url = {url}: the server answers 404")
             error.status = 404
             raise error
         return "".join(f"{'a' * 64}  node_exporter-{version}.linux-{one}.tar.gz\n" for one in self.versions[version]).encode()
@@ -41,28 +41,28 @@ def node_exporter(version, architectures=("amd64",)):
     ({}, "1.9.0"),
 ])
 def test_only_the_patch_changes(upstream, newest):
-    assert release_patch.newest(node_exporter("1.9.0"), Upstream(**upstream).get) == newest
+    assert patch.newest(node_exporter("1.9.0"), Upstream(**upstream).get) == newest
 
 
 def test_a_version_that_lacks_an_architecture_does_not_count():
     upstream = Upstream(v1_9_1=["amd64", "arm64"], v1_9_2=["amd64"])
-    assert release_patch.newest(node_exporter("1.9.0", ["amd64", "arm64"]), upstream.get) == "1.9.1"
+    assert patch.newest(node_exporter("1.9.0", ["amd64", "arm64"]), upstream.get) == "1.9.1"
 
 
 def test_few_questions_are_asked():
     upstream = Upstream()
-    release_patch.newest(node_exporter("1.9.0"), upstream.get)
+    patch.newest(node_exporter("1.9.0"), upstream.get)
     assert upstream.asked == [f"http://mirror/prometheus/node_exporter/releases/download/v1.9.{number}/sha256sums.txt" for number in (1, 2, 3)]
 
 
 def test_trouble_is_not_absence():
     def get(url):
-        raise ReleaseError(f"url = {url}: the server cannot be reached")
-    with pytest.raises(ReleaseError, match="cannot be reached"):
-        release_patch.newest(node_exporter("1.9.0"), get)
+        raise Failure(f"url = {url}: the server cannot be reached")
+    with pytest.raises(Failure, match="cannot be reached"):
+        patch.newest(node_exporter("1.9.0"), get)
 
 
 @pytest.mark.parametrize("version", ["1.9", "1.9.0-rc.1", "2026a"])
 def test_without_a_patch_number_there_is_none_newer(version):
-    with pytest.raises(ReleaseError, match="no number of a patch"):
-        release_patch.newest(node_exporter(version), Upstream().get)
+    with pytest.raises(Failure, match="no number of a patch"):
+        patch.newest(node_exporter(version), Upstream().get)

@@ -13,6 +13,7 @@ import sys
 import threading
 
 import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import ports
 from ansible_collections.accelmon.fleet.plugins.modules import adopted_exporter, textfile_handover
 
@@ -73,7 +74,7 @@ def adoption(exporter, check_mode=False, **params):
 
 
 def refused(exporter, **params):
-    with pytest.raises(adopted_exporter.Refused) as error:
+    with pytest.raises(Failure) as error:
         adoption(exporter, **params).adopt()
     assert "\n" not in str(error.value)
     return str(error.value)
@@ -91,23 +92,23 @@ def test_an_exporter_of_devices_is_proven_by_its_series_and_nothing_changes(expo
 
 def test_an_exporter_of_devices_without_a_series_is_refused_with_what_it_lacks(exporter):
     exporter.page = 'DCGM_FI_DEV_FB_USED{gpu="0"} 1\n# HELP DCGM_FI_DEV_FB_TOTAL in MiB\n'
-    with pytest.raises(adopted_exporter.Refused) as error:
+    with pytest.raises(Failure) as error:
         of_devices(exporter, timeout=0).adopt_series()
     assert "lacks DCGM_FI_DEV_FB_TOTAL or DCGM_FI_DEV_FB_FREE; tell that exporter" in str(error.value) and "\n" not in str(error.value)
-    with pytest.raises(adopted_exporter.Refused) as error:
+    with pytest.raises(Failure) as error:
         of_devices(exporter, timeout=0, series=["a", "b", "c", "d"]).adopt_series()
     assert "lacks a, b, c and 1 more;" in str(error.value)
 
 
 def test_our_own_exporter_is_not_adopted(exporter, tmp_path):
     (tmp_path / "accelmon-dcgm-exporter.service").write_text("")
-    with pytest.raises(adopted_exporter.Refused, match="dcgm_exporter_managed = adopt: our own accelmon-dcgm-exporter.service is still"):
+    with pytest.raises(Failure, match="dcgm_exporter_managed = adopt: our own accelmon-dcgm-exporter.service is still"):
         of_devices(exporter).adopt_series()
 
 
 def test_nobody_answering_is_said_in_one_line(exporter, monkeypatch):
     monkeypatch.setattr(ports, "listeners", lambda: [])
-    with pytest.raises(adopted_exporter.Refused, match="dcgm_exporter_port = 1: no dcgm_exporter answers on this host"):
+    with pytest.raises(Failure, match="dcgm_exporter_port = 1: no dcgm_exporter answers on this host"):
         of_devices(exporter, port=1).adopt_series()
 
 
@@ -243,7 +244,7 @@ def test_a_run_under_way_is_waited_for_and_else_nothing_is_changed(site, tmp_pat
     script.write_text("#!/bin/sh\nsleep 60 & wait\n")
     script.chmod(0o755)
     with subprocess.Popen(["/bin/sh", str(script)], start_new_session=True) as child:
-        with pytest.raises(textfile_handover.Refused, match="it has been running for more than 0 seconds"):
+        with pytest.raises(Failure, match="it has been running for more than 0 seconds"):
             handover(site).take_out()
         os.killpg(child.pid, 9)
     script.unlink()
@@ -254,7 +255,7 @@ def test_a_run_under_way_is_waited_for_and_else_nothing_is_changed(site, tmp_pat
 def test_a_file_with_other_series_is_refused_before_anything_changes(site):
     (site / "text" / "gpu.prom").write_text(THEIRS + "fan_speed 3\n")
     before = everything(site)
-    with pytest.raises(textfile_handover.Refused, match="gpu.prom holds fan_speed beside its accelerators"):
+    with pytest.raises(Failure, match="gpu.prom holds fan_speed beside its accelerators"):
         handover(site).take_out()
     assert everything(site) == before
 
@@ -262,7 +263,7 @@ def test_a_file_with_other_series_is_refused_before_anything_changes(site):
 def test_no_device_may_be_lost(site):
     handover(site).take_out()
     ours = site / "text" / "accelmon_accelerators.prom"
-    with pytest.raises(textfile_handover.Refused, match="it exported the device 0, 1, and our collector does not"):
+    with pytest.raises(Failure, match="it exported the device 0, 1, and our collector does not"):
         handover(site).prove()
     ours.write_text("".join(line + "\n" for line in OURS.splitlines() if "power" not in line))
     made = handover(site)
@@ -275,7 +276,7 @@ def test_no_device_may_be_lost(site):
 def test_it_is_not_put_back_beside_our_collector(site):
     handover(site).take_out()
     (site / "text" / "accelmon_accelerators.prom").write_text(OURS)
-    with pytest.raises(textfile_handover.Refused, match="remove our collector first"):
+    with pytest.raises(Failure, match="remove our collector first"):
         handover(site).bring_back()
     assert sorted(os.listdir(site / "text")) == ["accelmon_accelerators.prom", "site.prom"]
 

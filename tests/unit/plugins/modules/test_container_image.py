@@ -9,6 +9,7 @@ import json
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.modules import container_image
 
 DIGEST = "sha256:" + "a" * 64
@@ -96,7 +97,7 @@ def test_check_mode_pulls_and_remembers_nothing(tmp_path):
 
 def test_an_image_without_a_digest_is_refused():
     for reference in ("registry.example/exporter:1.0", "registry.example/exporter:latest", "", None, "exporter@sha256:12"):
-        with pytest.raises(container_image.Refused, match="it has no digest"):
+        with pytest.raises(Failure, match="it has no digest"):
             image(Host(image=reference)).present()
 
 
@@ -112,14 +113,14 @@ def test_docker_stands_in_for_podman_and_neither_is_an_error():
     host.runtimes = ["docker"]
     assert image(host).present()["runtime"] == "docker"
     host.runtimes = []
-    with pytest.raises(container_image.Refused, match="dcgm_exporter_source = container: this host has neither podman nor docker; install one"):
+    with pytest.raises(Failure, match="dcgm_exporter_source = container: this host has neither podman nor docker; install one"):
         image(host).present()
 
 
 def test_a_pull_that_fails_says_why_in_one_line():
     host = Host()
     host.registry = {}
-    with pytest.raises(container_image.Refused) as error:
+    with pytest.raises(Failure) as error:
         image(host).present()
     assert "connection refused" in str(error.value) and "\n" not in str(error.value)
 
@@ -139,7 +140,7 @@ def test_an_archive_is_asked_for_only_if_the_image_is_not_here(tmp_path):
 def test_an_archive_with_another_checksum_is_not_loaded(tmp_path):
     host = Host()
     archive(host, tmp_path).write_bytes(b"tampered")
-    with pytest.raises(container_image.Refused, match="its SHA-256 is another"):
+    with pytest.raises(Failure, match="its SHA-256 is another"):
         image(host).present()
     assert not host.did("load")
 
@@ -171,7 +172,7 @@ def test_what_load_says():
 
 def test_gpus_come_by_their_specification_or_by_dockers_flag(tmp_path):
     host = Host(gpus="nvidia.com/gpu")
-    with pytest.raises(container_image.Refused, match="nvidia-ctk cdi generate"):
+    with pytest.raises(Failure, match="nvidia-ctk cdi generate"):
         image(host).present()
     (tmp_path / "cdi" / "other.yaml").write_text("cdiVersion: 0.5.0\nkind: amd.com/gpu\n")
     assert not container_image.specified("nvidia.com/gpu")

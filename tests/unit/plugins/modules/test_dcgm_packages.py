@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.modules import dcgm_packages
 
 CORE, EXPORTER = "datacenter-gpu-manager-4-core", "datacenter-gpu-manager-exporter"
@@ -41,7 +42,7 @@ def packages(host):
 
 
 def refused(host):
-    with pytest.raises(dcgm_packages.Refused) as error:
+    with pytest.raises(Failure) as error:
         packages(host).present()
     assert "\n" not in str(error.value)
     return str(error.value)

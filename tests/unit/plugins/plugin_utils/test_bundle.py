@@ -63,7 +63,7 @@ def test_what_is_missing_is_told_with_what_is_there(bundle, wanted, message):
     (artifact(file="../secret"), "lies outside of the bundle"),
     (artifact(file="/etc/passwd"), "lies outside of the bundle"),
     (artifact(file="link"), "lies outside of the bundle"),
-    (artifact(sha256="abc"), "has no SHA-256 in lock.json but 'abc'"),
+    (artifact(sha256="abc"), "its lock.json cannot be used: .*has no SHA-256 in it but 'abc'; make the bundle again"),
     ({"name": "tool"}, "lacks one of name, version"),
     ("tool", "lacks one of"),
 ])
@@ -75,7 +75,7 @@ def test_artifacts_that_cannot_be_used(bundle, broken, message):
 
 
 @pytest.mark.parametrize("text, message", [
-    ("{", "its lock.json cannot be read"), ("[]", "not of version 1"), ('{"version": 2, "artifacts": []}', "not of version 1"),
+    ("{", "its lock.json cannot be used: it is no JSON"), ("[]", "no lock file of version 1"), ('{"version": 2, "artifacts": []}', "no lock file of version 1"),
     ('{"version": 1, "artifacts": []}', "it has no tool linux/amd64; it has nothing"),
 ])
 def test_locks_that_cannot_be_used(bundle, text, message):

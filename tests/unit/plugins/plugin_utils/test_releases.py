@@ -49,14 +49,14 @@ def test_a_checksum_of_another_version_or_architecture_never_counts(pinned, arch
 
 
 @pytest.mark.parametrize("text,words", [
-    ("[", "cannot be read"), ("[]", "no lock file of version 1"), ('{"version": 2, "releases": {}}', "version 1"),
-    ('{"version": 1, "releases": {"curl": {}}}', "no such release"),
+    ("[", "it is no JSON"), ("[]", "no lock file of version 1"), ('{"version": 2, "releases": {}}', "version 1"),
+    ('{"version": 1, "releases": {"curl": {"version": "1", "sha256": {}}}}', "no such release"),
     ('{"version": 1, "releases": {"vmutils": 1}}', "no mapping"),
     ('{"version": 1, "releases": {"vmutils": {"version": 1.1, "sha256": {}}}}', "version = 1.1"),
     ('{"version": 1, "releases": {"vmutils": {"version": "../x", "sha256": {}}}}', "no version"),
     ('{"version": 1, "releases": {"vmutils": {"version": "1", "url": 1, "sha256": {}}}}', "url = 1"),
     ('{"version": 1, "releases": {"vmutils": {"version": "1", "sha256": {"amd64": "abc"}}}}', "no SHA-256"),
-    ("!!python/object/apply:os.system [true]", "cannot be read"),
+    ("!!python/object/apply:os.system [true]", "it is no JSON"),
 ])
 def test_a_lock_file_that_cannot_be_used_is_named(tmp_path, text, words):
     path = tmp_path / "lock.yml"

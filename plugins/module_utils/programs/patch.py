@@ -5,8 +5,8 @@
 """The newest patch release of a version, found by asking upstream, or a mirror of it, for its lists of checksums one after the other."""
 import re
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import ReleaseError
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release_lock import parse_checksums
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.lock import parse_checksums
 
 GAP = 3  # numbers in a row that upstream may have left out
 MOST = 100  # patches of one minor version
@@ -21,7 +21,7 @@ def newest(one, get):
     """
     match = re.match(r"(\d+\.\d+)\.(\d+)$", one["version"])
     if not match:
-        raise ReleaseError("version = %s: %s has no number of a patch, so no newer one can be found; choose another version by hand" % (
+        raise Failure("version = %s: %s has no number of a patch, so no newer one can be found; choose another version by hand" % (
             one["version"], one["name"]))
     minor, last = match.group(1), int(match.group(2))
     found, missing = one["version"], 0
@@ -42,8 +42,8 @@ def _is_there(one, version, get):
         url, archive = [text.replace(one["version"], version) for text in (url, archive)]
         try:
             listed = parse_checksums(get(url), url)
-        except ReleaseError as error:
-            if getattr(error, "status", None) in ABSENT:
+        except Failure as error:
+            if error.status in ABSENT:
                 return False
             raise
         if archive not in listed:

@@ -1,0 +1,174 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lock files: the releases that a site pins, from upstream's lists of checksums, and the archives that a bundle holds.
+
+Modules and the control node read them here, so that what one takes the other takes too.
+"""
+import json
+import os
+import re
+
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import download
+
+MAX_LIST = 1 << 20  # bytes of one list
+BUNDLE = "lock.json"  # in the directory of a bundle
+KEY = ("name", "version", "os", "architecture")
+FIELDS = KEY + ("file", "sha256")
+SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~-]*\Z")
+
+
+# Reading
+
+def releases(path):
+    """{name: {version, url?, sha256}} that a lock file pins. Raises OSError, and Failure with what is wrong with the file."""
+    found = _entries(path, "releases", dict)
+    for name in sorted(found):
+        _check_release(name, found[name])
+    return found
+
+
+def artifacts(bundle):
+    """[{name, version, os, architecture, file, sha256}] that a bundle's lock file lists. Raises OSError, and Failure with what is wrong with it."""
+    found = _entries(os.path.join(bundle, BUNDLE), "artifacts", list)
+    for artifact in found:
+        if not isinstance(artifact, dict) or not all(isinstance(artifact.get(field), str) and artifact[field] for field in FIELDS):
+            raise Failure("an artifact in it lacks one of %s" % ", ".join(FIELDS))
+        if not SHA256.match(artifact["sha256"].lower()):
+            raise Failure("%s has no SHA-256 in it but %r" % (describe(artifact), artifact["sha256"]))
+    return found
+
+
+def describe(artifact):
+    """An artifact in a few words."""
+    return "{name} {version} {os}/{architecture}".format(**artifact)
+
+
+def _entries(path, key, kind):
+    with open(path, encoding="utf-8") as stream:
+        try:
+            lock = json.load(stream)
+        except ValueError as error:
+            raise Failure("it is no JSON (%s)" % error)
+    found = lock.get(key) if isinstance(lock, dict) and lock.get("version") == 1 else None
+    if not isinstance(found, kind):
+        raise Failure("it is no lock file of version 1")
+    return found
+
+
+def _check_release(name, entry):
+    """Failure unless a release can be installed by what is locked of it."""
+    def wrong(field, value, problem):
+        raise Failure("%s: %s = %r: this is no %s" % (name, field, value, problem))
+    if not isinstance(entry, dict):
+        wrong("entry", entry, "mapping")
+    if not isinstance(entry.get("version"), str) or not VERSION.match(entry["version"]):
+        wrong("version", entry.get("version"), "version, which is a text")
+    if not isinstance(entry.get("url", ""), str):
+        wrong("url", entry["url"], "text")
+    if not isinstance(entry.get("sha256"), dict):
+        wrong("sha256", entry.get("sha256"), "mapping of architectures")
+    for architecture, value in entry["sha256"].items():
+        if not isinstance(value, str) or not SHA256.match(value):
+            wrong("sha256." + architecture, value, "SHA-256")
+
+
+# Writing
+
+def before(read, place, what):
+    """What a lock file holds that is about to be written again; None if there is none yet.
+
+    read: `releases` or `artifacts`; place: what it reads; what: the option that names that
+    """
+    try:
+        return read(place)
+    except IOError as error:
+        if isinstance(error, FileNotFoundError):
+            return None
+        raise Failure("%s = %s: the lock file cannot be read (%s); make it readable" % (what, place, error.strerror))
+    except Failure as error:
+        raise Failure("%s = %s: the lock file cannot be used: %s; move it away to make a new one" % (what, place, error))
+
+
+def text_of(key, entries):
+    """The text of a lock file; key: releases or artifacts."""
+    return json.dumps({"version": 1, key: entries}, indent=2, sort_keys=True) + "\n"
+
+
+def sha256_of(bundle, name):
+    """SHA-256 of a file of the bundle."""
+    folder = os.path.realpath(bundle)
+    path = os.path.realpath(os.path.join(folder, name))
+    if not path.startswith(folder + os.sep):
+        raise Failure("file = %s: it lies outside of the bundle; give a path relative to it" % name)
+    try:
+        return atomic.sha256_file(path)
+    except (IOError, OSError) as error:
+        raise Failure("file = %s: it cannot be read in the bundle (%s); put it there first" % (name, error.strerror))
+
+
+def add(known, entry):
+    """The artifacts with an entry in the place of the one of its name, version, system and architecture, in order."""
+    kept = [artifact for artifact in known if [artifact[field] for field in KEY] != [entry[field] for field in KEY]]
+    return sorted(kept + [entry], key=lambda artifact: [artifact[field] for field in KEY])
+
+
+# Upstream's lists of checksums
+
+def parse_checksums(data, url):
+    """{file name: SHA-256} of a list. Failure if anything in it is not as sha256sum writes it, or a name has two checksums."""
+    try:
+        lines = data.decode("ascii").splitlines()
+    except UnicodeDecodeError:
+        raise Failure("url = %s: this is no list of checksums, for it is no plain text; check what answers there" % url)
+    found = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        match = re.match(r"([0-9a-f]{64}) [ *](\S+)$", line)
+        if not match:
+            raise Failure("url = %s: line %d is no checksum and file name but %r; check what answers there" % (url, number, line[:60]))
+        value, name = match.groups()
+        if found.setdefault(name, value) != value:
+            raise Failure("url = %s: %s has two checksums in it; do not use this list" % (url, name[:100]))
+    return found
+
+
+def fetch(url, folder, seconds, token="", token_url=""):
+    """A list of checksums from the network."""
+    path = os.path.join(folder, "checksums")
+    download(url, path, seconds, token, token_url, MAX_LIST)
+    with open(path, "rb") as stream:
+        return stream.read()
+
+
+def build(wanted, locked, get):
+    """The releases of the new lock file.
+
+    wanted: [{name, version, url, sums: {architecture: [URL of the list, name of the archive]}}]; locked: those of the old one
+    get: function from a list's URL to its bytes
+    Entries that are not wanted stay; checksums of a version that is locked already must not change.
+    """
+    found, lists = dict(locked), {}
+    for one in wanted:
+        entry = {"version": one["version"], "url": one["url"], "sha256": {}}
+        old = locked.get(one["name"]) or {}
+        if old.get("version") == one["version"]:
+            entry["sha256"].update(old.get("sha256") or {})
+        for architecture, (url, archive) in sorted(one["sums"].items()):
+            if url not in lists:
+                lists[url] = parse_checksums(get(url), url)
+            value = lists[url].get(archive)
+            if not value:
+                raise Failure("architecture = %s: %s does not list %s; leave out %s, or choose another version" % (
+                    architecture, url, archive, architecture))
+            if entry["sha256"].setdefault(architecture, value) != value:
+                raise Failure(
+                    "url = %s: %s has the checksum %s there but is locked with %s; a published archive never changes, so find out who "
+                    "changed it before you take %s out of the lock file" % (url, archive, value, entry["sha256"][architecture], one["name"]))
+        found[one["name"]] = entry
+    return found
