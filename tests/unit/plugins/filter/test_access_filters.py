@@ -6,8 +6,8 @@
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.__access import certificate_requests, host_names
-from ansible_collections.accelmon.fleet.plugins.filter.__services import stack_urls
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.access import certificate_requests, host_names
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import stack_urls
 
 
 def host(name, groups=(), **values):

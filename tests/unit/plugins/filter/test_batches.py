@@ -11,7 +11,7 @@ import sys
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.__fleet import batches
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import batches
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import FORMATS
 

@@ -16,6 +16,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[4]
 FILTERS = ROOT / "plugins" / "filter"
 PUBLIC = sorted(path.stem for path in FILTERS.glob("[a-z]*.py"))
+INTERNAL = sorted((ROOT / "plugins" / "plugin_utils" / "internal_filters").glob("[a-z]*.py"))
 
 
 def names_in(path):
@@ -37,7 +38,7 @@ def test_a_public_filter_has_a_file_of_its_name_and_its_documentation_there(name
     assert all(f'{part} = r"""' in text for part in ("DOCUMENTATION", "EXAMPLES", "RETURN"))
 
 
-@pytest.mark.parametrize("path", sorted(FILTERS.glob("__*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(FILTERS.glob("_*.py")), ids=lambda path: path.stem)
 def test_an_internal_filter_is_named_so_and_says_what_it_does(path):
     names = names_in(path)
     assert names and all(name.startswith("_") for name in names)
@@ -45,9 +46,11 @@ def test_an_internal_filter_is_named_so_and_says_what_it_does(path):
     assert all(function.__doc__ for function in module.FilterModule().filters().values())
 
 
-def test_there_is_nothing_else_beside_the_filters():
+def test_internal_filters_are_linked_which_hides_them_and_there_is_nothing_else():
     assert sorted(path.name for path in FILTERS.iterdir() if path.name != "__pycache__") == sorted(
-        [path.name for path in FILTERS.glob("__*.py")] + [f"{name}.py" for name in PUBLIC])
+        [f"_{path.name}" for path in INTERNAL] + [f"{name}.py" for name in PUBLIC])
+    for path in INTERNAL:
+        assert os.readlink(FILTERS / f"_{path.name}") == f"../plugin_utils/internal_filters/{path.name}"
 
 
 def test_every_filter_that_is_used_exists():

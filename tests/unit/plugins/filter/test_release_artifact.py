@@ -3,7 +3,7 @@ test_bundle.py and test_releases.py."""
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.__programs import release_artifact
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.programs import release_artifact
 
 PINNED = {"version": "1.9.1", "url": "https://mirror.example/v{version}/x-{architecture}.tar.gz", "sha256": {"amd64": "ab"}}
 

@@ -2,7 +2,7 @@
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.__signals import rule_files
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.signals import rule_files
 
 
 def test_files_are_taken_as_they_are(tmp_path):

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.__signals import source_comparisons
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.signals import source_comparisons
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import source_compare
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 

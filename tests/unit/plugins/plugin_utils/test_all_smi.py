@@ -4,7 +4,7 @@ import json
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.__programs import all_smi_build
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.programs import all_smi_build
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, releases
 

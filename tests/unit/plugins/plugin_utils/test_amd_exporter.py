@@ -6,7 +6,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.accelmon.fleet.plugins.filter.__programs import amd_exporter_build
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.programs import amd_exporter_build
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.amd_exporter import config

@@ -5,7 +5,7 @@ import os
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.__programs import release_artifact
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.programs import release_artifact
 
 
 def bundle_artifact(path, name, architecture, version=None):

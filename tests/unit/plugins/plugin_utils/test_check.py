@@ -4,7 +4,7 @@
 
 """The preflight check. Stubbed: `hostvars` is a dictionary."""
 import pytest
-from ansible_collections.accelmon.fleet.plugins.filter.__fleet import given
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import given
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import argument_errors, fleet_check
 
 

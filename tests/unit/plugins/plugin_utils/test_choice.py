@@ -9,7 +9,7 @@ Stubbed: `hostvars` is a dictionary; facts have the shape that accelerator_facts
 import pathlib
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.filter.__fleet import handover_waits, source_questions
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import handover_waits, source_questions
 from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import fleet_check

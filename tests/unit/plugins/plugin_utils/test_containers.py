@@ -5,8 +5,8 @@ import json
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.__services import container_unit
-from ansible_collections.accelmon.fleet.plugins.filter.__programs import image_archive
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import container_unit
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.programs import image_archive
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import unit_text
 

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.__programs import dcgm_build, dcgm_repository, package_files
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.programs import dcgm_build, dcgm_repository, package_files
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import dcgm
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 

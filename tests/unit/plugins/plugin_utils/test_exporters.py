@@ -2,8 +2,8 @@
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.__access import exporter_access
-from ansible_collections.accelmon.fleet.plugins.filter.__services import seconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.access import exporter_access
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import seconds
 
 REQUIRED = {"scheme": "https", "ca_file": "/etc/accelmon/tls/ca.crt", "client_certificate": "required"}
 

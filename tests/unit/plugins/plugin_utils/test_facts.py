@@ -9,9 +9,9 @@ import pathlib
 
 import pytest
 import yaml
-from ansible_collections.accelmon.fleet.plugins.filter.__fleet import batches
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import batches
 from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
-from ansible_collections.accelmon.fleet.plugins.filter.__access import certificate_requests, unforged
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.access import certificate_requests, unforged
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import accelerators, node
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, facts, hosts as fleet, preflight
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device

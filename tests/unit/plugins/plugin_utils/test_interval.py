@@ -9,7 +9,7 @@ import re
 import jinja2
 import pytest
 import yaml
-from ansible_collections.accelmon.fleet.plugins.filter.__services import seconds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import seconds
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_view
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load

@@ -2,7 +2,7 @@
 for 1.5.0, 1.9.0 and 1.10.2, was compared with the programs' own help."""
 import pytest
 
-from ansible_collections.accelmon.fleet.plugins.filter.__programs import node_collectors
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.programs import node_collectors
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.node_collectors import arguments, knows, program_version
 

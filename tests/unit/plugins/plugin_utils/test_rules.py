@@ -11,7 +11,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.filter.alert_rules import alert_rules
-from ansible_collections.accelmon.fleet.plugins.filter.__signals import rule_groups
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.signals import rule_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import SEVERITIES, alert_file, expected_series, recording_file

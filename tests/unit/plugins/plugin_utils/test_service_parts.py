@@ -2,7 +2,7 @@
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.__services import service_parts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import service_parts
 
 LISTEN = [{"address": "10.0.0.7", "port": 9401}, {"address": "127.0.0.1", "port": 1}]
 UNIX = {"to": "/run/accelmon/all_smi/api.sock"}

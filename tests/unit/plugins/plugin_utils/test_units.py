@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.filter.__services import launchd_job, systemd_unit
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import launchd_job, systemd_unit
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import oneline
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import units

@@ -20,12 +20,12 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, service_parts as parts, stack, units
 
-PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PLUGINS = os.path.join(variables.ROOT, "plugins")
 # Where each program comes from. What modules use is used by these too.
 PROGRAMS = {
-    "accelmon_front.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_front.py"),
-    "accelmon_pass.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_pass.py"),
-    "accelmon_watch.py": os.path.join(PLUGINS, "..", "roles", "service", "files", "accelmon_watch.py"),
+    "accelmon_front.py": os.path.join(variables.ROOT, "roles", "service", "files", "accelmon_front.py"),
+    "accelmon_pass.py": os.path.join(variables.ROOT, "roles", "service", "files", "accelmon_pass.py"),
+    "accelmon_watch.py": os.path.join(variables.ROOT, "roles", "service", "files", "accelmon_watch.py"),
     "accelmon_bcrypt.py": os.path.join(PLUGINS, "module_utils", "access", "bcrypt.py"),
     "accelmon_command.py": os.path.join(PLUGINS, "module_utils", "command.py"),
     "accelmon_inner.py": os.path.join(PLUGINS, "module_utils", "host", "inner.py"),

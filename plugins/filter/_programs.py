@@ -1,0 +1,1 @@
+../plugin_utils/internal_filters/programs.py
