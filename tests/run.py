@@ -551,8 +551,8 @@ def main(argv):
 
     print("\n=== summary")
     for job in jobs:
-        print("%-21s %-7s %5.0f s%s" % (job.name, "failed" if job.failure else "passed", job.seconds,
-                                       "  " + job.failure.replace("\n", "\n  ") if job.failure else ""))
+        why = "  " + job.failure.replace("\n", "\n  ") if job.failure else ""
+        print("%-21s %-7s %5.0f s%s" % (job.name, "failed" if job.failure else "passed", job.seconds, why))
     print("%-29s %5.0f s" % ("all", time.monotonic() - begin))
     counted = fixtures()
     print("%-21s %s" % ("fixtures", ", ".join("%d %s" % (len(paths), kind) for kind, paths in counted.items() if paths or kind != "unlabelled")))

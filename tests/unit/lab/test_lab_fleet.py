@@ -46,7 +46,7 @@ def _fleet(code, tmp_path, monkeypatch):
 
 def test_a_playbook_that_failed_says_why_in_the_first_line(code):
     run = code.Run(subprocess.CompletedProcess([], 2, OUTPUT))
-    assert run.output.split("\n")[0] == 'exit status 2 plain1: node_exporter_port = 99999: no \\"port\\"; ghost1: Connection refused'
+    assert run.output.partition("\n")[0] == 'exit status 2 plain1: node_exporter_port = 99999: no \\"port\\"; ghost1: Connection refused'
     assert run.output.endswith(OUTPUT)
     assert run.recap["plain1"]["failed"] == 1 and run.changed() == 3
 
@@ -55,7 +55,7 @@ def test_who_waits_in_vain_says_what_was_seen_last(code, fleet):
     fleet.pages["/query"] = json.dumps({"data": {"result": [{"metric": {"node": "a"}, "value": [1, "0"]}]}})
     with pytest.raises(AssertionError) as failure:
         code.eventually(lambda: fleet.values("up") == {"a": 1}, "a is up", seconds=0)
-    assert str(failure.value).split("\n")[0] == "not within 0 s: a is up; last seen: up = [({'node': 'a'}, '0')]"
+    assert str(failure.value).partition("\n")[0] == "not within 0 s: a is up; last seen: up = [({'node': 'a'}, '0')]"
 
 
 def test_who_waits_for_an_alert_in_vain_says_which_there_are(code, fleet):
@@ -63,7 +63,7 @@ def test_who_waits_for_an_alert_in_vain_says_which_there_are(code, fleet):
         {"labels": {"alertname": "HostDown", "node": "a"}, "state": "pending"}, {"name": "Watchdog", "labels": {}, "state": "firing"}]}})
     with pytest.raises(AssertionError) as failure:
         code.eventually(lambda: fleet.firing("HostDown", node="a"), "HostDown fires", seconds=0)
-    assert str(failure.value).split("\n")[0] == "not within 0 s: HostDown fires; last seen: alerts: HostDown a pending, Watchdog  firing"
+    assert str(failure.value).partition("\n")[0] == "not within 0 s: HostDown fires; last seen: alerts: HostDown a pending, Watchdog  firing"
 
 
 def test_who_waits_for_what_fails_says_how_it_failed(code):
