@@ -9,12 +9,11 @@ import json
 import os
 import pathlib
 import re
-import time
 
 import pytest
 import yaml
 
-from conftest import CHECKOUT
+from conftest import CHECKOUT, eventually
 
 HOST = "amd1"
 PLAY = "molecule/amd_exporter/converge.yml"
@@ -54,14 +53,6 @@ def rows(text):
 def put(fleet, path, there):
     """Bring a file to the host."""
     fleet.shell(HOST, f"mkdir -p $(dirname {there}); base64 -d > {there} <<'END'\n{base64.b64encode(path.read_bytes()).decode()}\nEND")
-
-
-def wait(what, seconds=120):
-    """Whether something becomes true in time."""
-    deadline = time.time() + seconds
-    while not what() and time.time() < deadline:
-        time.sleep(2)
-    return what()
 
 
 def status(fleet, unit, host=HOST):
@@ -131,7 +122,7 @@ def test_groups_that_do_not_exist_are_left_out(fleet, restored):
 def test_without_the_groups_it_would_not_run(fleet, restored):
     said = message(fleet, amd_exporter_groups=[])
     assert "does not become healthy" in said and "the unit before it was put back" in said
-    assert wait(lambda: rows(page(fleet)), 60)
+    eventually(lambda: rows(page(fleet)), "the page has devices")
 
 
 def test_a_field_that_it_would_ignore_changes_nothing(fleet):
@@ -163,17 +154,17 @@ def test_the_front_asks_for_a_password_that_the_exporter_knows_nothing_of(fleet,
 
 def test_a_gpuagent_that_dies_comes_back(fleet):
     fleet.shell(HOST, f"kill -9 $(systemctl show -P MainPID {UNIT}-agent)")
-    assert wait(lambda: rows(page(fleet)), 60)
+    eventually(lambda: rows(page(fleet)), "the page has devices")
 
 
 def test_a_gpuagent_that_hangs_is_started_again_and_counted(fleet, restored):
     before = fleet.shell(HOST, f"systemctl show -P MainPID {UNIT}-agent")
     fleet.shell(HOST, "touch /lab/gpuagent.hang")
     try:
-        assert wait(lambda: fleet.shell(HOST, f"systemctl show -P MainPID {UNIT}-agent") != before, 300)
+        eventually(lambda: fleet.shell(HOST, f"systemctl show -P MainPID {UNIT}-agent") != before, "another process of gpuagent")
     finally:
         fleet.shell(HOST, "rm -f /lab/gpuagent.hang")
-    assert wait(lambda: rows(page(fleet)), 120)
+    eventually(lambda: rows(page(fleet)), "the page has devices")
     assert 'accelmon_exporter_restarts_total{exporter="amd_exporter"} ' in fleet.shell(HOST, "cat /var/lib/accelmon/textfile/*amd_exporter.prom")
 
 

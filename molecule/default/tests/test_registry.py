@@ -64,9 +64,9 @@ def test_two_clusters_live_side_by_side_and_a_machine_is_in_one_of_them(fleet, t
 def test_two_runs_at_once_lose_neither_record(fleet, tmp_path):
     inventory = fleet.inventory_of(tmp_path / "racks.json", variables={host: {"accelmon_rack": f"{host}-rack"} for host in ("nvidia1", "amd1")})
     runs = [fleet.start("site.yml", "--limit", host, inventory=inventory) for host in ("nvidia1", "amd1")]
-    outputs = [run.communicate(timeout=300)[0] for run in runs]
+    ended = [fleet.ended(run) for run in runs]
     try:
-        assert [run.returncode for run in runs] == [0, 0], "\n".join(outputs)
+        assert [run.code for run in ended] == [0, 0], "\n".join(run.output for run in ended)
         hosts = registry(fleet)["hosts"]
         assert (hosts["nvidia1"]["labels"]["rack"], hosts["amd1"]["labels"]["rack"]) == ("nvidia1-rack", "amd1-rack")
     finally:

@@ -27,6 +27,10 @@ CURL = (f"if test -s {STACK_PASSWORD}; then printf 'user = \"accelmon:%s\"' \"$(
         "curl --config - --silent --show-error --fail --max-time 20 ")
 
 
+# When to give up. How long something takes is for the benchmarks.
+PLAY_SECONDS = 1800
+
+
 class Run:
     """How a playbook ended: its exit status, what it printed, and its recap as {host: {counter: n}}.
 
@@ -96,9 +100,18 @@ class Fleet:
 
     def play(self, playbook, *arguments, **options):
         """Run a playbook of the checkout to its end."""
-        process = self.start(playbook, *arguments, **options)
-        process.stdout_text = process.communicate(timeout=600)[0]
-        return Run(subprocess.CompletedProcess(process.args, process.returncode, process.stdout_text))
+        return self.ended(self.start(playbook, *arguments, **options))
+
+    def ended(self, process):
+        """Wait for the end of a playbook that was started."""
+        try:
+            output = process.communicate(timeout=PLAY_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output = process.communicate()[0]
+            tasks = [line.rstrip(" *") for line in output.splitlines() if line.startswith("TASK [")]
+            raise AssertionError(f"{process.args[3]}: not within {PLAY_SECONDS} s; last seen: {tasks[-1:]}\n{output}")
+        return Run(subprocess.CompletedProcess(process.args, process.returncode, output))
 
     def site(self, *arguments, **options):
         """Run site.yml; it has to succeed."""
@@ -206,7 +219,7 @@ class Fleet:
 
     def well(self, *arguments, **options):
         """Wait until playbooks/verify.yml finds nothing wrong."""
-        run = self.verify("-e", "accelmon_verify_wait=180", *arguments, **options)
+        run = self.verify("-e", "accelmon_verify_wait=300", *arguments, **options)
         assert run.code == 0, run.output
 
 

@@ -51,6 +51,15 @@ def test_a_playbook_that_failed_says_why_in_the_first_line(code):
     assert run.recap["plain1"]["failed"] == 1 and run.changed() == 3
 
 
+def test_a_playbook_that_does_not_end_is_ended_and_says_how_far_it_came(code, fleet, monkeypatch):
+    monkeypatch.setattr(code, "PLAY_SECONDS", 0.5)
+    process = subprocess.Popen(["sh", "-c", "echo 'TASK [one : Do it] ****'; exec sleep 60", "site.yml"], stdout=subprocess.PIPE, text=True)
+    with pytest.raises(AssertionError) as failure:
+        fleet.ended(process)
+    assert str(failure.value).partition("\n")[0] == "site.yml: not within 0.5 s; last seen: ['TASK [one : Do it]']"
+    assert process.returncode == -9
+
+
 def test_who_waits_in_vain_says_what_was_seen_last(code, fleet):
     fleet.pages["/query"] = json.dumps({"data": {"result": [{"metric": {"node": "a"}, "value": [1, "0"]}]}})
     with pytest.raises(AssertionError) as failure:
