@@ -4,7 +4,7 @@
 
 """What an exporter that the site itself runs must prove on a host."""
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, hosts as fleet
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, hosts as fleet, listening
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.records import make_plan
 
 
@@ -17,9 +17,7 @@ def adoption(host_variables, role):
     variables_of_host = fleet.HostVariables({host: host_variables}, host)
     plan = make_plan(host, variables_of_host)
     state, port, path = (fleet.setting(host_variables, f"{role}_{word}") for word in ("state", "port", "metrics_path"))
-    declared = f"{role}_listen" in variables_of_host.raw
-    listen = fleet.setting(host_variables, f"{role}_listen") if declared else plan["listen"]
-    options = {"name": role, "state": state, "port": port, "path": path, "address": listen or "127.0.0.1",
+    options = {"name": role, "state": state, "port": port, "path": path, "address": listening.of_role(host_variables, role) or "127.0.0.1",
                "directory": fleet.setting(host_variables, "accelmon_textfile_directory"), "collector": "textfile_collector" in plan["roles"]}
     return dict(options, series=essential(role, fleet.facts_of(variables_of_host)))
 

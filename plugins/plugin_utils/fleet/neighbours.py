@@ -4,8 +4,7 @@
 
 """Where the services of one host reach one another: each role runs one service, and reads from here where the others are."""
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.records import make_plan
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, listening
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 
@@ -23,10 +22,7 @@ def neighbours(host_variables):
 
 
 def _node_exporter(host_variables):
-    host = str(host_variables["inventory_hostname"])
-    variables_of_host = fleet.HostVariables({host: host_variables}, host)
-    declared = "node_exporter_listen" in variables_of_host.raw
-    listen = fleet.setting(host_variables, "node_exporter_listen") if declared else make_plan(host, variables_of_host)["listen"]
+    listen = listening.of_role(host_variables, "node_exporter")
     ours = fleet.setting(host_variables, "node_exporter_managed") == "install"
     tls = ours and fleet.setting(host_variables, "accelmon_exporter_tls") != "none"
     return {"target": instance(listen or "127.0.0.1", fleet.setting(host_variables, "node_exporter_port")), "scheme": "https" if tls else "http",

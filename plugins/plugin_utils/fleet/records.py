@@ -28,8 +28,8 @@ def read_host(host, variables_of_host, reader, strict):
 
 
 def make_plan(host, variables_of_host):
-    """{"roles", "exporters", "listen"} of one host. Raises Problem for a bad value or fact, missing drivers, or what cannot work there."""
-    values, address = read_host(host, variables_of_host, fleet.Reader(fleet.plan_specs()), strict=True)
+    """{"roles", "exporters"} of one host. Raises Problem for a bad value or fact, missing drivers, or what cannot work there."""
+    values, dummy = read_host(host, variables_of_host, fleet.Reader(fleet.plan_specs()), strict=True)
     facts = fleet.facts_of(variables_of_host)
     if facts is not None and values["accelmon_driver_missing"] == "fail":
         try:
@@ -48,7 +48,6 @@ def make_plan(host, variables_of_host):
     return {
         "roles": plan.roles_to_run(values, chosen, facts, "monitoring" in variables_of_host.raw.get("group_names", ())),
         "exporters": plan.exporters(values, chosen),
-        "listen": plan.listen_address(values, address, facts),
     }
 
 

@@ -9,7 +9,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, check, facts, formats, hosts as fleet
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, check, facts, formats, hosts as fleet, listening
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import plan as plans, preflight, records, updates, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 
@@ -36,11 +36,17 @@ def setting(host_variables, name):
 
 @as_filter
 def plan(host_variables, findings=None):
-    """{"roles", "exporters", "listen"} of the host whose `hostvars` entry is given; an error if it is among the findings."""
+    """{"roles", "exporters"} of the host whose `hostvars` entry is given; an error if it is among the findings."""
     host = str(host_variables["inventory_hostname"])
     if findings and host in findings:
         raise AnsibleFilterError(findings[host])
     return records.make_plan(host, fleet.HostVariables({host: host_variables}, host))
+
+
+@as_filter
+def listen(host_variables):
+    """The address for a host's exporters to listen on, from the host's `hostvars` entry; "" means all."""
+    return listening.usual(host_variables)
 
 
 def planned(groups, role):
@@ -140,6 +146,6 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {**internal(given, setting, plan, planned, loaded, batches, adoption, source_questions, handover_waits, preflight_wants, preflight_findings,
-                           check.fleet_check, check.argument_errors),
+        return {**internal(given, setting, plan, listen, planned, loaded, batches, adoption, source_questions, handover_waits, preflight_wants,
+                           preflight_findings, check.fleet_check, check.argument_errors),
                 "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched}

@@ -37,7 +37,7 @@ FLEET = """
         cacheable: true
       when: inventory_hostname in told
     - ansible.builtin.copy:
-        content: "{{ {'roles': plan.roles, 'listen': plan.listen} | to_json }}"
+        content: "{{ {'roles': plan.roles, 'listen': hostvars[inventory_hostname] | accelmon.fleet._listen} | to_json }}"
         dest: "{{ root }}/plan_{{ inventory_hostname }}.json"
         mode: "0644"
       vars:

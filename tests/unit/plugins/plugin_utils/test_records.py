@@ -11,7 +11,7 @@ import json
 import pytest
 from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import fleet_records
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, records
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, listening, records
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
 from ansible.errors import AnsibleFilterError
 
@@ -21,6 +21,10 @@ def plan(told=None, **variables):
     if told is not None:
         variables["ansible_facts"] = told
     return records.make_plan("h", fleet.HostVariables({"h": variables}, "h"))
+
+
+def listen(told=None, **variables):
+    return listening.usual({"inventory_hostname": "h", "ansible_facts": told or {}, **variables})
 
 
 def refused(told=None, **variables):
@@ -70,7 +74,7 @@ def test_declared_exporters_win():
     assert plan(facts(device()), accelmon_exporters=["node_exporter"])["roles"] == ["node_exporter"]
     assert elected(plan(facts(device()), accelmon_exporters=["node_exporter"])) == [[]]
     assert plan(facts(), accelmon_exporters=["textfile_collector", "node_exporter"])["roles"] == ["node_exporter", "textfile_collector"]
-    assert plan(facts(device()), accelmon_exporters=[]) == {"roles": [], "exporters": [], "listen": ""}
+    assert plan(facts(device()), accelmon_exporters=[]) == {"roles": [], "exporters": []}
 
 
 def test_external_node_exporter_is_scraped_and_not_run():
@@ -150,11 +154,22 @@ def test_custom_exporters_come_last():
     ({"accelmon_address": "10.0.0.7", "accelmon_phase": "image"}, ["10.0.0.7"], ""),
 ])
 def test_listen(variables, own, expected):
-    assert plan(facts(addresses=own), **variables)["listen"] == expected
+    assert listen(facts(addresses=own), **variables) == expected
 
 
 def test_listen_of_a_host_without_facts():
-    assert plan(ansible_host="10.0.0.7", accelmon_listen="0.0.0.0")["listen"] == "0.0.0.0"
+    assert listen(ansible_host="10.0.0.7", accelmon_listen="0.0.0.0") == "0.0.0.0"
+
+
+def test_where_a_role_listens_is_what_it_declares_else_what_the_host_does():
+    host = {"inventory_hostname": "h", "accelmon_listen": "10.0.0.8"}
+    assert listening.of_role(host, "all_smi") == "10.0.0.8"
+    assert listening.of_role({**host, "all_smi_listen": "10.0.0.9"}, "all_smi") == "10.0.0.9"
+
+
+def test_a_bad_address_to_listen_on_is_refused_with_its_host():
+    with pytest.raises(Problem, match="^h: accelmon_listen = nonsense!: "):
+        listen(accelmon_listen="nonsense!")
 
 
 @pytest.mark.parametrize("state,mend", [
