@@ -27,7 +27,7 @@ options:
   hosts:
     description:
       - Names of the nodes to look at; without it all.
-      - M(accelmon.fleet.fleet_verify) always verifies what concerns the monitoring host itself.
+      - M(accelmon.fleet.fleet_verify_info) always verifies what concerns the monitoring host itself.
     type: list
     elements: str
   storage_url:

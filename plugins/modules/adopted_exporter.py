@@ -10,6 +10,7 @@ short_description: Prove that somebody else's exporter serves us
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
+  - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
   - Asks an exporter that is not ours, whatever runs it (a package's unit, a unit of the site, a container), and proves that
     its page is the one that is expected. Its unit, its flags and its container are left as they are.
   - Of a node_exporter it proves that files in O(directory) appear on its page. The only change is one file of ours,

@@ -10,6 +10,7 @@ short_description: Run a module that only asks, and go on whatever keeps it from
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
+  - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
   - Runs another module on the host. That the host cannot be reached, lets nobody in, or has no Python, is an answer then, and no failure.
   - The work is done on the control node.
 attributes:

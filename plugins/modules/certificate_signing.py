@@ -10,6 +10,7 @@ short_description: Sign the hosts' certificates with the fleet's authority
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
+  - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
   - Runs on the first monitoring host, where M(accelmon.fleet.fleet_secrets) keeps the authority.
   - Names and purposes of a certificate are those given here. A request only proves the key; what else it asks for is ignored.
   - Every certificate is good for 397 days.

@@ -10,6 +10,7 @@ short_description: Write, check, replace and remove a set of files together
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
+  - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
   - Owns a set of files by name. All of them are staged, checked by the daemon's own checker, and only then put in place,
     each by a rename. If a check fails, nothing is changed; if a replacement fails, those before it are taken back.
   - A manifest records what was written. Only files of the manifest are ever removed. A file that somebody changed by hand,

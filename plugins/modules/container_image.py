@@ -10,7 +10,8 @@ short_description: Bring a container image to the host, once
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Used by the role P(accelmon.fleet.service#role). Loads an image from an archive, or pulls it by its digest, and tells what a unit needs
+  - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
+  - Loads an image from an archive, or pulls it by its digest, and tells what a unit needs
     to run it without ever pulling, podman where there is one, else docker.
   - An image is known by its id, which is a hash of what is in it. What was installed is remembered in C(/var/lib/accelmon/images), with the
     image before it, which stays for the way back. Older ones of ours are removed.

@@ -10,6 +10,7 @@ short_description: Tell which packages of DCGM and its exporter have to come
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
+  - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
   - Compares the packages of NVIDIA's DCGM and its exporter on the host with those that are wanted, before any is changed, by C(dpkg-query)
     or C(rpm).
   - Where a host engine runs, its packages stay with O(state=absent).

@@ -10,6 +10,7 @@ short_description: Make, keep and change the fleet's passwords and certificate a
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
+  - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
   - Runs on the first monitoring host, which keeps them in a directory that root alone can read, under a lock.
   - A password that is not given is generated once. Its bcrypt hash is kept with its salt, so that it never changes by itself.
   - The certificate authority is made once. It is replaced in three steps, so that both are trusted everywhere in between.

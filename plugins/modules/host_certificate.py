@@ -10,6 +10,7 @@ short_description: Key and certificate of a host, in two phases
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
+  - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
   - In the phase V(request) it looks at the host's certificate. If that does not do, it makes a new key, which never leaves
     the host, and returns a request for M(accelmon.fleet.certificate_signing).
   - In the phase V(install) it puts key, certificate and trusted authorities into place, each in one step.

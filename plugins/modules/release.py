@@ -10,6 +10,7 @@ short_description: Install one version of a program from a release archive
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
+  - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
   - Fetches an archive or plain program, verifies its SHA-256 on the host that will run it, and takes the named programs out of it.
   - They come to C(ROOT/NAME/VERSION-SHA/bin/), root's with mode V(0755), where C(SHA) is the first 12 digits of the checksum.
     The link C(ROOT/NAME/current) is switched in one step when that directory is complete. If anything fails before,

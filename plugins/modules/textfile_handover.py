@@ -10,6 +10,7 @@ short_description: Take a script's cron entry and textfile out of use, or put th
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
+  - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
   - For hosts on which cron runs a script such as C(get_gpu_metrics.sh) that writes C(node_gpu_*) series into the textfile
     directory of node_exporter, before our collector exports the same series.
   - O(state=present) turns the script's entries in crontabs into comments, waits for runs under way, and moves the script's

@@ -217,4 +217,4 @@ def test_a_change_runs_the_tests_that_it_concerns(run, capfd):
     assert "tests/unit/test_run.py" not in found and "tests/unit/plugins/module_utils/test_atomic.py" in found
     assert re.search(r"tests/unit/: %d of \d+ programs are concerned" % len(found), capfd.readouterr().out)
     assert run.concerned(run.Run(False, [], ["plugins/plugin_utils/catalogue/reader.py"]), "tests/rules/", "run.py") == ["tests/rules/run.py"]
-    assert run.concerned(run.Run(False, [], ["plugins/modules/fleet_status.py"]), "tests/rules/", "run.py") == []
+    assert run.concerned(run.Run(False, [], ["plugins/modules/fleet_status_info.py"]), "tests/rules/", "run.py") == []

@@ -152,7 +152,7 @@ def exporter_table(rows):
 
 
 def compare(questions, storage_url, timeout, access, clusters, hosts, tolerance):
-    """The result of fleet_compare; problems in its member `problems`."""
+    """The result of fleet_compare_info; problems in its member `problems`."""
     def ask(expression):
         return fleet_query.instant_query(storage_url, expression, timeout, access=access)
 

@@ -98,7 +98,7 @@ class Host:
 
 
 def wants(name, hostvars):
-    """Options of the module node_preflight for one host."""
+    """Options of the module node_preflight_info for one host."""
     host = Host(name, hostvars)
     tls = host.values["accelmon_exporter_tls"] == "managed"
     return {
@@ -191,7 +191,7 @@ def chosen_note(name, hostvars):
 def findings(hosts, hostvars, observed, reached, unanswered=None):
     """All that is in the way, errors first, then by host.
 
-    hosts: names; observed: {host: what node_preflight saw there}, without hosts that did not answer
+    hosts: names; observed: {host: what node_preflight_info saw there}, without hosts that did not answer
     reached: {monitoring host: {host: [kind, place]}}
     unanswered: {host: {what, value, mend}} of those that did not answer, as far as it is known
     """

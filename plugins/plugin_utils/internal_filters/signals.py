@@ -44,7 +44,7 @@ def expected_series(names):
 
 
 def source_comparisons(only):
-    """What fleet_compare asks the storage: of each source and series one question, in the unit of the series, whether or not the source is in charge.
+    """What fleet_compare_info asks the storage: of each source and series one question, in the unit of the series, whether or not the source is in charge.
 
     only: sources to compare; all if it is empty
     """

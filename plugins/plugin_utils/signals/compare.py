@@ -14,7 +14,7 @@ NODES = "@nodes@"
 
 
 def comparisons(series=None, sources=None):
-    """What fleet_compare asks: {"present": {source: expression}, "jobs": {source: job}, "series": [{"name", "unit", "from": {source: expression}}]}.
+    """What fleet_compare_info asks: {"present": {source: expression}, "jobs": {source: job}, "series": [{"name", "unit", "from": {source: expression}}]}.
 
     Every expression has one value for each device, in the unit of our series, from one source whether it is in charge or not.
     Left out are series that only one source has, identity, and counts that each source begins at another moment.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""fleet_verify and fleet_status against real VictoriaMetrics, vmagent and vmalert, with our own scrape and rule files.
+"""fleet_verify_info and fleet_status_info against real VictoriaMetrics, vmagent and vmalert, with our own scrape and rule files.
 
 Needs the programs victoria-metrics, vmagent and vmalert in the directory ACCELMON_PROGRAMS, or on PATH; without them
 every test here is skipped. Scrapes and evaluates every second instead of every 15 s, so that a step takes seconds.
@@ -20,7 +20,7 @@ import urllib.request
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_view, registry, targets
-from ansible_collections.accelmon.fleet.plugins.modules import fleet_status, fleet_verify
+from ansible_collections.accelmon.fleet.plugins.modules import fleet_status_info, fleet_verify_info
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import rules, scrape
 
 PROGRAMS = ("victoria-metrics", "vmagent", "vmalert")
@@ -153,7 +153,7 @@ class Lab:
 
     def params(self, **options):
         """Parameters of both modules, with their defaults but for the place and the pace."""
-        defaults = dict((name, spec.get("default")) for name, spec in dict(fleet_view.ARGUMENTS, **fleet_verify.ARGUMENTS).items())
+        defaults = dict((name, spec.get("default")) for name, spec in dict(fleet_view.ARGUMENTS, **fleet_verify_info.ARGUMENTS).items())
         defaults.update(
             state_dir=str(self.folder / "registry"), interval="1s", fresh_intervals=6, collector_limit=6, recording_delay=2, query_timeout=5,
             storage_url="http://127.0.0.1:%d" % self.ports["victoria-metrics"], rules_url="http://127.0.0.1:%d" % self.ports["vmalert"],
@@ -163,7 +163,7 @@ class Lab:
         return defaults
 
     def failures(self, **options):
-        return fleet_verify.explained(self.params(**options), "mon01")["failures"]
+        return fleet_verify_info.explained(self.params(**options), "mon01")["failures"]
 
     def becomes(self, wanted, **options):
         """The reasons, once they are the wanted ones; after a while the test fails with those there are."""
@@ -176,7 +176,7 @@ class Lab:
             time.sleep(0.5)
 
     def rows(self, **options):
-        return dict((row["node"], row) for row in fleet_status.status(self.params(**options))["rows"])
+        return dict((row["node"], row) for row in fleet_status_info.status(self.params(**options))["rows"])
 
     def alerts_become(self, node, wanted):
         end = time.monotonic() + PATIENCE
@@ -211,10 +211,10 @@ def _well(request):
 
 
 def test_a_healthy_fleet(lab):
-    result = fleet_verify.explained(lab.params(inventory_hosts=["gpu1", "gpu2"]), "mon01")
+    result = fleet_verify_info.explained(lab.params(inventory_hosts=["gpu1", "gpu2"]), "mon01")
     assert result["failures"] == [] and result["notes"] == []
     assert result["counts"]["accelerators_fresh"] == 12 and result["counts"]["fine"] == 2
-    status = fleet_status.status(lab.params())
+    status = fleet_status_info.status(lab.params())
     assert status["problems"] == [] and status["fleet_alerts"] == []
     assert status["summary"] == "2 nodes: 2 active; accelerators nvidia 12/12; 0 alerts"
 
@@ -270,7 +270,7 @@ def test_maintenance_mutes(lab):
     lab.have("gpu2", 3)
     end = time.monotonic() + PATIENCE
     while True:
-        result = fleet_verify.explained(lab.params(), "mon01")
+        result = fleet_verify_info.explained(lab.params(), "mon01")
         # An alert that fired before the mute was evaluated has to end, though the device stays away.
         if [item["note"] for item in result["notes"]] == [
                 "in maintenance, its alerts are muted; now 3 of 4 nvidia accelerators fresh"] and lab.rows()["gpu2"]["alerts"] == []:
@@ -329,7 +329,7 @@ def test_no_scraper_then_no_evaluator_then_no_storage(lab):
     rules_url = lab.params()["rules_url"]
     assert "cannot reach the rule evaluator at %s/api/v1/rules: refused" % rules_url in [item["reason"] for item in lab.failures()]
     # What fired last is still in the storage.
-    status = fleet_status.status(lab.params(recording_delay=60))
+    status = fleet_status_info.status(lab.params(recording_delay=60))
     assert status["problems"] == ["cannot reach the rule evaluator at %s/api/v1/alerts: refused" % rules_url]
     lab.running["victoria-metrics"].kill()
     lab.running["victoria-metrics"].wait()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""fleet_verify and fleet_status as Ansible runs them: a process of their own, parameters in, JSON out.
+"""fleet_verify_info and fleet_status_info as Ansible runs them: a process of their own, parameters in, JSON out.
 
 Stubbed: storage and rule evaluator, by a web server that gives answers recorded from the real ones
 (tests/fixtures/api: two nodes; gpu1 has lost a device, gpu2's exporter is stopped). Dialling is real: nothing listens on
@@ -121,7 +121,7 @@ def _services(tmp_path):
 
 
 def test_verify_gives_failures_counts_and_a_report(services):
-    result = services.run("fleet_verify", monitoring_host="mon01", inventory_hosts=["gpu1", "gpu2"], rule_groups=["accelmon_alerts"])
+    result = services.run("fleet_verify_info", monitoring_host="mon01", inventory_hosts=["gpu1", "gpu2"], rule_groups=["accelmon_alerts"])
     assert result["ok"] is False and result["changed"] is False and result["notes"] == []
     assert [(item["cluster"], item["node"], item["check"]) for item in result["failures"]] == [
         ("demo", "gpu1", "devices"), ("demo", "gpu2", "target")]
@@ -134,29 +134,29 @@ def test_verify_gives_failures_counts_and_a_report(services):
 
 
 def test_verify_of_some_nodes(services):
-    assert [item["node"] for item in services.run("fleet_verify", hosts=["gpu2"])["failures"]] == ["gpu2"]
+    assert [item["node"] for item in services.run("fleet_verify_info", hosts=["gpu2"])["failures"]] == ["gpu2"]
 
 
 def test_verify_in_check_mode_is_the_same(services):
-    both = [services.run("fleet_verify", monitoring_host="mon01", _ansible_check_mode=mode)["failures"] for mode in (False, True)]
+    both = [services.run("fleet_verify_info", monitoring_host="mon01", _ansible_check_mode=mode)["failures"] for mode in (False, True)]
     assert both[0] == both[1] and both[0]
 
 
 def test_verify_waits_and_tries_again(services):
-    services.run("fleet_verify", wait=1)
+    services.run("fleet_verify_info", wait=1)
     assert [name for name, _form in services.queries].count("up") == 2
 
 
 def test_verify_without_registry(services, tmp_path):
-    assert services.run("fleet_verify", monitoring_host="mon01", state_dir=str(tmp_path / "no"))["failures"][0]["line"] == (
+    assert services.run("fleet_verify_info", monitoring_host="mon01", state_dir=str(tmp_path / "no"))["failures"][0]["line"] == (
         "mon01: cannot read the registry %s/no: no such file or directory; run site.yml" % tmp_path)
-    line = services.run("fleet_verify", monitoring_host="mon01", clusters=["west"])["failures"][0]["line"]
+    line = services.run("fleet_verify_info", monitoring_host="mon01", clusters=["west"])["failures"][0]["line"]
     assert line == "mon01: cannot read the registry file %s/west.json: no such file or directory; run site.yml" % services.state_dir
 
 
 def test_verify_without_storage_and_evaluator(services):
     services.broken = {"up", "rules"}
-    result = services.run("fleet_verify", monitoring_host="mon01")
+    result = services.run("fleet_verify_info", monitoring_host="mon01")
     assert [item["line"].split("; ")[0] for item in result["failures"]] == [
         "mon01: the storage at %s/api/v1/query answers HTTP 500" % services.url,
         "mon01: the rule evaluator at %s/api/v1/rules answers HTTP 500" % services.url]
@@ -164,10 +164,10 @@ def test_verify_without_storage_and_evaluator(services):
 
 def test_verify_names_no_devices_if_the_storage_breaks_meanwhile(services):
     services.broken = {"lost"}
-    assert services.run("fleet_verify")["failures"][0]["reason"] == "7 of 8 nvidia accelerators fresh"
+    assert services.run("fleet_verify_info")["failures"][0]["reason"] == "7 of 8 nvidia accelerators fresh"
 
 
-@pytest.mark.parametrize("module", ["fleet_verify", "fleet_status"])
+@pytest.mark.parametrize("module", ["fleet_verify_info", "fleet_status_info"])
 @pytest.mark.parametrize("interval", ["soon", "15x", "0s", "", "15 s", "1h m"])
 def test_a_bad_interval_is_refused(services, module, interval):
     result = services.run(module, interval=interval)
@@ -176,7 +176,7 @@ def test_a_bad_interval_is_refused(services, module, interval):
 
 
 def test_status_gives_rows_table_and_totals(services):
-    result = services.run("fleet_status")
+    result = services.run("fleet_status_info")
     assert [(row["node"], row["state"], row["alerts"]) for row in result["rows"]] == [
         ("gpu2", "down", ["HostDown"]), ("gpu1", "active", ["AcceleratorMissing"])]
     assert result["table"].splitlines() == [
@@ -188,27 +188,27 @@ def test_status_gives_rows_table_and_totals(services):
 
 
 def test_status_by_name_and_of_some_nodes(services):
-    assert [row["node"] for row in services.run("fleet_status", sort="name")["rows"]] == ["gpu1", "gpu2"]
-    result = services.run("fleet_status", hosts=["gpu1"], only_problems=True)
+    assert [row["node"] for row in services.run("fleet_status_info", sort="name")["rows"]] == ["gpu1", "gpu2"]
+    result = services.run("fleet_status_info", hosts=["gpu1"], only_problems=True)
     assert [row["node"] for row in result["rows"]] == ["gpu1"] and result["totals"]["nodes"] == 1
 
 
 def test_status_takes_alerts_from_the_storage_if_the_evaluator_is_away(services):
     services.broken = {"alerts"}
-    result = services.run("fleet_status")
+    result = services.run("fleet_status_info")
     assert [row["alerts"] for row in result["rows"]] == [["HostDown"], []]
     assert result["problems"] == ["the rule evaluator at %s/api/v1/alerts answers HTTP 500" % services.url]
 
 
 def test_status_if_the_storage_breaks_while_it_is_asked_for_alerts(services):
     services.broken = {"alerts", "alerts_series"}
-    result = services.run("fleet_status")
+    result = services.run("fleet_status_info")
     assert len(result["problems"]) == 1 and [row["alerts"] for row in result["rows"]] == [[], []]
 
 
 def test_status_without_storage_lists_the_registry(services):
     services.broken = {"up"}
-    result = services.run("fleet_status")
+    result = services.run("fleet_status_info")
     assert result["problems"] == ["the storage at %s/api/v1/query answers HTTP 500" % services.url]
     assert "nvidia ?/8" in result["table"] and [row["state"] for row in result["rows"]] == ["active", "active"]
 
@@ -217,14 +217,14 @@ def test_a_damaged_registry_is_named(services):
     path = services.state_dir / "demo.json"
     for text, words in ((b"{", "not JSON"), (b"\xff", "not text"), (b"[]", "not a fleet registry")):
         path.write_bytes(text)
-        result = services.run("fleet_verify", monitoring_host="mon01")
+        result = services.run("fleet_verify_info", monitoring_host="mon01")
         assert result["failures"][0]["line"].startswith("mon01: registry %s: %s" % (path, words)) and result["failures"][0]["mend"]
-    assert str(path) in services.run("fleet_status")["problems"][0]
+    assert str(path) in services.run("fleet_status_info")["problems"][0]
 
 
 def test_an_empty_registry_says_so(services):
     (services.state_dir / "demo.json").unlink()
-    assert services.run("fleet_verify", monitoring_host="mon01")["failures"][0]["line"] == "mon01: the registry %s is empty; run site.yml" % services.state_dir
+    assert services.run("fleet_verify_info", monitoring_host="mon01")["failures"][0]["line"] == "mon01: the registry %s is empty; run site.yml" % services.state_dir
 
 
 @pytest.mark.parametrize("clusters, wanted", [
@@ -241,7 +241,7 @@ def test_verify_asks_whether_the_alerts_arrive(services):
     options = {"monitoring_host": "mon01", "alertmanager_urls": [services.url]}
 
     def of_alertmanager():
-        return [item["line"] for item in services.run("fleet_verify", **options)["failures"] if item["check"] == "alertmanager"]
+        return [item["line"] for item in services.run("fleet_verify_info", **options)["failures"] if item["check"] == "alertmanager"]
     assert of_alertmanager() == []
     services.received = []
     assert [found.startswith(line) for found in of_alertmanager()] == [True]
@@ -249,7 +249,7 @@ def test_verify_asks_whether_the_alerts_arrive(services):
     assert "answers HTTP 500" in of_alertmanager()[0]
 
 
-@pytest.mark.parametrize("module", ["fleet_status", "fleet_verify"])
+@pytest.mark.parametrize("module", ["fleet_status_info", "fleet_verify_info"])
 def test_both_bring_the_password_where_there_is_one(services, module, tmp_path):
     services.password = "the password"
     (tmp_path / "password").write_text("the password\n")
@@ -264,7 +264,7 @@ def test_verify_says_which_listener_of_the_stack_is_open(services, tmp_path):
     options = {"monitoring_host": "mon01", "stack_urls": {"vmagent": services.url}, "password_file": str(tmp_path / "password")}
 
     def of_access():
-        return [item["line"] for item in services.run("fleet_verify", **options)["failures"] if item["check"] == "access"]
+        return [item["line"] for item in services.run("fleet_verify_info", **options)["failures"] if item["check"] == "access"]
     assert of_access() == []
     services.password = ""
     assert of_access() == ["mon01: vmagent at %s answers HTTP 200 without a password; run site.yml --limit mon01; if it stays, "

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How fleet_verify tells an exporter that lets strangers in. Stubbed: the dialling, which answers as the test says."""
+"""How fleet_verify_info tells an exporter that lets strangers in. Stubbed: the dialling, which answers as the test says."""
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import dial, verdict
-from ansible_collections.accelmon.fleet.plugins.modules import fleet_verify
+from ansible_collections.accelmon.fleet.plugins.modules import fleet_verify_info
 
 TARGET = ("10.0.0.7", 9100, "https", "/metrics")
 PLAIN = ("10.0.0.7", 9100, "http", "/metrics")
@@ -22,7 +22,7 @@ def found(monkeypatch, answers, clusters, certificate=True, password=False, down
         return {target: answers[target] for target in targets}
     monkeypatch.setattr(dial, "dial_all", answer)
     params = {"hosts": None, "dial_timeout": 2, "dial_budget": 60, "exporter_client_certificate": certificate, "exporter_password": password}
-    return fleet_verify.open_targets(params, clusters, set(down))
+    return fleet_verify_info.open_targets(params, clusters, set(down))
 
 
 @pytest.mark.parametrize("plain, bare, words", [

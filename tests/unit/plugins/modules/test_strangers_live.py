@@ -26,7 +26,7 @@ import pytest
 import yaml
 from ansible_collections.accelmon.fleet.plugins.module_utils.access import bcrypt
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import strangers
-from ansible_collections.accelmon.fleet.plugins.modules import fleet_verify
+from ansible_collections.accelmon.fleet.plugins.modules import fleet_verify_info
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 FOLDER = os.environ.get("ACCELMON_PROGRAMS")
@@ -94,7 +94,7 @@ class Stack:
                         "-configCheckInterval=1s", *self.auth)
 
     def open_to(self, **urls):
-        return fleet_verify.open_stack({"password_file": str(self.folder / "password"), "stack_urls": urls, "dial_timeout": 5, "dial_budget": 60})
+        return fleet_verify_info.open_stack({"password_file": str(self.folder / "password"), "stack_urls": urls, "dial_timeout": 5, "dial_budget": 60})
 
 
 @pytest.fixture(name="lab")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The recipe that builds all-smi, and release_patches, as users run them. Stubbed: cargo, by a script; upstream, by a web server here."""
+"""The recipe that builds all-smi, and release_patches_info, as users run them. Stubbed: cargo, by a script; upstream, by a web server here."""
 
 import http.server
 import json
@@ -76,7 +76,7 @@ def test_a_newer_patch_is_found(ansible):
     try:
         url = "http://127.0.0.1:%d/v1.9.0/sums" % server.server_port
         releases = [{"name": "tool", "version": "1.9.0", "sums": {"amd64": [url, "tool-1.9.0.tar.gz"]}}]
-        code, output = ansible("ansible localhost -m accelmon.fleet.release_patches -a '%s'" % json.dumps({"releases": releases}))
+        code, output = ansible("ansible localhost -m accelmon.fleet.release_patches_info -a '%s'" % json.dumps({"releases": releases}))
     finally:
         server.shutdown()
         server.server_close()

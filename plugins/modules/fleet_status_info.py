@@ -5,7 +5,7 @@
 
 DOCUMENTATION = r"""
 ---
-module: fleet_status
+module: fleet_status_info
 short_description: List the registered fleet and how each node does
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
@@ -25,13 +25,13 @@ options:
     choices: [worst, name]
     default: worst
 seealso:
-  - module: accelmon.fleet.fleet_verify
+  - module: accelmon.fleet.fleet_verify_info
   - module: accelmon.fleet.fleet_registry
 """
 
 EXAMPLES = r"""
 - name: Ask for the state of the fleet
-  accelmon.fleet.fleet_status:
+  accelmon.fleet.fleet_status_info:
   register: fleet
 
 - name: Show the table

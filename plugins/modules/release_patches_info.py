@@ -5,11 +5,12 @@
 
 DOCUMENTATION = r"""
 ---
-module: release_patches
+module: release_patches_info
 short_description: Find the newest patch release of locked versions
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
+  - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
   - Asks upstream, or a mirror of it, for the lists of checksums of the versions that would follow, C(1.9.2) after C(1.9.1) and so on, until three
     in a row are not there. Major and minor version never change. No archive is fetched and nothing is written.
   - A version counts only if its lists have every architecture that O(releases) asks for.
@@ -41,7 +42,7 @@ options:
 
 EXAMPLES = r"""
 - name: Look for a newer patch release
-  accelmon.fleet.release_patches:
+  accelmon.fleet.release_patches_info:
     releases: "{{ {'node_exporter': '1.9.0'} | accelmon.fleet._releases_wanted(['amd64'], '', ['node_exporter']) }}"
   delegate_to: localhost
   register: newest

@@ -5,7 +5,7 @@
 
 DOCUMENTATION = r"""
 ---
-module: fleet_compare
+module: fleet_compare_info
 short_description: Lay the readings of several sources side by side
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
@@ -25,12 +25,12 @@ options:
     type: float
     default: 0
 seealso:
-  - module: accelmon.fleet.fleet_status
+  - module: accelmon.fleet.fleet_status_info
 """
 
 EXAMPLES = r"""
 - name: Compare what two exporters tell of the same devices
-  accelmon.fleet.fleet_compare:
+  accelmon.fleet.fleet_compare_info:
     questions: "{{ ['dcgm', 'all_smi'] | accelmon.fleet._source_comparisons }}"
     tolerance: 5
   register: compared

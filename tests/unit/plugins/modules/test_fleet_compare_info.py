@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""fleet_compare, its questions and compare_sources.yml.
+"""fleet_compare_info, its questions and compare_sources.yml.
 
 Stubbed: the storage, by a web server that gives answers recorded from the real one (tests/fixtures/api/compare.json: DCGM's exporter and
 all-smi on gpu1, of which all-smi gives the second device another UUID; DCGM's alone on gpu2); and the monitoring host, by
@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).parents[4]
 RECORDED = json.loads((ROOT / "tests/fixtures/api/compare.json").read_text())
 QUESTIONS = RECORDED["questions"]
 NOTHING = {"resultType": "vector", "result": []}
-MODULE = "ansible_collections.accelmon.fleet.plugins.modules.fleet_compare"
+MODULE = "ansible_collections.accelmon.fleet.plugins.modules.fleet_compare_info"
 INVENTORY = """
 all:
   vars: {ansible_connection: local, ansible_become: false, ansible_python_interpreter: "%(python)s"}

@@ -5,11 +5,12 @@
 
 DOCUMENTATION = r"""
 ---
-module: node_preflight
+module: node_preflight_info
 short_description: Tell what could be in the way of an installation
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
+  - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
   - Looks at the host that it runs on, and judges nothing. The filter C(accelmon.fleet._preflight_findings) does.
   - Reads files and the kernel only and starts no process, unless O(bcrypt) or O(packages) are set.
   - With O(targets) it also calls other hosts, many at once, to tell whether this host reaches them.
@@ -91,7 +92,7 @@ options:
 
 EXAMPLES = r"""
 - name: Look whether there is room
-  accelmon.fleet.node_preflight:
+  accelmon.fleet.node_preflight_info:
     paths: [/opt/accelmon, /var/lib/accelmon]
     ports:
       - port: 9100
@@ -156,7 +157,7 @@ observed:
       returned: with O(controller_time)
       type: float
 reached:
-  description: For each host of O(targets), what came of the call, as in M(accelmon.fleet.fleet_verify), and the place that was called.
+  description: For each host of O(targets), what came of the call, as in M(accelmon.fleet.fleet_verify_info), and the place that was called.
   returned: with O(targets)
   type: dict
   sample: {gpu7: [timeout, "10.0.0.7:9100"]}

@@ -5,7 +5,7 @@
 
 DOCUMENTATION = r"""
 ---
-module: fleet_verify
+module: fleet_verify_info
 short_description: Prove that the registered fleet is monitored
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
@@ -93,13 +93,13 @@ options:
     type: int
     default: 60
 seealso:
-  - module: accelmon.fleet.fleet_status
+  - module: accelmon.fleet.fleet_status_info
   - module: accelmon.fleet.fleet_registry
 """
 
 EXAMPLES = r"""
 - name: Verify the whole fleet, and give a fresh start two minutes to settle
-  accelmon.fleet.fleet_verify:
+  accelmon.fleet.fleet_verify_info:
     wait: 120
   register: fleet
 
@@ -108,7 +108,7 @@ EXAMPLES = r"""
     msg: "{{ fleet.report.splitlines() }}"
 
 - name: Verify two nodes only
-  accelmon.fleet.fleet_verify:
+  accelmon.fleet.fleet_verify_info:
     hosts: [gpu7, gpu8]
 """
 
