@@ -16,8 +16,6 @@ except ImportError:  # put beside programs that run on hosts without Ansible, as
 COST = 10
 # For one hash, which takes a tenth of one.
 SECONDS = 60
-# What bcrypt looks at; it ignores the rest without a word.
-MOST_BYTES = 72
 HASH = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}\Z")
 ALPHABET = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LIBRARIES = ("libcrypt.so.1", "libcrypt.so.2")

@@ -4,8 +4,8 @@
 
 """What runs on a host and what is scraped there: pure functions from checked values and facts.
 
-values: as `fleet.read_values` gives them for `fleet.plan_specs`
-facts: as `fleet.facts_of` gives them, or None for a host that did not answer
+values: as a `hosts.Reader` of `hosts.plan_specs()` reads them
+facts: as `hosts.facts_of` gives them, or None for a host that did not answer
 """
 import collections
 

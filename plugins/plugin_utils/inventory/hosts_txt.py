@@ -10,7 +10,6 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import ad
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory.lists import host_address, host_name, shown
 
-ORDERS = ("name_first", "address_first")
 # Words that head the two columns of a table.
 HEADINGS = ({"name", "names", "host", "hosts", "hostname", "node", "nodename"}, {"address", "addr", "ip", "ipaddress", "ip_address", "ip-address"})
 VARIABLE = re.compile(r"([a-zA-Z_][a-zA-Z0-9_]*)=(.*)\Z", re.DOTALL)
