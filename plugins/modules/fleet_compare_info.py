@@ -88,22 +88,22 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_view, source_compare
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import compare, view
 
 
 def main():
     """Run the module."""
     module = AnsibleModule(
         argument_spec=dict(
-            fleet_view.STORAGE_ARGUMENTS,
+            view.STORAGE_ARGUMENTS,
             questions=dict(type="dict", required=True),
             tolerance=dict(type="float", default=0),
         ),
         supports_check_mode=True,
     )
     params = module.params
-    module.exit_json(changed=False, **source_compare.compare(
-        params["questions"], params["storage_url"], params["query_timeout"], fleet_view.stack_access(params),
+    module.exit_json(changed=False, **compare.compare(
+        params["questions"], params["storage_url"], params["query_timeout"], view.stack_access(params),
         params["clusters"], params["hosts"], params["tolerance"]))
 
 

@@ -139,16 +139,14 @@ clusters:
 '''
 
 import errno
-import fcntl
 import json
 import os
-import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure, failing
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Busy, Failure, failing
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry as fleet
-from ansible_collections.accelmon.fleet.plugins.module_utils import paths
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import targets
 
 DIFF_LINES = 40
@@ -207,25 +205,6 @@ def _names(directory):
         raise
 
 
-def lock(path, cluster, timeout):
-    """Take the cluster's lock; it is held until the process ends. Returns the open file, which must be kept."""
-    handle = open(path, "a")
-    deadline = time.time() + timeout
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return handle
-        except (IOError, OSError) as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-        if time.time() >= deadline:
-            handle.close()
-            raise Failure(
-                "cluster %s: lock_timeout = %d: another run still holds %s; wait for it to end, or allow more time"
-                % (cluster, timeout, path))
-        time.sleep(0.1)
-
-
 def compact_diff(path, before, after):
     """Changed lines of a file whose lines are entries of their own, cut after some."""
     old, new = (before or "").splitlines(), (after or "").splitlines()
@@ -248,6 +227,7 @@ class Store(object):
         self.state_dir = module.params["state_dir"]
         self.targets_dir = module.params["targets_dir"]
         self.series_dir = module.params["series_dir"]
+        self.relabel = atomic.relabeler(module)
         self.temp_dir = os.path.join(self.state_dir, "tmp")
         self.locks = []
         self.changed = False
@@ -263,23 +243,20 @@ class Store(object):
         for directory, mode in ((self.state_dir, 0o750), (self.temp_dir, 0o700), (self.targets_dir, 0o755), (self.series_dir, 0o755)):
             self._directory(directory, mode)
         for cluster in sorted(set(clusters) | set(on_disk(self.state_dir))):
-            self.locks.append(lock(os.path.join(self.state_dir, cluster + ".lock"), cluster, self.module.params["lock_timeout"]))
+            self.lock(cluster, self.module.params["lock_timeout"])
+
+    def lock(self, cluster, timeout):
+        """Take a cluster's lock. It is held until the process ends."""
+        path = os.path.join(self.state_dir, cluster + ".lock")
+        try:
+            self.locks.append(atomic.Lock(path, timeout).__enter__())
+        except Busy:
+            raise Failure("cluster %s: lock_timeout = %d: another run still holds %s; wait for it to end, or allow more time" % (cluster, timeout, path))
 
     def _directory(self, path, mode):
-        if os.path.isdir(path):
-            return
-        parent = os.path.dirname(path)
-        if not os.path.isdir(parent):
-            self._directory(parent, 0o755)
-        try:
-            os.mkdir(path)
-        except OSError as error:
-            if error.errno != errno.EEXIST:
-                raise
-            return
         # The umask of the run must not keep the scraper out.
-        os.chmod(path, mode)
-        self.changed = True
+        made = atomic.make_folders(os.path.dirname(path), 0o755, self.relabel) + atomic.make_folders(path, mode, self.relabel)
+        self.changed = self.changed or bool(made)
 
     def registry_path(self, cluster):
         return os.path.join(self.state_dir, cluster + ".json")
@@ -335,29 +312,12 @@ class Store(object):
         if self.module.check_mode:
             return
         # Not in the file's own directory: every file that appears there makes the scraper read all of them again.
+        temporary = os.path.join(self.temp_dir, path.strip("/").replace("/", "_"))
         try:
-            self._write(self.temp_dir, path, text, mode)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            self._write(os.path.dirname(path), path, text, mode)
-
-    def _write(self, directory, path, text, mode):
-        """Write a file in `directory` and rename it to `path`. The lock makes its name ours, and a killed run leaves one at most."""
-        temporary = os.path.join(directory, ".%s.tmp" % path.strip("/").replace("/", "_"))
-        try:
-            with open(temporary, "wb") as handle:
-                os.fchmod(handle.fileno(), mode)
-                handle.write(text.encode("utf-8"))
-                handle.flush()
-                os.fsync(handle.fileno())
-            if self.module.selinux_enabled():
-                self.module.set_context_if_different(temporary, self.module.selinux_default_context(path), False)
-            os.rename(temporary, path)
-        except (IOError, OSError):
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-            raise
+            atomic.create(temporary, text.encode("utf-8"), mode)
+            atomic.replace(temporary, path, self.relabel)
+        finally:
+            atomic.discard(temporary)
 
     def _remove(self, path):
         self.changed = True

@@ -94,13 +94,13 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_view, registry, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry, verdict, view
 
 
 def status(params):
     """The module's result, without `changed`."""
-    clusters, unread = fleet_view.read_registry(params["state_dir"], params["clusters"])
-    seen = fleet_view.observe(params, clusters, alerts=True, details=False)
+    clusters, unread = view.read_registry(params["state_dir"], params["clusters"])
+    seen = view.observe(params, clusters, alerts=True, details=False)
     problems = ["%s; %s" % (reason, mend) for _cluster, reason, mend in unread]
     problems += [seen[key] for key in ("storage_error", "rules_error") if seen[key]]
     rows = verdict.status_rows(clusters, seen, params["hosts"])
@@ -118,14 +118,14 @@ def main():
     """Run the module."""
     module = AnsibleModule(
         argument_spec=dict(
-            fleet_view.ARGUMENTS,
+            view.ARGUMENTS,
             only_problems=dict(type="bool", default=False),
             sort=dict(type="str", choices=["worst", "name"], default="worst"),
         ),
         supports_check_mode=True,
     )
     try:
-        fleet_view.windows(module.params)
+        view.windows(module.params)
     except ValueError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **status(module.params))

@@ -171,15 +171,15 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import dial, fleet_view, strangers, verdict
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client_access import Access
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import dial, strangers, verdict, view
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import Access
 
 # Seconds between two tries while waiting.
 PAUSE = 5
 
 
 ARGUMENTS = dict(
-    fleet_view.ARGUMENTS,
+    view.ARGUMENTS,
     inventory_hosts=dict(type="list", elements="str", default=[]),
     monitoring_host=dict(type="str"),
     rule_groups=dict(type="list", elements="str", default=[]),
@@ -201,12 +201,12 @@ ARGUMENTS = dict(
 
 def judge(params, monitor, dials=None, seen=None):
     """(verdict, seen, clusters) of the present state; `seen` may be handed in to judge the same answers again."""
-    clusters, problems = fleet_view.read_registry(params["state_dir"], params["clusters"])
+    clusters, problems = view.read_registry(params["state_dir"], params["clusters"])
     if seen is None:
-        seen = fleet_view.observe(params, clusters, rules=True)
-        seen["alertmanagers"] = fleet_view.arrivals(params)
+        seen = view.observe(params, clusters, rules=True)
+        seen["alertmanagers"] = view.arrivals(params)
         try:
-            seen["unrecorded"] = fleet_view.unrecorded(params, clusters, params["recorded_series"])
+            seen["unrecorded"] = view.unrecorded(params, clusters, params["recorded_series"])
         except Failure as error:
             seen["storage_error"] = seen["storage_error"] or str(error)
     result = verdict.verdict(
@@ -229,7 +229,7 @@ def explained(params, monitor):
     lacking = set((item["cluster"], item["node"]) for item in result["failures"] if item["check"] == "devices")
     if lacking:
         try:
-            seen["lost"] = fleet_view.lost_devices(params, clusters, lacking)
+            seen["lost"] = view.lost_devices(params, clusters, lacking)
         except Failure:
             pass  # the storage went away just now: the failure stands without the names of the devices
     seen["open_stack"] = open_stack(params)
@@ -305,7 +305,7 @@ def main():
         supports_check_mode=True,
     )
     try:
-        fleet_view.windows(module.params)
+        view.windows(module.params)
     except ValueError as error:
         module.fail_json(msg=str(error))
     result = explained(module.params, module.params["monitoring_host"] or socket.gethostname())

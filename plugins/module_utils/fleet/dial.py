@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client_access import Stranger
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import Stranger
 
 THREADS = 256
 # A dialling thread needs little stack; 256 threads of the usual 8 MiB would look large to a memory limit.
@@ -31,7 +31,7 @@ def dial(address, port, scheme="http", path="/metrics", method="GET", timeout=2.
     kind: unresolved | refused | timeout | no_route | silent | not_http | tls | http | ok | error
     detail: the HTTP status for `http` and `ok`, else a short text, possibly ""
     timeout: seconds for each of connecting and answering
-    access: a client_access.Access; without one certificates are not judged, and nothing is shown
+    access: a client.Access; without one certificates are not judged, and nothing is shown
     """
     try:
         found = socket.getaddrinfo(address, port, 0, socket.SOCK_STREAM)

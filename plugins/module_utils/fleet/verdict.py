@@ -9,6 +9,7 @@ Shapes used throughout:
   seen: what storage and rule evaluator said, see `empty_seen`
   target: (address, port, scheme, path), what is dialled
 """
+import collections
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import elections, present_hosts, source_of
@@ -33,7 +34,7 @@ def empty_seen():
     generations: {cluster: set of registry generations in the storage}
     lost: {(cluster, node, vendor): [text naming one device that was recorded lately and is not now]}
     unrecorded: {(cluster, node, vendor): [names of series that its source tells and that are not recorded]}
-    groups: as `fleet_query.rule_groups` gives them
+    groups: as `query.rule_groups` gives them
     alerts: [labels] that fire
     alertmanagers: [(url, error or None, whether the watchdog arrived there)]
     open_stack: [(name, url, what it does)] of listeners of the stack that let a stranger in
@@ -198,7 +199,7 @@ def _target_words(node, monitor, kind, detail, address, ports, jobs, scraped, ti
     )
 
 
-# What to do about a service of the stack, by what came of asking it: (words of `fleet_query`, mend).
+# What to do about a service of the stack, by what came of asking it: (words of `query`, mend).
 SERVICE_MENDS = (
     (r": refused$", "start it on %s; site.yml does"),
     (r"timed out$", "look whether %s is overloaded, then restart it there"),
@@ -473,109 +474,153 @@ def blind_note(cluster, vendor, found):
         "accelmon_accelerator_source, or set both to auto" % (total, vendor, "" if total == 1 else "s"))}
 
 
-def verdict(clusters, seen, dials, monitor, only=None, inventory_hosts=None, registry_problems=None,
-            rule_groups=(), watchdog="Watchdog", collector_limit=60, dial_timeout=2.0):
+# What `verdict` is asked beside the present state.
+# only: names of the nodes to judge, None for all; inventory_hosts: names that must be registered
+# registry_problems: [(cluster or "", reason, mend)] from reading the registry files
+# rule_groups: names of those that must be loaded; watchdog: the alert that always fires, "" for none
+# collector_limit, dial_timeout: seconds
+Wanted = collections.namedtuple("Wanted", "only inventory_hosts registry_problems rule_groups watchdog collector_limit dial_timeout")
+Wanted.__new__.__defaults__ = (None, (), (), (), "Watchdog", 60, 2.0)
+
+
+def verdict(clusters, seen, dials, monitor, **wanted):
     """Everything that is wrong.
 
-    only: names of the nodes to judge, None for all; inventory_hosts: names that must be registered
-    registry_problems: [(cluster or "", reason, mend)] from reading the registry files
     dials: {target: (kind, detail)} as `dial.dial_all` gives them
     monitor: the name of this monitoring host, used in the lines
-    collector_limit, dial_timeout: seconds
+    wanted: fields of `Wanted`
 
     Returns {"failures": [{cluster, node, check, reason, mend, line}], "notes": [{cluster, node, note}],
     "counts": {...}, "to_dial": [target, ...]}.
     to_dial: targets that are not up and matter; dial them and judge again for the reasons.
     """
-    failures = [failure(cluster, monitor, "registry", reason, mend) for cluster, reason, mend in registry_problems or []]
-    notes = []
-    to_dial = set()
-    counts = dict.fromkeys(
-        ("nodes", "fine", "maintenance", "retired", "pending", "targets", "targets_up",
-         "accelerators_expected", "accelerators_fresh"), 0)
-    storage = not seen["storage_error"]
-    if storage:
-        failures += generation_failures(clusters, seen, monitor)
-    else:
-        failures.append(failure(
-            "", monitor, "storage", seen["storage_error"],
-            "%s; until then no node can be judged" % service_mend(seen["storage_error"], monitor)))
-    # Where nothing is scraped the watchdog ends: that is one cause, and told as the scraper's.
-    if storage and not seen["up"] and any(host["exporters"] for data in clusters.values() for _node, host in present_hosts(data)):
-        watchdog = ""
-    failures += rules_failures(seen, monitor, rule_groups, watchdog)
-    failures += alertmanager_failures(seen, monitor, watchdog)
-    failures += access_failures(seen, monitor)
+    judge = Judge(clusters, seen, dials, monitor, Wanted(**wanted))
+    judge.judge_monitor()
+    judge.judge_registered()
+    for cluster, data in sorted(select(clusters, judge.wanted.only).items()):
+        judge.judge_cluster(cluster, data)
+    return judge.result()
 
-    # Without a readable registry every name would be missing: that is one cause, and already told.
-    if not registry_problems:
-        registered = set(node for data in clusters.values() for node, _host in present_hosts(data))
-        for node in set(inventory_hosts or ()) - registered:
-            failures.append(failure(
-                "", node, "registered", "in the inventory, but not in the registry of %s" % monitor,
-                "run site.yml --limit %s" % node))
 
-    scraped_clusters = set(key[0] for key in seen["up"])
-    recorded_clusters = set(key[0] for key in seen["devices"])
-    vendors = sorted(set(key[2] for key in seen["devices"]))
-    for cluster, data in sorted(select(clusters, only).items()):
-        scraped = storage and cluster in scraped_clusters
-        recorded = cluster in recorded_clusters
-        unrecorded = 0
-        blind = {}
+class Judge(object):
+    """Collects what is wrong, noteworthy and countable: of the monitoring host, then cluster by cluster and host by host."""
+
+    def __init__(self, clusters, seen, dials, monitor, wanted):
+        self.clusters, self.seen, self.dials, self.monitor, self.wanted = clusters, seen, dials, monitor, wanted
+        self.storage = not seen["storage_error"]
+        self.scraped = set(key[0] for key in seen["up"]) if self.storage else set()
+        self.recorded = set(key[0] for key in seen["devices"])
+        self.vendors = sorted(set(key[2] for key in seen["devices"]))
+        self.failures, self.notes, self.to_dial = [], [], set()
+        self.counts = dict.fromkeys(
+            ("nodes", "fine", "maintenance", "retired", "pending", "targets", "targets_up", "accelerators_expected", "accelerators_fresh"), 0)
+
+    def result(self):
+        """What `verdict` returns."""
+        self.notes.sort(key=lambda item: (item["cluster"], natural(item["node"]), item["note"]))
+        return {"failures": finish(self.failures, len(self.clusters) > 1), "notes": self.notes, "counts": self.counts,
+                "to_dial": sorted(self.to_dial)}
+
+    def fail(self, cluster, node, check, reason, mend):
+        """Add a failure."""
+        self.failures.append(failure(cluster, node, check, reason, mend))
+
+    def note(self, cluster, node, text):
+        """Add a note."""
+        self.notes.append({"cluster": cluster, "node": node, "note": text})
+
+    def judge_monitor(self):
+        """The services of the monitoring host, and its registry."""
+        for cluster, reason, mend in self.wanted.registry_problems or ():
+            self.fail(cluster, self.monitor, "registry", reason, mend)
+        error, watchdog = self.seen["storage_error"], self.wanted.watchdog
+        if error:
+            self.fail("", self.monitor, "storage", error, "%s; until then no node can be judged" % service_mend(error, self.monitor))
+        else:
+            self.failures += generation_failures(self.clusters, self.seen, self.monitor)
+            if not self.seen["up"] and any(has_targets(data) for data in self.clusters.values()):
+                # Where nothing is scraped the watchdog ends: that is one cause, and told as the scraper's.
+                watchdog = ""
+        self.failures += rules_failures(self.seen, self.monitor, self.wanted.rule_groups, watchdog)
+        self.failures += alertmanager_failures(self.seen, self.monitor, watchdog)
+        self.failures += access_failures(self.seen, self.monitor)
+
+    def judge_registered(self):
+        """Hosts of the inventory that the registry lacks."""
+        if self.wanted.registry_problems:
+            return  # without a readable registry every name would be missing: that is one cause, and already told
+        registered = set(node for data in self.clusters.values() for node, _host in present_hosts(data))
+        for node in set(self.wanted.inventory_hosts or ()) - registered:
+            self.fail("", node, "registered", "in the inventory, but not in the registry of %s" % self.monitor, "run site.yml --limit %s" % node)
+
+    def judge_cluster(self, cluster, data):
+        """The hosts of one cluster, and what they have in common."""
+        blind, unrecorded = {}, 0
         for node, host in data["hosts"].items():
-            status = host["status"]
-            if status == "replaced":
-                notes.append({"cluster": cluster, "node": node, "note": "replaced: %s is where it was; prune.yml forgets it" % replacement(cluster, host)})
+            if host["status"] == "replaced":
+                self.note(cluster, node, "replaced: %s is where it was; prune.yml forgets it" % replacement(cluster, host))
                 continue
-            targets = exporter_targets(host)
-            expected = expected_devices(host)
             for vendor, count in unwatched_devices(host).items():
                 blind.setdefault(vendor, []).append((node, count))
-            counts["nodes"] += 1
-            counts["targets"] += len(targets)
-            counts["accelerators_expected"] += sum(expected.values())
-            if status in counts:
-                counts[status] += 1
-            found = []
-            missing_layer = False
-            if scraped:
-                down = down_targets(cluster, node, host, seen["up"])
-                counts["targets_up"] += len(targets) - len(down)
-                counts["accelerators_fresh"] += sum(
-                    min(count, seen["devices"].get((cluster, node, vendor), 0)) for vendor, count in expected.items())
-                # Nobody waits for a host in maintenance or retired: what is wrong there is not worth a call.
-                dialled = status in ("active", "pending")
-                if dialled:
-                    to_dial.update(target for _job, target, _scraped in down)
-                found = target_failures(cluster, node, down, dials if dialled else {}, monitor, dial_timeout, stands_by(host))
-                if status != "pending":
-                    found += device_failures(
-                        cluster, node, host, seen, set(job for job, _target, _scraped in down), collector_limit, recorded)
-                    if not found:
-                        found = series_failures(cluster, node, host, seen)
-                    missing_layer = not recorded and not found and any(expected.values())
-                    notes += _surplus_notes(cluster, node, expected, seen, vendors)
-            found += open_failures(cluster, node, host, seen)
-            found, remarks = _with_status(status, cluster, node, found)
-            failures += found
-            notes += remarks
-            if status == "active" and missing_layer:
-                unrecorded += 1
-            elif status == "active" and scraped and not found:
-                counts["fine"] += 1
-        notes += [blind_note(cluster, vendor, blind[vendor]) for vendor in sorted(blind)]
-        if storage and not scraped and any(host["exporters"] for _node, host in present_hosts(data)):
-            failures.append(failure(
-                cluster, monitor, "scraper", "no target of cluster %s is scraped" % cluster,
-                "check that the scraper on %s runs, reads its targets and can write to the storage" % monitor))
+            unrecorded += self.judge_host(cluster, node, host)
+        for vendor in sorted(blind):
+            self.notes.append(blind_note(cluster, vendor, blind[vendor]))
+        if self.storage and cluster not in self.scraped and has_targets(data):
+            self.fail(cluster, self.monitor, "scraper", "no target of cluster %s is scraped" % cluster,
+                      "check that the scraper on %s runs, reads its targets and can write to the storage" % self.monitor)
         if unrecorded:
-            failures.append(failure(
-                cluster, monitor, "recording",
-                "the recording layer gives no accelerator of cluster %s, though nodes have some (%d)" % (cluster, unrecorded),
-                "check the rule evaluator on %s; after a fresh start wait for two evaluations" % monitor))
-    notes.sort(key=lambda item: (item["cluster"], natural(item["node"]), item["note"]))
-    return {"failures": finish(failures, len(clusters) > 1), "notes": notes, "counts": counts, "to_dial": sorted(to_dial)}
+            self.fail(cluster, self.monitor, "recording",
+                      "the recording layer gives no accelerator of cluster %s, though nodes have some (%d)" % (cluster, unrecorded),
+                      "check the rule evaluator on %s; after a fresh start wait for two evaluations" % self.monitor)
+
+    def judge_host(self, cluster, node, host):
+        """One host. Returns whether nothing is wrong with it but that none of its accelerators is recorded, as in the whole cluster."""
+        status, scraped = host["status"], cluster in self.scraped
+        self.count(host)
+        found = self.scraped_failures(cluster, node, host) if scraped else []
+        missing_layer = (scraped and status != "pending" and cluster not in self.recorded and not found
+                         and any(expected_devices(host).values()))
+        found += open_failures(cluster, node, host, self.seen)
+        found, notes = _with_status(status, cluster, node, found)
+        self.failures += found
+        self.notes += notes
+        if status != "active":
+            return False
+        if scraped and not found and not missing_layer:
+            self.counts["fine"] += 1
+        return missing_layer
+
+    def count(self, host):
+        """Add what the registry knows of a host to the sums."""
+        self.counts["nodes"] += 1
+        self.counts["targets"] += len(exporter_targets(host))
+        self.counts["accelerators_expected"] += sum(expected_devices(host).values())
+        if host["status"] in self.counts:
+            self.counts[host["status"]] += 1
+
+    def scraped_failures(self, cluster, node, host):
+        """What is wrong with the targets and devices of a host whose cluster is scraped."""
+        seen, expected, status = self.seen, expected_devices(host), host["status"]
+        down = down_targets(cluster, node, host, seen["up"])
+        self.counts["targets_up"] += len(host["exporters"]) - len(down)
+        self.counts["accelerators_fresh"] += sum(
+            min(count, seen["devices"].get((cluster, node, vendor), 0)) for vendor, count in expected.items())
+        # Nobody waits for a host in maintenance or retired: what is wrong there is not worth a call.
+        dialled = status in ("active", "pending")
+        if dialled:
+            self.to_dial.update(target for _job, target, _scraped in down)
+        found = target_failures(cluster, node, down, self.dials if dialled else {}, self.monitor, self.wanted.dial_timeout, stands_by(host))
+        if status == "pending":
+            return found
+        down_jobs = set(job for job, _target, _scraped in down)
+        found += device_failures(cluster, node, host, seen, down_jobs, self.wanted.collector_limit, cluster in self.recorded)
+        self.notes += _surplus_notes(cluster, node, expected, seen, self.vendors)
+        return found or series_failures(cluster, node, host, seen)
+
+
+def has_targets(data):
+    """Whether a cluster has anything to scrape."""
+    return any(host["exporters"] for _node, host in present_hosts(data))
 
 
 def report(result):

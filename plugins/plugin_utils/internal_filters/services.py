@@ -18,7 +18,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours as nearby, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, service_parts as parts, stack, units
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, parts, stack, units
 
 PLUGINS = os.path.join(variables.ROOT, "plugins")
 # Where each program comes from. What modules use is used by these too.

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.signals import source_comparisons
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import source_compare
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import compare
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 
 ROOT = pathlib.Path(__file__).parents[4]
@@ -151,12 +151,12 @@ def test_without_two_sources_or_storage(storage):
 
 
 def test_names_are_safe_in_a_query():
-    assert source_compare.matcher("node", ["b.c", 'a"\\']) == 'node=~"a\\"\\\\\\\\|b\\\\.c"'
+    assert compare.matcher("node", ["b.c", 'a"\\']) == 'node=~"a\\"\\\\\\\\|b\\\\.c"'
 
 
 @pytest.mark.parametrize("value, words", [(None, "-"), (85520809984.0, "85520809984"), (0.44, "0.44"), (0.00004, "0"), (300.5, "300.5")])
 def test_words(value, words):
-    assert source_compare.words(value) == words
+    assert compare.words(value) == words
 
 
 def playbook(folder, *arguments):

@@ -19,7 +19,7 @@ import time
 import urllib.request
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_view, registry, targets
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry, targets, view
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_status_info, fleet_verify_info
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import rules, scrape
 
@@ -153,7 +153,7 @@ class Lab:
 
     def params(self, **options):
         """Parameters of both modules, with their defaults but for the place and the pace."""
-        defaults = dict((name, spec.get("default")) for name, spec in dict(fleet_view.ARGUMENTS, **fleet_verify_info.ARGUMENTS).items())
+        defaults = dict((name, spec.get("default")) for name, spec in dict(view.ARGUMENTS, **fleet_verify_info.ARGUMENTS).items())
         defaults.update(
             state_dir=str(self.folder / "registry"), interval="1s", fresh_intervals=6, collector_limit=6, recording_delay=2, query_timeout=5,
             storage_url="http://127.0.0.1:%d" % self.ports["victoria-metrics"], rules_url="http://127.0.0.1:%d" % self.ports["vmalert"],

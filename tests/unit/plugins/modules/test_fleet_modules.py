@@ -21,7 +21,7 @@ import threading
 from urllib.parse import parse_qs
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_view
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import view
 
 FIXTURES = pathlib.Path(__file__).parents[3] / "fixtures" / "api"
 MODULES = "ansible_collections.accelmon.fleet.plugins.modules."
@@ -233,7 +233,7 @@ def test_an_empty_registry_says_so(services):
     (['q"b\\'], 'cluster=~"q\\"b\\\\\\\\"'),
 ])
 def test_cluster_names_are_safe_in_a_query(clusters, wanted):
-    assert fleet_view.matcher(clusters) == wanted
+    assert view.matcher(clusters) == wanted
 
 
 def test_verify_asks_whether_the_alerts_arrive(services):

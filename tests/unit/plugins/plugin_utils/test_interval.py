@@ -10,7 +10,7 @@ import jinja2
 import pytest
 import yaml
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import seconds
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_view
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import view
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import recording_file
@@ -56,7 +56,7 @@ def test_the_collector_follows(interval):
 
 @pytest.mark.parametrize("interval", INTERVALS)
 def test_what_counts_as_fresh_follows(interval):
-    scraped, recorded = fleet_view.windows({"interval": interval, "fresh_intervals": 3, "recording_delay": 30})
+    scraped, recorded = view.windows({"interval": interval, "fresh_intervals": 3, "recording_delay": 30})
     assert scraped == 3 * milliseconds(interval) / 1000 and recorded == scraped + 30
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""fleet_query: what is asked of storage and rule evaluator, and what is said when they do not answer as they should.
+"""query: what is asked of storage and rule evaluator, and what is said when they do not answer as they should.
 
 Stubbed: the services, by a small HTTP server that gives the answers written here.
 """
@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_query
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query
 
 
 class Api:
@@ -62,7 +62,7 @@ def vector(*rows):
 
 def test_an_instant_query_asks_for_the_present_and_reads_labels_and_values(api):
     api.says(vector(({"node": "gpu7"}, "1"), ({"node": "gpu8"}, "0.5")))
-    assert fleet_query.instant_query(api.url + "/", "up", 5, now=1000.5) == [({"node": "gpu7"}, 1.0), ({"node": "gpu8"}, 0.5)]
+    assert query.instant_query(api.url + "/", "up", 5, now=1000.5) == [({"node": "gpu7"}, 1.0), ({"node": "gpu8"}, 0.5)]
     assert api.asked == [("POST", "/api/v1/query", {"query": ["up"], "time": ["1000.500"], "latency_offset": ["1s"]})]
 
 
@@ -70,15 +70,15 @@ def test_rules_and_alerts_are_read(api):
     api.says({"status": "success", "data": {"groups": [
         {"name": "g", "rules": [{"name": "R", "type": "alerting", "health": "err", "lastError": "a\n b", "state": "firing"}, {"name": "S"}]},
         {"name": "empty", "rules": None}]}})
-    assert fleet_query.rule_groups(api.url, 5) == [
+    assert query.rule_groups(api.url, 5) == [
         {"name": "g", "rules": [
             {"name": "R", "type": "alerting", "health": "err", "last_error": "a b", "state": "firing"},
             {"name": "S", "type": "", "health": "", "last_error": "", "state": ""}]},
         {"name": "empty", "rules": []}]
     api.says({"status": "success", "data": {"alerts": [{"state": "firing", "labels": {"alertname": "A"}}, {"state": "pending", "labels": {}}]}})
-    assert fleet_query.firing_alerts(api.url, 5) == [{"alertname": "A"}]
+    assert query.firing_alerts(api.url, 5) == [{"alertname": "A"}]
     api.says({"status": "success", "data": {"alerts": None}})
-    assert fleet_query.firing_alerts(api.url, 5) == []
+    assert query.firing_alerts(api.url, 5) == []
     assert [path for _method, path, _form in api.asked] == ["/api/v1/rules", "/api/v1/alerts", "/api/v1/alerts"]
 
 
@@ -95,9 +95,9 @@ def test_rules_and_alerts_are_read(api):
 def test_answers_that_are_none(api, answer, status, words):
     api.says(answer, status)
     for what, call in (
-            ("storage", lambda: fleet_query.instant_query(api.url, "up", 5)),
-            ("rule evaluator", lambda: fleet_query.rule_groups(api.url, 5)),
-            ("rule evaluator", lambda: fleet_query.firing_alerts(api.url, 5))):
+            ("storage", lambda: query.instant_query(api.url, "up", 5)),
+            ("rule evaluator", lambda: query.rule_groups(api.url, 5)),
+            ("rule evaluator", lambda: query.firing_alerts(api.url, 5))):
         with pytest.raises(Failure) as caught:
             call()
         assert str(caught.value).startswith("the %s at %s/api/v1/" % (what, api.url)) and str(caught.value).endswith(words)
@@ -107,25 +107,25 @@ def test_answers_that_are_none(api, answer, status, words):
 def test_a_vector_that_is_none(api, data):
     api.says({"status": "success", "data": data})
     with pytest.raises(Failure, match="does not answer like the Prometheus API"):
-        fleet_query.instant_query(api.url, "up", 5)
+        query.instant_query(api.url, "up", 5)
 
 
 def test_another_type_than_a_vector(api):
     api.says({"status": "success", "data": {"resultType": "matrix", "result": []}})
     with pytest.raises(Failure, match="gives a matrix where a vector was asked for"):
-        fleet_query.instant_query(api.url, "up[1m]", 5)
+        query.instant_query(api.url, "up[1m]", 5)
 
 
 def test_rules_and_alerts_of_another_shape(api):
     api.says({"status": "success", "data": {"groups": [{}], "alerts": [{}]}})
-    for call in (fleet_query.rule_groups, fleet_query.firing_alerts):
+    for call in (query.rule_groups, query.firing_alerts):
         with pytest.raises(Failure, match="does not answer like the Prometheus API"):
             call(api.url, 5)
 
 
 def failing(url):
     with pytest.raises(Failure) as caught:
-        fleet_query.instant_query(url, "up", 0.5)
+        query.instant_query(url, "up", 0.5)
     return str(caught.value)
 
 
@@ -164,7 +164,7 @@ def test_a_proxy_is_never_used(api, monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
     api.says(vector())
-    assert fleet_query.instant_query(api.url, "up", 5) == []
+    assert query.instant_query(api.url, "up", 5) == []
 
 
 @pytest.mark.parametrize("error, words", [
@@ -177,9 +177,9 @@ def test_a_proxy_is_never_used(api, monkeypatch):
     (ValueError(), "ValueError"),
 ])
 def test_words_for_errors(error, words):
-    assert fleet_query.explain(error).startswith(words)
+    assert query.explain(error).startswith(words)
 
 
 def test_one_line_is_cut():
-    assert fleet_query.one_line("a\n  b\tc") == "a b c"
-    assert fleet_query.one_line("x" * 300) == "x" * 197 + "..."
+    assert query.one_line("a\n  b\tc") == "a b c"
+    assert query.one_line("x" * 300) == "x" * 197 + "..."

@@ -9,8 +9,8 @@ import time
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_query, registry, verdict
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client_access import Access
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query, registry, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import Access
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds, seconds
 
 STORAGE_ARGUMENTS = dict(
@@ -126,7 +126,7 @@ def observe(params, clusters, rules=False, alerts=False, details=True):
     access = stack_access(params)
 
     def ask(expression):
-        return fleet_query.instant_query(url, expression, timeout, access=access)
+        return query.instant_query(url, expression, timeout, access=access)
 
     try:
         for labels, value in ask("last_over_time(up{%s}[%ds])" % (where, scraped)):
@@ -145,12 +145,12 @@ def observe(params, clusters, rules=False, alerts=False, details=True):
         seen["storage_error"] = str(error)
     if rules:
         try:
-            seen["groups"] = fleet_query.rule_groups(params["rules_url"], timeout, access)
+            seen["groups"] = query.rule_groups(params["rules_url"], timeout, access)
         except Failure as error:
             seen["rules_error"] = str(error)
     if alerts:
         try:
-            seen["alerts"] = fleet_query.firing_alerts(params["rules_url"], timeout, access)
+            seen["alerts"] = query.firing_alerts(params["rules_url"], timeout, access)
         except Failure as error:
             seen["rules_error"] = str(error)
             seen["alerts"] = _recorded_alerts(ask, recorded) if not seen["storage_error"] else []
@@ -166,7 +166,7 @@ def unrecorded(params, clusters, series, now=None):
     now, access = time.time() if now is None else now, stack_access(params)
 
     def keys(expression, moment):
-        rows = fleet_query.instant_query(params["storage_url"], expression, params["query_timeout"], moment, access)
+        rows = query.instant_query(params["storage_url"], expression, params["query_timeout"], moment, access)
         return set((labels.get("cluster"), labels.get("node"), labels.get("vendor")) for labels, _value in rows)
     found = {}
     for item in series:
@@ -184,7 +184,7 @@ def arrivals(params):
     for url in params["alertmanager_urls"]:
         error, arrived = None, not params["watchdog"]
         try:
-            arrived = bool(fleet_query.received_alerts(url, params["watchdog"] or "Watchdog", params["query_timeout"], stack_access(params, True))) or arrived
+            arrived = bool(query.received_alerts(url, params["watchdog"] or "Watchdog", params["query_timeout"], stack_access(params, True))) or arrived
         except Failure as problem:
             error = str(problem)
         found.append((url, error, arrived))
@@ -217,7 +217,7 @@ def lost_devices(params, clusters, keys):
         # A driver that has lost one device may number the others anew: they are known by what does not change.
         expression = "last_over_time(%s[1d]) unless on (cluster, node, vendor, index, uuid) (%s) unless on (cluster, node, vendor, uuid) (%s)" % (
             selector, fresh_devices([cluster], recorded, nodes), fresh_devices([cluster], recorded, nodes + ', uuid!=""'))
-        for labels, _value in fleet_query.instant_query(params["storage_url"], expression, params["query_timeout"], access=access):
+        for labels, _value in query.instant_query(params["storage_url"], expression, params["query_timeout"], access=access):
             key = (labels.get("cluster"), labels.get("node"), labels.get("vendor"))
             words = "index %s" % labels.get("index", "?")
             identity = labels.get("uuid") or labels.get("serial")

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client_access import Access
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import Access
 
 # VictoriaMetrics hides the last 30 s unless told otherwise; Prometheus ignores the parameter.
 LATENCY_OFFSET = "1s"
@@ -57,7 +57,7 @@ def get_text(what, url, timeout, form=None, access=None):
 
     what: what the service is called in errors, "storage" or "rule evaluator"
     form: dict; sent as a POST, so that long queries fit
-    access: a client_access.Access
+    access: a client.Access
     """
     access = access or Access()
     body = urlencode(form).encode("ascii") if form is not None else None

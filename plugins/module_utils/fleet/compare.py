@@ -9,7 +9,7 @@ Keys: device (cluster, node, vendor, index, uuid); node (cluster, node, vendor).
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import fleet_query, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query, verdict
 
 DEVICE = ("cluster", "node", "vendor", "index", "uuid")
 NODE = ("cluster", "node", "vendor")
@@ -154,7 +154,7 @@ def exporter_table(rows):
 def compare(questions, storage_url, timeout, access, clusters, hosts, tolerance):
     """The result of fleet_compare_info; problems in its member `problems`."""
     def ask(expression):
-        return fleet_query.instant_query(storage_url, expression, timeout, access=access)
+        return query.instant_query(storage_url, expression, timeout, access=access)
 
     empty = {"rows": [], "exporters": [], "table": "", "exporter_table": "", "problems": []}
     try:
