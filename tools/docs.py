@@ -308,8 +308,8 @@ def variables_page():
     """Text of variables.md."""
     settings = {name: spec for name, spec in fleet_variables().items() if not spec.get("run")}
     arguments = {name: spec for name, spec in fleet_variables().items() if spec.get("run")}
-    text = NOTE.replace("plugins/plugin_utils/catalogue", "plugins/plugin_utils/catalogue/variables.yml and roles/*/meta/argument_specs.yml") + VARIABLES + table(settings)
-    text += ARGUMENTS + table(arguments)
+    sources = "plugins/plugin_utils/catalogue/variables.yml and roles/*/meta/argument_specs.yml"
+    text = NOTE.replace("plugins/plugin_utils/catalogue", sources) + VARIABLES + table(settings) + ARGUMENTS + table(arguments)
     for role in roles():
         own = {name: spec for name, spec in role_variables(role).items() if name.startswith(role + "_")}
         text += f"\n## {role}\n" + table(own)
