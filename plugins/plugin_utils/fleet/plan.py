@@ -141,23 +141,38 @@ def first_suitable(values, facts, vendor):
 
 def choose(values, facts, stage="first"):
     """The Choice for a host."""
-    roles = {name: source["role"] for name, source in choice.sources().items()}
     vendors = present(values, facts)
     found = {vendor: _final(values, facts, vendor) for vendor in vendors}
     final = {vendor: suitable.source for vendor, suitable in found.items()}
-    wanted = _wanted(values, facts, [roles[source] for source in final.values() if source])
-    installed = [role for role in (facts["exporters"] if facts is not None else ()) if role in roles.values() and choice.is_ours(role, values)]
-    retired = [] if values["accelmon_phase"] == "image" else [
-        role for role in installed if role not in wanted and _is_replaced(role, values, vendors, final)]
-    running = wanted if stage == "retired" else wanted + [role for role in installed if role not in wanted]
-    there = set(installed) | {role for role in wanted if not choice.is_ours(role, values)}
-    charge = dict(final)
-    if stage == "first" and facts is not None:
-        for vendor, source in final.items():
-            if source and roles[source] not in there:
-                charge[vendor] = next((other for other in choice.preferred(vendor) if roles[other] in there), source)
+    wanted = _wanted(values, facts, [_role_of(source) for source in final.values() if source])
+    installed = _installed(values, facts)
+    others = [role for role in installed if role not in wanted]
+    retired = [] if values["accelmon_phase"] == "image" else [role for role in others if _is_replaced(role, values, vendors, final)]
+    running = wanted if stage == "retired" else wanted + others
+    charge = _until_elected(values, wanted, installed, final) if stage == "first" and facts is not None else dict(final)
     better = {vendor: suitable.better for vendor, suitable in found.items() if suitable.better}
     return Choice(wanted, vendors, charge, final, running, retired, better)
+
+
+def _role_of(source):
+    return choice.sources()[source]["role"]
+
+
+def _installed(values, facts):
+    """Exporter roles of ours that are on the host and are a source of metrics of accelerators."""
+    known = [_role_of(source) for source in choice.sources()]
+    return [role for role in (facts["exporters"] if facts is not None else ()) if role in known and choice.is_ours(role, values)]
+
+
+def _until_elected(values, wanted, installed, final):
+    """{vendor: source in charge} while an exporter that is not on the host yet waits: the best of those that are there goes on."""
+    there = set(installed) | {role for role in wanted if not choice.is_ours(role, values)}
+    charge = {}
+    for vendor, source in final.items():
+        charge[vendor] = source
+        if source and _role_of(source) not in there:
+            charge[vendor] = next((other for other in choice.preferred(vendor) if _role_of(other) in there), source)
+    return charge
 
 
 def _final(values, facts, vendor):

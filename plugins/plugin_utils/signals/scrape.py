@@ -87,44 +87,67 @@ def checked(options):
         if name not in DEFAULTS:
             raise Problem(f"no such option; {closest(name, DEFAULTS)}", name, value)
     chosen = {**DEFAULTS, **given}
-    if chosen["backend"] not in BACKENDS:
-        raise Problem(f"no such backend; {closest(chosen['backend'], BACKENDS)}", "backend", chosen["backend"])
-    for name in ("scrape_interval", "scrape_timeout"):
-        if chosen[name] is None and name == "scrape_timeout":
-            continue
-        try:
-            if not milliseconds(chosen[name]) and name == "scrape_interval":
-                raise ValueError
-        except ValueError:
-            raise Problem("not a duration; write a number with a unit, for instance 15s", name, chosen[name]) from None
+    _check_backend(chosen)
+    _check_times(chosen)
     if not str(chosen["targets_dir"]).startswith("/"):
         raise Problem("not an absolute path; give one", "targets_dir", chosen["targets_dir"])
     for name in ("cluster", "node"):
         if not isinstance(chosen[name], str) or not chosen[name]:
             raise Problem(f"not a name; give the {name} of the host that scrapes", name, chosen[name])
-    if chosen["backend"] != "prometheus":
-        for name in ("alertmanagers", "rule_files"):
-            if chosen[name]:
-                raise Problem(f"{chosen['backend']} knows none; leave it out, or set backend to prometheus", name, chosen[name])
-    if not isinstance(chosen["limits"], dict):
-        raise Problem("not a mapping; give a mapping of job to a number of series", "limits", chosen["limits"])
-    try:
-        chosen["limits"] = limits.checked(chosen["limits"])
-    except Problem as problem:
-        raise Problem(problem, "limits", chosen["limits"]) from None
-    if not isinstance(chosen["stack"], dict):
-        raise Problem("not a mapping; give a mapping of job to host:port", "stack", chosen["stack"])
-    chosen["stack"] = {job: target if isinstance(target, dict) else {"target": target} for job, target in chosen["stack"].items()}
-    for job in chosen["stack"]:
-        if not JOB.match(str(job)) or job in OWN_JOBS:
-            raise Problem(f"stack.{job} = {chosen['stack'][job].get('target')!r}: not a name that a job can have here; "
-                          f"use small letters, digits and _, and none of {', '.join(OWN_JOBS)}")
-    for what, value in [("node_exporter", chosen["node_exporter"])] + [
-            (f"stack.{job}", service.get("target")) for job, service in chosen["stack"].items()]:
+    chosen["limits"] = _checked_limits(chosen["limits"])
+    chosen["stack"] = _checked_stack(chosen["stack"])
+    targets = {f"stack.{job}": service.get("target") for job, service in chosen["stack"].items()}
+    for name, value in {"node_exporter": chosen["node_exporter"], **targets}.items():
         match = HOST_PORT.match(str(value))
         if not match or not 0 < int(match.group(1)) < 65536:
-            raise Problem("not host:port; write for instance 127.0.0.1:9100 or [::1]:9100", what, value)
+            raise Problem("not host:port; write for instance 127.0.0.1:9100 or [::1]:9100", name, value)
     return chosen
+
+
+def _check_backend(chosen):
+    """What reads the configuration, and options that it alone knows."""
+    backend = chosen["backend"]
+    if backend not in BACKENDS:
+        raise Problem(f"no such backend; {closest(backend, BACKENDS)}", "backend", backend)
+    for name in ("alertmanagers", "rule_files"):
+        if chosen[name] and backend != "prometheus":
+            raise Problem(f"{backend} knows none; leave it out, or set backend to prometheus", name, chosen[name])
+
+
+def _check_times(chosen):
+    """The interval, and the timeout where there is one; `timeout` knows how long that may be."""
+    for name in ("scrape_interval", "scrape_timeout"):
+        value = chosen[name]
+        if name == "scrape_timeout" and value is None:
+            continue
+        try:
+            length = milliseconds(value)
+        except ValueError:
+            length = None
+        if length is None or (name == "scrape_interval" and not length):
+            raise Problem("not a duration; write a number with a unit, for instance 15s", name, value)
+
+
+def _checked_limits(given):
+    """{job: series}."""
+    if not isinstance(given, dict):
+        raise Problem("not a mapping; give a mapping of job to a number of series", "limits", given)
+    try:
+        return limits.checked(given)
+    except Problem as problem:
+        raise Problem(problem, "limits", given) from None
+
+
+def _checked_stack(given):
+    """{job: {"target", ...}} of the services of the stack."""
+    if not isinstance(given, dict):
+        raise Problem("not a mapping; give a mapping of job to host:port", "stack", given)
+    found = {job: target if isinstance(target, dict) else {"target": target} for job, target in given.items()}
+    for job, service in found.items():
+        if not JOB.match(str(job)) or job in OWN_JOBS:
+            raise Problem(f"not a name that a job can have here; use small letters, digits and _, and none of {', '.join(OWN_JOBS)}",
+                          f"stack.{job}", service.get("target"))
+    return found
 
 
 def copied(names, theirs, ours):
