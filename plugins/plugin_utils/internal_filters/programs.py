@@ -98,6 +98,17 @@ def dcgm_build(wanted, source):
 
 
 @as_filter
+def dcgm_arguments(options, access, extra):
+    """Arguments of NVIDIA's exporter, for its unit and its container."""
+    return dcgm.arguments(options, access, extra)
+
+
+def dcgm_volumes(files, tls, auth, jobs):
+    """What the container of NVIDIA's exporter sees of the host."""
+    return dcgm.volumes(str(tls), str(auth), [str(path) for path in files], str(jobs))
+
+
+@as_filter
 def dcgm_repository(base, node):
     """NVIDIA's repository for a host: `url`, `key` and `text`, the file of apt."""
     return dcgm.repository(str(base), str(node.get("distribution", "")), str(node.get("distribution_version", "")), str(node.get("architecture", "")))
@@ -118,4 +129,4 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return internal(release_artifact, releases_wanted, image_archive, package_files, all_smi_build, amd_exporter_build, amd_exporter_config,
-                        dcgm_build, dcgm_repository, node_collectors)
+                        dcgm_build, dcgm_arguments, dcgm_volumes, dcgm_repository, node_collectors)

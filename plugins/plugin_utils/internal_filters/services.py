@@ -127,6 +127,17 @@ def vm_client(services, kind, path=""):
     return stack.vm_client(str(kind), list(services), str(path))
 
 
+def vm_authorities(services):
+    """Files of the authority by which a program of VictoriaMetrics knows services; a restart makes it read them again."""
+    return stack.authorities(list(services))
+
+
+def gossip_arguments(seen, port, tls_file):
+    """Arguments of Alertmanager about gossip, from what `alertmanagers` returned."""
+    listen, advertised = (instance(str(seen[name]), port) for name in ("gossip_listen", "gossip"))
+    return stack.gossip_arguments(seen["pair"], listen, advertised, seen["peers"], str(tls_file))
+
+
 def vmauth_config(password):
     """Text of the file by which vmauth asks for the stack's password."""
     return stack.vmauth_config(str(password))
@@ -199,5 +210,5 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(seconds, host_port, systemd_unit, unit_word, container_unit, launchd_job, service_parts, stack_listener, vm_client,
+        return internal(seconds, host_port, systemd_unit, unit_word, container_unit, launchd_job, service_parts, stack_listener, vm_client, vm_authorities, gossip_arguments,
                         vmauth_config, alertmanagers, stack_urls, neighbours)

@@ -10,6 +10,8 @@ import io
 import os
 import re
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import durations, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle as bundles
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT
@@ -175,3 +177,39 @@ Suites: /
 Signed-By: /etc/apt/keyrings/accelmon-nvidia.asc
 """
     return {"url": url, "key": url + ours["keys"]["apt" if apt else "rpm"], "text": text if apt else ""}
+
+
+def arguments(options, access=(), extra=()):
+    """Arguments of the exporter, but for its program.
+
+    options: `counters`, its file; `address` and `port`, where it listens; `interval`, a duration; `engine`, the host engine that it
+    asks, "" for its own; `jobs`, the directory that maps processes to jobs, "" for none; `log_level`
+    access: as exporter-toolkit's programs are given it; extra: a site's own
+    """
+    try:
+        interval = durations.seconds(options["interval"]) * 1000
+    except ValueError as error:
+        raise Problem(str(error), "dcgm_exporter_interval", options["interval"]) from None
+    made = [f"--collectors={options['counters']}", f"--address={instance(str(options['address']), options['port'])}", f"--collect-interval={interval}"]
+    if options["engine"]:
+        made.append(f"--remote-hostengine-info={options['engine']}")
+    if options["jobs"]:
+        made.append(f"--hpc-job-mapping-dir={options['jobs']}")
+    if options["log_level"] == "debug":
+        made.append("--debug")
+    return made + [argument.replace("--web.config.file", "--web-config-file") for argument in access] + list(extra)
+
+
+def volumes(tls, auth, files, jobs):
+    """What the exporter's container sees of the host, each directory read-only and once.
+
+    files: paths of the certificate, key and authority that a site brings with `tls` files; jobs: as in `arguments`
+    """
+    folders = [f"{paths.CONFIGURATION}/dcgm_exporter"]
+    if tls != "none" or auth != "none":
+        folders += [paths.WEB, paths.TLS]
+    if tls == "files":
+        folders += [os.path.dirname(path) for path in files if path]
+    if jobs:
+        folders.append(jobs)
+    return [f"{folder}:{folder}:ro" for folder in dict.fromkeys(folders)]

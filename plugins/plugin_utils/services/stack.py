@@ -76,11 +76,27 @@ def vm_client(kind, services, path=""):
     if not services:
         return arguments
     arguments += [f"-{kind}.basicAuth.username={USER}", f"-{kind}.basicAuth.passwordFile={paths.STACK_PASSWORD}"]
-    if any(service["url"].startswith("https:") for service in services):
+    if authorities(services):
         arguments.append(f"-{kind}.tlsCAFile={paths.CA}")
         # One for each URL, in their order.
         arguments += [f"-{kind}.tlsServerName={service['server_name']}" for service in services]
     return arguments
+
+
+def authorities(services):
+    """Files of the authority by which a program knows these services, [{"url"}]. VictoriaMetrics' programs read them once, when they start."""
+    return [paths.CA] if any(service["url"].startswith("https:") for service in services) else []
+
+
+def gossip_arguments(pair, listen, advertised, peers, tls_file):
+    """Arguments of Alertmanager about gossip. Who is alone opens no port for it.
+
+    pair: whether there are others; listen, advertised: ADDRESS:PORT; peers: those of the others
+    """
+    if not pair:
+        return ["--cluster.listen-address="]
+    return [f"--cluster.listen-address={listen}", f"--cluster.advertise-address={advertised}", f"--cluster.tls-config={tls_file}",
+            *(f"--cluster.peer={peer}" for peer in peers)]
 
 
 def places(member, own, pair):

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.programs import dcgm_build, dcgm_repository, package_files
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.programs import dcgm_arguments, dcgm_build, dcgm_repository, package_files
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import dcgm
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 
@@ -143,3 +143,33 @@ def test_a_host_without_a_repository_is_told_what_else_there_is():
     assert "NVIDIA has none for debian 13 on amd64; set dcgm_exporter_source" in refused(dcgm_repository, "nvidia", {
         "distribution": "debian", "distribution_version": "13", "architecture": "amd64"})
     assert "this is no address" in refused(dcgm_repository, "mirror.example", NODE)
+
+
+# Arguments and volumes
+
+OPTIONS = {"counters": "/c.csv", "address": "", "port": 9400, "interval": "15s", "engine": "", "jobs": "", "log_level": "info"}
+
+
+def test_the_arguments_are_few_where_nothing_is_chosen():
+    assert dcgm.arguments(OPTIONS) == ["--collectors=/c.csv", "--address=:9400", "--collect-interval=15000"]
+
+
+def test_every_choice_has_its_argument_and_a_sites_own_come_last():
+    chosen = dict(OPTIONS, address="fd00::7", interval="500ms", engine="localhost:5555", jobs="/jobs", log_level="debug")
+    assert dcgm.arguments(chosen, ["--web.config.file=/w.yml"], ["--x"]) == [
+        "--collectors=/c.csv", "--address=[fd00::7]:9400", "--collect-interval=1000", "--remote-hostengine-info=localhost:5555",
+        "--hpc-job-mapping-dir=/jobs", "--debug", "--web-config-file=/w.yml", "--x"]
+
+
+def test_an_interval_that_is_no_duration_is_refused_by_its_variable():
+    assert refused(dcgm_arguments, dict(OPTIONS, interval="soon"), [], []).startswith("dcgm_exporter_interval = soon: ")
+
+
+@pytest.mark.parametrize("tls, auth, files, jobs, folders", [
+    ("none", "none", [], "", []),
+    ("none", "basic", [], "/jobs", ["/etc/accelmon/web", "/etc/accelmon/tls", "/jobs"]),
+    ("managed", "none", ["/unused/key"], "", ["/etc/accelmon/web", "/etc/accelmon/tls"]),
+    ("files", "none", ["/pki/a/key", "/pki/a/crt", ""], "", ["/etc/accelmon/web", "/etc/accelmon/tls", "/pki/a"]),
+])
+def test_the_container_sees_what_it_needs_and_nothing_twice(tls, auth, files, jobs, folders):
+    assert dcgm.volumes(tls, auth, files, jobs) == [f"{folder}:{folder}:ro" for folder in ["/etc/accelmon/dcgm_exporter", *folders]]

@@ -137,3 +137,21 @@ def test_an_address_from_a_block_of_text_ends_with_its_line():
     written = config_file({"webhook_urls": ["https://hooks.example.org/services/T000/B000/token\n"], "watchdog_urls": [" https://heartbeat.example.org/x\r\n"]})
     receivers = {receiver["name"]: receiver["webhook_configs"][0]["url"] for receiver in yaml.safe_load(written)["receivers"]}
     assert receivers == {"default": "https://hooks.example.org/services/T000/B000/token", "watchdog": "https://heartbeat.example.org/x"}
+
+
+@pytest.mark.parametrize("urls, files", [
+    ([], []), (["http://127.0.0.1:8428"], []), (["http://127.0.0.1:8428", "https://10.0.0.5:9093"], ["/etc/accelmon/tls/ca.crt"])])
+def test_a_program_is_restarted_for_the_authority_of_services_that_speak_tls(urls, files):
+    services = [{"url": url, "server_name": "x"} for url in urls]
+    assert stack.authorities(services) == files
+    assert any("tlsCAFile" in argument for argument in stack.vm_client("notifier", services)) == bool(files)
+
+
+def test_one_alertmanager_alone_opens_no_port_for_gossip():
+    assert stack.gossip_arguments(False, "", "", [], "/g.yml") == ["--cluster.listen-address="]
+
+
+def test_alertmanagers_gossip_with_each_other_over_tls():
+    assert stack.gossip_arguments(True, "0.0.0.0:9094", "[fd00::5]:9094", ["10.0.0.6:9094", "10.0.0.7:9094"], "/g.yml") == [
+        "--cluster.listen-address=0.0.0.0:9094", "--cluster.advertise-address=[fd00::5]:9094", "--cluster.tls-config=/g.yml",
+        "--cluster.peer=10.0.0.6:9094", "--cluster.peer=10.0.0.7:9094"]
