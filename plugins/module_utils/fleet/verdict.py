@@ -120,83 +120,49 @@ def _where(address, ports):
     return "%s ports %s" % (address, listing(str(port) for port in ports))
 
 
-def _target_words(node, monitor, kind, detail, address, ports, jobs, scraped, timeout):
-    """(reason, mend) for targets of one host that gave the same answer."""
-    where = _where(address, ports)
-    names = listing(jobs)
-    many = len(jobs) > 1
-    rerun = "site.yml --limit %s" % node
-    if kind == "unresolved":
-        return (
-            "name %s does not resolve on %s" % (address, monitor),
-            "set accelmon_address of %s to its address, or make the name known to %s" % (node, monitor),
-        )
-    if kind == "refused":
-        return (
-            "connection refused on %s (%s not running there)" % (where, names),
-            "start %s on %s; %s does" % ("them" if many else "it", node, rerun),
-        )
-    if kind == "timeout":
-        return (
-            "no answer from %s within %g s (host down, or a firewall in between)" % (where, timeout),
-            "check that %s runs and lets %s reach %s" % (node, monitor, "these ports" if len(set(ports)) > 1 else "this port"),
-        )
-    if kind == "no_route":
-        return (
-            "no route from %s to %s" % (monitor, address),
-            "check accelmon_address of %s and the network of %s" % (node, monitor),
-        )
-    if kind == "silent":
-        return (
-            "%s takes the connection but does not answer within %g s (%s hangs)" % (where, timeout, names),
-            "restart %s on %s" % (names, node),
-        )
-    if kind == "http" and detail in ("401", "403"):
-        return (
-            "%s answers HTTP %s (%s)" % (where, detail, names),
-            "it wants a password or certificate that %s does not show: set accelmon_exporter_auth and accelmon_exporter_tls alike for both; %s brings them"
-            % (monitor, rerun),
-        )
-    if kind == "http" and detail == "404":
-        return (
-            "%s answers HTTP %s (%s)" % (where, detail, names),
-            "set the path of its page, %s, or the port" % listing("%s_metrics_path" % job for job in jobs),
-        )
-    if kind == "http":
-        return (
-            "%s answers HTTP %s (%s)" % (where, detail, names),
-            "check port and path of %s, and the log of what listens there" % names,
-        )
-    if kind == "tls":
-        return (
-            "%s fails in TLS: %s (%s)" % (where, detail, names),
-            "it speaks no TLS, or its certificate is not of the authority that %s trusts; %s brings both together, unless it is somebody else's"
-            % (monitor, rerun),
-        )
-    if kind == "not_http":
-        return (
-            "%s does not speak HTTP: %s (%s)" % (where, detail, names),
-            "something else listens there, or it wants TLS: check the port and scheme of %s" % names,
-        )
-    if kind == "ok" and scraped:
-        return (
-            "%s answers, but its scrape fails (%s)" % (where, names),
-            "look for its last error on the scraper's page /targets",
-        )
-    if kind == "ok":
-        return (
-            "%s answers, but is not scraped yet (%s)" % (where, names),
-            "wait two scrape intervals; if it stays, check that the scraper on %s runs and reads its targets" % monitor,
-        )
-    if kind == "error":
-        return (
-            "cannot dial %s: %s (%s)" % (where, detail, names),
-            "check the network of %s" % monitor,
-        )
-    return (
-        "%s not up on %s%s" % (names, where, " (no time left to dial it)" if kind == "skipped" else ""),
-        "run verify.yml --limit %s to learn why" % node,
-    )
+# What a target that is not up means and what to do, by what came of dialling it: the kinds of dial.py, some with the HTTP status or whether
+# it is scraped. Every other kind counts as "down".
+TARGET_WORDS = {
+    "unresolved": ("name {address} does not resolve on {monitor}",
+                   "set accelmon_address of {node} to its address, or make the name known to {monitor}"),
+    "refused": ("connection refused on {where} ({names} not running there)", "start {them} on {node}; {rerun} does"),
+    "timeout": ("no answer from {where} within {timeout:g} s (host down, or a firewall in between)",
+                "check that {node} runs and lets {monitor} reach {ports}"),
+    "no_route": ("no route from {monitor} to {address}", "check accelmon_address of {node} and the network of {monitor}"),
+    "silent": ("{where} takes the connection but does not answer within {timeout:g} s ({names} hangs)", "restart {names} on {node}"),
+    "http": ("{where} answers HTTP {detail} ({names})", "check port and path of {names}, and the log of what listens there"),
+    "http 404": ("{where} answers HTTP {detail} ({names})", "set the path of its page, {paths}, or the port"),
+    "tls": ("{where} fails in TLS: {detail} ({names})",
+            "it speaks no TLS, or its certificate is not of the authority that {monitor} trusts; {rerun} brings both together, "
+            "unless it is somebody else's"),
+    "not_http": ("{where} does not speak HTTP: {detail} ({names})",
+                 "something else listens there, or it wants TLS: check the port and scheme of {names}"),
+    "ok": ("{where} answers, but is not scraped yet ({names})",
+           "wait two scrape intervals; if it stays, check that the scraper on {monitor} runs and reads its targets"),
+    "ok scraped": ("{where} answers, but its scrape fails ({names})", "look for its last error on the scraper's page /targets"),
+    "error": ("cannot dial {where}: {detail} ({names})", "check the network of {monitor}"),
+    "skipped": ("{names} not up on {where} (no time left to dial it)", "run verify.yml --limit {node} to learn why"),
+    "down": ("{names} not up on {where}", "run verify.yml --limit {node} to learn why"),
+}
+TARGET_WORDS["http 401"] = TARGET_WORDS["http 403"] = (
+    "{where} answers HTTP {detail} ({names})",
+    "it wants a password or certificate that {monitor} does not show: set accelmon_exporter_auth and accelmon_exporter_tls alike for both; "
+    "{rerun} brings them")
+
+
+def _target_words(kind, detail, address, members, scraped, **words):
+    """(reason, mend) for targets of one host that gave the same answer.
+
+    members: [(job, port)] of the targets; scraped: whether they are scraped though they are not up; words: node, monitor, timeout
+    """
+    jobs, ports = sorted(set(job for job, _port in members)), set(port for _job, port in members)
+    words.update(
+        address=address, detail=detail, where=_where(address, ports), names=listing(jobs), them="them" if len(jobs) > 1 else "it",
+        ports="these ports" if len(ports) > 1 else "this port", paths=listing("%s_metrics_path" % job for job in jobs),
+        rerun="site.yml --limit %s" % words["node"])
+    closer = "ok scraped" if kind == "ok" and scraped else "%s %s" % (kind, detail)
+    reason, mend = TARGET_WORDS.get(closer) or TARGET_WORDS.get(kind) or TARGET_WORDS["down"]
+    return reason.format(**words), mend.format(**words)
 
 
 # What to do about a service of the stack, by what came of asking it: (words of `query`, mend).
@@ -255,9 +221,7 @@ def target_failures(cluster, node, down, dials, monitor, timeout, idle=None):
         causes.setdefault(key, []).append((job, target[1]))
     found = []
     for (kind, detail, address, scraped, waiting), members in sorted(causes.items(), key=lambda item: min(p for _j, p in item[1])):
-        jobs = sorted(set(job for job, _port in members))
-        reason, mend = _target_words(
-            node, monitor, kind, detail, address, [port for _job, port in members], jobs, scraped, timeout)
+        reason, mend = _target_words(kind, detail, address, members, scraped, node=node, monitor=monitor, timeout=timeout)
         if waiting:
             mend = ("it did not take over from %s, which reads the devices on: look why at journalctl -u accelmon-%s on %s, or take it out of the choice"
                     % (idle[waiting], waiting.replace("_", "-"), node))
