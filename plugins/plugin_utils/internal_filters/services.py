@@ -5,31 +5,19 @@
 """Internal filters about services: their units, what stands beside them, and how the services of the stack reach each other."""
 from __future__ import annotations
 
-import os
 import plistlib
 
 from ansible.errors import AnsibleFilterError
-from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.accelmon.fleet.plugins.module_utils import durations, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils import durations
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours as nearby, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, parts, stack, units
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack, units
 
-PLUGINS = os.path.join(variables.ROOT, "plugins")
-# Where each program comes from. What modules use is used by these too.
-PROGRAMS = {
-    "accelmon_front.py": os.path.join(variables.ROOT, "roles", "service", "files", "accelmon_front.py"),
-    "accelmon_pass.py": os.path.join(variables.ROOT, "roles", "service", "files", "accelmon_pass.py"),
-    "accelmon_watch.py": os.path.join(variables.ROOT, "roles", "service", "files", "accelmon_watch.py"),
-    "accelmon_bcrypt.py": os.path.join(PLUGINS, "module_utils", "access", "bcrypt.py"),
-    "accelmon_command.py": os.path.join(PLUGINS, "module_utils", "command.py"),
-    "accelmon_inner.py": os.path.join(PLUGINS, "module_utils", "host", "inner.py"),
-}
 ALERTMANAGER = ("alertmanager_port", "alertmanager_gossip_port", "alertmanager_listen", "alertmanager_state")
 
 
@@ -64,48 +52,12 @@ def unit_word(value):
     return units.word(value)
 
 
-def container_unit(declaration, name, container, found):
-    """The declaration of a unit with the command lines that run, stop and remove a container.
-
-    container: `arguments`, `volumes`, `devices`, `capabilities`, `environment`, `root` and `options`, each may be missing
-    found: what the module container_image returned
-    """
-    if not isinstance(found, dict) or not found.get("id"):
-        raise AnsibleFilterError(f"container_unit: there is no image for {name}: the module container_image has to run before")
-    return containers.unit(declaration, name, container, found)
-
-
 def launchd_job(job):
     """Text of a launchd job."""
     problem = fault_in(job)
     if problem:
         raise AnsibleFilterError(f"launchd job: {problem}")
     return plistlib.dumps(plain(job), sort_keys=False).decode("utf-8")
-
-
-def service_parts(name, listen, front=None, health=None, watch=False, tls="none", auth="none", directory=paths.TEXTFILE,
-                  python="/usr/bin/python3"):
-    """{"units", "files", "leaves"}: what stands in front of a service and over it.
-
-    A front listens where a service is asked, for a program that knows neither addresses nor access, and passes on to where that
-    listens. A watch is a timer that restarts a service which runs and does not answer.
-
-    listen: where it is asked, [{"address", "port"}]; the first counts
-    front: `to`, the path of a Unix socket or ADDRESS:PORT, and `pages`; empty for none
-    health: `to`, `page`, `ready` and `rows`, by which the watch knows whether the service is well
-    directory: where the watch leaves its counter
-    python: the interpreter that their programs run with
-    """
-    listen = [{"address": str(one.get("address") or ""), "port": int(one["port"])} for one in listen]
-    try:
-        made = parts.parts(str(name), listen, dict(front or {}), dict(health or {}), boolean(watch), str(tls), str(auth), str(directory), str(python))
-    except Problem as error:
-        raise AnsibleFilterError(f"{name}: {error}") from error
-    files = []
-    for program in made["programs"]:
-        with open(PROGRAMS[program], encoding="utf-8") as stream:
-            files.append({"path": f"{parts.folder(name)}/{program}", "content": stream.read()})
-    return {"units": made["units"], "files": files, "leaves": made["leaves"]}
 
 
 def stack_listener(address, port, path="/-/ready"):
@@ -210,5 +162,5 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(seconds, host_port, systemd_unit, unit_word, container_unit, launchd_job, service_parts, stack_listener, vm_client, vm_authorities, gossip_arguments,
+        return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, vm_client, vm_authorities, gossip_arguments,
                         vmauth_config, alertmanagers, stack_urls, neighbours)

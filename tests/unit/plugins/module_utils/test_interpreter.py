@@ -8,7 +8,7 @@ import venv
 
 import pytest
 import yaml
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import service_parts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.declaration import beside as service_parts
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import interpreter
 
 ROOT = os.path.dirname(os.path.abspath(__file__)).rsplit("/tests/", 1)[0]

@@ -5,9 +5,9 @@ import json
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import container_unit
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.programs import image_archive
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.declaration import container_unit
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import unit_text
 
 PODMAN = {"runtime": "podman", "program": "/usr/bin/podman", "id": "sha256:12", "user": "990:980", "groups": ["44"],
@@ -52,7 +52,7 @@ def test_a_program_that_needs_roots_rights_runs_as_the_containers_root():
 
 
 def test_without_an_image_there_is_no_unit():
-    with pytest.raises(AnsibleFilterError, match="there is no image for dcgm_exporter"):
+    with pytest.raises(Problem, match="there is no image for dcgm_exporter"):
         container_unit({}, "dcgm_exporter", CONTAINER, {"skipped": True})
 
 

@@ -1,8 +1,8 @@
 """What stands beside a service. Nothing is stubbed; the texts are read as systemd's units."""
 
 import pytest
-from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import service_parts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.declaration import beside as service_parts
 
 LISTEN = [{"address": "10.0.0.7", "port": 9401}, {"address": "127.0.0.1", "port": 1}]
 UNIX = {"to": "/run/accelmon/all_smi/api.sock"}
@@ -69,7 +69,7 @@ def test_a_watch_knows_where_to_ask_and_what_goes_with_it():
     ((LISTEN, {"pages": ["/"]}), "give `to`"), ((LISTEN, {}, {}, True), "needs to know where to ask"),
 ])
 def test_what_is_missing_is_named(arguments, words):
-    with pytest.raises(AnsibleFilterError, match=words):
+    with pytest.raises(Problem, match=words):
         service_parts("all_smi", *arguments)
 
 
@@ -77,7 +77,7 @@ def test_no_text_of_a_part_becomes_a_line_or_is_expanded():
     made = service_parts("all_smi", LISTEN, UNIX, HEALTH, True, directory="/srv/50% a")
     assert directives(made["units"]["watch.service"], "ReadWritePaths") == ['"-/srv/50%% a"']
     for given in (dict(directory="/srv\nUser=root"), dict(front={"to": "/run/x\nUser=root"}), dict(health={"to": UNIX["to"], "rows": "a\nb"})):
-        with pytest.raises(AnsibleFilterError, match="all_smi: .* it has a line break"):
+        with pytest.raises(Problem, match="all_smi: .* it has a line break"):
             service_parts("all_smi", LISTEN, **{**dict(front=UNIX, health=HEALTH, watch=True), **given})
 
 
@@ -92,5 +92,5 @@ def test_what_leads_into_a_network_of_its_own_passes_everything_on_whatever_expo
 
 
 def test_a_network_of_its_own_has_no_unix_socket():
-    with pytest.raises(AnsibleFilterError, match="a Unix socket is in no network"):
+    with pytest.raises(Problem, match="a Unix socket is in no network"):
         service_parts("x", LISTEN, {"to": "/run/x.sock", "private": True})

@@ -18,7 +18,7 @@ import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import service_parts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.declaration import beside as service_parts
 from ansible_collections.accelmon.fleet.plugins.module_utils.access import bcrypt
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import probe
 
