@@ -15,12 +15,22 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXPORTERS = ("node_exporter", "textfile_collector", "all_smi", "dcgm_exporter", "amd_exporter")
 PLAY = re.compile(r"play #\d+ \((.*?)\): (.*?)\tTAGS: .*?\n(.*?)(?=\n\n|\Z)", re.DOTALL)
 
+# A task is listed with the role that it is in. Here it is with those that import that role before it, too.
+LIST = """
+import sys
+from ansible.cli.playbook import main
+from ansible.playbook.task import Task
+own = Task.get_name
+Task.get_name = lambda task, *args, **more: "".join(f"{role.get_name()} : " for role in task.get_dep_chain() or ()) + own(task, *args, **more)
+sys.exit(main(["ansible-playbook", *sys.argv[1:]]))
+"""
+
 
 def listed(folder, playbook, groups):
     """[(name of the play, its hosts, roles whose tasks it has)] of the plays that have hosts."""
     (folder / "hosts.ini").write_text("".join(f"[accelmon_on_{group}]\n{host}\n" for group, host in groups.items()))
     done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.ini", "--list-tasks", "--list-hosts", str(ROOT / playbook)], cwd=str(folder),
+        [sys.executable, "-c", LIST, "-i", "hosts.ini", "--list-tasks", "--list-hosts", str(ROOT / playbook)], cwd=str(folder),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=120, check=False,
         env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1"))
     assert done.returncode == 0, done.stdout
