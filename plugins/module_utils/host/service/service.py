@@ -33,8 +33,9 @@ class Service(Claim, Run):
             if phase == "claim" or found["package"]:
                 return found
         self.write_files()
-        # What is gone by now is passed over.
-        return dict(found, **(self.remove() if absent and phase == "run" else {} if absent else self.run_present()))
+        if not absent:
+            found.update(self.run_present())
+        return found
 
     def write_files(self):
         """Bring the service's files to their state, as the module config_set does."""

@@ -73,7 +73,8 @@ def service(host, **params):
     host.params = dict({"name": "x", "phase": "run", "image": False, "state": "present", "user": "", "listen": [], "managed_variable": "", "needs": [],
                         "own_programs": False,
                         "package": "", "package_unit": "", "package_version": "", "program": "/bin/x", "unit": UNIT, "timer": None, "restart_on": [],
-                        "files": [], "directories": [], "secrets": {}, "validate": [], "reload_on": [], "leaves": [], "groups": [], "parts": {}, "part_files": [], "health": None,
+                        "files": [], "directories": [], "secrets": {}, "validate": [],
+                        "reload_on": [], "leaves": [], "groups": [], "parts": {}, "part_files": [], "health": None,
                         "probe": None}, **params)
     return service_unit.Service(host)
 
