@@ -10,8 +10,9 @@ short_description: Bring a declared service of the collection to its state
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Internal to the collection; used by the role P(accelmon.fleet.service#role) alone. It works out the arguments of
-    M(accelmon.fleet.service_unit) on the control node and runs that module.
+  - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
+  - Used by the role P(accelmon.fleet.service#role) alone. It works out the arguments of M(accelmon.fleet.service_unit) on the control
+    node and runs that module.
 attributes:
   check_mode:
     support: full
