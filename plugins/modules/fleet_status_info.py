@@ -82,7 +82,9 @@ fleet_alerts:
   type: list
   elements: str
 notes:
-  description: What could be better, one line each, such as a source that knows more and that hosts cannot get.
+  description: >-
+    What to do about nodes that are not as they should be, one line for each kind of trouble; and what could be better, such as a source
+    that knows more and that hosts cannot get.
   returned: always
   type: list
   elements: str
@@ -105,13 +107,14 @@ def status(params):
     problems += [seen[key] for key in ("storage_error", "rules_error") if seen[key]]
     rows = verdict.status_rows(clusters, seen, params["hosts"])
     summary = verdict.totals(rows)
+    notes = verdict.advice(rows) + registry.better_sources(verdict.select(clusters, params["hosts"]))
     if params["only_problems"]:
         rows = [row for row in rows if row["problem"]]
     if params["sort"] == "worst":
         rows = verdict.worst_first(rows)
     return dict(
         rows=rows, table=verdict.table(rows), totals=summary, summary=verdict.totals_line(summary),
-        fleet_alerts=verdict.fleet_alerts(seen), problems=problems, notes=registry.better_sources(verdict.select(clusters, params["hosts"])))
+        fleet_alerts=verdict.fleet_alerts(seen), problems=problems, notes=notes)
 
 
 def main():

@@ -664,8 +664,7 @@ def _rank(row):
     order = {"down": 0, "pending": 1, "retired": 3, "replaced": 3, "maintenance": _RANK_MAINTENANCE}
     if row["state"] in order:
         return order[row["state"]]
-    lacking = any(item["seen"] is not None and item["seen"] < item["expected"] for item in row["accelerators"].values())
-    if lacking or row["alerts"] or "down" in row["exporters"].values():
+    if _lacks(row) or row["alerts"] or "down" in row["exporters"].values():
         return 2
     return 5
 
@@ -680,6 +679,37 @@ def fleet_alerts(seen, watchdog="Watchdog"):
     return sorted(set(
         labels.get("alertname", "") for labels in seen["alerts"]
         if not labels.get("node") and labels.get("alertname") != watchdog))
+
+
+# What to do about rows of the status table: (what is the matter, whether it is with a row, what to do).
+ADVICE = (
+    ("down", lambda row: row["state"] == "down", "run verify.yml to learn why"),
+    ("never reached", lambda row: row["state"] == "pending", "make it reachable for Ansible, then run site.yml for it"),
+    ("an exporter is down", lambda row: row["state"] == "active" and "down" in row["exporters"].values(), "run verify.yml to learn why"),
+    ("fewer accelerators than expected", lambda row: row["state"] == "active" and _lacks(row),
+     "run verify.yml to see which are gone; repair them, or accept it with accept_devices.yml"),
+    ("accelerators that no exporter reads", lambda row: any("unwatched" in item for item in row["accelerators"].values()),
+     "name an exporter that reads them in accelmon_exporters, or set it to auto"),
+    ("in maintenance", lambda row: row["state"] == "maintenance", "set accelmon_state to active when it is back"),
+    ("retired", lambda row: row["state"] == "retired", "put it back into the inventory, or run prune.yml"),
+    ("replaced", lambda row: row["state"] == "replaced", "run prune.yml to forget it"),
+)
+
+
+def _lacks(row):
+    """Whether fewer devices are seen than expected."""
+    return any(item["seen"] is not None and item["seen"] < item["expected"] for item in row["accelerators"].values())
+
+
+def advice(rows):
+    """[one line for each thing that is the matter with rows]: who they are, and what to do."""
+    lines = []
+    for what, fits, mend in ADVICE:
+        nodes = sorted(set(row["node"] for row in rows if fits(row)), key=natural)
+        if nodes:
+            named = listing(nodes) if len(nodes) < 4 else "%s and %d more" % (", ".join(nodes[:3]), len(nodes) - 3)
+            lines.append("%s: %s; %s" % (named, what, mend))
+    return lines
 
 
 def totals(rows):

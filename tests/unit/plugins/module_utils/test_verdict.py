@@ -456,6 +456,24 @@ def test_rows_say_state_accelerators_exporters_and_alerts():
     assert verdict.fleet_alerts(seen) == ["AcceleratorFleetUnknown"]
 
 
+def test_status_says_for_each_kind_of_trouble_what_to_do():
+    clusters, seen = status_fleet()
+    clusters["west"]["hosts"]["old"] = dict(node("10.0.0.8"), status="replaced", replaced_by={"cluster": "west", "host": "gpu1"})
+    clusters["west"]["hosts"].update(("blind%d" % number, node(nvidia=0, highest={"furiosa": {"RNGD": 2}}, unwatched=["furiosa"])) for number in range(5))
+    seen["up"].update(((("west", "blind%d" % number, "node_exporter", "10.0.0.7:9100"), True) for number in range(5)))
+    assert verdict.advice(verdict.status_rows(clusters, seen)) == [
+        "gpu4: down; run verify.yml to learn why",
+        "gpu6: never reached; make it reachable for Ansible, then run site.yml for it",
+        "gpu3: an exporter is down; run verify.yml to learn why",
+        "gpu7: fewer accelerators than expected; run verify.yml to see which are gone; repair them, or accept it with accept_devices.yml",
+        "blind0, blind1, blind2 and 2 more: accelerators that no exporter reads; name an exporter that reads them in accelmon_exporters, or set it to auto",
+        "gpu2: in maintenance; set accelmon_state to active when it is back",
+        "gpu5: retired; put it back into the inventory, or run prune.yml",
+        "old: replaced; run prune.yml to forget it",
+    ]
+    assert not verdict.advice([row for row in verdict.status_rows(clusters, seen) if row["node"] in ("gpu1", "cpu1")])
+
+
 def test_a_row_says_which_source_is_in_charge_and_which_stands_by():
     clusters = fleet({"gpu7": node(exporters=[
         {"job": "node_exporter", "port": 9100, "elected": [], "standby": ["nvidia"], "source": "textfile"},
