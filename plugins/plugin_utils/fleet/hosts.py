@@ -173,18 +173,23 @@ class Reader:
         return values, sorted(errors, key=str)
 
 
-def setting(host_variables, name):
-    """The checked value of a variable as a host has it, else its default; a template that is the default of a role is not evaluated.
+def settings(host_variables, names):
+    """{name: the checked value of a variable as a host has it, else its default, which is "" where a role's is a template}.
 
-    host_variables: the entry of the host in `hostvars`. Raises Problem.
+    host_variables: the entry of the host in `hostvars`, whose facts are looked at once for all names. Raises Problem.
     """
     host = str(host_variables["inventory_hostname"])
     variables_of_host = HostVariables({host: host_variables}, host)
-    reader = Reader({name: variables.declared(name)})
+    reader = Reader({name: variables.declared(name) for name in names})
     try:
-        return reader.read(variables_of_host, name) if name in variables_of_host.raw else reader.defaults[name]
+        return {name: reader.read(variables_of_host, name) if name in variables_of_host.raw else reader.defaults[name] for name in names}
     except Problem as problem:
         raise problem.of(host) from None
+
+
+def setting(host_variables, name):
+    """One of the `settings`."""
+    return settings(host_variables, [name])[name]
 
 
 def follow_bundle(values, given):

@@ -7,23 +7,23 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets impor
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, listening
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
+SERVICES = tuple(service for backend in stack.BACKENDS.values() for service in backend.services)
+NAMES = tuple(f"{service}_{word}" for service in SERVICES for word in ("listen", "port")) + (
+    "node_exporter_port", "node_exporter_metrics_path", "node_exporter_managed", "accelmon_exporter_tls")
+
 
 def neighbours(host_variables):
     """{service of a backend: its `stack.listener` with address and port, "node_exporter": {"target", "scheme", "path"}} of one host.
 
     host_variables: the entry of the host in `hostvars`. Raises Problem.
     """
+    values = fleet.settings(host_variables, NAMES)
     found = {}
-    for backend in stack.BACKENDS.values():
-        for service in backend.services:
-            address, port = (fleet.setting(host_variables, f"{service}_{word}") for word in ("listen", "port"))
-            found[service] = dict(stack.listener(address, port), address=address, port=port)
-    return dict(found, node_exporter=_node_exporter(host_variables))
-
-
-def _node_exporter(host_variables):
-    listen = listening.of_role(host_variables, "node_exporter")
-    ours = fleet.setting(host_variables, "node_exporter_managed") == "install"
-    tls = ours and fleet.setting(host_variables, "accelmon_exporter_tls") != "none"
-    return {"target": instance(listen or "127.0.0.1", fleet.setting(host_variables, "node_exporter_port")), "scheme": "https" if tls else "http",
-            "path": fleet.setting(host_variables, "node_exporter_metrics_path")}
+    for service in SERVICES:
+        address, port = values[f"{service}_listen"], values[f"{service}_port"]
+        found[service] = dict(stack.listener(address, port), address=address, port=port)
+    tls = values["node_exporter_managed"] == "install" and values["accelmon_exporter_tls"] != "none"
+    listen = listening.of_role(host_variables, "node_exporter") or "127.0.0.1"
+    found["node_exporter"] = {"target": instance(listen, values["node_exporter_port"]), "scheme": "https" if tls else "http",
+                              "path": values["node_exporter_metrics_path"]}
+    return found

@@ -157,10 +157,17 @@ def neighbours(host_variables):
     return nearby.neighbours(host_variables)
 
 
+@as_filter
+def other_backends(host_variables):
+    """The services of the backends that a monitoring host does not run, in the order in which they stop: what evaluates first, the storage last."""
+    chosen = fleet.setting(host_variables, "accelmon_backend")
+    return [service for name, backend in stack.BACKENDS.items() if name != chosen for service in reversed(backend.services)]
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self):
         """Name to function."""
         return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, vm_client, vm_authorities, gossip_arguments,
-                        vmauth_config, alertmanagers, stack_urls, neighbours)
+                        vmauth_config, alertmanagers, stack_urls, neighbours, other_backends)

@@ -36,9 +36,10 @@ def test_the_file_is_what_the_catalogue_says(path):
 def test_a_role_declares_its_own_variables_only(role):
     prefix = f"{role}_"
     assert [name for name in yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()) if not name.startswith(prefix)] == []
-    own = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text().partition(GENERATOR.BEGIN)[0])
-    for entry_point in own["argument_specs"].values():
-        assert [name for name in entry_point.get("options") or {} if not name.startswith(prefix)] == []
+    if role != "service":
+        own = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text().partition(GENERATOR.BEGIN)[0])
+        options = [name for entry_point in own["argument_specs"].values() for name in entry_point.get("options") or {}]
+        assert [name for name in options if not name.startswith(prefix)] == []
 
 
 @pytest.mark.parametrize("role", roles() + ("service",))
@@ -55,9 +56,11 @@ def test_the_role_of_defaults_does_nothing():
 
 def test_no_default_of_a_variable_stands_where_it_is_read():
     """`x | default(…)` is for what a task registered or a host told, not for what is declared."""
-    for path in sorted(ROOT.glob("roles/*/*/*.yml")):
-        for name in re.findall(r"\b(\w+) *\| *default\(", path.read_text()):
-            assert name not in all_variables() or name.endswith("_interval") and name not in fleet_variables(), (str(path), name)
+    files = [path for pattern in ("roles/*/*/*.yml", "playbooks/*.yml", "playbooks/parts/**/*.yml") for path in ROOT.glob(pattern)]
+    assert len(files) > 50
+    found = {name for path in files for name in re.findall(r"\b(\w+)\s*\|\s*default\(", path.read_text())} & set(all_variables())
+    # A file that need not be there yet, and a default that is a template.
+    assert found == {"accelmon_lock_file", "textfile_collector_interval"}
 
 
 def test_nothing_is_excused_from_the_names_of_its_role():

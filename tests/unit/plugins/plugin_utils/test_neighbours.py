@@ -7,9 +7,14 @@ import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import setting
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.neighbours import neighbours
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import other_backends
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.stack import BACKENDS, listener
 
 HOST = {"inventory_hostname": "mon1", "group_names": ["monitoring"]}
+
+
+def mon1(**given):
+    return dict(HOST, **given)
 
 
 @pytest.mark.parametrize("name,given,value", [
@@ -19,27 +24,27 @@ HOST = {"inventory_hostname": "mon1", "group_names": ["monitoring"]}
     ("node_exporter_port", {}, 9100), ("node_exporter_port", {"node_exporter_port": "9101"}, 9101), ("accelmon_alert_overrides", {}, {}),
 ])
 def test_a_setting_is_what_the_host_has_or_else_its_default(name, given, value):
-    assert setting(dict(HOST, **given), name) == value
+    assert setting(mon1(**given), name) == value
 
 
 def test_a_wrong_setting_names_its_host():
     with pytest.raises(Problem, match="^mon1: accelmon_scrape_interval = 1ms: out of range"):
-        setting(dict(HOST, accelmon_scrape_interval="1ms"), "accelmon_scrape_interval")
+        setting(mon1(accelmon_scrape_interval="1ms"), "accelmon_scrape_interval")
 
 
 def test_a_wrong_password_is_not_shown():
     with pytest.raises(Problem) as error:
-        setting(dict(HOST, accelmon_stack_password="short"), "accelmon_stack_password")
+        setting(mon1(accelmon_stack_password="short"), "accelmon_stack_password")
     assert "short" not in str(error.value).replace("shorter", "")
 
 
 def test_a_fact_stands_for_no_setting():
     with pytest.raises(Problem):
-        setting(dict(HOST, ansible_facts={"accelmon_backend": "prometheus"}), "accelmon_backend")
+        setting(mon1(ansible_facts={"accelmon_backend": "prometheus"}), "accelmon_backend")
 
 
 def test_the_services_of_a_host_find_one_another():
-    found = neighbours(dict(HOST, victoriametrics_port=18428, vmalert_listen="192.0.2.1", accelmon_exporter_tls="managed"))
+    found = neighbours(mon1(victoriametrics_port=18428, vmalert_listen="192.0.2.1", accelmon_exporter_tls="managed"))
     assert set(found) == {service for backend in BACKENDS.values() for service in backend.services} | {"node_exporter"}
     assert found["victoriametrics"] == dict(listener("127.0.0.1", 18428), address="127.0.0.1", port=18428)
     assert found["vmalert"]["url"] == "https://192.0.2.1:8880"
@@ -53,5 +58,11 @@ def test_the_services_of_a_host_find_one_another():
     ({"node_exporter_managed": "adopt", "accelmon_exporter_tls": "managed"}, "127.0.0.1:9100", "http"),
 ])
 def test_the_node_exporter_of_a_host(given, target, scheme):
-    found = neighbours(dict(HOST, **given))["node_exporter"]
+    found = neighbours(mon1(**given))["node_exporter"]
     assert (found["target"], found["scheme"]) == (target, scheme)
+
+
+@pytest.mark.parametrize("given,services", [
+    ({}, ["prometheus"]), ({"accelmon_backend": "prometheus"}, ["vmalert", "vmagent", "victoriametrics"])])
+def test_of_the_other_backend_the_storage_stops_last(given, services):
+    assert other_backends(mon1(**given)) == services
