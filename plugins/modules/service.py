@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - Used by the role P(accelmon.fleet.service#role) alone. It works out the arguments of M(accelmon.fleet.service_unit) on the control
+  - Used by the role C(service) alone. It works out the arguments of M(accelmon.fleet.service_unit) on the control
     node and runs that module.
 attributes:
   check_mode:

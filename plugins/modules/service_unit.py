@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - Used by the role P(accelmon.fleet.service#role). With O(phase=converge) one call does everything for a service whose program is
+  - Used by the role C(service). With O(phase=converge) one call does everything for a service whose program is
     installed. If a package has to be installed or removed first, the call ends after the claim and says so in RV(package); the role
     then does that and calls again with O(phase=run).
   - The claim makes sure that port and unit are free or belong to the service, makes the system user, and keeps a distribution's own daemon
