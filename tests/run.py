@@ -116,7 +116,7 @@ class Job:
         with open(self.log, "rb") as stream:
             stream.seek(max(0, os.path.getsize(self.log) - 4000))
             lines = stream.read().decode(errors="replace").splitlines()
-        return next((line.rstrip(" *")[:120] for line in reversed(lines) if re.search(r"\w", line)), "")
+        return next((line.rstrip(" *")[-120:] for line in reversed(lines) if re.search(r"\w", line)), "")
 
     @property
     def lane(self):
