@@ -138,6 +138,7 @@ clusters:
       type: dict
 '''
 
+import contextlib
 import errno
 import json
 import os
@@ -229,7 +230,7 @@ class Store(object):
         self.series_dir = module.params["series_dir"]
         self.relabel = atomic.relabeler(module)
         self.temp_dir = os.path.join(self.state_dir, "tmp")
-        self.locks = []
+        self.locks = contextlib.ExitStack()
         self.changed = False
         self.diff = []
 
@@ -249,7 +250,7 @@ class Store(object):
         """Take a cluster's lock. It is held until the process ends."""
         path = os.path.join(self.state_dir, cluster + ".lock")
         try:
-            self.locks.append(atomic.Lock(path, timeout).__enter__())
+            self.locks.enter_context(atomic.Lock(path, timeout))
         except Busy:
             raise Failure("cluster %s: lock_timeout = %d: another run still holds %s; wait for it to end, or allow more time" % (cluster, timeout, path))
 

@@ -27,7 +27,6 @@ DRIVERLESS = {
 OWN_PAGES = ("node_exporter", "all_smi")
 
 
-
 def unpackaged(source, facts):
     """Words about a source that the host's distribution cannot be, or None."""
     distribution = (facts or {}).get("distribution")

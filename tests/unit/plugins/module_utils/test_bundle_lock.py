@@ -31,7 +31,8 @@ def test_an_entry_takes_the_place_of_its_own_kind_alone():
     assert lock.add(found, ONE) == found
 
 
-@pytest.mark.parametrize("text,words", [("nonsense", "no JSON"), ("[]", "no lock file of version 1"), ('{"version": 2, "artifacts": []}', "no lock file of version 1"),
+@pytest.mark.parametrize("text,words", [("nonsense", "no JSON"), ("[]", "no lock file of version 1"),
+                                        ('{"version": 2, "artifacts": []}', "no lock file of version 1"),
                                         ('{"version": 1, "artifacts": [1]}', "lacks one of name"),
                                         (json.dumps({"version": 1, "artifacts": [dict(ONE, sha256="abc")]}), "has no SHA-256 in it but 'abc'")])
 def test_a_lock_file_that_is_none_is_left(tmp_path, text, words):

@@ -146,6 +146,7 @@ def test_every_module_that_writes_tells_it_so():
     """One place knows what to do about a disk; no module puts an OSError into its own words."""
     for path in (ROOT / "plugins" / "modules").glob("*.py"):
         text = path.read_text(encoding="utf-8")
-        for writer in ("atomic.write(", "make_folders(", "config_set import", "release import Release,", "HostCertificate(", "secrets_store import", "Store(module)"):
+        for writer in ("atomic.write(", "make_folders(", "config_set import", "release import Release,", "HostCertificate(",
+                       "secrets_store import", "Store(module)"):
             if writer in text and "fail_json" in text:
                 assert "disk.explain(" in text or "failing(" in text, (path.name, writer)

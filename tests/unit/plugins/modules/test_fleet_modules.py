@@ -224,7 +224,8 @@ def test_a_damaged_registry_is_named(services):
 
 def test_an_empty_registry_says_so(services):
     (services.state_dir / "demo.json").unlink()
-    assert services.run("fleet_verify_info", monitoring_host="mon01")["failures"][0]["line"] == "mon01: the registry %s is empty; run site.yml" % services.state_dir
+    line = services.run("fleet_verify_info", monitoring_host="mon01")["failures"][0]["line"]
+    assert line == "mon01: the registry %s is empty; run site.yml" % services.state_dir
 
 
 @pytest.mark.parametrize("clusters, wanted", [

@@ -50,7 +50,7 @@ class Playbooks:
         (folder / "none.yml").write_text("all: {hosts: {gpu1: {ansible_connection: local}}}")
         for name in ("verify", "status"):
             text = (ROOT / "playbooks" / (name + ".yml")).read_text()
-            module = "accelmon.fleet.fleet_%s:\n" % name
+            module = "accelmon.fleet.fleet_%s_info:\n" % name
             assert text.count(module) == 1
             (folder / (name + ".yml")).write_text(text.replace(module, module + "        state_dir: %s\n" % services.state_dir))
 

@@ -49,7 +49,8 @@ def test_dump_keeps_order_and_never_folds_or_aliases():
 
 SOURCES = load("sources")["sources"]
 NEEDED = {"role", "job", "port", "vendors", "devices", "keys", "labels", "presence", "metrics"}
-POSSIBLE = NEEDED | {"repository", "own", "vendor", "vendor_by", "parts", "pci", "further", "sensors", "uncounted", "success", "essential", "essential_bare", "forget", "drop"}
+POSSIBLE = NEEDED | {"repository", "own", "vendor", "vendor_by", "parts", "pci", "further", "sensors", "uncounted", "success",
+                     "essential", "essential_bare", "forget", "drop"}
 
 
 def parts():

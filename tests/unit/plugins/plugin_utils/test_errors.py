@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, UNEVALUATED, Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter
 
-PLUGIN_UTILS = pathlib.Path(__file__).resolve().parents[4] / "plugins" / "plugin_utils"
+PLUGINS = pathlib.Path(__file__).resolve().parents[4] / "plugins"
 
 
 @pytest.mark.parametrize("problem,line", [
@@ -60,8 +60,17 @@ def test_a_filter_ends_in_the_line_alone():
         fails()
 
 
+def exceptions(pattern):
+    """{(name, base)} of the exception classes in files below `plugins`."""
+    return {(node.name, ast.unparse(node.bases[0])) for path in PLUGINS.glob(pattern) for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ClassDef) and node.bases and ast.unparse(node.bases[0]).endswith(("Error", "Exception", "Problem", "Failure"))}
+
+
+def test_what_a_module_cannot_do_is_a_failure_everywhere():
+    assert exceptions("module*/**/*.py") == {("Failure", "Exception"), ("Busy", "Failure"), ("BcryptError", "Exception")}
+
+
 def test_what_is_wrong_is_a_problem_everywhere():
     """Beside it there are the kinds that somebody tells apart; a new one needs a reason."""
-    found = {(node.name, ast.unparse(node.bases[0])) for path in PLUGIN_UTILS.glob("**/*.py") for node in ast.walk(ast.parse(path.read_text()))
-             if isinstance(node, ast.ClassDef) and node.bases and ast.unparse(node.bases[0]).endswith(("Error", "Exception", "Problem"))}
-    assert found == {("Problem", "ValueError"), ("Untrusted", "Problem"), ("Unsuitable", "Problem"), ("Unobtainable", "Problem"), ("_Wrong", "ValueError")}
+    assert exceptions("plugin_utils/**/*.py") == {("Problem", "ValueError"), ("Untrusted", "Problem"), ("Unsuitable", "Problem"),
+                                                ("Unobtainable", "Problem"), ("_Wrong", "ValueError")}
