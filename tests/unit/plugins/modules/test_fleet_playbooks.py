@@ -123,7 +123,9 @@ def test_status_shows_a_table(playbooks):
         "NODE  ADDRESS    ACCELERATORS         EXPORTERS           STATE   ALERTS",
         "gpu2  127.0.0.1  nvidia 0/4 textfile  node_exporter down  down    HostDown",
         "gpu1  127.0.0.1  nvidia 7/8 textfile  node_exporter up    active  AcceleratorMissing",
-        "2 nodes: 1 active, 1 down; accelerators nvidia 7/12; 2 alerts"]
+        "2 nodes: 1 active, 1 down; accelerators nvidia 7/12; 2 alerts",
+        "note: gpu2: down; run verify.yml to learn why",
+        "note: gpu1: fewer accelerators than expected; run verify.yml to see which are gone; repair them, or accept it with accept_devices.yml"]
 
 
 def test_status_as_json_and_without_evaluator(playbooks):
