@@ -12,24 +12,24 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   files:
-    description: The files of the set. Files of an earlier run that are not here any more are removed.
+    description: The files of the set. Files from an earlier run that are no longer listed are removed.
     type: list
     elements: dict
     default: []
     suboptions:
       path:
-        description: Absolute path. Missing directories above it are made, C(root)'s and with mode V(0755).
+        description: Absolute path. Missing parent directories are created, owned by C(root) and with mode V(0755).
         type: str
         required: true
       content:
-        description: The text of the file. A list or mapping is written as JSON.
+        description: Text of the file. A list or dictionary is written as JSON.
         type: raw
       secret:
-        description: The content is in O(secrets) under the same path, and is shown nowhere.
+        description: The content is in O(secrets) under the same path and is never shown.
         type: bool
         default: false
       mode:
-        description: Four octal digits in quotes. V(0644) by default, V(0640) for a secret, which must not be readable for everybody.
+        description: Four octal digits in quotes. V(0644) by default, V(0640) for a secret, which must not be world-readable.
         type: str
       owner:
         description: User by name or number.
@@ -41,15 +41,15 @@ options:
         default: root
   directories:
     description:
-      - Directories of the set. Their content is nobody's business here.
-      - One that is missing is made, by default C(root)'s and with mode V(0755). One that exists keeps its mode and owner
-        unless any of them is given; then it gets all three.
+      - Directories of the set. Their contents are not managed.
+      - A missing directory is created, by default owned by C(root) and with mode V(0755). An existing one keeps its mode and owner
+        unless any of mode, owner and group is given; then all three are set.
     type: list
     elements: dict
     default: []
     suboptions:
       path:
-        description: Absolute path. Missing directories above it are made, C(root)'s and with mode V(0755).
+        description: Absolute path. Missing parent directories are created, owned by C(root) and with mode V(0755).
         type: str
         required: true
       mode:
@@ -66,19 +66,19 @@ options:
     type: dict
     default: {}
   validate:
-    description: Commands that must end with status 0 before anything is replaced. They run as the user of the module.
+    description: Commands that must exit with status 0 before anything is replaced. They run as the module's user.
     type: list
     elements: dict
     default: []
     suboptions:
       argv:
         description:
-          - Program and arguments. C({stage}) stands for a directory in which all files of the set lie under their absolute paths.
+          - Program and arguments. C({stage}) is replaced with a directory that holds all files of the set under their absolute paths.
         type: list
         elements: str
         required: true
       timeout:
-        description: Seconds in which it must end.
+        description: Seconds within which it must finish.
         type: int
         default: 60
 """

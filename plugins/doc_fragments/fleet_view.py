@@ -20,13 +20,13 @@ attributes:
     description: Changes nothing.
 options:
   clusters:
-    description: Clusters to look at; empty means all that there are.
+    description: Clusters to check; empty means all.
     type: list
     elements: str
     default: []
   hosts:
     description:
-      - Names of the nodes to look at; without it all.
+      - Names of the nodes to check. If unset, all nodes are checked.
       - M(accelmon.fleet.fleet_verify_info) always verifies what concerns the monitoring host itself.
     type: list
     elements: str
@@ -39,11 +39,11 @@ options:
     type: int
     default: 15
   password_file:
-    description: File on this host with the password of the user C(accelmon) for the stack. One that does not exist counts as none.
+    description: File on this host with the stack's password for the user C(accelmon). Ignored if it does not exist.
     type: path
     default: /etc/accelmon/secrets/stack_password
   ca_file:
-    description: File on this host with the authorities that servers' certificates must lead to. One that does not exist counts as none.
+    description: File on this host with the CAs that servers' certificates are checked against. Ignored if it does not exist.
     type: path
     default: /etc/accelmon/tls/ca.crt
 """
@@ -52,7 +52,7 @@ options:
     DOCUMENTATION = r"""
 options:
   state_dir:
-    description: Folder with the registry files.
+    description: Directory of the registry files.
     type: path
     default: /var/lib/accelmon/registry
   rules_url:

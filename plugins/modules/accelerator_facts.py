@@ -12,63 +12,63 @@ module: accelerator_facts
 short_description: Gather facts on the accelerators of a host
 version_added: 0.1.0
 description:
-  - Finds the accelerators of a host, the state that their drivers have them in, and who they are.
-  - Knows GPUs of NVIDIA, AMD and Intel (discrete ones), NVIDIA Jetson, Intel Gaudi, Google TPU, Tenstorrent, Rebellions, Furiosa,
+  - Finds the accelerators of a host, their driver state and their identity.
+  - Supports NVIDIA, AMD and discrete Intel GPUs, NVIDIA Jetson, Intel Gaudi, Google TPU, Tenstorrent, Rebellions, Furiosa,
     AWS Inferentia and Trainium, and Apple Silicon.
-  - Reads C(/sys), C(/proc) and C(/dev) only; on macOS, which has none of them, a few values of the kernel.
-  - It needs no root, starts no process and opens no device, unless O(gather_details) or O(sources) are set.
-  - Look-alikes are not listed, such as NVSwitch, audio and USB functions of a GPU, the VGA function of a management
-    controller, graphics inside a chipset, graphics and NPUs inside a processor (except where they are what the machine is made for, as in
-    GB10 and Strix Halo), and the network cards and disks of cloud providers.
+  - Only reads C(/sys), C(/proc) and C(/dev); on macOS, which lacks these, a few kernel values.
+  - Needs no root, starts no process and opens no device unless O(gather_details) or O(sources) is set.
+  - Look-alikes are not listed, such as NVSwitches, audio and USB functions of a GPU, the VGA function of a management
+    controller, chipset graphics, integrated graphics and NPUs (except where they are the machine's main purpose, as with
+    GB10 and Strix Halo), and cloud providers' network cards and disks.
 author:
   - accelmon.fleet contributors (@accelmon)
 options:
   gather_details:
     description:
-      - Also ask the vendor's own tool (C(nvidia-smi), C(amd-smi), else C(rocm-smi)), once per vendor whose driver holds a device. The
-        other vendors' tools are not asked.
-      - Adds what no file tells, such as the memory size and the serial number of an NVIDIA GPU.
-      - The tool is killed with all its children after O(details_timeout). That it is missing, hangs or fails is recorded and
-        is no failure of the module.
-      - A tool may wake devices that sleep.
-      - In check mode the tools are not asked, because C(nvidia-smi) may load a module and make device nodes.
+      - Also run the vendor's own tool (C(nvidia-smi), C(amd-smi), else C(rocm-smi)), once per vendor whose driver is bound to a device.
+        Other vendors' tools are not run.
+      - Adds what files do not provide, such as the memory size and serial number of an NVIDIA GPU.
+      - The tool and all its children are killed after O(details_timeout). A missing, hanging or failing tool is recorded and
+        does not fail the module.
+      - A tool may wake sleeping devices.
+      - In check mode the tools are not run, because C(nvidia-smi) may load a kernel module and create device nodes.
     type: bool
     default: false
   details_timeout:
     description:
-      - For how many seconds one vendor tool may run.
+      - Seconds that one vendor tool may run.
     type: int
     default: 20
   sources:
     description:
       - Programs that could read devices of the host, to learn which of them it could not get. What C(accelmon.fleet._source_questions)
         gives.
-      - The package manager is asked what it knows already (C(apt-cache), else C(dnf)), without a network. Only a host whose devices
-        nothing of ours reads yet calls an address.
+      - The package manager is asked for what it already knows (C(apt-cache), else C(dnf)), without network access. Only a host whose
+        devices no exporter of the collection reads yet connects to a URL.
     type: list
     elements: dict
     default: []
     suboptions:
       role:
-        description: The role that brings the program.
+        description: Role that installs the program.
         type: str
         required: true
       vendors:
-        description: Vendors whose devices it reads. Nothing is asked on a host without them, or with the exporter of the role.
+        description: Vendors whose devices it reads. Skipped on hosts without such devices, or that already have the role's exporter.
         type: list
         elements: str
         required: true
       packages:
-        description: Names of packages and their versions, as upstream writes them.
+        description: Package names and versions, as upstream writes them.
         type: dict
         default: {}
       urls:
-        description: Addresses of its release by architecture, where it comes in no package.
+        description: URLs of its release by architecture, if it is not packaged.
         type: dict
         default: {}
 attributes:
   check_mode:
-    description: Can run in check mode and return what it would without it, except for the details.
+    description: Can run in check mode and returns the same, except for the details.
     support: full
   diff_mode:
     description: Returns what was changed, for O(ignore:--diff).
@@ -80,19 +80,19 @@ EXAMPLES = r"""
 - name: Find the accelerators
   accelmon.fleet.accelerator_facts:
 
-- name: Find the accelerators, and ask nvidia-smi or amd-smi for memory sizes and serial numbers
+- name: Find the accelerators and query nvidia-smi or amd-smi for memory sizes and serial numbers
   accelmon.fleet.accelerator_facts:
     gather_details: true
     details_timeout: 30
 
-- name: Stop where a GPU has no driver
+- name: Stop if a GPU has no driver
   ansible.builtin.assert:
     that: "'driver_missing' not in (ansible_facts['accelerators'].summary.nvidia | default({'states': {}})).states"
 """
 
 RETURN = r"""
 ansible_facts:
-  description: The facts. A key whose value is unknown is absent; it is never 0 or empty.
+  description: The facts. A key with an unknown value is absent, never 0 or empty.
   returned: always
   type: dict
   contains:
@@ -116,13 +116,13 @@ ansible_facts:
               sample: nvidia
             model:
               description:
-                - Our own name, by PCI id. It is the same with and without a driver.
-                - An id that is not in our table gives the vendor and the id, such as V(NVIDIA 10de:abcd).
+                - The collection's name for the PCI ID, the same with and without a driver.
+                - For an unknown ID, the vendor and the ID, such as V(NVIDIA 10de:abcd).
               type: str
               returned: when the PCI id is known
               sample: NVIDIA H100 SXM5 80GB
             product:
-              description: What the driver calls the device.
+              description: The driver's name for the device.
               type: str
               returned: when a driver tells
               sample: NVIDIA H100 80GB HBM3
@@ -139,23 +139,23 @@ ansible_facts:
             kind:
               description:
                 - What the device is, V(gpu), V(npu), V(tpu) or V(virtual_function).
-                - V(virtual_function) is a function that a device of this host offers to virtual machines. Seen from inside the
-                  virtual machine it is a device like others.
+                - V(virtual_function) is a function that a device of this host offers to virtual machines. Inside the virtual machine
+                  it appears as an ordinary device.
               type: str
               returned: always
               sample: gpu
             state:
               description:
-                - V(ready), bound to its driver and its device nodes are there.
+                - V(ready), bound to its driver, and its device nodes exist.
                 - V(driver_missing), no driver is bound and its module is not loaded.
                 - V(driver_unbound), the module is loaded, but the device is not bound to it.
-                - V(wrong_driver), bound to a driver that gives no accelerator, such as nouveau.
-                - V(passthrough), handed to virtual machines.
-                - V(no_device_nodes), bound, but its nodes below C(/dev) are missing.
-                - V(permission_denied), the nodes are there, but not for the user of the module.
+                - V(wrong_driver), bound to a driver that does not support compute, such as nouveau.
+                - V(passthrough), assigned to virtual machines.
+                - V(no_device_nodes), bound, but its nodes in C(/dev) are missing.
+                - V(permission_denied), the nodes exist, but the module's user cannot access them.
                 - V(lost), known to the driver or to PCI, but it does not answer.
-                - V(excluded), left out; the driver was told to, it is switched off and no driver holds it, or no current driver serves
-                  it and none holds it.
+                - V(excluded), not counted, because the driver was configured to skip it, or because no driver is bound to it and it is
+                  switched off or no current driver supports it.
                 - V(virtual), a virtual function that no virtual machine uses.
               type: str
               returned: always
@@ -183,7 +183,7 @@ ansible_facts:
               returned: when known, for NVIDIA only with O(gather_details)
               sample: "1654422004321"
             vbios:
-              description: The version of the device's own firmware.
+              description: The version of the device's firmware.
               type: str
               returned: when known
               sample: 96.00.99.00.01
@@ -210,7 +210,7 @@ ansible_facts:
               returned: when it is divided
               sample: {mode: MIG, count: 7}
             index:
-              description: The number that the vendor's tool gives the device. It may change with every boot.
+              description: The vendor tool's number for the device. It may change with every boot.
               type: int
               returned: with O(gather_details)
               sample: 0
@@ -226,13 +226,13 @@ ansible_facts:
               sample: enabled
         uncounted:
           description:
-            - What a vendor's driver holds and is not counted, above all graphics inside a processor. Exporters show it as a device of the vendor.
+            - Devices bound to a vendor's driver that are not counted, mainly integrated graphics. Exporters show them as devices of the vendor.
           type: list
           elements: dict
           returned: when there is any, for AMD and Intel
           contains:
             vendor:
-              description: The vendor under whose name it is shown.
+              description: The vendor it is shown as.
               type: str
               returned: always
               sample: amd
@@ -243,12 +243,12 @@ ansible_facts:
               sample: "0000:c5:00.0"
         summary:
           description:
-            - Per vendor, what is this host's own to use. Virtual functions, devices handed to virtual machines and excluded ones
-              are not counted. A vendor without anything to count has no key.
+            - Per vendor, the devices this host can use. Virtual functions, devices assigned to virtual machines and excluded ones
+              are not counted. A vendor with nothing to count has no key.
             - C(count) devices, C(models) and C(states) with the number of devices each, C(driver_version), C(partitions) with the
               number of parts per mode, C(vendor_note).
-            - C(embedded), how many of the devices the vendor's usual tool does not read because they are part of a system on a chip.
-            - C(driver_only) is true where the driver is loaded and there is no device.
+            - C(embedded), the number of devices that the vendor's usual tool cannot read because they are part of a system on a chip.
+            - C(driver_only) is true if the driver is loaded but there is no device.
           type: dict
           returned: always
           sample:
@@ -259,7 +259,7 @@ ansible_facts:
               driver_version: 550.90.07
         details:
           description:
-            - Per vendor that was to be asked, C(status) and a C(message) where that is not V(ok).
+            - For each vendor whose tool was to be run, C(status), and a C(message) if that is not V(ok).
             - V(ok); V(missing), no tool is installed; V(hung), it did not finish properly and was killed; V(failed);
               V(skipped), in check mode.
           type: dict
@@ -267,12 +267,12 @@ ansible_facts:
           sample:
             nvidia: {status: ok}
     accelmon_node:
-      description: What the fleet needs to know of the host itself.
+      description: What the fleet needs to know about the host itself.
       type: dict
       returned: always
       contains:
         architecture:
-          description: The architecture by Go's name.
+          description: The architecture, by its Go name.
           type: str
           returned: always
           sample: amd64
@@ -303,7 +303,7 @@ ansible_facts:
           returned: always
           sample: true
         access:
-          description: Whether a run before closed this host's exporters by TLS or a password.
+          description: Whether a previous run protected this host's exporters with TLS or a password.
           type: bool
           returned: always
           sample: false
@@ -319,15 +319,15 @@ ansible_facts:
           returned: always
           sample: [podman]
         exporters:
-          description: Exporter roles of ours whose unit is on the host.
+          description: The collection's exporter roles whose unit is on the host.
           type: list
           elements: str
           returned: always
           sample: [node_exporter, textfile_collector]
         lacking:
           description:
-            - Roles of O(sources) whose program the host could not get, and why not. V(package), its package manager knows none of that
-              version; V(version), another version is installed and not by us; V(address), the release's address does not answer.
+            - Roles in O(sources) whose program the host could not get, and why. V(package), its package manager does not know that
+              version; V(version), another version is installed, but not by the collection; V(address), the release URL does not answer.
           type: dict
           returned: with O(sources)
           sample: {dcgm_exporter: package}

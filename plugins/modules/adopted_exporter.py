@@ -6,20 +6,20 @@
 DOCUMENTATION = r"""
 ---
 module: adopted_exporter
-short_description: Prove that somebody else's exporter serves us
+short_description: Check that an existing exporter can be used
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - Asks an exporter that is not ours, whatever runs it (a package's unit, a unit of the site, a container), and proves that
-    its page is the one that is expected. Its unit, its flags and its container are left as they are.
-  - Of a node_exporter it proves that files in O(directory) appear on its page. The only change is one file of ours,
-    C(accelmon_adopted.prom) in O(directory), by which the proof is made; O(state=absent) removes it.
-  - Of any other exporter it proves that its page has O(series), and changes nothing.
+  - Queries an exporter that the collection did not install (run by a package's unit, a unit of the site or a container) and checks
+    that its page is the expected one. Its unit, flags and container are left unchanged.
+  - For node_exporter, checks that files in O(directory) appear on its page. The only change is one file,
+    C(accelmon_adopted.prom) in O(directory), which is used for this check; O(state=absent) removes it.
+  - For any other exporter, checks that its page has O(series), and changes nothing.
 attributes:
   check_mode:
     support: full
-    description: Asks the exporter and predicts the change. What needs the file is proven only when the file is there.
+    description: Queries the exporter and predicts the change. Checks that need the file run only if the file exists.
   diff_mode:
     support: full
     description: Shows the file before and after.
@@ -30,7 +30,7 @@ options:
     choices: [node_exporter, all_smi, dcgm_exporter, amd_exporter]
     default: node_exporter
   state:
-    description: Whether it is relied on.
+    description: Whether the collection relies on it.
     type: str
     choices: [present, absent]
     default: present
@@ -43,36 +43,36 @@ options:
     type: str
     default: /metrics
   address:
-    description: An address to try where no listening socket of this host shows one.
+    description: Address to try if no listening socket of this host reveals one.
     type: str
     default: 127.0.0.1
   directory:
-    description: Directory of this host whose textfiles it exports.
+    description: Directory on this host whose text files it exports.
     type: path
     default: /var/lib/accelmon/textfile
   collector:
-    description: Whether our collector of accelerators puts its file there. Then no other may export the same series.
+    description: Whether the collection's accelerator collector writes its file there. If so, no other collector may export the same series.
     type: bool
     default: false
   series:
     description:
-      - Names of series that the page must have, for other exporters than node_exporter. Of names with V(|) between them one is enough.
+      - Names of series that the page must have, for exporters other than node_exporter. One of several names separated by V(|) is enough.
     type: list
     elements: str
     default: []
   timeout:
-    description: Seconds to wait until the file, or the series, appear on the page.
+    description: Seconds to wait for the file or the series to appear on the page.
     type: int
     default: 10
 """
 
 EXAMPLES = r"""
-- name: Prove that the distribution's node_exporter serves us
+- name: Check that the distribution's node_exporter can be used
   accelmon.fleet.adopted_exporter:
     directory: /var/lib/prometheus/node-exporter
     collector: true
 
-- name: Prove that a site's DCGM exporter has what our rules need
+- name: Check that a site's DCGM exporter has what the rules need
   accelmon.fleet.adopted_exporter:
     name: dcgm_exporter
     port: 9400
@@ -81,11 +81,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 url:
-  description: Where it answered.
+  description: URL at which it answered.
   type: str
   returned: O(state=present)
 version:
-  description: What it says of its version; empty if it does not say. Of a node_exporter.
+  description: Version that a node_exporter reports; empty if it reports none.
   type: str
   returned: O(state=present)
 """

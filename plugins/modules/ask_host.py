@@ -6,17 +6,17 @@
 DOCUMENTATION = r"""
 ---
 module: ask_host
-short_description: Run a module that only asks, and go on whatever keeps it from running
+short_description: Run a read-only module and continue even if it cannot run
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - Runs another module on the host. That the host cannot be reached, lets nobody in, or has no Python, is an answer then, and no failure.
-  - The work is done on the control node.
+  - Runs another module on the host. An unreachable host, a refused login or a missing Python is returned as a result instead of a failure.
+  - Runs on the control node.
 attributes:
   check_mode:
     support: full
-    description: As the other module does.
+    description: As supported by the other module.
   diff_mode:
     support: none
     description: It changes nothing.
@@ -40,7 +40,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 unanswered:
-  description: What kept the module from running. Otherwise the result is that of the module.
+  description: Why the module could not run. Otherwise, the result is the module's.
   returned: when the module did not run
   type: dict
   sample:

@@ -10,9 +10,9 @@ short_description: List an archive in the lock file of a bundle
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - A bundle is a directory of archives on the control node from which programs are installed without a network. Its C(lock.json) says
-    what is in it and with which checksum. This module puts an archive that lies in the bundle into that file, or another
-    checksum where it is in it already. Nothing else in the file changes, and no archive.
+  - A bundle is a directory of archives on the control node from which programs are installed offline. Its C(lock.json) lists its
+    contents and their checksums. This module adds an archive in the bundle to that file, or updates its checksum. Nothing else in the
+    file changes, and no archive does.
 attributes:
   check_mode:
     support: full
@@ -26,7 +26,7 @@ options:
     type: path
     required: true
   name:
-    description: Name of the release, as a role looks for it, for instance V(node_exporter).
+    description: Name of the release that roles look for, for example V(node_exporter).
     type: str
     required: true
   version:
@@ -34,7 +34,7 @@ options:
     type: str
     required: true
   architecture:
-    description: Its architecture, as Go calls it.
+    description: Its architecture, by its Go name.
     type: str
     required: true
   os:
@@ -48,7 +48,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: List an archive that was built here
+- name: List an archive that was built locally
   accelmon.fleet.bundle_entry:
     bundle: /srv/fleet/bundle
     name: all_smi
@@ -60,7 +60,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 entry:
-  description: What the lock file says of the archive.
+  description: The archive's entry in the lock file.
   type: dict
   returned: success
 """

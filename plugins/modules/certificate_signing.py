@@ -6,24 +6,24 @@
 DOCUMENTATION = r"""
 ---
 module: certificate_signing
-short_description: Sign the hosts' certificates with the fleet's authority
+short_description: Sign the hosts' certificates with the fleet's CA
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - Runs on the first monitoring host, where M(accelmon.fleet.fleet_secrets) keeps the authority.
-  - Names and purposes of a certificate are those given here. A request only proves the key; what else it asks for is ignored.
-  - Every certificate is good for 397 days.
+  - Runs on the first monitoring host, where M(accelmon.fleet.fleet_secrets) keeps the CA.
+  - The names and usages of a certificate are those given here. A request only proves possession of the key; anything else in it is ignored.
+  - Every certificate is valid for 397 days.
 attributes:
   check_mode:
     support: full
-    description: Signs nothing, and predicts that it would.
+    description: Signs nothing and predicts the change.
   diff_mode:
     support: none
     description: There is nothing to compare.
 options:
   requests:
-    description: One entry for each host that needs a certificate. An entry with an empty C(csr) is left out.
+    description: One entry per host that needs a certificate. Entries with an empty C(csr) are skipped.
     type: list
     elements: dict
     required: true
@@ -33,7 +33,7 @@ options:
         type: str
         required: true
       csr:
-        description: The request that M(accelmon.fleet.host_certificate) returned, with a key EC P-256.
+        description: The request returned by M(accelmon.fleet.host_certificate), with an EC P-256 key.
         type: str
         required: true
       names:
@@ -42,11 +42,11 @@ options:
         elements: str
         required: true
       client:
-        description: Whether the host may also be a client, that is, scrape others.
+        description: Whether the host may also act as a client, to scrape others.
         type: bool
         default: false
   state_dir:
-    description: Where the authority is kept.
+    description: Directory that holds the CA.
     type: path
     default: /var/lib/accelmon/secrets
 """

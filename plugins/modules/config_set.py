@@ -11,36 +11,36 @@ version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - Owns a set of files by name. All of them are staged, checked by the daemon's own checker, and only then put in place,
-    each by a rename. If a check fails, nothing is changed; if a replacement fails, those before it are taken back.
-  - A manifest records what was written. Only files of the manifest are ever removed. A file that somebody changed by hand,
-    or that was there before us, is copied to C(/var/lib/accelmon/kept) before it is replaced or removed, and a warning says so.
-  - A run that is killed leaves every file whole, old or new, and the next run completes it.
-  - If files, directories and manifest are as they should be, nothing is staged and no checker runs.
+  - Manages a named set of files. All of them are staged, validated by the daemon's own checker and only then put in place,
+    each with a rename. If a check fails, nothing is changed; if a replacement fails, the previous ones are rolled back.
+  - A manifest records what was written. Only files in the manifest are ever removed. A file that was edited by hand or existed
+    before is copied to C(/var/lib/accelmon/kept) before it is replaced or removed, with a warning.
+  - A killed run leaves every file intact, old or new, and the next run completes it.
+  - If files, directories and manifest are up to date, nothing is staged and no checker runs.
 attributes:
   check_mode:
     support: full
     description:
-      - Predicts the change; changes nothing. The checkers run on a staged copy; those that are not installed yet
-        are left out with a warning, and an owner that does not exist yet is taken for granted.
+      - Predicts the change without making it. The checkers run on a staged copy; those not installed yet
+        are skipped with a warning, and owners that do not exist yet are assumed to exist.
   diff_mode:
     support: full
-    description: Shows every file before and after. Of secrets it shows only that they change.
+    description: Shows every file before and after. For secrets, only shows that they change.
 options:
   name:
-    description: Name of the set. No two sets of a host may own the same file.
+    description: Name of the set. No two sets on a host may own the same file.
     type: str
     required: true
   state:
     description:
-      - With V(absent), the files of the manifest are removed, and those directories that the set made and that are empty then.
+      - With V(absent), the files in the manifest are removed, as are directories that the set created and that are then empty.
         The other options are not needed.
     type: str
     choices: [present, absent]
     default: present
   owned_directories:
     description:
-      - Directories in which every file should belong to some set. Others are reported as RV(unknown), and left as they are.
+      - Directories in which every file should belong to a set. Others are reported as RV(unknown) and left unchanged.
     type: list
     elements: path
     default: []
@@ -52,7 +52,7 @@ extends_documentation_fragment: [accelmon.fleet.config_set]
 """
 
 EXAMPLES = r"""
-- name: Configure an alert router, checked by its own checker
+- name: Configure an alert router, validated by its own checker
   accelmon.fleet.config_set:
     name: alertmanager
     files:
@@ -92,7 +92,7 @@ removed:
   elements: str
   returned: success
 kept_aside:
-  description: For each file that was not as we wrote it, where it is kept.
+  description: For each file modified since it was written, the path of the copy.
   type: dict
   returned: success
 unknown:
@@ -101,7 +101,7 @@ unknown:
   elements: str
   returned: success
 validator:
-  description: The checker that refused, its C(argv), its status C(rc) and its C(output), with secrets blotted out.
+  description: The checker that failed, its C(argv), exit status C(rc) and C(output), with secrets masked.
   type: dict
   returned: when a checker refuses
 """

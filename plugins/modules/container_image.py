@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 ---
 module: container_image
-short_description: Bring a container image to the host, once
+short_description: Install a container image on the host
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
@@ -29,15 +29,15 @@ options:
     type: str
     required: true
   state:
-    description: Whether the image shall be there. V(absent) removes those that were installed for O(name), unless something else uses them.
+    description: Whether the image should exist. V(absent) removes the images installed for O(name), unless something else uses them.
     type: str
     choices: [present, absent]
     default: present
   image:
-    description: The image with its digest, C(REGISTRY/NAME@sha256:…). One without is refused.
+    description: The image with its digest, C(REGISTRY/NAME@sha256:…). An image without one is rejected.
     type: str
   src:
-    description: An archive of the image as C(podman save) or C(docker save) write it, on the control node. Without it the image is pulled.
+    description: Archive of the image on the control node, as written by C(podman save) or C(docker save). If unset, the image is pulled.
     type: path
   sha256:
     description: SHA-256 of O(src), in hexadecimal digits.
@@ -47,24 +47,24 @@ options:
     type: bool
     default: false
   user:
-    description: User of the host that the program shall run as, for the numbers of O(ignore:user) and its group.
+    description: User on the host that the program runs as; its user and group IDs are returned.
     type: str
     default: ""
   groups:
-    description: Groups of the host that the program shall be in, for their numbers. Those that do not exist are left out.
+    description: Groups on the host that the program runs with; their IDs are returned. Groups that do not exist are skipped.
     type: list
     elements: str
     default: []
   gpus:
     description:
-      - Kind of devices that are handed to the container by the Container Device Interface, such as V(nvidia.com/gpu).
+      - Kind of devices to pass to the container through the Container Device Interface, such as V(nvidia.com/gpu).
         Docker gets C(--gpus all) instead.
     type: str
     default: ""
 """
 
 EXAMPLES = r"""
-- name: Bring the image to the host
+- name: Install the image
   accelmon.fleet.container_image:
     name: dcgm_exporter
     image: nvcr.io/nvidia/k8s/dcgm-exporter@sha256:613ab03c11d442fd960ff515f547e9921537454a712d08160bc8f677f89f1c35
@@ -74,7 +74,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 runtime:
-  description: What runs containers on this host, V(podman) or V(docker).
+  description: Container runtime of this host, V(podman) or V(docker).
   type: str
   returned: O(state=present)
 program:
@@ -82,20 +82,20 @@ program:
   type: str
   returned: O(state=present)
 id:
-  description: Id of the image; in check mode O(image), if it is not there yet.
+  description: ID of the image; in check mode O(image), if it is not present yet.
   type: str
   returned: O(state=present)
 user:
-  description: Numbers of user and group, C(UID:GID). Empty if there is no such user yet, or none was asked for.
+  description: User and group IDs, C(UID:GID). Empty if the user does not exist yet or none was given.
   type: str
   returned: O(state=present)
 groups:
-  description: Numbers of O(groups).
+  description: Group IDs of O(groups).
   type: list
   elements: str
   returned: O(state=present)
 devices:
-  description: Arguments that hand the devices of O(gpus) to the container.
+  description: Arguments that pass the devices of O(gpus) to the container.
   type: list
   elements: str
   returned: O(state=present)

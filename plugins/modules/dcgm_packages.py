@@ -6,39 +6,39 @@
 DOCUMENTATION = r"""
 ---
 module: dcgm_packages
-short_description: Tell which packages of DCGM and its exporter have to come
+short_description: Find out which packages of DCGM and its exporter to install
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - Compares the packages of NVIDIA's DCGM and its exporter on the host with those that are wanted, before any is changed, by C(dpkg-query)
-    or C(rpm).
-  - Where a host engine runs, its packages stay with O(state=absent).
-  - A DCGM that somebody else installed stays as it is. If its version does not belong to that of the exporter, this is an error that names both.
-  - Packages that it found missing are remembered in C(/var/lib/accelmon/packages), so that O(state=absent) names no others.
+  - Compares the installed packages of NVIDIA's DCGM and its exporter with the wanted ones, using C(dpkg-query) or C(rpm), before any
+    is changed.
+  - If a host engine is running, O(state=absent) keeps its packages.
+  - A DCGM that the collection did not install is left unchanged. If its version does not match the exporter's, the module fails and names both.
+  - Packages found missing are recorded in C(/var/lib/accelmon/packages), so that O(state=absent) returns only these.
 attributes:
   check_mode:
     support: full
-    description: Remembers nothing.
+    description: Records nothing.
   diff_mode:
     support: none
-    description: Nothing of the host is changed.
+    description: The module does not change the host.
 options:
   state:
-    description: Whether the exporter shall be there.
+    description: Whether the exporter should be installed.
     type: str
     choices: [present, absent]
     default: present
   packages:
-    description: Names of the packages and their versions, as upstream writes them.
+    description: Package names and versions, as upstream writes them.
     type: dict
     default: {}
   pairs:
-    description: Versions of DCGM by the version of the exporter that they belong to, for the error's advice.
+    description: DCGM versions by matching exporter version, for the advice in the error.
     type: dict
     default: {}
   exporter:
-    description: Which of O(packages) is the exporter. All others are DCGM.
+    description: The exporter's package in O(packages). All others are DCGM.
     type: str
     default: datacenter-gpu-manager-exporter
 """
@@ -53,22 +53,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 missing:
-  description: Names of the packages that have to be installed, in the order of O(packages).
+  description: Packages to install, in the order of O(packages).
   type: list
   elements: str
   returned: O(state=present)
 names:
-  description: The same with their versions, as apt or dnf want them.
+  description: The same with versions, in the syntax of apt or dnf.
   type: list
   elements: str
   returned: O(state=present)
 brought:
-  description: Names of the packages that were not there before us and are there now. With O(state=absent) those that may go.
+  description: Packages that the collection installed. With O(state=absent), those that may be removed.
   type: list
   elements: str
   returned: always
 installed:
-  description: Version of each package that is there.
+  description: Version of each installed package.
   type: dict
   returned: always
 """

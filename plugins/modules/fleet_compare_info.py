@@ -6,22 +6,22 @@
 DOCUMENTATION = r"""
 ---
 module: fleet_compare_info
-short_description: Lay the readings of several sources side by side
+short_description: Compare the readings of several sources
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Runs on a scraping host. For nodes whose accelerators are read by two sources, for instance DCGM's exporter and all-smi,
-    gives the value of each source for each device and series, in the unit of that series, and how far they are apart.
-  - Beside them, what each exporter costs, as far as it tells.
+  - Runs on a monitoring host. For nodes whose accelerators are read by two sources, for example DCGM's exporter and all-smi,
+    returns each source's value for each device and series, in the unit of that series, and the difference.
+  - Also returns the cost of each exporter, if it reports it.
   - Changes nothing.
 extends_documentation_fragment: [accelmon.fleet.fleet_view.storage]
 options:
   questions:
-    description: What the filter C(accelmon.fleet._source_comparisons) makes.
+    description: The output of the filter C(accelmon.fleet._source_comparisons).
     type: dict
     required: true
   tolerance:
-    description: Percent by which readings must differ to be listed; V(0) lists all.
+    description: Minimum difference between readings, in percent, to list them; V(0) lists all.
     type: float
     default: 0
 seealso:
@@ -29,7 +29,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Compare what two exporters tell of the same devices
+- name: Compare two exporters' readings of the same devices
   accelmon.fleet.fleet_compare_info:
     questions: "{{ ['dcgm', 'all_smi'] | accelmon.fleet._source_comparisons }}"
     tolerance: 5
@@ -42,7 +42,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rows:
-  description: One row for each device and series. A value that a source does not have is null, and so is the difference from it.
+  description: One row per device and series. A value that a source lacks is null, and so is its difference.
   returned: always
   type: list
   elements: dict
@@ -61,7 +61,7 @@ table:
   returned: always
   type: str
 exporters:
-  description: One row for each node and source. CPU in cores, memory in bytes; null where the exporter does not tell.
+  description: One row per node and source. CPU in cores, memory in bytes; null if the exporter does not report it.
   returned: always
   type: list
   elements: dict
@@ -81,7 +81,7 @@ exporter_table:
   returned: always
   type: str
 problems:
-  description: What could not be asked or compared, one line each.
+  description: What could not be queried or compared, one line each.
   returned: always
   type: list
   elements: str

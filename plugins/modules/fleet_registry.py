@@ -9,54 +9,54 @@ __metaclass__ = type
 
 DOCUMENTATION = r'''
 module: fleet_registry
-short_description: Records hosts in the fleet registry and publishes it
+short_description: Record hosts in the fleet registry and publish it
 version_added: 0.1.0
 author:
   - accelmon.fleet contributors (@accelmon)
 description:
-  - Merges the records of a run into the registry of every cluster that they name, on a scraping host.
-  - Writes the scrape targets of these clusters for file-based discovery, and series about the fleet for the textfile
-    collector of the scraping host's own node_exporter.
-  - A run adds and updates hosts, and never forgets one unless O(prune) says so. A host that is no longer in the
-    inventory is marked as retired and stays a target, unless another host of the inventory is where it was. Then it is replaced,
-    is no target any more, and the other goes on with what was counted there. So it is when a host gets another name or cluster.
-  - Detected accelerators raise the expected counts, and never lower them unless O(accept) says so.
-  - Concurrent runs wait for each other. Files are replaced whole.
+  - Merges the records of a run into the registry of every cluster they name, on a monitoring host.
+  - Writes these clusters' scrape targets for file-based discovery, and series about the fleet for the textfile
+    collector of the monitoring host's node_exporter.
+  - A run adds and updates hosts, and removes one only with O(prune). A host that is no longer in the
+    inventory is marked as retired and stays a target, unless another host of the inventory has taken its place. It is then replaced
+    and no longer a target, and the other host inherits its counts. This also happens when a host changes its name or cluster.
+  - Detected accelerators raise the expected counts but lower them only with O(accept).
+  - Concurrent runs wait for each other. Files are replaced atomically.
 attributes:
   check_mode:
     support: full
-    description: Says what would change and changes nothing.
+    description: Predicts the change without making it.
   diff_mode:
     support: full
     description: Shows the changed lines of target files and series.
 options:
   records:
-    description: The records, as the filter P(accelmon.fleet.fleet_records#filter) gives them.
+    description: The records returned by the filter P(accelmon.fleet.fleet_records#filter).
     type: raw
     required: true
   inventory_hosts:
-    description: All hosts of the inventory. A host of the registry that is not among them is retired by a full run.
+    description: All hosts in the inventory. A full run retires hosts of the registry that are not among them.
     type: list
     elements: str
     required: true
   full_run:
-    description: Whether the run saw the whole inventory. Only such a run retires hosts, prunes, or builds a lost registry anew.
+    description: Whether the run covers the whole inventory. Only such a run retires hosts, prunes, or rebuilds a lost registry.
     type: bool
     default: false
   prune:
     description: >-
-      Forget retired and replaced hosts, in a full run, and clusters of which none is left. Refused when more than 10 % of a cluster (at
-      least 3 hosts) would go.
+      In a full run, remove retired and replaced hosts, and clusters with no hosts left. Rejected if more than 10 % of a cluster (at
+      least 3 hosts) would be removed.
     type: bool
     default: false
   prune_force:
-    description: Prune however many hosts would go.
+    description: Prune regardless of how many hosts would be removed.
     type: bool
     default: false
   prune_clusters:
     description:
-      - With O(prune), also forget these clusters, of which no host is in the run. Of a cluster that a run has no host of it cannot tell
-        whether it is gone, or belongs to another inventory.
+      - With O(prune), also remove these clusters, which have no host in the run. For a cluster without a host in the run, the module
+        cannot tell whether it is gone or belongs to another inventory.
     type: list
     elements: str
     default: []
@@ -85,7 +85,7 @@ options:
 '''
 
 EXAMPLES = r'''
-- name: Record what was found, on every scraping host
+- name: Record what was found, on every monitoring host
   accelmon.fleet.fleet_registry:
     records: "{{ ansible_play_hosts_all | accelmon.fleet.fleet_records(hostvars, answered=ansible_play_hosts) }}"
     inventory_hosts: "{{ groups['all'] }}"
@@ -94,7 +94,7 @@ EXAMPLES = r'''
   delegate_to: "{{ item }}"
   run_once: true
 
-- name: Expect the accelerators that gpu7 has now
+- name: Accept the accelerators that gpu7 has now
   accelmon.fleet.fleet_registry:
     records: "{{ ['gpu7'] | accelmon.fleet.fleet_records(hostvars, answered=['gpu7']) }}"
     inventory_hosts: "{{ groups['all'] }}"
@@ -103,13 +103,13 @@ EXAMPLES = r'''
 
 RETURN = r'''
 clusters:
-  description: What happened, by cluster.
+  description: What changed, by cluster.
   type: dict
   returned: success
   sample: {default: {generation: 7, hosts: 120, added: [gpu120], updated: [], removed: [], retired: [], pending: [gpu120], accepted: {}}}
   contains:
     generation:
-      description: Generation of the registry, which grows whenever it changes.
+      description: Generation of the registry, which increases with every change.
       type: int
     hosts:
       description: Number of hosts in the registry.
@@ -121,20 +121,20 @@ clusters:
       description: Hosts whose entry this run changed.
       type: list
     removed:
-      description: Hosts that this run forgot.
+      description: Hosts that this run removed.
       type: list
     retired:
-      description: All hosts that are not in the inventory any more.
+      description: All hosts that are no longer in the inventory.
       type: list
     replaced:
-      description: All hosts in whose place another host is.
+      description: All hosts replaced by another host.
       returned: when there are any
       type: list
     pending:
       description: All hosts that never answered.
       type: list
     accepted:
-      description: Expected counts that were changed by accepting, as host, vendor and the counts before and after.
+      description: Expected counts changed by accepting, as host, vendor and the counts before and after.
       type: dict
 '''
 

@@ -6,58 +6,58 @@
 DOCUMENTATION = r"""
 ---
 module: fleet_secrets
-short_description: Make, keep and change the fleet's passwords and certificate authority
+short_description: Create, keep and rotate the fleet's passwords and CA
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - Runs on the first monitoring host, which keeps them in a directory that root alone can read, under a lock.
-  - A password that is not given is generated once. Its bcrypt hash is kept with its salt, so that it never changes by itself.
-  - The certificate authority is made once. It is replaced in three steps, so that both are trusted everywhere in between.
-  - Use C(no_log) with it, for it returns the secrets; they come in one text in base64, because the passwords that were given
-    to it would be blotted out otherwise.
-  - The hash is made by libcrypt or perl, the authority by openssl. Nothing is installed.
+  - Runs on the first monitoring host, which keeps them in a directory that only root can read, under a lock.
+  - A password that is not given is generated once. Its bcrypt hash is stored with its salt, so that it stays the same.
+  - The CA is created once. It is replaced in three steps, so that both CAs are trusted everywhere in between.
+  - Use it with C(no_log), as it returns the secrets. They are returned as one base64 string, because Ansible would otherwise mask
+    the passwords passed to it.
+  - Hashes are made with libcrypt or perl, the CA with openssl. Nothing is installed.
 attributes:
   check_mode:
     support: full
-    description: Predicts the change; changes nothing. Where there is nothing yet, it returns values that stand for those to be made.
+    description: Predicts the change without making it. If there are no secrets yet, it returns placeholders.
   diff_mode:
     support: none
     description: Secrets are not shown.
 options:
   passwords:
-    description: The passwords by name. One that is empty is kept, or generated if there is none.
+    description: The passwords by name. An empty one is kept, or generated if there is none.
     type: dict
     required: true
   rotate:
-    description: Names of passwords to generate anew.
+    description: Names of passwords to replace.
     type: list
     elements: str
     default: []
   authority:
     description:
-      - V(keep) makes the authority where there is none.
-      - V(prepare) makes another one that is trusted and does not sign yet. V(switch) lets that one sign and trusts both.
-        V(finish) ends the trust in the former one, if no certificate of it that is still valid is in use.
+      - V(keep) creates the CA if there is none.
+      - V(prepare) creates another CA that is trusted but does not sign yet. V(switch) makes it sign and trusts both.
+        V(finish) stops trusting the previous one, if none of its certificates that are still valid is in use.
     type: str
     choices: [keep, prepare, switch, finish]
     default: keep
   force:
-    description: With O(authority=finish), leave hosts behind that have a certificate of the former authority.
+    description: With O(authority=finish), leave hosts behind that have a certificate from the previous CA.
     type: bool
     default: false
   create:
-    description: With V(false), nothing is made where there is nothing yet.
+    description: With V(false), nothing is created if there are no secrets yet.
     type: bool
     default: true
   state_dir:
-    description: Where they are kept.
+    description: Directory in which they are kept.
     type: path
     default: /var/lib/accelmon/secrets
   witness:
     description:
-      - A file that every monitoring host has once there are secrets. If it is here and the secrets are not, then they are on
-        another host, and none are made.
+      - A file that every monitoring host has once secrets exist. If this host has it but not the secrets, they are on
+        another host, and none are created.
     type: path
     default: /etc/accelmon/secrets/stack_password
 seealso:
@@ -66,7 +66,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Read or make the fleet's secrets
+- name: Read or create the fleet's secrets
   accelmon.fleet.fleet_secrets:
     passwords:
       stack: "{{ accelmon_stack_password | default('') }}"
@@ -83,15 +83,15 @@ encoded:
   type: str
   returned: success
 signing:
-  description: Certificate of the authority that signs, in PEM.
+  description: Certificate of the signing CA, in PEM.
   type: str
   returned: success
 bundle:
-  description: Certificates of all authorities that are trusted.
+  description: Certificates of all trusted CAs.
   type: str
   returned: success
 made:
-  description: What this run made or changed, in words, without the values.
+  description: What this run created or changed, without the values.
   type: list
   elements: str
   returned: success

@@ -6,21 +6,21 @@
 DOCUMENTATION = r"""
 ---
 module: fleet_status_info
-short_description: List the registered fleet and how each node does
+short_description: List the registered fleet and the state of each node
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Runs on a scraping host. Reads the registry there, asks the storage and the rule evaluator, and gives one row for each node.
-  - Works while the storage cannot be reached; the rows then hold what the registry knows, and RV(problems) says so.
+  - Runs on a monitoring host. Reads its registry, queries the storage and the rule evaluator, and returns one row per node.
+  - Works without the storage; the rows then show what the registry knows, and RV(problems) says so.
   - Changes nothing.
 extends_documentation_fragment: [accelmon.fleet.fleet_view.storage, accelmon.fleet.fleet_view]
 options:
   only_problems:
-    description: List only nodes that are down, pending or retired, lack accelerators, or have an exporter down or an alert firing.
+    description: Only list nodes that are down, pending or retired, lack accelerators, or have an exporter down or an alert firing.
     type: bool
     default: false
   sort:
-    description: V(worst) puts what is wrong first, V(name) sorts by cluster and node.
+    description: V(worst) lists problems first, V(name) sorts by cluster and node.
     type: str
     choices: [worst, name]
     default: worst
@@ -30,7 +30,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask for the state of the fleet
+- name: Query the state of the fleet
   accelmon.fleet.fleet_status_info:
   register: fleet
 
@@ -42,11 +42,11 @@ EXAMPLES = r"""
 RETURN = r"""
 rows:
   description:
-    - One row for each node.
+    - One row per node.
     - C(state) is active, maintenance, retired, pending, replaced, or down for an active node with no exporter up. C(replaced_by) names
-      the host that is where a replaced one was.
-    - C(accelerators) has by vendor how many were C(seen) and C(expected), the C(source) in charge of them, and sources on C(standby).
-    - C(seen) is null and an exporter V(unknown) while the storage cannot be asked.
+      the host that took the place of a replaced one.
+    - C(accelerators) has, by vendor, how many were C(seen) and C(expected), the C(source) in charge, and sources on C(standby).
+    - C(seen) is null and an exporter V(unknown) while the storage cannot be queried.
   returned: always
   type: list
   elements: dict
@@ -64,7 +64,7 @@ table:
   returned: always
   type: str
 totals:
-  description: Sums over all nodes, also those that O(only_problems) leaves out.
+  description: Sums over all nodes, including those that O(only_problems) omits.
   returned: always
   type: dict
   sample:
@@ -77,7 +77,7 @@ summary:
   returned: always
   type: str
 fleet_alerts:
-  description: Names of firing alerts that belong to no node, without the watchdog.
+  description: Names of firing alerts that belong to no node, except the watchdog.
   returned: always
   type: list
   elements: str
@@ -89,7 +89,7 @@ notes:
   type: list
   elements: str
 problems:
-  description: What could not be read or asked, one line each.
+  description: What could not be read or queried, one line each.
   returned: always
   type: list
   elements: str

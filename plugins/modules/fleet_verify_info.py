@@ -6,38 +6,38 @@
 DOCUMENTATION = r"""
 ---
 module: fleet_verify_info
-short_description: Prove that the registered fleet is monitored
+short_description: Verify that the registered fleet is monitored
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Runs on a scraping host. Reads the registry there, asks the storage and the rule evaluator, and says what is wrong.
-  - Checks that every target is up, every expected accelerator fresh, every textfile collector fresh, the rules loaded
-    and healthy, the watchdog firing and arrived where alerts are received, and the registry's newest generation scraped.
-  - Checks that what shall be closed is closed. Where O(password_file) exists, no listener of the stack may answer without the
-    password. An exporter with TLS may answer neither plain HTTP nor, with O(exporter_client_certificate), a client without a certificate.
-  - A target that is not up is dialled from this host, to tell a name that does not resolve from a refused port,
-    a silent host and an exporter that answers with an error. Many are dialled at once, within a bounded time.
-  - One cause gives one failure. A host that is down gives one line, not one for each of its accelerators.
+  - Runs on a monitoring host. Reads its registry, queries the storage and the rule evaluator, and reports problems.
+  - Checks that every target is up, all expected accelerators and textfile collectors are fresh, the rules are loaded
+    and healthy, the watchdog fires and reaches the alert receivers, and the registry's newest generation has been scraped.
+  - Checks access. If O(password_file) exists, no listener of the stack may answer without the password. An exporter with TLS must
+    not answer plain HTTP or, with O(exporter_client_certificate), a client without a certificate.
+  - Connects to targets that are not up from this host, to distinguish unresolvable names, refused ports,
+    silent hosts and exporters that answer with an error. Many are tried in parallel, within a limited time.
+  - Each cause is one failure. A host that is down produces one line, not one per accelerator.
   - Hosts in maintenance and retired hosts are notes, not failures.
-  - Does not fail for what is wrong with the fleet; look at RV(ok). Changes nothing.
+  - Does not fail if the fleet has problems; check RV(ok). Changes nothing.
 extends_documentation_fragment: [accelmon.fleet.fleet_view.storage, accelmon.fleet.fleet_view]
 options:
   inventory_hosts:
-    description: Names that must be registered; one that is not is a failure.
+    description: Names that must be registered; a missing one is a failure.
     type: list
     elements: str
     default: []
   monitoring_host:
-    description: The name of this host in the failures; by default its host name.
+    description: Name of this host in failures; by default its host name.
     type: str
   rule_groups:
-    description: Names of rule groups that must be loaded. At least one group must be loaded in any case.
+    description: Names of rule groups that must be loaded. At least one group must always be loaded.
     type: list
     elements: str
     default: []
   recorded_series:
     description:
-      - Series that must be recorded wherever a source tells them, as the filter C(accelmon.fleet._expected_series) gives them.
+      - Series that must be recorded wherever a source reports them, as returned by the filter C(accelmon.fleet._expected_series).
     type: list
     elements: dict
     default: []
@@ -46,7 +46,7 @@ options:
     type: str
     default: Watchdog
   collector_limit:
-    description: Seconds that the last success of a textfile collector may be old. It runs on a timer of its own.
+    description: Maximum age of a textfile collector's last success, in seconds. It runs on its own timer.
     type: int
     default: 60
   alertmanager_urls:
@@ -56,12 +56,12 @@ options:
     default: []
   stack_urls:
     description:
-      - Base URLs of all listeners of the stack on this host, by name. They are asked for C(/metrics) without a password, and for paths of
-        the kinds that programs of VictoriaMetrics are known to answer without it. No body is sent, so nothing is stored.
+      - Base URLs of all listeners of the stack on this host, by name. C(/metrics) is requested from them without a password, as are the kinds
+        of paths that VictoriaMetrics' programs are known to serve without it. No body is sent, so nothing is stored.
     type: dict
     default: {}
   certificate_file:
-    description: Certificate that this host shows to exporters.
+    description: Client certificate that this host presents to exporters.
     type: path
     default: /etc/accelmon/tls/host.crt
   key_file:
@@ -73,23 +73,23 @@ options:
     type: path
     default: /etc/accelmon/secrets/exporter_password
   exporter_client_certificate:
-    description: Whether exporters with TLS must refuse a client without a certificate.
+    description: Whether exporters with TLS must reject a client without a certificate.
     type: bool
     default: true
   exporter_password:
-    description: Whether the collection's exporters must refuse a client without the password.
+    description: Whether the collection's exporters must reject a client without the password.
     type: bool
     default: false
   wait:
-    description: Seconds to try again until nothing is wrong.
+    description: Seconds to keep retrying until no problem is left.
     type: int
     default: 0
   dial_timeout:
-    description: Seconds that one exporter may take to accept the connection, and again to answer.
+    description: Timeout for an exporter to accept the connection, and again to answer, in seconds.
     type: int
     default: 2
   dial_budget:
-    description: Seconds that all dialling together may take; exporters that were not reached by then are reported without a reason.
+    description: Time limit for all connection attempts, in seconds; exporters not reached by then are reported without a reason.
     type: int
     default: 60
 seealso:
@@ -98,12 +98,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Verify the whole fleet, and give a fresh start two minutes to settle
+- name: Verify the whole fleet, allowing two minutes for a fresh start
   accelmon.fleet.fleet_verify_info:
     wait: 120
   register: fleet
 
-- name: Show what is wrong, one line each
+- name: Show the problems, one line each
   ansible.builtin.debug:
     msg: "{{ fleet.report.splitlines() }}"
 
@@ -114,16 +114,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ok:
-  description: Whether nothing is wrong.
+  description: Whether there are no problems.
   returned: always
   type: bool
   sample: false
 failures:
   description:
-    - What is wrong, in a fixed order, each cause once.
+    - The problems, in a fixed order, each cause once.
     - C(check) is one of registry, storage, generation, rules, watchdog, alertmanager, access, scraper, recording, registered, pending,
       target, open, collector, devices, series.
-    - C(line) is node, reason and mend in one line.
+    - C(line) has node, reason and mend in one line.
   returned: always
   type: list
   elements: dict
@@ -158,7 +158,7 @@ counts:
     accelerators_expected: 12
     accelerators_fresh: 12
 report:
-  description: The whole as text, one line for each failure and note.
+  description: The result as text, one line per failure and note.
   returned: always
   type: str
 """

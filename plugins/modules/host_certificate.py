@@ -6,33 +6,33 @@
 DOCUMENTATION = r"""
 ---
 module: host_certificate
-short_description: Key and certificate of a host, in two phases
+short_description: Manage the key and certificate of a host, in two phases
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - In the phase V(request) it looks at the host's certificate. If that does not do, it makes a new key, which never leaves
+  - In the phase V(request), it checks the host's certificate. If a new one is needed, it creates a new key, which never leaves
     the host, and returns a request for M(accelmon.fleet.certificate_signing).
-  - In the phase V(install) it puts key, certificate and trusted authorities into place, each in one step.
-  - A certificate does not do if it is missing, damaged or expired, if less than a third of its time is left, if names or
-    purposes are others, if another authority signs now, or if its key is not the one beside it.
-  - With O(mode=files) it checks a site's own files and links to them, so that what the site renews holds at once.
-  - Makes the system group of O(group), whose members may read the key.
+  - In the phase V(install), it installs the key, the certificate and the trusted CAs, each atomically.
+  - A new certificate is needed if the current one is missing, damaged or expired, if less than a third of its lifetime is left, if
+    its names or usages differ, if another CA signs now, or if it does not match its key.
+  - With O(mode=files), it checks the site's own files and links to them, so that renewed files take effect at once.
+  - Creates the system group O(group), whose members may read the key.
 attributes:
   check_mode:
     support: full
-    description: Looks and checks; makes no key, and predicts the change.
+    description: Checks the certificate and predicts the change; creates no key.
   diff_mode:
     support: none
-    description: Keys are not shown, and certificates say nothing to a reader.
+    description: Keys are secret, and certificates are not human-readable.
 options:
   phase:
-    description: What to do now.
+    description: The phase to run.
     type: str
     choices: [request, install]
     required: true
   mode:
-    description: Whose certificate it is. With V(none), the phase V(install) removes ours, and links to others.
+    description: Where the certificate comes from. With V(none), the phase V(install) removes managed certificates and links to others.
     type: str
     choices: [managed, files, none]
     required: true
@@ -41,7 +41,7 @@ options:
     type: str
     required: true
   address:
-    description: What the scraping hosts call the host by.
+    description: Address by which the monitoring hosts reach the host.
     type: str
     required: true
   names:
@@ -50,23 +50,23 @@ options:
     elements: str
     default: []
   client:
-    description: Whether the host may also be a client, that is, scrape others.
+    description: Whether the host may also act as a client, to scrape others.
     type: bool
     default: false
   authority:
-    description: For the phase V(request), certificate of the authority that signs.
+    description: For the phase V(request), certificate of the signing CA.
     type: str
     default: ""
   renew:
-    description: For the phase V(request), ask for a new key and certificate in any case.
+    description: For the phase V(request), always request a new key and certificate.
     type: bool
     default: false
   certificate:
-    description: For the phase V(install), the new certificate; empty to keep the present one.
+    description: For the phase V(install), the new certificate; empty to keep the current one.
     type: str
     default: ""
   bundle:
-    description: For the phase V(install), certificates of all authorities that are trusted.
+    description: For the phase V(install), certificates of all trusted CAs.
     type: str
     default: ""
   key_file:
@@ -74,11 +74,11 @@ options:
     type: str
     default: ""
   certificate_file:
-    description: With O(mode=files), the certificate on the host, followed by those between it and the authority.
+    description: With O(mode=files), the certificate on the host, followed by any intermediate certificates.
     type: str
     default: ""
   ca_file:
-    description: With O(mode=files), the trusted authorities on the host.
+    description: With O(mode=files), the trusted CAs on the host.
     type: str
     default: ""
   group:
@@ -86,17 +86,17 @@ options:
     type: str
     default: accelmon
   directory:
-    description: Where C(host.key), C(host.crt) and C(ca.crt) are.
+    description: Directory of C(host.key), C(host.crt) and C(ca.crt).
     type: path
     default: /etc/accelmon/tls
   pending:
-    description: Where a new key waits for its certificate.
+    description: Directory where a new key waits for its certificate.
     type: path
     default: /var/lib/accelmon/tls
 """
 
 EXAMPLES = r"""
-- name: Look at the certificate
+- name: Check the certificate
   accelmon.fleet.host_certificate:
     phase: request
     mode: managed
@@ -106,7 +106,7 @@ EXAMPLES = r"""
     authority: "{{ secrets.signing }}"
   register: request
 
-- name: Put the new one into place
+- name: Install the new one
   accelmon.fleet.host_certificate:
     phase: install
     mode: managed
@@ -122,16 +122,16 @@ csr:
   type: str
   returned: in the phase request
 why:
-  description: Why a new certificate is needed; empty if none is.
+  description: Why a new certificate is needed; empty if it is not.
   type: str
   returned: in the phase request
 written:
-  description: Files that were put into place or removed, or would be.
+  description: Files that were installed or removed, or would be.
   type: list
   elements: str
   returned: in the phase install
 ends:
-  description: Seconds since 1970 at which the C(host)'s certificate and that of its authority, C(ca), expire.
+  description: Expiry of the C(host)'s certificate and of its CA, C(ca), in seconds since 1970.
   type: dict
   returned: in the phase install
 """

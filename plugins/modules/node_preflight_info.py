@@ -6,14 +6,14 @@
 DOCUMENTATION = r"""
 ---
 module: node_preflight_info
-short_description: Tell what could be in the way of an installation
+short_description: Collect what an installation depends on
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - Looks at the host that it runs on, and judges nothing. The filter C(accelmon.fleet._preflight_findings) does.
-  - Reads files and the kernel only and starts no process, unless O(bcrypt) or O(packages) are set.
-  - With O(targets) it also calls other hosts, many at once, to tell whether this host reaches them.
+  - Inspects the host it runs on without evaluating anything; the filter C(accelmon.fleet._preflight_findings) does that.
+  - Only reads files and kernel state and starts no process, unless O(bcrypt) or O(packages) is set.
+  - With O(targets), it also connects to other hosts in parallel, to check whether this host reaches them.
 attributes:
   check_mode:
     support: full
@@ -23,13 +23,13 @@ attributes:
     description: Changes nothing.
 options:
   ports:
-    description: Ports that services of ours shall listen on.
+    description: Ports that the collection's services will listen on.
     type: list
     elements: dict
     default: []
     suboptions:
       address:
-        description: Address; empty means every address.
+        description: Address; empty means all addresses.
         type: str
         default: ""
       port:
@@ -41,11 +41,11 @@ options:
         type: str
         required: true
       unit:
-        description: Our own unit, which may listen there already.
+        description: The collection's unit, which may already listen there.
         type: str
         required: true
   paths:
-    description: Folders that something shall be put into. They need not exist.
+    description: Directories that will be written to. They need not exist.
     type: list
     elements: str
     default: []
@@ -55,25 +55,25 @@ options:
     elements: str
     default: []
   packages:
-    description: Names of the distribution's packages that are wanted.
+    description: Names of the distribution packages to install.
     type: list
     elements: str
     default: []
   bcrypt:
-    description: Whether to try to make a bcrypt hash.
+    description: Whether to check that a bcrypt hash can be made.
     type: bool
     default: false
   controller_time:
-    description: The control node's time when the task began, in seconds since 1970.
+    description: The control node's time at the start of the task, in seconds since 1970.
     type: float
   targets:
-    description: Places that this host shall reach.
+    description: Endpoints that this host must reach.
     type: list
     elements: dict
     default: []
     suboptions:
       host:
-        description: Whose place it is.
+        description: Host that the endpoint belongs to.
         type: str
         required: true
       address:
@@ -85,13 +85,13 @@ options:
         type: int
         required: true
   timeout:
-    description: Seconds that one call of O(targets) may take; all of them together may take thirty times that.
+    description: Timeout for one of O(targets), in seconds; all of them together may take thirty times as long.
     type: float
     default: 2.0
 """
 
 EXAMPLES = r"""
-- name: Look whether there is room
+- name: Check the disk space and a port
   accelmon.fleet.node_preflight_info:
     paths: [/opt/accelmon, /var/lib/accelmon]
     ports:
@@ -103,18 +103,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 observed:
-  description: What the host tells. What cannot be told is absent.
+  description: What was found on the host. Unknown values are absent.
   returned: always
   type: dict
   contains:
     ports:
-      description: Those wanted ports that something else listens on.
+      description: Ports that something else listens on.
       returned: always
       type: list
       elements: dict
       sample: [{port: 9100, variable: node_exporter_port, owner: "prometheus-node-exporter.service (pid 7, prometheus-node)"}]
     paths:
-      description: For each path the free bytes and inodes, the mount that it is on, and those of its options that matter.
+      description: For each path, the free bytes and inodes, its mount, and the relevant mount options.
       returned: always
       type: dict
       sample: {/opt/accelmon: {free_bytes: 1073741824, free_inodes: 65536, mount: /opt, options: [noexec]}}
@@ -127,16 +127,16 @@ observed:
       returned: when it can be told
       type: int
     fapolicyd:
-      description: Whether fapolicyd decides which programs may run.
+      description: Whether fapolicyd controls which programs may run.
       returned: always
       type: bool
     missing:
-      description: Those programs that are not installed.
+      description: Programs that are not installed.
       returned: always
       type: list
       elements: str
     unknown_packages:
-      description: Those of O(packages) that apt knows nowhere, though it has lists.
+      description: Those of O(packages) that are in no repository known to apt, although it has package lists.
       returned: with O(packages)
       type: list
       elements: str
@@ -149,11 +149,11 @@ observed:
       returned: always
       type: str
     python_problem:
-      description: Why services of this host could run no Python; empty if they can.
+      description: Why services on this host cannot run Python; empty if they can.
       returned: always
       type: str
     clock_offset:
-      description: Seconds that the host's clock is ahead of the control node's, with the time that it took to get here.
+      description: Seconds by which the host's clock is ahead of the control node's, including the time to reach the host.
       returned: with O(controller_time)
       type: float
 reached:

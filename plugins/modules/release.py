@@ -11,19 +11,19 @@ version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - Fetches an archive or plain program, verifies its SHA-256 on the host that will run it, and takes the named programs out of it.
-  - They come to C(ROOT/NAME/VERSION-SHA/bin/), root's with mode V(0755), where C(SHA) is the first 12 digits of the checksum.
-    The link C(ROOT/NAME/current) is switched in one step when that directory is complete. If anything fails before,
-    the version that runs stays as it is. Versions that were current before are kept for a way back, see O(keep).
-  - If the release is installed and intact, nothing is fetched and nothing is transferred. Programs are known to be intact
-    by their size and by the times of their content and inode; only if one of these differs are they read and compared again.
-    So a change that a program makes is found, also if it sets the time of the file back; one made to the raw disk is not.
-  - The request carries no credentials but O(token), and a redirect from https to http is refused.
-    A proxy is taken from the usual environment variables.
+  - Downloads an archive or plain program, verifies its SHA-256 on the host that will run it, and extracts the named programs.
+  - They are installed in C(ROOT/NAME/VERSION-SHA/bin/), owned by root with mode V(0755), where C(SHA) is the first 12 digits of the
+    checksum. The link C(ROOT/NAME/current) is switched atomically once that directory is complete. If anything fails before,
+    the running version stays unchanged. Previous versions are kept for rollback, see O(keep).
+  - If the release is installed and intact, nothing is downloaded or transferred. Programs count as intact if their size, mtime and
+    ctime are unchanged; they are only read and compared again if one of these differs.
+    A change made by a program is therefore detected even if it resets the mtime; one made to the raw disk is not.
+  - The request carries no credentials except O(token), and a redirect from https to http is rejected.
+    Proxies are taken from the usual environment variables.
 attributes:
   check_mode:
     support: full
-    description: Predicts the change; fetches, transfers and changes nothing. A file that is on the host already is verified.
+    description: Predicts the change; downloads, transfers and changes nothing. A file already on the host is verified.
   diff_mode:
     support: full
     description: Shows the version before and after.
@@ -41,32 +41,32 @@ options:
     description: The version. Required with O(state=present).
     type: str
   sha256:
-    description: SHA-256 of the file as it is published. Required with O(state=present).
+    description: SHA-256 of the file as published. Required with O(state=present).
     type: str
   url:
-    description: Where to fetch it from, http or https. Either this or O(src) is required with O(state=present).
+    description: URL to download it from, http or https. Either this or O(src) is required with O(state=present).
     type: str
   token:
     description:
-      - Sent as a bearer token to the scheme, host and port of O(token_url), and to no other. If O(url) is elsewhere, or is redirected
-        to elsewhere, that request goes without it.
+      - Sent as a bearer token, only to the scheme, host and port of O(token_url). If O(url) points or redirects elsewhere, that
+        request does not carry it.
     type: str
   token_url:
-    description: Whose token O(token) is.
+    description: URL that O(token) is for.
     type: str
     default: https://github.com
   src:
     description: The file on the control node, or on the host itself with O(remote_src=true).
     type: path
   remote_src:
-    description: O(src) is on the host itself.
+    description: Whether O(src) is on the host itself.
     type: bool
     default: false
   programs:
     description:
-      - The programs to install. Each key is the name that it shall have; the value is its path in the archive, or only its
-        last part if that is unique there. For a plain program the value is not used.
-      - Archives may be tar, tar.gz, tar.xz and zip, whatever their name. Required with O(state=present).
+      - The programs to install. Each key is the program's name on the host; the value is its path in the archive, or just the
+        last part of it if that is unique. For a plain program, the value is not used.
+      - Archives may be tar, tar.gz, tar.xz or zip, whatever their name. Required with O(state=present).
     type: dict
     default: {}
   root:
@@ -74,11 +74,11 @@ options:
     type: path
     default: /opt/accelmon
   keep:
-    description: How many versions stay beside the current one, at least 1.
+    description: Number of versions to keep besides the current one, at least 1.
     type: int
     default: 1
   timeout:
-    description: Seconds in which the whole download must end. It ends early if nothing comes for 30 seconds.
+    description: Seconds within which the whole download must finish. It also fails if no data arrives for 30 seconds.
     type: int
     default: 300
 """
@@ -112,7 +112,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: The link to the current version; it does not change from version to version.
+  description: The link to the current version, which is the same for all versions.
   type: str
   returned: O(state=present)
   sample: /opt/accelmon/node_exporter/current
@@ -125,7 +125,7 @@ version:
   type: str
   returned: O(state=present)
 previous:
-  description: The version that was current before it; empty if there is none.
+  description: The previous version; empty if there is none.
   type: str
   returned: O(state=present)
 pruned:
@@ -139,7 +139,7 @@ removed:
   elements: str
   returned: O(state=absent)
 left:
-  description: What else is in the directory of the product; it was left there.
+  description: Other contents of the product's directory, which were left there.
   type: list
   elements: str
   returned: O(state=absent)

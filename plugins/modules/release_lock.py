@@ -10,13 +10,13 @@ short_description: Write a lock file of releases from upstream's checksums
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Reads upstream's lists of checksums and writes version, address and SHA-256 of every archive that is wanted to a file.
-    No archive is fetched. It runs where upstream, or a mirror of it, can be reached; the lock file is then used anywhere.
-  - What is in the file already and not asked for stays. A checksum that is locked never changes for the same version; that is an error.
+  - Reads upstream's checksum lists and writes the version, URL and SHA-256 of every wanted archive to a file.
+    No archive is downloaded. Run it where upstream or a mirror is reachable; the lock file can then be used anywhere.
+  - Other entries of the file are kept. The locked checksum of a version never changes; a different one is an error.
 attributes:
   check_mode:
     support: full
-    description: Reads the lists, and writes nothing.
+    description: Reads the lists and writes nothing.
   diff_mode:
     support: full
     description: Shows the file before and after.
@@ -26,25 +26,25 @@ options:
     type: path
     required: true
   releases:
-    description: What shall be in it, as C(accelmon.fleet._releases_wanted) gives it.
+    description: What to lock, as returned by C(accelmon.fleet._releases_wanted).
     type: list
     elements: dict
     required: true
   token:
-    description: Sent as a bearer token to the scheme, host and port of O(token_url), and to no other.
+    description: Sent as a bearer token, only to the scheme, host and port of O(token_url).
     type: str
   token_url:
-    description: Whose token O(token) is.
+    description: URL that O(token) is for.
     type: str
     default: https://github.com
   timeout:
-    description: Seconds for each list.
+    description: Timeout per list, in seconds.
     type: int
     default: 60
 """
 
 EXAMPLES = r"""
-- name: Lock what the catalogue names, for both architectures
+- name: Lock the releases in the catalogue, for both architectures
   accelmon.fleet.release_lock:
     path: /srv/fleet/releases.lock.json
     releases: "{{ {} | accelmon.fleet._releases_wanted(['amd64', 'arm64']) }}"
@@ -53,7 +53,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 releases:
-  description: All that the lock file has now, or would have.
+  description: All entries that the lock file has now, or would have.
   type: dict
   returned: success
 """

@@ -11,31 +11,31 @@ version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - Asks upstream, or a mirror of it, for the lists of checksums of the versions that would follow, C(1.9.2) after C(1.9.1) and so on, until three
-    in a row are not there. Major and minor version never change. No archive is fetched and nothing is written.
-  - A version counts only if its lists have every architecture that O(releases) asks for.
+  - Requests the checksum lists of the versions that would follow, C(1.9.2) after C(1.9.1) and so on, from upstream or a mirror, until
+    three in a row do not exist. The major and minor version never change. No archive is downloaded and nothing is written.
+  - A version counts only if its lists cover every architecture that O(releases) needs.
 attributes:
   check_mode:
     support: full
-    description: Changes nothing in any case.
+    description: The module changes nothing.
   diff_mode:
     support: none
     description: Nothing to show.
 options:
   releases:
-    description: What is locked, as C(accelmon.fleet._releases_wanted) gives it for the locked versions.
+    description: What is locked, as returned by C(accelmon.fleet._releases_wanted) for the locked versions.
     type: list
     elements: dict
     required: true
   token:
-    description: Sent as a bearer token to the scheme, host and port of O(token_url), and to no other.
+    description: Sent as a bearer token, only to the scheme, host and port of O(token_url).
     type: str
   token_url:
-    description: Whose token O(token) is.
+    description: URL that O(token) is for.
     type: str
     default: https://github.com
   timeout:
-    description: Seconds for each list.
+    description: Timeout per list, in seconds.
     type: int
     default: 60
 """
@@ -50,12 +50,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 versions:
-  description: The newest version of each release; the locked one where there is none newer.
+  description: The newest version of each release; the locked one if there is no newer one.
   type: dict
   returned: success
   sample: {node_exporter: 1.9.1}
 newer:
-  description: Those of them that are newer than what is locked.
+  description: Versions that are newer than the locked ones.
   type: dict
   returned: success
 """

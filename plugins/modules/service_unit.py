@@ -25,7 +25,7 @@ description:
 attributes:
   check_mode:
     support: full
-    description: Predicts the change; changes nothing. Works on a host where nothing is installed yet.
+    description: Predicts the change without making it. Works on a host where nothing is installed yet.
   diff_mode:
     support: full
     description: Shows the unit files before and after.
@@ -63,7 +63,7 @@ options:
     default: []
     suboptions:
       address:
-        description: Address; empty means every address.
+        description: Address; empty means all addresses.
         type: str
         default: ""
       port:

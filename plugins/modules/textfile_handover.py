@@ -6,33 +6,33 @@
 DOCUMENTATION = r"""
 ---
 module: textfile_handover
-short_description: Take a script's cron entry and textfile out of use, or put them back
+short_description: Disable a script's cron entry and text file, or restore them
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - For hosts on which cron runs a script such as C(get_gpu_metrics.sh) that writes C(node_gpu_*) series into the textfile
-    directory of node_exporter, before our collector exports the same series.
-  - O(state=present) turns the script's entries in crontabs into comments, waits for runs under way, and moves the script's
-    textfile aside. O(state=absent) undoes both. The script itself is not touched. Other entries, and files with
-    other series, are left as they are.
+  - For hosts on which cron runs a script such as C(get_gpu_metrics.sh) that writes C(node_gpu_*) series to node_exporter's
+    textfile directory, before the collection's collector exports the same series.
+  - O(state=present) comments out the script's crontab entries, waits for running instances and moves the script's
+    text file aside. O(state=absent) reverts both. The script itself is not touched. Other entries and files with
+    other series are left unchanged.
 attributes:
   check_mode:
     support: full
-    description: Predicts the change; changes nothing.
+    description: Predicts the change without making it.
   diff_mode:
     support: full
-    description: Shows the entries and files in question, nothing else of the crontabs.
+    description: Shows only the affected entries and files, not the rest of the crontabs.
 options:
   state:
     description:
-      - V(present) takes the script out of use, V(absent) puts it back.
-      - V(proven) fails if a device that the script exported is missing in the file of our collector.
+      - V(present) disables the script, V(absent) restores it.
+      - V(proven) fails if a device that the script exported is missing from the file of the collection's collector.
     type: str
     choices: [present, absent, proven]
     default: present
   script:
-    description: Name of the script, as it stands in the cron entry.
+    description: Name of the script as it appears in the cron entry.
     type: str
     default: get_gpu_metrics.sh
   directory:
@@ -40,22 +40,22 @@ options:
     type: path
     required: true
   crontabs:
-    description: Crontabs to look at, as shell patterns.
+    description: Crontabs to check, as shell patterns.
     type: list
     elements: str
     default: [/etc/crontab, /etc/cron.d/*, /var/spool/cron/crontabs/*, /var/spool/cron/*]
   keep:
-    description: Directory in which the script's textfile is kept.
+    description: Directory in which the script's text file is kept.
     type: path
     default: /var/lib/accelmon/handover
   wait:
-    description: Seconds to wait for runs of the script that are under way.
+    description: Seconds to wait for running instances of the script.
     type: int
     default: 90
 """
 
 EXAMPLES = r"""
-- name: Take the script out of use
+- name: Disable the script
   accelmon.fleet.textfile_handover:
     directory: /var/lib/prometheus/node-exporter
 
@@ -72,12 +72,12 @@ crontabs:
   elements: str
   returned: O(state=present) and O(state=absent)
 files:
-  description: Textfiles that were moved aside, or put back.
+  description: Text files that were moved aside or restored.
   type: list
   elements: str
   returned: O(state=present) and O(state=absent)
 missing:
-  description: Series of the script that our collector does not give, such as values that the device does not have.
+  description: Series of the script that the collection's collector does not export, such as values the device does not have.
   type: list
   elements: str
   returned: O(state=proven)
