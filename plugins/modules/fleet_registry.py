@@ -400,7 +400,7 @@ def run(module, store):
     unknown = sorted(set(params["accept"]) - accepted - set("*"))
     if unknown:
         raise Failure("accept = %s: not in the registry of cluster %s; correct the name"
-                                  % (", ".join(unknown), ", ".join(sorted(found)) or "(none)"))
+                      % (", ".join(unknown), ", ".join(sorted(found)) or "(none)"))
     # Only now, so that a refusal for one cluster leaves the others as they were too.
     for cluster in sorted(merged):
         store.publish(cluster, merged[cluster])

@@ -29,7 +29,8 @@ def test_every_bad_variable_of_a_host_is_named_at_once_and_stops_it_alone(fleet,
         assert message(run, "plain1", name + " = ", word), run.output
     assert run.recap["plain1"]["failed"] == 1
     for host in OTHERS:
-        assert run.recap[host]["failed"] == 0 and run.recap[host]["ok"] > 8, run.output
+        # Its facts, its plan, and at least two services or what a monitoring host has.
+        assert run.recap[host]["failed"] == 0 and run.recap[host]["ok"] >= 4, run.output
 
 
 def test_two_hosts_with_one_address_are_both_refused(fleet, tmp_path):

@@ -73,7 +73,7 @@ class Store(object):
             why = type(error).__name__
         # The error's own words would show a part of the file.
         raise Failure("%s: it is damaged (%s); bring it back from a backup, or remove %s to begin anew and converge the whole fleet"
-                           % (path, why, self.folder))
+                      % (path, why, self.folder))
 
     def lock(self):
         """The lock that a run which may change something holds."""
@@ -123,7 +123,7 @@ class Store(object):
         elif step == "prepare" and not known.get("next"):
             if known.get("previous"):
                 raise Failure("accelmon_rotate = ca: the last change of the authority is not ended, both are trusted; "
-                                   "end it first with accelmon_rotate=ca_end")
+                              "end it first with accelmon_rotate=ca_end")
             known["next"] = self._new_authority(now)
             self.changed.append("next certificate authority")
         elif step == "switch" and known.get("next"):
@@ -134,7 +134,7 @@ class Store(object):
             left = self.signed_by(known["previous"]["certificate"], now)
             if left and not force:
                 raise Failure("accelmon_rotate = ca_end: %d host(s) still have a certificate of the former authority (%s); converge them, "
-                                   "or give accelmon_rotate_force=true to leave them behind" % (len(left), ", ".join(left[:10])))
+                              "or give accelmon_rotate_force=true to leave them behind" % (len(left), ", ".join(left[:10])))
             del known["previous"]
             self.changed.append("former certificate authority")
 

@@ -74,7 +74,7 @@ def load(text, cluster, path):
         raise Failure("registry %s: not a fleet registry; %s" % (path, mend))
     if registry.get("version") != VERSION:
         raise Failure("registry %s: version %r, but this collection reads version %d; use the collection that wrote it"
-                            % (path, registry.get("version"), VERSION))
+                      % (path, registry.get("version"), VERSION))
     if registry.get("cluster") != cluster:
         raise Failure("registry %s: belongs to cluster %r, not %r; %s" % (path, registry.get("cluster"), cluster, mend))
     for host, entry in registry["hosts"].items():

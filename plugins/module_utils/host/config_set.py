@@ -272,7 +272,7 @@ class ConfigSet(object):
             except KeyError:
                 if not self.check:
                     raise Failure("%s = %s: this host has no such %s for %s; create it before its files are written"
-                                      % (what, name, {"owner": "user"}.get(what, what), path))
+                                  % (what, name, {"owner": "user"}.get(what, what), path))
                 ids.append(None)
         return ids
 
@@ -288,7 +288,7 @@ class ConfigSet(object):
             secret = bool(entry.get("secret"))
             if secret and (path not in secrets or entry.get("content") is not None):
                 raise Failure("files = %s: a secret file takes its content from the option secrets, under the same path, and only from there"
-                                  % path)
+                              % path)
             if not secret and entry.get("content") is None:
                 raise Failure("files = %s: it has no content; set content, or secret: true and its content in secrets" % path)
             data = to_data(secrets.pop(path) if secret else entry["content"], path)
@@ -300,7 +300,7 @@ class ConfigSet(object):
             wanted.append(Wanted(path, data, mode, owner, group, uid, gid, secret))
         if secrets:
             raise Failure("secrets = %s: there is no such path with secret: true in files; add it, or leave the secret out"
-                              % ", ".join(sorted(secrets)))
+                          % ", ".join(sorted(secrets)))
         for path in seen:
             for above in ancestors(path):
                 if above in seen:
@@ -552,7 +552,7 @@ class ConfigSet(object):
             told = "... " + told[-OUTPUT_CHARACTERS:]
         what = "it did not end in time" if status is None else "it ends with status %s" % status
         raise Failure("validate = %s: %s and says: %s; nothing was changed, correct the configuration" % (as_written, what, told or "nothing"),
-                          validator={"argv": [str(word) for word in validator["argv"]], "rc": status, "output": output})
+                      validator={"argv": [str(word) for word in validator["argv"]], "rc": status, "output": output})
 
     def _kept_path(self, path, stamp):
         return "%s%s.%s" % (self.kept, path, stamp)

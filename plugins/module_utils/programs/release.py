@@ -53,7 +53,7 @@ def check_url(url):
         raise Failure("url = %s: this is no http or https URL; correct it" % url)
     if "@" in match.group(1):
         raise Failure("url = %s: it carries a user or password, which is never sent; use a mirror that needs none, or a bundle"
-                           % re.sub(r"//[^/]*@", "//...@", url))
+                      % re.sub(r"//[^/]*@", "//...@", url))
 
 
 def origin(url):
@@ -279,7 +279,7 @@ def find_members(members, programs, what):
                 name, what, programs[name], ", ".join(near[:8]) + (", ..." if len(near) > 8 else "") or "no files"))
         if len(entries) > 1:
             raise Failure("programs = %s: %s has %s more than once; give the whole path of one of %s"
-                               % (name, what, programs[name], ", ".join(entry[0] for entry in entries)))
+                          % (name, what, programs[name], ", ".join(entry[0] for entry in entries)))
         path, regular, size, member = entries[0]
         if not regular:
             raise Failure("programs = %s: %s in %s is no regular file but a link, directory or device; name the file itself" % (name, path, what))
@@ -536,7 +536,7 @@ class Release(object):
     def _verify(self, got, size, source):
         if got != self.sha256:
             raise Failure("sha256 = %s: %s has %s (%d bytes), so it was altered or is another file; %s, "
-                               "find out where the file comes from before you change the checksum" % (self.sha256, source, got, size, self._stays()))
+                          "find out where the file comes from before you change the checksum" % (self.sha256, source, got, size, self._stays()))
 
     def _stays(self):
         """What is there after a release was refused."""
@@ -587,7 +587,7 @@ class Release(object):
             wrong = program_files.fault(os.path.join(tree, PROGRAMS, name))
             if wrong:
                 raise Failure("programs = %s: %s of %s cannot run here: %s; %s, choose the file for this host and the SHA-256 of that"
-                                   % (name, self.programs[name], what, wrong, self._stays()))
+                              % (name, self.programs[name], what, wrong, self._stays()))
         folder = os.path.join(self.home, self.folder)
         if os.path.islink(folder) or (os.path.lexists(folder) and not os.path.isdir(folder)):
             raise Failure("root = %s: %s is no directory; move it away" % (self.root, folder))

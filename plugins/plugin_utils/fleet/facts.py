@@ -283,4 +283,4 @@ def refuse_forged(told):
     for name in told or ():
         if is_variable(str(name)):
             raise Untrusted(f"facts: {shown(name)} = {shown(told[name])}: a fact with the name of a variable, which it would replace; "
-                         f"find what set it on that host, and clear the fact cache where there is one")
+                            f"find what set it on that host, and clear the fact cache where there is one")

@@ -33,7 +33,7 @@ def pairs(more=None):
     known = {str(exporter): str(dcgm) for exporter, dcgm in load("dcgm")["pairs"].items()}
     for exporter, dcgm in (more or {}).items():
         if not VERSION.fullmatch(str(exporter)) or not VERSION.fullmatch(str(dcgm)):
-            raise Problem("these are no versions; write for instance {4.8.3: 4.6.0}, in quotes", "dcgm_exporter_pairs", {exporter: dcgm})
+            raise Problem("these are no versions; write them in quotes, as in 4.8.3: 4.6.0", "dcgm_exporter_pairs", {exporter: dcgm})
         known[str(exporter)] = str(dcgm)
     return known
 

@@ -141,7 +141,8 @@ def test_a_module_ends_where_a_program_is_missing_and_not_where_it_floods(script
 
 def test_every_module_that_runs_programs_does_it_this_way():
     root = pathlib.Path(__file__).resolve().parents[4]
-    running = {path.name for path in (root / "plugins/modules").glob("*.py") if "run_command(" in path.read_text(encoding="utf-8")}
+    running = {path.name for path in (root / "plugins/modules").glob("*.py")
+               if re.search(r"run_command\(|module_utils\.host\.service\.", path.read_text(encoding="utf-8"))}
     ours = {path.name for path in (root / "plugins/modules").glob("*.py")
             if "module.run_command = command.of_module(module)\n" in path.read_text(encoding="utf-8")}
     assert running == ours

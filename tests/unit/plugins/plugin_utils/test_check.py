@@ -144,7 +144,7 @@ def test_two_paths_of_one_custom_port():
 def test_bundle_needs_its_directory(name, tmp_path):
     assert errors(**{name: "bundle"}) == [f"h: {name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle"]
     assert errors(**{name: "bundle", "accelmon_bundle": str(tmp_path)}) == [
-        f"h: accelmon_bundle = {tmp_path}: it has no lock.json on the control node; correct the path, or make the bundle"]
+        f"h: accelmon_bundle = {tmp_path}: it has no lock.json on the control node; correct the path, or make the bundle again"]
     (tmp_path / "lock.json").write_text('{"version": 1, "artifacts": []}')
     assert errors(**{name: "bundle", "accelmon_bundle": str(tmp_path)}) == []
 

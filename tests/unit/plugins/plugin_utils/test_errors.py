@@ -73,4 +73,4 @@ def test_what_a_module_cannot_do_is_a_failure_everywhere():
 def test_what_is_wrong_is_a_problem_everywhere():
     """Beside it there are the kinds that somebody tells apart; a new one needs a reason."""
     assert exceptions("plugin_utils/**/*.py") == {("Problem", "ValueError"), ("Untrusted", "Problem"), ("Unsuitable", "Problem"),
-                                                ("Unobtainable", "Problem"), ("_Wrong", "ValueError")}
+                                                  ("Unobtainable", "Problem"), ("_Wrong", "ValueError")}
