@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write what the documents take from declarations: four pages of docs, and the variables in the README of each role.
+"""Write what the documents take from declarations: five pages of docs, and the variables in the README of each role.
 
 Run it with `make docs`. A test fails when a page no longer agrees with what is declared.
 """
@@ -19,6 +19,7 @@ sys.path.insert(0, os.path.join(ROOT, ".collections"))
 
 # pylint: disable=wrong-import-position
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import SEVERITIES, matched, rollup_rules, slow_rules, straggler_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import INTERNAL_ROLES, fleet_variables, role_variables, roles
 
@@ -63,6 +64,18 @@ accelmon_alert_overrides:
 anything is written.
 
 Alerts read what exporters and the registry write, not the recorded series, so trouble in the recording layer does not silence them.
+"""
+
+ERRORS = """# Error codes
+
+What the error codes of devices mean and what to do about them, as of {dated}. `playbooks/explain.yml -e accelmon_explain=79` prints the
+same, and the lookup `accelmon.fleet.xid` returns it. A code that is missing here gets an answer from both as well.
+
+The class of a code gives its severity, unless a code is worse or milder than its class. Where the driver gives a recovery action, follow that
+one first. Xids are as NVIDIA uses them since Ampere.
+
+| Class | Severity | |
+|---|---|---|
 """
 
 HARDENING = """# Hardening
@@ -202,6 +215,26 @@ def alerts_page():
         if "threshold" in alert:
             text += f"\nThreshold, `{alert['threshold']['default']}`: {alert['threshold']['help']}\n"
         text += f"\nWhat to do: {alert['action']}\n"
+    return text
+
+
+def errors_page():
+    """Text of errors.md."""
+    catalogue = load("errors")
+    text = NOTE + ERRORS.format(dated=catalogue["dated"])
+    for name, group in catalogue["classes"].items():
+        text += f"| {name} | `{group['severity']}` | {group['help']} |\n"
+    text += "\n## The driver's recovery actions\n\n| Number | Action | Severity | What to do |\n|---|---|---|---|\n"
+    for number, action in catalogue["recovery"].items():
+        text += f"| {number} | {action['title']} | `{action['severity']}` | {action['action']} |\n"
+    # In the order of the codes within a kind; those of RAS are words.
+    kinds = list(errors.KINDS)
+    for kind, number in sorted(errors.codes(), key=lambda key: (kinds.index(key[0]), str(key[1]).zfill(5))):
+        told = errors.explain(f"{kind} {number}")
+        text += f"\n## {errors.heading(told)}\n\n{told['title']}. Class {told['class']}, severity `{told['severity']}`.\n\n{told['meaning']}\n"
+        text += f"\nCauses: {'; '.join(told['causes'])}.\n\nWhat to do:\n\n"
+        text += "".join(f"* {action}\n" for action in told["actions"] if action != errors.FIRST)
+        text += f"\nSources: {told['sources']}\n" if told["sources"] else ""
     return text
 
 
@@ -369,6 +402,7 @@ def role_page(role):
 PAGES = {
     "docs/hardening.md": hardening_page,
     "docs/alerts.md": alerts_page,
+    "docs/errors.md": errors_page,
     "docs/series.md": series_page,
     "docs/variables.md": variables_page,
     **{f"roles/{role}/README.md": functools.partial(role_page, role) for role in roles() + INTERNAL_ROLES},

@@ -10,7 +10,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, routes, rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, errors, routes, rules
 
 
 def rule_files(paths, directory):
@@ -60,9 +60,18 @@ def source_comparisons(only):
     return asked
 
 
+@as_filter
+def explanation(asked, output):
+    """What an error code or an alert means: lines of a box, or a dictionary where the output is json."""
+    if str(asked).strip() == "":
+        raise Problem("there is nothing to explain; give a code or an alert's name, for example -e accelmon_explain=79", "accelmon_explain", "")
+    told = errors.explain(asked)
+    return told if output == "json" else errors.box(told)
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self):
         """Name to function."""
-        return internal(rule_files, rule_groups, alertmanager_config, expected_series, source_comparisons)
+        return internal(rule_files, rule_groups, alertmanager_config, expected_series, source_comparisons, explanation)

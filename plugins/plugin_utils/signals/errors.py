@@ -1,0 +1,115 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What error codes and alerts mean, and what to do about them."""
+import functools
+import re
+import textwrap
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+
+KINDS = {"xid": "Xid", "sxid": "SXid", "afid": "AFID", "ras": "RAS", "recovery": "Recovery action"}
+FIRST = "Read the recovery action that the driver gives (nvidia-smi -q, DCGM field 1523); where there is one, it goes before this list."
+XIDS = "https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html"
+# SXids have five digits and Xids three, so a bare number tells them apart.
+FIRST_SXID = 10000
+WIDTH = 100
+
+
+@functools.lru_cache(maxsize=None)
+def codes():
+    """{(kind, code): (title, entry)} in the order of the catalogue."""
+    return {(entry["kind"], code): (entry["codes"][code] if isinstance(entry["codes"], dict) else entry["title"], entry)
+            for entry in load("errors")["errors"] for code in entry["codes"]}
+
+
+def explain(asked):
+    """What is known of an error code (79, "xid 79", "sxid 20034", "afid 24", "ras ue", "recovery 5") or of an alert, by name."""
+    text = str(asked).strip()
+    alert = {item["alert"].lower(): item for item in load("alerts")["alerts"]}.get(text.lower())
+    if alert:
+        return explained("alert", alert["alert"], alert["alert"], alert["scope"], alert["severity"], meaning=alert["why"].strip(),
+                         actions=[alert["action"]])
+    kind, code = split(text)
+    if kind == "recovery":
+        return explain_recovery(code)
+    if (kind, code) not in codes():
+        return unknown(kind, code)
+    catalogue, (title, entry) = load("errors"), codes()[kind, code]
+    actions = [catalogue["actions"][name] for name in entry["actions"]]
+    return explained(kind, code, title, entry["class"], entry.get("severity", catalogue["classes"][entry["class"]]["severity"]),
+                     meaning=entry["meaning"], causes=list(entry["causes"]), actions=[FIRST] * (kind == "xid") + actions, sources=entry.get("sources", ""))
+
+
+def explained(kind, code, title, group, severity, **details):
+    """An explanation with all of its keys."""
+    return dict({"kind": kind, "code": code, "title": title, "class": group, "severity": severity, "known": True, "meaning": "", "causes": [],
+                 "actions": [], "sources": "", "dated": load("errors")["dated"]}, **details)
+
+
+def split(text):
+    """(kind, code) of a text."""
+    found = re.fullmatch(r"(?:(xid|sxid|afid|ras|recovery(?:[ _]action)?)[ :_-]*)?(0x[0-9a-f]{1,16}|[0-9]{1,20}|ce|ue|de|poison)", text, re.IGNORECASE)
+    kind, code = (found.group(1) or "", found.group(2).lower()) if found else ("", text)
+    kind = "recovery" if kind.lower().startswith("recovery") else kind.lower()
+    word = code in ("ce", "ue", "de", "poison")
+    if not found or kind and word != (kind == "ras"):
+        names = [alert["alert"] for alert in load("alerts")["alerts"]]
+        hint = f"; {closest(text, names)}" if closest(text, names).startswith("did") else ""
+        raise Problem(f"neither an error code nor an alert; give a code, as in 79, sxid 20034, afid 24, ras ue or recovery 2, or an alert's name{hint}",
+                      "accelmon_explain", text)
+    if word:
+        return "ras", code
+    number = int(code, 16 if code.startswith("0x") else 10)
+    return kind or ("xid" if number < FIRST_SXID else "sxid"), number
+
+
+def explain_recovery(number):
+    """What a recovery action of the driver asks for. One that is newer than the catalogue is taken to be serious."""
+    known = load("errors")["recovery"].get(number)
+    if known:
+        return explained("recovery", number, known["title"], "notice" if number == 0 else "hardware", known["severity"],
+                         meaning="The driver says what the device needs now.", actions=[known["action"]])
+    return explained("recovery", number, f"Unknown action {number}", "unknown", "critical", known=False,
+                     meaning="The driver asks for an action that the catalogue does not know.",
+                     actions=["Drain the node and read what nvidia-smi -q says under GPU Recovery Action."])
+
+
+def unknown(kind, code):
+    """What can be said of a code that the catalogue does not have."""
+    catalogue = load("errors")
+    look = catalogue["actions"]["look_up"] + (f" NVIDIA's is at {XIDS}." if kind == "xid" else "")
+    return explained(kind, code, f"Unknown {KINDS[kind]}", "unknown", catalogue["classes"]["unknown"]["severity"], known=False,
+                     meaning=f"The catalogue, dated {catalogue['dated']}, does not have this code. It may be newer.",
+                     actions=[FIRST] * (kind == "xid") + [look, catalogue["actions"]["support"]])
+
+
+def anchor(told):
+    """The anchor of a code in docs/errors.md."""
+    return f"{heading(told)}".lower().replace(" ", "-")
+
+
+def heading(told):
+    """The name of a code, as in Xid 79."""
+    return f"{KINDS[told['kind']]} {told['code']}" if told["kind"] in KINDS else str(told["code"])
+
+
+def box(told):
+    """The lines of a box that explains it to a reader."""
+    lines = [f"{heading(told)}: {told['title']}" if told["kind"] in KINDS else heading(told), f"severity {told['severity']}, class {told['class']}", ""]
+    lines += textwrap.wrap(told["meaning"], WIDTH)
+    if told["causes"]:
+        lines += ["", "Causes"] + [line for cause in told["causes"] for line in item(cause, "* ")]
+    lines += ["", "What to do"] + [line for number, action in enumerate(told["actions"], 1) for line in item(action, f"{number}. ")]
+    if told["sources"]:
+        lines += ["", "Where sources disagree or are few"] + textwrap.wrap(told["sources"], WIDTH)
+    width = max(map(len, lines))
+    edge = f"+{'-' * (width + 2)}+"
+    return [edge] + [f"| {line.ljust(width)} |" for line in lines] + [edge]
+
+
+def item(text, mark):
+    """The lines of an item of a list."""
+    return textwrap.wrap(text, WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark))

@@ -1,0 +1,121 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The catalogue of error codes, what is said of codes, and explain.yml as ansible-playbook runs it. Nothing is stubbed."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors
+
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+UNUSED = {*range(1, 8), 9, 10, 12, 14, *range(15, 25), *range(26, 31), *range(33, 37), 42, 47, *range(49, 54), *range(55, 60), 61, 65, 73, 81, 87, 90,
+          91, 108, *range(111, 119), *range(122, 126), 138}
+
+
+def test_every_code_is_there_once():
+    entries = load("errors")["errors"]
+    assert len(errors.codes()) == sum(len(entry["codes"]) for entry in entries)
+    assert {code for kind, code in errors.codes() if kind == "xid"} == {*range(1, 177), 185}
+    assert {code for kind, code in errors.codes() if kind == "afid"} == set(range(1, 31))
+    unused = {code for (kind, code), (title, entry) in errors.codes().items() if kind == "xid" and title.startswith("Unused")}
+    assert unused == {code for (kind, code), (title, entry) in errors.codes().items() if kind == "xid" and entry["class"] == "unknown"} == UNUSED
+
+
+@pytest.mark.parametrize("entry", load("errors")["errors"], ids=lambda entry: f"{entry['kind']}-{list(entry['codes'])[0]}")
+def test_an_entry_is_whole(entry):
+    catalogue = load("errors")
+    assert set(entry) <= {"kind", "codes", "title", "class", "severity", "meaning", "causes", "actions", "sources"}
+    assert isinstance(entry["codes"], list) == ("title" in entry)
+    assert entry["kind"] in errors.KINDS and entry["class"] in catalogue["classes"] and entry["meaning"].endswith(".")
+    assert entry["causes"] and all(isinstance(cause, str) for cause in entry["causes"])
+    assert entry["actions"] and set(entry["actions"]) <= set(catalogue["actions"])
+    assert entry.get("severity") != catalogue["classes"][entry["class"]]["severity"]
+    if entry["class"] in ("application", "notice", "unknown"):
+        assert "severity" not in entry
+
+
+def test_every_action_is_used():
+    assert {name for entry in load("errors")["errors"] for name in entry["actions"]} == set(load("errors")["actions"])
+
+
+@pytest.mark.parametrize("severity,numbers", [
+    ("critical", (46, 48, 54, 62, 64, 74, 79, 95, 110, 119, 120, 136, 140, 143, 158, 167, 169, 171, 172, 173, 175)),
+    ("warning", (8, 32, 69, 92, 94, 109, 121, *range(144, 152), 155, 156, 157, 160, 161, 163, 165, 168, 176, 185)),
+    ("info", (11, 13, 25, 31, 39, 43, 45, 63, 68, 93, 96, 106, 107, 126, 137, 139, 141, 152, 153, 154, 162, 164, 174)),
+])
+def test_what_pages_and_what_does_not(severity, numbers):
+    assert {number: errors.explain(number)["severity"] for number in numbers} == dict.fromkeys(numbers, severity)
+
+
+@pytest.mark.parametrize("asked,kind,code", [
+    (79, "xid", 79), ("79", "xid", 79), (" Xid 79 ", "xid", 79), ("xid:79", "xid", 79), ("XID-79", "xid", 79), ("sxid 20034", "sxid", 20034),
+    (20034, "sxid", 20034), ("afid 24", "afid", 24), ("ras ue", "ras", "ue"), ("UE", "ras", "ue"), ("recovery 2", "recovery", 2),
+    ("recovery action 0x4", "recovery", 4), ("hostdown", "alert", "HostDown"),
+])
+def test_the_forms_of_a_code(asked, kind, code):
+    told = errors.explain(asked)
+    assert (told["kind"], told["code"], told["known"]) == (kind, code, True) and told["actions"]
+
+
+@pytest.mark.parametrize("asked", [0, 177, 184, 999, "sxid 1", "afid 18446744073709551615"])
+def test_an_unknown_code_has_a_useful_answer(asked):
+    told = errors.explain(asked)
+    assert (told["known"], told["severity"]) == (False, "warning") and "current catalogue" in " ".join(told["actions"])
+    assert set(told) == set(errors.explain(79))
+
+
+def test_recovery_actions_go_by_their_number():
+    severities = [errors.explain(f"recovery {number}")["severity"] for number in range(9)]
+    assert severities == ["info", "warning", "critical", "warning"] + ["critical"] * 5
+    assert errors.explain("recovery 8")["title"] == "Unknown action 8"
+    assert "recovery action" in errors.explain(79)["actions"][0]
+
+
+@pytest.mark.parametrize("asked", ["HostDwon", "", "xid", "xid ue", "ras 5", "-1", "7.9", "None", "79; 80", None, [79], "9" * 21])
+def test_what_is_no_code_is_refused(asked):
+    with pytest.raises(Problem, match="neither an error code nor an alert; give a code"):
+        errors.explain(asked)
+    if asked == "HostDwon":
+        with pytest.raises(Problem, match="did you mean HostDown"):
+            errors.explain(asked)
+
+
+def test_the_page_has_an_anchor_for_each_code():
+    headings = re.findall(r"(?m)^## (\w+ \w+)$", (ROOT / "docs" / "errors.md").read_text())
+    anchors = [heading.lower().replace(" ", "-") for heading in headings]
+    assert len(set(anchors)) == len(anchors)
+    assert set(anchors) == {f"{kind}-{code}" for kind, code in errors.codes()}
+    assert errors.anchor(errors.explain(79)) == "xid-79"
+
+
+def play(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "ansible", "playbook", str(ROOT / "playbooks" / "explain.yml"), *arguments], cwd=str(folder), timeout=600, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
+        env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1"))
+
+
+def test_the_playbook_explains_without_an_inventory(tmp_path):
+    done = play(tmp_path, "-e", "xid=79")
+    assert done.returncode == 0 and "| Xid 79: GPU has fallen off the bus " in done.stdout, done.stdout
+    done = play(tmp_path, "-e", "accelmon_explain='sxid 20034' accelmon_output=json")
+    told = json.loads(re.search(r'(?s)"msg": (\{.*?\n    \})', done.stdout).group(1))
+    assert done.returncode == 0 and told == errors.explain("sxid 20034")
+
+
+@pytest.mark.parametrize("arguments,words", [
+    ([], "accelmon_explain = '': there is nothing to explain; give a code or an alert's name, for example -e accelmon_explain=79"),
+    (["-e", "accelmon_explain=HostDwon"], "did you mean HostDown?"),
+    (["-e", "accelmon_explian=79"], "did you mean accelmon_explain?"),
+])
+def test_the_playbook_says_what_it_cannot_explain(tmp_path, arguments, words):
+    done = play(tmp_path, *arguments)
+    assert done.returncode and words in done.stdout, done.stdout
