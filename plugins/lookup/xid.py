@@ -37,7 +37,6 @@ _list:
   elements: dict
 """
 
-# pylint: disable=wrong-import-position
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 

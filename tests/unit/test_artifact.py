@@ -8,7 +8,7 @@ import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The kinds of content that Galaxy lists.
-LISTED = ("action", "doc_fragments", "filter", "inventory", "module_utils", "modules")
+LISTED = ("action", "doc_fragments", "filter", "inventory", "lookup", "module_utils", "modules")
 NAME = re.compile(r"(?!.*__)[a-z_][0-9a-z_]*")
 
 

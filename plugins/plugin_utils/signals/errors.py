@@ -86,11 +86,6 @@ def unknown(kind, code):
                      actions=[FIRST] * (kind == "xid") + [look, catalogue["actions"]["support"]])
 
 
-def anchor(told):
-    """The anchor of a code in docs/errors.md."""
-    return f"{heading(told)}".lower().replace(" ", "-")
-
-
 def heading(told):
     """The name of a code, as in Xid 79."""
     return f"{KINDS[told['kind']]} {told['code']}" if told["kind"] in KINDS else str(told["code"])
