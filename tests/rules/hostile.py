@@ -139,7 +139,8 @@ def stored(api, engine):
                  "accelerator_job_info", 'vllm:num_requests_running', "prometheus_tsdb_head_series", "timed"):
         assert live.query(api, name), name
     if engine == "vmagent":
-        assert [series["__name__"] for series in live.query(api, '{node="twice",__name__!~"up|scrape_.*"}')] == ["both"]
+        found = live.until(api, '{node="twice",__name__!~"up|scrape_.*"}', 1)
+        assert found[0]["__name__"] == "both", found
     # Nothing of whoever leads elsewhere or has too much, but that it is there.
     nothing(api, "secret")
     nothing(api, '{__name__=~"flood.*|wide|long"}')
@@ -150,12 +151,12 @@ def stored(api, engine):
     nodes_of(api, limits.growing(LIMITS), "churn")
     nodes_of(api, limits.refused(LIMITS), "flood", *(["wide", "long", "twice"] if engine == "prometheus" else []))
     if engine == "vmagent":
-        assert 0 < len(live.query(api, 'last_over_time(churn{node="churn"}[10m])')) <= LIMITS["all_smi"]
+        found = len(live.query(api, 'last_over_time(churn{node="churn"}[10m])'))
+        assert 0 < found <= LIMITS["all_smi"], f"churn: {found} series, and {LIMITS['all_smi']} are allowed"
 
 
 def nodes_of(api, expression, *pages):
     """The series of an expression are of the nodes with these pages."""
     wanted = {page + end for page in pages for end in ("", "_racked")}
-    live.until(api, expression, len(wanted))
-    found = {series["node"] for series in live.query(api, expression)}
+    found = {series["node"] for series in live.until(api, expression, len(wanted))}
     assert found == wanted, f"{expression}: {found}"

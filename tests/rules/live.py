@@ -24,7 +24,7 @@ import urllib.request
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file
 import expositions
 
-PATIENCE = 60
+PATIENCE = 120
 
 # guessed: written by hand in the form of node_exporter and of our collector.
 DEVICES = """node_load1 0.5
@@ -173,14 +173,14 @@ def query(api, expression):
 
 
 def until(api, expression, count):
-    """Waits until the expression has count series."""
+    """Waits until the expression has count series, and returns them."""
     end = time.monotonic() + PATIENCE
     found = None
     while time.monotonic() < end:
         try:
             found = query(api, expression)
             if len(found) == count:
-                return
+                return found
         except (OSError, urllib.error.URLError, ValueError) as error:
             found = error
         time.sleep(0.5)
