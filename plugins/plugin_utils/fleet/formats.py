@@ -17,7 +17,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter, dcgm, node_collectors, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import units
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import labels, limits, rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors, labels, limits, rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import line, one_of
 
 # Directories that hold what is not for everybody, or what a system is made of: no place for files that an exporter publishes.
@@ -348,6 +348,7 @@ FORMATS = {
     "amd_version": passed(version, amd_exporter.check_version),
     "collectors": passed(lambda value: node_collectors.choices({}, False, value)),
     "counters": passed(values.strings, lambda value: dcgm.counters(str(catalogue.load("dcgm")["version"]), False, value)),
+    "explained": passed(lambda value: value and errors.explain(value)),
     "lock_file": passed(values.path, releases.read_lock),
     "pairs": passed(dcgm.pairs),
     "rule_files": passed(values.strings, lambda value: rules.site_files(value, "")),
