@@ -33,6 +33,7 @@ _list:
   description:
     - One dictionary for each term, with C(kind), C(code), C(title), C(class), C(severity) (V(critical), V(warning) or V(info)), C(known),
       C(meaning), C(causes), C(actions) (first one first), C(sources) (what is decided where sources disagree) and C(dated).
+    - For an alert, C(scope) stands in the place of C(class).
   type: list
   elements: dict
 """

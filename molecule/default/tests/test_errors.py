@@ -28,9 +28,11 @@ def test_every_bad_variable_of_a_host_is_named_at_once_and_stops_it_alone(fleet,
     for name, (dummy, word) in BAD.items():
         assert message(run, "plain1", name + " = ", word), run.output
     assert run.recap["plain1"]["failed"] == 1
+    exported = run.output.partition("PLAY [Install node_exporter]")[2].partition("PLAY [")[0]
     for host in OTHERS:
-        # Its facts, its plan, and at least two services or what a monitoring host has.
+        # Its facts, its plan, and at least two services or what a monitoring host has; one of them the exporter that every host has.
         assert run.recap[host]["failed"] == 0 and run.recap[host]["ok"] >= 4, run.output
+        assert f"ok: [{host}]" in exported, run.output
 
 
 def test_two_hosts_with_one_address_are_both_refused(fleet, tmp_path):

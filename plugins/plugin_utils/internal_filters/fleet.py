@@ -16,7 +16,6 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_f
 SERIAL = "accelmon_serial"
 
 
-@as_filter
 def given(value, name):
     """A variable of the fleet as its type, also where it was given as text."""
     try:

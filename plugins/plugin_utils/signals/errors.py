@@ -43,9 +43,14 @@ def explain(asked):
                      meaning=entry["meaning"], causes=list(entry["causes"]), actions=[FIRST] * (kind == "xid") + actions, sources=entry.get("sources", ""))
 
 
+def sort_of(kind):
+    """What the catalogue sorts such entries by: alerts by what they look at, codes by what is at fault."""
+    return "scope" if kind == "alert" else "class"
+
+
 def explained(kind, code, title, group, severity, **details):
-    """An explanation with all of its keys."""
-    return dict({"kind": kind, "code": code, "title": title, "class": group, "severity": severity, "known": True, "meaning": "", "causes": [],
+    """An explanation with all of its keys; group: its class or scope."""
+    return dict({"kind": kind, "code": code, "title": title, sort_of(kind): group, "severity": severity, "known": True, "meaning": "", "causes": [],
                  "actions": [], "sources": "", "dated": load("errors")["dated"]}, **details)
 
 
@@ -93,7 +98,8 @@ def heading(told):
 
 def box(told):
     """The lines of a box that explains it to a reader."""
-    lines = [f"{heading(told)}: {told['title']}" if told["kind"] in KINDS else heading(told), f"severity {told['severity']}, class {told['class']}", ""]
+    group = sort_of(told["kind"])
+    lines = [f"{heading(told)}: {told['title']}" if told["kind"] in KINDS else heading(told), f"severity {told['severity']}, {group} {told[group]}", ""]
     lines += textwrap.wrap(told["meaning"], WIDTH)
     if told["causes"]:
         lines += ["", "Causes"] + [line for cause in told["causes"] for line in item(cause, "* ")]

@@ -65,6 +65,12 @@ def test_the_forms_of_a_code(asked, kind, code):
     assert (told["kind"], told["code"], told["known"]) == (kind, code, True) and told["actions"]
 
 
+def test_an_alert_has_a_scope_where_a_code_has_a_class():
+    told = errors.explain("HostDown")
+    assert told["scope"] == "node" and "class" not in told and "severity critical, scope node" in errors.box(told)[2]
+    assert "scope" not in errors.explain(79)
+
+
 @pytest.mark.parametrize("asked", [0, 177, 184, 999, "sxid 1", "afid 18446744073709551615"])
 def test_an_unknown_code_has_a_useful_answer(asked):
     told = errors.explain(asked)
