@@ -133,11 +133,16 @@ def test_verify_and_status_agree_that_all_is_well(fleet, tmp_path):
     report = tmp_path / "report.json"
     fleet.well("-e", f"accelmon_report_file={report}")
     assert json.loads(report.read_text())["ok"] is True
-    status = fleet.play("playbooks/status.yml")
-    assert status.code == 0, status.output
-    for vendors in fleet.accelerators.values():
-        for vendor, count in vendors.items():
-            assert f"{vendor} {count}/{count}" in status.output, status.output
+
+    def agrees():
+        """The status shows every device. A scrape that a busy machine missed is in the status of that moment, and in no other."""
+        status = fleet.play("playbooks/status.yml")
+        assert status.code == 0, status.output
+        for vendors in fleet.accelerators.values():
+            for vendor, count in vendors.items():
+                assert f"{vendor} {count}/{count}" in status.output, status.output
+        return True
+    eventually(agrees)
 
 
 def test_an_exporter_listens_on_the_nodes_own_address_alone(fleet, tmp_path):
