@@ -72,7 +72,8 @@ What the error codes of devices mean and what to do about them, as of {dated}. `
 same, and the lookup `accelmon.fleet.xid` returns it. A code that is missing here gets an answer from both as well.
 
 The class of a code gives its severity, unless a code is worse or milder than its class. Where the driver gives a recovery action, follow that
-one first. Xids are as NVIDIA uses them since Ampere.
+one first. Xids are as NVIDIA uses them since Ampere. The [textfile collector](textfile_collector.md#errors-in-the-kernel-log) counts Xids, SXids,
+RAS errors and, under names that begin with Kernel, errors without a code.
 
 | Class | Severity | |
 |---|---|---|

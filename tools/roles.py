@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Write what roles share: the defaults and constants of the role accelmon, which all roles depend on, and the generated part of each role's
-meta/argument_specs.yml.
+meta/argument_specs.yml. Also what a program of a role reads of the catalogue.
 
 Variables come from plugins/plugin_utils/catalogue/variables.yml; a role's part lists those that its own YAML reads. Constants come from
 Python. A test fails when the files differ from what this script would write.
@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.join(ROOT, ".collections"))
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import INTERNAL_ROLES, fleet_variables, roles
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.errors import fatal
 
 BEGIN = "      # --- written by tools/roles.py: begin"
 END = "      # --- written by tools/roles.py: end"
@@ -123,6 +124,7 @@ def pages():
         path = f"roles/{role}/meta/argument_specs.yml"
         with open(os.path.join(ROOT, path), encoding="utf-8") as handle:
             found[path] = specification(role, handle.read())
+    found["roles/textfile_collector/files/fatal_codes.json"] = json.dumps(fatal(), indent=1) + "\n"
     return found
 
 

@@ -10,9 +10,11 @@ import textwrap
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 
-KINDS = {"xid": "Xid", "sxid": "SXid", "afid": "AFID", "ras": "RAS", "recovery": "Recovery action"}
+KINDS = {"xid": "Xid", "sxid": "SXid", "afid": "AFID", "ras": "RAS", "kernel": "Kernel", "recovery": "Recovery action"}
 FIRST = "Read the recovery action that the driver gives (nvidia-smi -q, DCGM field 1523); where there is one, it goes before this list."
 XIDS = "https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html"
+# Whose devices have codes of a kind in the kernel log, where each does not name vendors itself. SXids are of switches.
+VENDORS = {"xid": ["nvidia"], "ras": ["amd"]}
 # SXids have five digits and Xids three, so a bare number tells them apart.
 FIRST_SXID = 10000
 WIDTH = 100
@@ -23,6 +25,16 @@ def codes():
     """{(kind, code): (title, entry)} in the order of the catalogue."""
     return {(entry["kind"], code): (entry["codes"][code] if isinstance(entry["codes"], dict) else entry["title"], entry)
             for entry in load("errors")["errors"] for code in entry["codes"]}
+
+
+def fatal():
+    """{vendor: names} of the critical codes that the kernel log of a host can have, as its reader writes them: it exports zeros for them."""
+    catalogue, found = load("errors"), {}
+    for (kind, code), (_title, entry) in codes().items():
+        if entry.get("severity", catalogue["classes"][entry["class"]]["severity"]) == "critical":
+            for vendor in entry.get("vendors", VENDORS.get(kind, ())):
+                found.setdefault(vendor, []).append(f"{kind} {code}")
+    return {vendor: sorted(names) for vendor, names in sorted(found.items())}
 
 
 def explain(asked):
@@ -56,17 +68,18 @@ def explained(kind, code, title, group, severity, **details):
 
 def split(text):
     """(kind, code) of a text."""
-    found = re.fullmatch(r"(?:(xid|sxid|afid|ras|recovery(?:[ _]action)?)[ :_-]*)?(0x[0-9a-f]{1,16}|[0-9]{1,20}|ce|ue|de|poison)", text, re.IGNORECASE)
+    words = {code: kind for kind, code in codes() if isinstance(code, str)}
+    found = re.fullmatch(fr"(?:(xid|sxid|afid|ras|kernel|recovery(?:[ _]action)?)[ :_-]*)?(0x[0-9a-f]{{1,16}}|[0-9]{{1,20}}|{'|'.join(words)})", text,
+                         re.IGNORECASE)
     kind, code = (found.group(1) or "", found.group(2).lower()) if found else ("", text)
     kind = "recovery" if kind.lower().startswith("recovery") else kind.lower()
-    word = code in ("ce", "ue", "de", "poison")
-    if not found or kind and word != (kind == "ras"):
+    if not found or kind and words.get(code, "") != (kind if kind in words.values() else ""):
         names = [alert["alert"] for alert in load("alerts")["alerts"]]
         hint = f"; {closest(text, names)}" if closest(text, names).startswith("did") else ""
-        raise Problem(f"neither an error code nor an alert; give a code, as in 79, sxid 20034, afid 24, ras ue or recovery 2, or an alert's name{hint}",
+        raise Problem(f"neither an error code nor an alert; give a code, as in 79, sxid 20034, afid 24, ras ue, kernel wedged or recovery 2, or an alert's name{hint}",
                       "accelmon_explain", text)
-    if word:
-        return "ras", code
+    if code in words:
+        return words[code], code
     number = int(code, 16 if code.startswith("0x") else 10)
     return kind or ("xid" if number < FIRST_SXID else "sxid"), number
 

@@ -4,7 +4,7 @@
 
 """Writes the state of this host's NVIDIA and AMD accelerators for node_exporter's textfile collector.
 
-One run reads every vendor once and replaces one file of metrics. What cannot be read, or cannot be true, is left
+One run reads every vendor and the kernel's log once and replaces one file of metrics. What cannot be read, or cannot be true, is left
 out and counted; the file never has a stale row or a broken line. Python >= 3.6, standard library only.
 
 NVIDIA is read with one call of nvidia-smi, AMD from sysfs; amd-smi or rocm-smi are asked only for what sysfs lacks. A device
@@ -31,12 +31,14 @@ import stat
 import sys
 import time
 
-# What PCI ids mean is said once, for detection and for this program: its copy is beside it. In the collection it is where detection has it.
+# What PCI ids mean is said once, for detection and for this program: its copy is beside it, as is the rest of it. In the collection it is
+# where detection has it.
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True  # it would lie beside the program for ever
 sys.path += [HERE, os.path.join(HERE, "../../../plugins/module_utils/detect")]
 
 import ids  # noqa: E402  pylint: disable=wrong-import-position,import-error
+import kernel_log  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 VENDORS = ("nvidia", "amd")
 PCI_VENDORS = {"nvidia": "10de", "amd": "1002"}
@@ -45,6 +47,7 @@ SEARCH_PATH = "/usr/bin:/usr/local/bin:/bin:/usr/sbin:/sbin:/opt/bin:/opt/rocm/b
 OUTPUT_LIMIT = 4 * 1024 * 1024  # bytes; 16 devices give 10 kB of CSV, 16 partitioned AMD devices 1 MB of JSON
 LABEL_LIMIT = 128  # characters
 RAS_PERIOD = 60  # seconds: reading a RAS counter makes the driver query, and clear, the hardware's
+LOG_SECONDS = 3.0  # for reading the kernel's log; what is left of a flood waits for the next run
 AMD_STATIC_RETRY = 600  # seconds between attempts to ask a tool for names that sysfs lacks
 
 # Why a vendor, or one of its devices, could not be read. Known beforehand, so that every counter starts at 0.
@@ -59,6 +62,16 @@ REASONS = collections.OrderedDict((
     ("tool_failed", "the tool ended with an error, or warned"),
     ("output_too_large", "the tool wrote more than anything sensible"),
     ("bad_output", "a line or document could not be understood"),
+    ("internal", "a defect of this program"),
+))
+
+# Why the kernel's log was not read to its end.
+LOG_REASONS = collections.OrderedDict((
+    ("tool_missing", "journalctl is not installed"),
+    ("failed", "journalctl ended with an error"),
+    ("empty", "there is no record of the kernel, as in most containers, or the collector may not read the journal"),
+    ("behind", "there are more records than one run reads; the next one goes on"),
+    ("timeout", "journalctl did not answer in time, or an earlier one hangs"),
     ("internal", "a defect of this program"),
 ))
 
@@ -94,6 +107,9 @@ FAMILIES = collections.OrderedDict((
     ("node_gpu_throttle_active", ("gauge", "1 if the clock is held down for this reason now.")),
     ("node_gpu_throttle_seconds_total", ("counter", "Time for which the clock was held down for this reason.")),
     ("node_gpu_recovery_action", ("gauge", "What the driver asks for: 0 nothing, 1 reset, 2 reboot, 3 drain peers, 4 drain and reset.")),
+    ("node_gpu_errors_total", ("counter", "Errors of the accelerator in the kernel's log.")),
+    ("node_gpu_error_last_timestamp_seconds", ("gauge", "When the kernel's log last had this error.")),
+    ("node_gpu_error_recovery_action", ("gauge", "What the driver last asked for in the kernel's log, by its number; 0 nothing.")),
     ("accelmon_collector_success", ("gauge", "1 if the last run read the vendor's devices.")),
     ("accelmon_collector_last_run_timestamp_seconds", ("gauge", "When the collector last ran.")),
     ("accelmon_collector_last_success_timestamp_seconds", ("gauge", "When the vendor was last read; 0 for never.")),
@@ -101,6 +117,7 @@ FAMILIES = collections.OrderedDict((
     ("accelmon_collector_lost_device", ("gauge", "1 for a device that does not answer, by its PCI address.")),
     ("accelmon_collector_tool_warning", ("gauge", "1 for what the vendor's tool warned of in the last run.")),
     ("accelmon_collector_group_supported", ("gauge", "1 if this host's nvidia-smi knows the group of fields.")),
+    ("accelmon_collector_kernel_log_problem", ("gauge", "1 if the kernel's log was not read to its end, for this reason.")),
     ("accelmon_collector_errors_total", ("counter", "Failures to read a vendor or one of its devices.")),
     ("accelmon_collector_invalid_values_total", ("counter", "Values that were left out because they are errors or cannot be true.")),
 ))
@@ -284,9 +301,10 @@ def end_group(pid):
     return None
 
 
-def bounded(action, deadline, limit=OUTPUT_LIMIT):
+def bounded(action, deadline, limit=OUTPUT_LIMIT, take=None):
     """Run action() in a child until it ends or the deadline (monotonic seconds) passes.
 
+    take: gets the output piece by piece, however much it is, instead of Outcome.data.
     Outcome.status: done, timeout, too_large or stuck (it survived the kill; then pid is its pid).
 
     Whether the child has ended is looked at before its output, so that what it wrote last is read; and the time before
@@ -300,8 +318,11 @@ def bounded(action, deadline, limit=OUTPUT_LIMIT):
             ended = exited(pid)
             ready = select.select([reader], [], [], 0 if ended else max(0, min(left, 0.25)))[0]
             chunk = os.read(reader, 65536) if ready else b""
-            chunks.append(chunk)
-            size += len(chunk)
+            if take:
+                take(chunk)
+            else:
+                chunks.append(chunk)
+                size += len(chunk)
             if size > limit:
                 status = "too_large"
                 break
@@ -330,13 +351,16 @@ def process_start(pid):
     return None if after_name[0] in (b"Z", b"X") else after_name[19].decode("ascii")
 
 
-def ask(vendor, action, deadline, state, limit=OUTPUT_LIMIT):
-    """bounded(), with the memory of children that cannot be killed. Raises Failure; else (exit status, output)."""
+def ask(vendor, action, deadline, state, limit=OUTPUT_LIMIT, take=None):
+    """bounded(), with the memory of children that cannot be killed. Raises Failure; else (exit status, output).
+
+    vendor: whom they ask, or the kernel's log
+    """
     known = state["stuck"].get(vendor)
     if known and known["start"] and process_start(known["pid"]) == known["start"]:
         raise Failure("stuck")
     state["stuck"].pop(vendor, None)
-    outcome = bounded(action, deadline, limit)
+    outcome = bounded(action, deadline, limit, take)
     if outcome.status == "stuck":
         state["stuck"][vendor] = {"pid": outcome.pid, "start": process_start(outcome.pid) or ""}
         raise Failure("timeout")
@@ -1081,6 +1105,91 @@ def vendors_here(root):
     return [vendor for vendor in VENDORS if vendor in found]
 
 
+# --- the kernel's log ------------------------------------------------------------------------------------------------
+
+LOG = "kernel_log"
+
+
+def fatal_codes(path):
+    """{vendor: names} of the codes that the catalogue calls fatal, as the role wrote them."""
+    with open(path, "rb") as stream:
+        return {vendor: frozenset(names) for vendor, names in json.loads(stream.read().decode("utf-8")).items()}
+
+
+def log_devices(root, samples):
+    """{address: {vendor, gpu?, uuid?}} of the devices that are here, named as their other samples name them."""
+    found = {address: {"vendor": vendor} for vendor in VENDORS for address in accelerators(root, vendor)}
+    for sample in samples:
+        labels = dict(sample.labels)
+        if sample.family == "node_gpu_info" and "pci_address" in labels:
+            found[labels["pci_address"]] = {name: labels[name] for name in ("vendor", "gpu", "uuid")}
+    return found
+
+
+def log_device(root, one, present):
+    """The address of the device of a record that names it differently, or not at all; "" if that cannot be told."""
+    if not one.address:
+        devices = [address for address, labels in present.items() if labels["vendor"] == one.vendor]
+        return devices[0] if len(devices) == 1 else ""
+    if ADDRESS.match(one.address):
+        return one.address
+    for folder in ("sys/class/habanalabs", "sys/class/accel"):
+        device = os.path.basename(os.path.realpath(os.path.join(root, folder, one.address, "device")))
+        if ADDRESS.match(device):
+            return device
+    return ""
+
+
+def read_log(options, state, present, fatal):
+    """Count what is new in the kernel's log. Returns why that was not all, or None."""
+    memory, boot = state[LOG], (read(os.path.join(options.root, "proc/sys/kernel/random/boot_id")) or "").replace("-", "")
+    path = find_tool([options.journalctl])
+    if not path:
+        return "tool_missing"
+    now, uptime = time.time(), time.monotonic()
+    deadline = uptime + min(options.timeout, LOG_SECONDS)
+
+    def found(one, record):
+        kernel_log.count(memory, one, record, log_device(options.root, one, present), fatal, kernel_log.happened(record, boot, now, uptime))
+
+    for position in [memory["position"], None] if memory["position"] else [None]:
+        reading = kernel_log.Reading(position, memory["floor"], memory["named"], found)
+        late, code = False, 0
+        try:
+            code, _output = ask(LOG, tool([path] + kernel_log.arguments(options.journal, position)), deadline, state, take=reading.take)
+        except Failure:
+            late = True
+        except kernel_log.Lost:
+            pass
+        try:
+            after = reading.end()
+        except kernel_log.Lost:
+            if late:
+                return "timeout"
+            # Vacuumed, moved or damaged: begin with this boot, and pass over what was read before.
+            memory["floor"] = memory["position"]
+            continue
+        memory["position"], memory["named"] = after or memory["position"], reading.parser.named
+        if late:
+            return "behind" if reading.records else "timeout"
+        return "failed" if code else None if memory["position"] else "empty"
+    return "failed"
+
+
+def log_samples(options, state, samples):
+    """The samples of errors in the kernel's log, and why it was not read to its end."""
+    reason, found = "internal", []
+    try:
+        present, fatal = log_devices(options.root, samples), fatal_codes(options.codes)
+        kernel_log.meet(state[LOG], present)
+        reason = read_log(options, state, present, fatal)
+        boot = (read(os.path.join(options.root, "proc/sys/kernel/random/boot_id")) or "").replace("-", "")
+        found = [Sample(*item) for item in kernel_log.series(state[LOG], fatal, boot)]
+    except Exception as error:  # a defect here must not silence the vendors
+        print("kernel log: %s: %s" % (type(error).__name__, error), file=sys.stderr)
+    return found + [Sample("accelmon_collector_kernel_log_problem", (("reason", name),), float(name == reason)) for name in LOG_REASONS]
+
+
 # --- the file -------------------------------------------------------------------------------------------------------
 
 def escaped(text):
@@ -1155,9 +1264,10 @@ def fresh_state():
     """What is remembered between runs.
 
     errors, invalid: {vendor: {name: times}}; success: {vendor: seconds}; stuck: {vendor: {pid, start}};
-    nvidia: {driver, chosen: {group: spelling}}; amd: {boot, names, names_at, ras: {address: {at, counts}}}.
+    nvidia: {driver, chosen: {group: spelling}}; amd: {boot, names, names_at, ras: {address: {at, counts}}};
+    kernel_log: as kernel_log.fresh says.
     """
-    return {"errors": {}, "invalid": {}, "success": {}, "stuck": {}, "nvidia": {}, "amd": {}}
+    return {"errors": {}, "invalid": {}, "success": {}, "stuck": {}, "nvidia": {}, "amd": {}, LOG: kernel_log.fresh()}
 
 
 def is_number(value):
@@ -1178,7 +1288,7 @@ def kept_success(kept):
 
 def kept_stuck(kept):
     """{vendor: {pid, start}} of the state file."""
-    return {vendor: {"pid": int(kept[vendor]["pid"]), "start": str(kept[vendor]["start"])} for vendor in VENDORS if vendor in kept}
+    return {vendor: {"pid": int(kept[vendor]["pid"]), "start": str(kept[vendor]["start"])} for vendor in VENDORS + (LOG,) if vendor in kept}
 
 
 def kept_nvidia(kept):
@@ -1203,7 +1313,7 @@ def kept_amd(kept):
 
 NAME = re.compile(r"[a-z_]{1,64}\Z")
 KEPT = {"errors": kept_counts, "invalid": kept_counts, "success": kept_success, "stuck": kept_stuck,
-        "nvidia": kept_nvidia, "amd": kept_amd}
+        "nvidia": kept_nvidia, "amd": kept_amd, LOG: kernel_log.kept}
 
 
 def load_state(path):
@@ -1251,6 +1361,7 @@ def run(options):
     for vendor in vendors_here(options.root) if options.vendors == ["auto"] else options.vendors:
         found, reports[vendor] = collect(vendor, options.root, tools, options.timeout, state)
         samples += found
+    samples += log_samples(options, state, samples)
     text = render(samples + own_samples(reports, state))
     if not sound(text):
         for vendor, report in reports.items():
@@ -1293,6 +1404,10 @@ def main(argv=None):
     parser.add_argument("--timeout", type=seconds, default=10.0, metavar="SECONDS", help="time for each vendor (default 10)")
     parser.add_argument("--nvidia-smi", default="nvidia-smi", metavar="PROGRAM", help="name or path of nvidia-smi")
     parser.add_argument("--amd-smi", default="", metavar="PROGRAM", help="name or path of amd-smi or rocm-smi (default: the first found)")
+    parser.add_argument("--journalctl", default="journalctl", metavar="PROGRAM", help="name or path of journalctl")
+    parser.add_argument("--journal", metavar="DIRECTORY", help="read the kernel's records of this journal instead of the host's")
+    parser.add_argument("--codes", default=os.path.join(HERE, "fatal_codes.json"), metavar="FILE",
+                        help="codes that start at 0, by vendor (default: beside the program)")
     parser.add_argument("--publish", metavar="DIRECTORY", help="read no device; copy the file into a directory that somebody else owns")
     parser.add_argument("--root", default="/", metavar="DIRECTORY", help="where sys and proc are, for tests")
     options = parser.parse_args(argv)

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 UNUSED = {*range(1, 8), 9, 10, 12, 14, *range(15, 25), *range(26, 31), *range(33, 37), 42, 47, *range(49, 54), *range(55, 60), 61, 65, 73, 81, 87, 90,
@@ -32,7 +33,8 @@ def test_every_code_is_there_once():
 @pytest.mark.parametrize("entry", load("errors")["errors"], ids=lambda entry: f"{entry['kind']}-{list(entry['codes'])[0]}")
 def test_an_entry_is_whole(entry):
     catalogue = load("errors")
-    assert set(entry) <= {"kind", "codes", "title", "class", "severity", "meaning", "causes", "actions", "sources"}
+    assert set(entry) <= {"kind", "codes", "title", "class", "severity", "meaning", "causes", "actions", "sources", "vendors"}
+    assert ("vendors" in entry) == (entry["kind"] == "kernel") and set(entry.get("vendors", ())) <= set(VENDORS)
     assert isinstance(entry["codes"], list) == ("title" in entry)
     assert entry["kind"] in errors.KINDS and entry["class"] in catalogue["classes"] and entry["meaning"].endswith(".")
     assert entry["causes"] and all(isinstance(cause, str) for cause in entry["causes"])
@@ -57,12 +59,21 @@ def test_what_pages_and_what_does_not(severity, numbers):
 
 @pytest.mark.parametrize("asked,kind,code", [
     (79, "xid", 79), ("79", "xid", 79), (" Xid 79 ", "xid", 79), ("xid:79", "xid", 79), ("XID-79", "xid", 79), ("sxid 20034", "sxid", 20034),
-    (20034, "sxid", 20034), ("afid 24", "afid", 24), ("ras ue", "ras", "ue"), ("UE", "ras", "ue"), ("recovery 2", "recovery", 2),
+    (20034, "sxid", 20034), ("afid 24", "afid", 24), ("ras ue", "ras", "ue"), ("UE", "ras", "ue"), ("kernel mes_hang", "kernel", "mes_hang"), ("Wedged", "kernel", "wedged"), ("recovery 2", "recovery", 2),
     ("recovery action 0x4", "recovery", 4), ("hostdown", "alert", "HostDown"),
 ])
 def test_the_forms_of_a_code(asked, kind, code):
     told = errors.explain(asked)
     assert (told["kind"], told["code"], told["known"]) == (kind, code, True) and told["actions"]
+
+
+def test_what_a_kernel_log_starts_with():
+    """An Xid is critical on every device of NVIDIA; a switch is no device, and AFIDs are not in the log."""
+    found = errors.fatal()
+    assert set(found) == {"nvidia", "amd", "intel_gaudi", "intel_gpu"} and found["amd"] == [
+        "kernel init_failed", "kernel mes_hang", "kernel reset_failed", "kernel wedged", "ras bad_page_failed", "ras ue"]
+    assert {"xid 62", "xid 79", "kernel init_failed"} <= set(found["nvidia"]) and not {"xid 13", "xid 94", "xid 154"} & set(found["nvidia"])
+    assert not [name for names in found.values() for name in names if name.startswith(("sxid", "afid"))]
 
 
 def test_an_alert_has_a_scope_where_a_code_has_a_class():
@@ -85,7 +96,7 @@ def test_recovery_actions_go_by_their_number():
     assert "recovery action" in errors.explain(79)["actions"][0]
 
 
-@pytest.mark.parametrize("asked", ["HostDwon", "", "xid", "xid ue", "ras 5", "-1", "7.9", "None", "79; 80", None, [79], "9" * 21])
+@pytest.mark.parametrize("asked", ["HostDwon", "", "xid", "xid ue", "ras 5", "kernel ue", "ras wedged", "kernel 5", "-1", "7.9", "None", "79; 80", None, [79], "9" * 21])
 def test_what_is_no_code_is_refused(asked):
     with pytest.raises(Problem, match="neither an error code nor an alert; give a code"):
         errors.explain(asked)

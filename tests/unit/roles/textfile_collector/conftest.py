@@ -30,7 +30,8 @@ class Node:
     def arguments(self, *more):
         """The command line, without the program."""
         return ["--output", str(self.output), "--state", str(self.state), "--root", str(self.root),
-                "--nvidia-smi", str(self.folder / "nvidia-smi"), "--amd-smi", str(self.folder / "amd-smi")] + list(more)
+                "--nvidia-smi", str(self.folder / "nvidia-smi"), "--amd-smi", str(self.folder / "amd-smi"),
+                "--journalctl", str(self.folder / "journalctl")] + list(more)
 
     def collect(self, *more, status=0):
         """Run once; returns the metrics that node_exporter would see."""

@@ -54,7 +54,7 @@ def test_a_defect_in_one_collector_is_a_failure_of_its_vendor(node, monkeypatch,
 
 
 def test_only_vendors_that_are_here_are_read(node):
-    assert node.collect().series == {}
+    assert {name for name, _labels in node.collect().series} == {"accelmon_collector_kernel_log_problem"}
     support.put(node.root, "sys/module/nvidia/version", "590.48.01\n")  # its devices are all lost
     assert node.collect().error("nvidia", "tool_missing") == 1
 
@@ -144,16 +144,21 @@ def test_what_a_child_writes_last_is_read(program, monkeypatch, tmp_path, late):
 
 
 def test_it_runs_where_its_role_puts_it(tmp_path):
-    """Two files in a folder, whatever else is not there."""
+    """A few files in a folder, whatever else is not there."""
     shutil.copy(support.PROGRAM, str(tmp_path / "accelmon-textfile-collector"))
+    for name in ("kernel_log.py", "fatal_codes.json"):
+        shutil.copy(os.path.join(os.path.dirname(support.PROGRAM), name), str(tmp_path / name))
     shutil.copy(os.path.join(support.REPOSITORY, "plugins/module_utils/detect/ids.py"), str(tmp_path / "ids.py"))
     (tmp_path / "out").mkdir()
-    arguments = ["--output", str(tmp_path / "out/x.prom"), "--state", str(tmp_path / "state"), "--root", str(tmp_path), "--vendors", "amd"]
+    arguments = ["--output", str(tmp_path / "out/x.prom"), "--state", str(tmp_path / "state"), "--root", str(tmp_path), "--vendors", "amd",
+                 "--journalctl", "/nowhere"]
     subprocess.run([sys.executable, "-IS", str(tmp_path / "accelmon-textfile-collector")] + arguments, check=True, cwd="/")
     assert support.Metrics((tmp_path / "out/x.prom").read_text()).errors("amd") == {"no_devices": 1}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["accelmon-textfile-collector", "ids.py", "out", "state", "state.lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "accelmon-textfile-collector", "fatal_codes.json", "ids.py", "kernel_log.py", "out", "state", "state.lock"]
     role = open(os.path.join(support.REPOSITORY, "roles/textfile_collector/tasks/main.yml"), encoding="utf-8").read()
-    assert "plugins/module_utils/detect/ids.py" in role and "dirname }}/ids.py" in role
+    assert "plugins/module_utils/detect/ids.py" in role
+    assert all("dirname }}/%s" % name in role for name in ("ids.py", "kernel_log.py", "fatal_codes.json"))
 
 
 def test_text_that_is_not_sound_never_replaces_the_file(node, monkeypatch, program):
