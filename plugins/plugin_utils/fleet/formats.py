@@ -17,7 +17,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter, dcgm, node_collectors, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import units
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors, labels, limits, rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors, labels, limits, receivers, rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import line, one_of
 
 # Directories that hold what is not for everybody, or what a system is made of: no place for files that an exporter publishes.
@@ -351,6 +351,7 @@ FORMATS = {
     "explained": passed(lambda value: value and errors.explain(value)),
     "lock_file": passed(values.path, releases.read_lock),
     "pairs": passed(dcgm.pairs),
+    "receivers": passed(receivers.checked),
     "rule_files": passed(values.strings, lambda value: rules.site_files(value, "")),
     "scrape_limits": limits.checked,
     "unit_overrides": passed(units.check),

@@ -30,12 +30,13 @@ def rule_groups(overrides, interval, backend):
 
 
 @as_filter
-def alertmanager_config(options):
-    """Text of the configuration of Alertmanager: alerts go to webhooks, grouped by cluster and name; Watchdog has a route of its own.
+def alertmanager_files(options, source, version, node):
+    """The files of Alertmanager's configuration, {"files", "secrets"} as the role service takes them.
 
-    options: `webhook_urls`, `watchdog_urls`, `group_wait`, `group_interval`, `repeat_interval`
+    options: `receivers`, `webhook_urls`, `watchdog_urls`, `group_wait`, `group_interval`, `repeat_interval`
+    source, version: where the program comes from; node: the fact accelmon_node
     """
-    return routes.config_file(options)
+    return routes.files(options, str(source), str(version), dict(node))
 
 
 def expected_series(names):
@@ -74,4 +75,4 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(rule_files, rule_groups, alertmanager_config, expected_series, source_comparisons, explanation)
+        return internal(rule_files, rule_groups, alertmanager_files, expected_series, source_comparisons, explanation)

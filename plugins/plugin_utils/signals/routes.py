@@ -2,24 +2,36 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The configuration of Alertmanager: how alerts are grouped and where they go."""
+"""The configuration of Alertmanager: how alerts are grouped, which mute others, and who is told of which.
+
+Every receiver is told of the alerts that it asks for, whoever else is. One that asks for the rest is told of what no receiver with labels in
+`match` asks for.
+"""
+import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import urls
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, plain
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import receivers as receiver_types
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.messages import templates
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.receivers import DIRECTORY, NOBODY, REST, WATCHDOG, WEBHOOK
 
 TIMES = {"group_wait": "10s", "group_interval": "5m", "repeat_interval": "4h"}
 URLS = ("webhook_urls", "watchdog_urls")
+CONFIG = f"{DIRECTORY}/alertmanager.yml"
+TEMPLATES = "accelmon.tmpl"
+# An alert with this label is a test of the receiver that it names. No alert of a rule has it.
+TEST = "accelmon_test"
 
 
 def checked(options):
     """The options with defaults, in plain types; raises Problem for the first that is wrong."""
     given = plain(options)
     for name in given:
-        if name not in TIMES and name not in URLS:
-            raise Problem(f"alertmanager_{name}: no such option; {closest(name, [*TIMES, *URLS])}")
-    chosen = {**TIMES, **{name: [] for name in URLS}, **given}
+        if name not in TIMES and name not in URLS and name != "receivers":
+            raise Problem(f"alertmanager_{name}: no such option; {closest(name, [*TIMES, *URLS, 'receivers'])}")
+    chosen = {**TIMES, **{name: [] for name in URLS}, "receivers": [], **given}
     for name in TIMES:
         try:
             length = milliseconds(chosen[name])
@@ -35,23 +47,118 @@ def checked(options):
         except Problem as problem:
             entry, _colon, wrong = str(problem).partition(": ")
             raise Problem(wrong, f"alertmanager_{name}, {entry}", HIDDEN) from None
+    try:
+        chosen["receivers"] = receiver_types.webhooks(WEBHOOK, chosen["webhook_urls"]) + receiver_types.checked(chosen["receivers"])
+    except Problem as problem:
+        raise Problem(problem, "alertmanager_receivers", HIDDEN) from None
+    chosen["watchdog"] = receiver_types.webhooks(WATCHDOG, chosen["watchdog_urls"])
     return chosen
 
 
-def receiver(name, urls):
-    """A receiver; without addresses, one that delivers nothing."""
-    return {"name": name, **({"webhook_configs": [{"url": url, "send_resolved": True} for url in urls]} if urls else {})}
+def matcher(label, values):
+    """A matcher of Alertmanager: the label has one of these values."""
+    pattern = "|".join(re.sub(r"([.+*?()|\[\]{}^$\\])", r"\\\1", value) for value in values) if len(values) > 1 else values[0]
+    quoted = pattern.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{label}{"=~" if len(values) > 1 else "="}"{quoted}"'
 
 
-def config_file(options):
-    """Text of the configuration; see the filter alertmanager_config for the options. Raises Problem."""
+def quiet():
+    """Severities of alerts that are sent to those alone who ask for the severity."""
+    return load("notifications")["quiet"]
+
+
+def not_quiet():
+    """The matcher of all other alerts."""
+    return f'severity!~"{"|".join(quiet())}"'
+
+
+def kinds(receivers):
+    """(names of those that are told of everything, receivers with labels in match, names of those that are told of the rest)."""
+    return ([one["name"] for one in receivers if one["match"] == {}], [one for one in receivers if isinstance(one["match"], dict) and one["match"]],
+            [one["name"] for one in receivers if one["match"] == REST])
+
+
+def together(names):
+    """Name of the receiver that stands for several."""
+    return ",".join(names) or NOBODY
+
+
+def told(labels, receivers, watchdog=()):
+    """Names of the receivers that an alert with these labels reaches.
+
+    receivers, watchdog: as `checked` gives them
+    """
+    if labels.get("alertname") == "Watchdog":
+        return [one["name"] for one in watchdog]
+    everything, asking, rest = kinds(receivers)
+    hushed = labels.get("severity") in quiet()
+    chosen = [one["name"] for one in asking
+              if all(labels.get(label) in values for label, values in one["match"].items()) and not (hushed and "severity" not in one["match"])]
+    return everything * (not hushed) + (chosen or rest * (not hushed))
+
+
+def routes(receivers, watchdog):
+    """The routes below the first, in their order."""
+    everything, asking, rest = kinds(receivers)
+    below = [{"matchers": [matcher(label, values) for label, values in one["match"].items()] + [not_quiet()] * ("severity" not in one["match"]),
+              "receiver": one["name"], "continue": True} for one in asking]
+    return [
+        # Each test is a group of its own, so that none waits for another.
+        {"matchers": [f'{TEST}!=""'], "receiver": NOBODY, "group_by": ["..."], "group_wait": "0s", "group_interval": "1m", "repeat_interval": "1d",
+         "routes": [{"matchers": [matcher(TEST, [one["name"]])], "receiver": one["name"]} for one in receivers + watchdog]},
+        # Watchdog fires for ever. Only who waits for it hears it, soon and often; nobody else is bothered.
+        {"matchers": ['alertname="Watchdog"'], "receiver": together([one["name"] for one in watchdog]), "group_by": ["alertname"],
+         "group_wait": "0s", "group_interval": "1m", "repeat_interval": "1m"},
+        *({"matchers": [not_quiet()], "receiver": name, "continue": True} for name in everything),
+        # Who has no route below is told by this one itself.
+        {"receiver": together(rest), "routes": below + [{"matchers": [f'severity=~"{"|".join(quiet())}"'], "receiver": NOBODY}]},
+    ]
+
+
+def written(options, version=None):
+    """{"config": text, "templates": text, "secrets": {path: content}}; see the filter alertmanager_files for the options. Raises Problem.
+
+    version: of Alertmanager, None if it is not known
+    """
     chosen = checked(options)
-    return dump({
-        "route": {
-            "receiver": "default", "group_by": ["cluster", "alertname"], **{name: str(chosen[name]) for name in TIMES},
-            # Watchdog fires for ever. Only who waits for it hears it, soon and often; nobody else is bothered.
-            "routes": [{"matchers": ['alertname="Watchdog"'], "receiver": "watchdog", "group_by": ["alertname"],
-                        "group_wait": "0s", "group_interval": "1m", "repeat_interval": "1m"}],
-        },
-        "receivers": [receiver("default", chosen["webhook_urls"]), receiver("watchdog", chosen["watchdog_urls"])],
+    receivers, watchdog = chosen["receivers"], chosen["watchdog"]
+    problem = receiver_types.unknown_to(receivers, version)
+    if problem:
+        raise Problem(problem, "alertmanager_receivers", HIDDEN)
+    secrets, made = {}, {one["name"]: {} for one in receivers + watchdog}
+    for one in receivers + watchdog:
+        (kind, entry), files = receiver_types.integration(one, version)
+        made[one["name"]] = {kind: [entry]}
+        secrets.update(files)
+    for names in (kinds(receivers)[2], [one["name"] for one in watchdog]):
+        everyone = {}
+        for name in names:
+            for kind, entries in made[name].items():
+                everyone.setdefault(kind, []).extend(entries)
+        made.setdefault(together(names), everyone)
+    catalogue = load("notifications")
+    config = dump({
+        "templates": [TEMPLATES],
+        "route": {"receiver": NOBODY, "group_by": catalogue["group_by"], **{name: str(chosen[name]) for name in TIMES}, "routes": routes(receivers, watchdog)},
+        "inhibit_rules": [{"source_matchers": rule["source"], "target_matchers": rule["target"], "equal": rule["equal"]} for rule in catalogue["inhibit"]],
+        "receivers": [{"name": NOBODY}] + [{"name": name, **lists} for name, lists in made.items() if name != NOBODY],
     })
+    return {"config": config, "templates": templates(), "secrets": secrets}
+
+
+def installed(source, version, node):
+    """The release of Alertmanager that a host has, None where nobody can know before it is installed.
+
+    source, version: as in alertmanager_source and alertmanager_version; node: the fact accelmon_node
+    """
+    if source == "package":
+        return load("notifications")["packaged"].get(node.get("distribution"), {}).get(str(node.get("distribution_version")))
+    return version or None
+
+
+def files(options, source, version, node):
+    """{"files": [{path, content? or secret and group}], "secrets": {path: content}} as the role service takes them. Raises Problem."""
+    made = written(options, installed(source, version, node))
+    secrets = {CONFIG: made["config"], **made["secrets"]}
+    return {"files": [{"path": path, "secret": True, "group": "accelmon"} for path in secrets]
+            + [{"path": f"{DIRECTORY}/{TEMPLATES}", "content": made["templates"]}], "secrets": secrets}

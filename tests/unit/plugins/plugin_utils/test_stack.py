@@ -1,4 +1,4 @@
-"""How the stack listens and is reached, and the routes of Alertmanager. Nothing is stubbed."""
+"""How the stack listens and is reached. Nothing is stubbed."""
 
 import pathlib
 import subprocess
@@ -6,9 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.routes import config_file
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost"])
@@ -104,39 +102,6 @@ def test_gossip_is_at_one_address_of_the_host(address, listen, own, expected):
     ("10.0.0.9", "0.0.0.0", ["10.0.0.9", "fd00::1"], "0.0.0.0")])
 def test_gossip_is_heard_at_either_family_of_a_name(gossip, listen, own, expected):
     assert stack.gossip_listener(gossip, listen, own) == expected
-
-
-def test_without_receivers_nothing_is_delivered():
-    made = yaml.safe_load(config_file({}))
-    assert made["receivers"] == [{"name": "default"}, {"name": "watchdog"}]
-    assert made["route"]["receiver"] == "default" and made["route"]["group_by"] == ["cluster", "alertname"]
-
-
-def test_watchdog_goes_to_its_own_receiver_alone():
-    made = yaml.safe_load(config_file({"webhook_urls": ["https://a/x"], "watchdog_urls": ["https://b/y"], "repeat_interval": "8h"}))
-    assert made["route"]["repeat_interval"] == "8h"
-    assert made["route"]["routes"][0]["matchers"] == ['alertname="Watchdog"'] and made["route"]["routes"][0]["receiver"] == "watchdog"
-    assert [receiver["webhook_configs"][0]["url"] for receiver in made["receivers"]] == ["https://a/x", "https://b/y"]
-    assert not made["route"]["routes"][0].get("continue")
-
-
-@pytest.mark.parametrize(("options", "part"), [
-    ({"webhook_urls": ["hooks.example.org/T0ken"]}, "alertmanager_webhook_urls, entry 1"),
-    ({"webhook_urls": "https://hooks.example.org/T0ken"}, "not a list"),
-    ({"watchdog_urls": ["https://a", 3]}, "alertmanager_watchdog_urls, entry 2"),
-    ({"group_interval": "0s"}, "alertmanager_group_interval = 0s:"), ({"group_wait": "soon"}, "alertmanager_group_wait = soon:"),
-    ({"group_wiat": "1s"}, "did you mean group_wait?")])
-def test_what_is_wrong_is_named_and_no_address_is_shown(options, part):
-    with pytest.raises(Problem) as caught:
-        config_file(options)
-    assert part in str(caught.value) and "T0ken" not in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_an_address_from_a_block_of_text_ends_with_its_line():
-    # derived: a webhook written as a block scalar, which ends with a line break
-    written = config_file({"webhook_urls": ["https://hooks.example.org/services/T000/B000/token\n"], "watchdog_urls": [" https://heartbeat.example.org/x\r\n"]})
-    receivers = {receiver["name"]: receiver["webhook_configs"][0]["url"] for receiver in yaml.safe_load(written)["receivers"]}
-    assert receivers == {"default": "https://hooks.example.org/services/T000/B000/token", "watchdog": "https://heartbeat.example.org/x"}
 
 
 @pytest.mark.parametrize("urls, files", [
