@@ -42,7 +42,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, ".collections"))
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load  # noqa: E402
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import alert_file, recording_file  # noqa: E402
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file  # noqa: E402
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_file  # noqa: E402
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file  # noqa: E402
 
 CYCLE_BUDGET_S = 3

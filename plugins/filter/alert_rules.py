@@ -46,7 +46,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import alert_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file
 
 
 @as_filter

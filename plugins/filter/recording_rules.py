@@ -38,7 +38,7 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import recording_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_file
 
 
 def recording_rules(interval, backend):

@@ -7,6 +7,7 @@ import datetime
 import math
 import re
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import oneline
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
@@ -104,6 +105,15 @@ def kind_of(value):
         if isinstance(value, kind):
             return words
     return type(value).__name__
+
+
+def named_duration(what, value):
+    """value as text if it is a duration, else a Problem that names it as what."""
+    try:
+        milliseconds(value)
+    except ValueError:
+        raise Problem("not a duration; write a number with a unit, for instance 30s or 5m", what, value) from None
+    return str(value)
 
 
 def port(value):

@@ -4,7 +4,7 @@
 
 """Prove rules and scrape configuration with the programs that will read them.
 
-    tests/rules/run.py [--programs DIR] [--allow-missing] [check] [unit] [live] [hostile]
+    tests/rules/run.py [--programs DIR] [--allow-missing] [--only CASES] [check] [unit] [live] [hostile]
 
 check  the checkers of Prometheus and VictoriaMetrics accept what we render
 unit   cases/*.yml, evaluated by promtool and by vmalert-tool
@@ -31,7 +31,8 @@ sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(HERE)), ".collectio
 
 # pylint: disable=wrong-import-position
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import alert_file, recording_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_file
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file
 import expositions
 
@@ -117,14 +118,16 @@ def inputs(case):
     return {**scraped, **case.get("series", {})}
 
 
-def alert_tests():
-    """Tests of all alerts, in the form that promtool and vmalert-tool share.
+def alert_tests(only=()):
+    """{name: tests} of alerts, in the form that promtool and vmalert-tool share. only: names of case files, all without any.
 
-    A time without `fires` expects that the alert does not fire then.
+    A time without `fires` expects that the alert does not fire then. An alert is evaluated alone, and those of "quiet" all together.
     """
     known = {alert["alert"]: alert for alert in load("alerts")["alerts"]}
-    tests = []
+    tests = {}
     for name, listed in alert_cases().items():
+        if only and name not in only:
+            continue
         fixed = {"severity": known[name]["severity"], "scope": known[name]["scope"]}
         for case in listed:
             expected = [{
@@ -133,13 +136,13 @@ def alert_tests():
                 "exp_alerts": [{"exp_labels": {**alert["labels"], **fixed}, "exp_annotations": {"summary": alert["summary"]}}
                                for alert in moment.get("fires", [])],
             } for moment in case["expect"]]
-            tests.append({"name": f"{name}: {case['name']}", "interval": STEP, "input_series": input_series(inputs(case)),
-                          "alert_rule_test": expected})
-    for case in cases("quiet"):
+            tests.setdefault(name, []).append({"name": f"{name}: {case['name']}", "interval": STEP, "input_series": input_series(inputs(case)),
+                                               "alert_rule_test": expected})
+    for case in cases("quiet") if not only or "quiet" in only else []:
         expected = [{"eval_time": moment, "alertname": name, "exp_alerts": []}
                     for moment in case["quiet"] for name in known if name != "Watchdog"]
-        tests.append({"name": f"quiet: {case['name']}", "interval": STEP, "input_series": input_series(case["series"]),
-                      "alert_rule_test": expected})
+        tests.setdefault("quiet", []).append({"name": f"quiet: {case['name']}", "interval": STEP, "input_series": input_series(case["series"]),
+                                              "alert_rule_test": expected})
     return tests
 
 
@@ -201,12 +204,12 @@ def recording_tests(kind):
     } for selector, samples in test["expect"].items()]} for test in tests + source_cases() + [page_case()]]
 
 
-def with_summary_only(text):
-    """An alert file whose annotations are cut to the summary: cases state that one, the checkers look at the others."""
-    rules = yaml.safe_load(text)
-    for rule in rules["groups"][0]["rules"]:
-        rule["annotations"] = {"summary": rule["annotations"]["summary"]}
-    return yaml.safe_dump(rules)
+def with_summary_only(text, alert):
+    """The rules of one alert of a file, or of all for quiet; annotations are cut to the summary: cases state that one, the checkers look at the others."""
+    groups = yaml.safe_load(text)["groups"]
+    rules = [{**rule, "annotations": {"summary": rule["annotations"]["summary"]}} for group in groups for rule in group["rules"]
+             if alert in ("quiet", rule["alert"])]
+    return yaml.safe_dump({"groups": [{"name": alert, "rules": rules}]})
 
 
 def rule_files(folder, backend):
@@ -243,24 +246,27 @@ def check_scrape_vmagent(programs, folder):
                      "-remoteWrite.url=http://127.0.0.1:1/")
 
 
-def unit_files(folder, kind):
-    """Paths of two files of tests: alerts and what is recorded know nothing of each other, and are evaluated apart, at moments of the tests' own."""
+def unit_files(folder, kind, only):
+    """Paths of the files of tests: each alert and what is recorded know nothing of each other, and are evaluated apart, at moments of the tests' own."""
+    parts = [(name, with_summary_only(alert_file({}), name), tests) for name, tests in alert_tests(only).items()]
+    if not only or "recording" in only:
+        parts.append(("recording", recording_file("15s"), recording_tests(kind)))
     paths = []
-    for name, text, tests in (("alerts", with_summary_only(alert_file({})), alert_tests()), ("recording", recording_file("15s"), recording_tests(kind))):
+    for name, text, tests in parts:
         test = {"rule_files": [write(folder, f"{name}.yml", text)], "evaluation_interval": STEP, "tests": tests}
         paths.append(write(folder, f"test-{name}.yml", yaml.safe_dump(test, sort_keys=False)))
     return paths
 
 
-def unit_promtool(programs, folder):
+def unit_promtool(programs, folder, only=()):
     """All cases hold in Prometheus."""
-    programs.run("promtool", "test", "rules", *unit_files(folder, "promql_expr_test"), timeout=300)
+    programs.run("promtool", "test", "rules", *unit_files(folder, "promql_expr_test", only), timeout=300)
 
 
-def unit_vmalert(programs, folder):
+def unit_vmalert(programs, folder, only=()):
     """All cases hold in VictoriaMetrics."""
-    for path in unit_files(folder, "metricsql_expr_test"):
-        programs.run("vmalert-tool", "unittest", "--disableAlertgroupLabel", f"--files={path}", timeout=300, prefix=own_network())
+    files = [f"--files={path}" for path in unit_files(folder, "metricsql_expr_test", only)]
+    programs.run("vmalert-tool", "unittest", "--disableAlertgroupLabel", *files, timeout=300, prefix=own_network())
 
 
 def live_vmagent(programs, folder):
@@ -300,6 +306,8 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("steps", nargs="*", metavar="STEP", help="check, unit, live, hostile; all without any")
     parser.add_argument("--programs", metavar="DIR", help="where the programs are; PATH without it")
+    parser.add_argument("--only", metavar="CASES", type=lambda names: names.split(","), default=[],
+                        help="of the step unit: names of files in cases/, with commas between")
     parser.add_argument("--allow-missing", action="store_true", help="do not fail for what cannot run here")
     options = parser.parse_args(arguments)
     for step in options.steps:
@@ -312,7 +320,7 @@ def main(arguments=None):
             what = re.sub(r"\.$", "", test.__doc__)
             with tempfile.TemporaryDirectory(prefix="accelmon-rules-") as folder:
                 try:
-                    test(programs, folder)
+                    test(programs, folder, *([options.only] if step == "unit" else []))
                     print(f"ok       {what}", flush=True)
                 except Missing as error:
                     missing += 1

@@ -16,8 +16,22 @@ DIRECTORY = os.path.dirname(os.path.abspath(__file__))
 
 @functools.lru_cache(maxsize=None)
 def load(name):
-    """The part of the catalogue called name (sources, series, alerts) as plain data; shared, so not to be changed."""
-    with open(os.path.join(DIRECTORY, f"{name}.yml"), encoding="utf-8") as handle:
+    """The part of the catalogue called name (sources, series, alerts) as plain data; shared, so not to be changed.
+
+    A part that is a folder is the union of its files: lists are joined in the order of the files' names.
+    """
+    path = os.path.join(DIRECTORY, name)
+    if not os.path.isdir(path):
+        return _read(f"{path}.yml")
+    whole = {}
+    for file in sorted(os.listdir(path)):
+        for key, value in _read(os.path.join(path, file)).items():
+            whole[key] = whole[key] + value if isinstance(value, list) and key in whole else value
+    return whole
+
+
+def _read(path):
+    with open(path, encoding="utf-8") as handle:
         return yaml_load(handle)
 
 

@@ -17,7 +17,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter, dcgm, node_collectors, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import units
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors, labels, limits, receivers, rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, errors, labels, limits, receivers, site_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import line, one_of
 
 # Directories that hold what is not for everybody, or what a system is made of: no place for files that an exporter publishes.
@@ -341,7 +341,7 @@ FORMATS = {
     **{check.__name__: check for check in (
         duration, size, directory, program, word, words, version, archive, checksum, checksums, image, repository, key, secret, password, cpus,
         engine, architectures, lock_releases, lock_versions, compared, rotated, names, new_file)},
-    "alert_overrides": passed(rules.alert_file),
+    "alert_overrides": passed(alerts.alert_file),
     "amd_config": passed(amd_exporter.check_settings),
     "amd_fields": passed(values.strings, lambda value: amd_exporter.check_names("amd_exporter_extra_fields", value, amd_exporter.FIELDS, "field")),
     "amd_labels": passed(values.strings, lambda value: amd_exporter.check_names("amd_exporter_extra_labels", value, amd_exporter.LABELS, "label")),
@@ -352,7 +352,7 @@ FORMATS = {
     "lock_file": passed(values.path, releases.read_lock),
     "pairs": passed(dcgm.pairs),
     "receivers": passed(receivers.checked),
-    "rule_files": passed(values.strings, lambda value: rules.site_files(value, "")),
+    "rule_files": passed(values.strings, lambda value: site_rules.site_files(value, "")),
     "scrape_limits": limits.checked,
     "unit_overrides": passed(units.check),
     "webhooks": addresses.urls,

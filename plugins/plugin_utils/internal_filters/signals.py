@@ -10,13 +10,13 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, errors, routes, rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, compare, errors, recording, routes, site_rules
 
 
 def rule_files(paths, directory):
     """A site's own files of rules, [{"path", "src"}], in the directory of the backend."""
     try:
-        return rules.site_files(read("accelmon_rule_files", paths), directory)
+        return site_rules.site_files(read("accelmon_rule_files", paths), directory)
     except Problem as error:
         raise AnsibleFilterError(f"accelmon_rule_files: {error}") from None
 
@@ -24,7 +24,7 @@ def rule_files(paths, directory):
 def rule_groups(overrides, interval, backend):
     """Names of the groups that the evaluator of rules must have loaded."""
     try:
-        return rules.group_names(interval, backend, read("accelmon_alert_overrides", overrides))
+        return alerts.group_names(interval, backend, read("accelmon_alert_overrides", overrides))
     except Problem as error:
         raise AnsibleFilterError(f"rule_groups: {error}") from None
 
@@ -41,7 +41,7 @@ def alertmanager_files(options, source, version, node):
 
 def expected_series(names):
     """Series that must be recorded wherever a source tells them; of these names, or all."""
-    return [item for item in rules.expected_series() if not names or item["name"] in names]
+    return [item for item in recording.expected_series() if not names or item["name"] in names]
 
 
 def source_comparisons(only):

@@ -5,7 +5,7 @@
 """How each source's readings are asked for, so that they can be laid side by side."""
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import counted, one_of_each, seen
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import counted, one_of_each, seen
 
 # What a device is the same by, whoever reads it. Its model is not among them: sources may write it in other ways.
 IDENTITY = ["cluster", "node", "vendor", "index", "uuid"]

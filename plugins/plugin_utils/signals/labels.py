@@ -12,7 +12,8 @@ import re
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import alert_groups, recording_groups
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_groups
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import OWN_JOBS, dict_of, label_value, page, port
 
 NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")

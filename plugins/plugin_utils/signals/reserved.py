@@ -8,7 +8,7 @@ import functools
 import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import recording_groups
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_groups
 
 # What a scraper writes about each scrape, and what an evaluator writes about each alert.
 WRITTEN = ("up", "scrape_.*", "ALERTS", "ALERTS_FOR_STATE")

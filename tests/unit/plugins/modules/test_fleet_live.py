@@ -21,7 +21,7 @@ import urllib.request
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry, targets, view
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_status_info, fleet_verify_info
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import rules, scrape
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, recording, scrape
 
 PROGRAMS = ("victoria-metrics", "vmagent", "vmalert")
 FOLDER = os.environ.get("ACCELMON_PROGRAMS")
@@ -99,8 +99,8 @@ class Lab:
             ("scrape.yml", scrape.scrape_file({
                 "scrape_interval": "1s", "targets_dir": str(folder / "targets"), "cluster": "demo", "node": "mon01",
                 "node_exporter": "127.0.0.1:%d" % self.monitor.port})),
-            ("rules/recording.yml", rules.recording_file("1s")),
-            ("rules/alerts.yml", rules.alert_file({"HostDown": {"for": "0s"}, "AcceleratorMissing": {"for": "0s"}})),
+            ("rules/recording.yml", recording.recording_file("1s")),
+            ("rules/alerts.yml", alerts.alert_file({"HostDown": {"for": "0s"}, "AcceleratorMissing": {"for": "0s"}})),
         ):
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text)
@@ -285,7 +285,7 @@ def test_maintenance_mutes(lab):
 
 def test_a_series_that_its_source_tells_and_no_rule_finds(lab):
     """A label of the target has the name of one by which the rule selects; check.yml refuses it, but a registry may still have it."""
-    series = rules.expected_series()
+    series = recording.expected_series()
     lab.becomes([], recorded_series=series)
     lab.record({"gpu1": 8, "gpu2": 4}, labels={"gpu2": {"type": "a", "scope": "b"}})
     lab.becomes([("gpu2", "accelerator_ecc_errors_total of nvidia is not recorded, though textfile tells it")], recorded_series=series)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, load, plain
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import raw_bounds
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import raw_bounds
 
 ROOT = Path(__file__).resolve().parents[4]
 EXPOSITIONS = ROOT / "tests" / "fixtures" / "expositions"
@@ -54,9 +54,10 @@ POSSIBLE = NEEDED | {"repository", "own", "vendor", "vendor_by", "parts", "pci",
 
 
 def parts():
-    """(series, source, part) of every raw series that is recorded."""
-    return [(item, source, part) for item in load("series")["devices"] for variant in item["variants"]
-            for source, choices in variant["from"].items() for part in choices]
+    """(series or reading, source, part) of every raw series that is recorded, or read by alerts."""
+    recorded = [(item, variant) for item in load("series")["devices"] for variant in item["variants"]]
+    read = [({"name": name, "zero": "counts", **item}, item) for name, item in load("readings")["readings"].items()]
+    return [(item, source, part) for item, variant in recorded + read for source, choices in variant["from"].items() for part in choices]
 
 
 def names(part):

@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.se
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import view
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import recording_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_file
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import fleet_variables
 
@@ -67,9 +67,11 @@ def test_no_alert_mistakes_the_interval_for_staleness(interval):
             assert milliseconds(alert["threshold"]["default"]) > PERIODS * milliseconds(interval)
 
 
-def test_no_rule_has_a_window_of_its_own():
-    for name in ("alerts", "series", "sources"):
-        assert not re.search(r"\[\d+[smhd](:\d*[smhd]?)?\]", (ROOT / "plugins" / "plugin_utils" / "catalogue" / f"{name}.yml").read_text()), name
+def test_a_window_of_a_rule_s_own_is_long_whatever_the_interval():
+    folder = ROOT / "plugins" / "plugin_utils" / "catalogue"
+    for path in [folder / "series.yml", folder / "sources.yml", folder / "readings.yml", *folder.glob("alerts/*.yml")]:
+        for window in re.findall(r"\[(\d+[smhdw])(?::\d*[smhd]?)?\]", path.read_text()):
+            assert milliseconds(window) >= 300_000, (path.name, window)
 
 
 def test_the_default_is_the_same_wherever_it_has_to_be_repeated():

@@ -8,7 +8,8 @@ import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import labels
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rules import alert_groups, recording_groups
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_groups
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_groups
 
 SPEC = importlib.util.spec_from_file_location("accelmon_rules_expositions", Path(__file__).resolve().parents[4] / "tests" / "rules" / "expositions.py")
 expositions = importlib.util.module_from_spec(SPEC)

@@ -1,0 +1,160 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Expressions over devices, in the language that Prometheus and VictoriaMetrics share: one value for each device, from whichever source has it."""
+
+# Between two readings of a counter that are compared. A leap is believed after that, once another reading has confirmed it.
+LEAP = "1m"
+# No sensor tells as many degrees or watts of a device that it could read.
+HOTTEST = 5000
+
+
+def selector(metric, match, also=()):
+    """metric{label="value",…} with the labels in order; also: matchers as they are. metric: its name, or a list of names."""
+    if not isinstance(metric, str):
+        metric, also = (metric[0], also) if len(metric) == 1 else ("", [f'__name__=~"{"|".join(metric)}"', *also])
+    return "%s{%s}" % (metric, ",".join([f'{label}="{match[label]}"' for label in sorted(match)] + list(also)))
+
+
+def number(value):
+    """A number as it is written in an expression."""
+    return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def raw(value, part):
+    """A value in our unit in that of a raw series."""
+    value = value * part.get("divide", 1) / part.get("multiply", 1)
+    return number(int(value) if value == int(value) else value)
+
+
+def raw_bounds(item, part):
+    """(lowest, highest) of a raw series in its own unit, or None of one that has no value."""
+    if "bounds" not in item:
+        return None
+    if "bounds" in part:
+        return tuple(number(bound) for bound in part["bounds"])
+    return tuple(raw(bound, part) for bound in item["bounds"])
+
+
+def believed(part):
+    """Matchers that leave out what is not to be believed."""
+    return [f'{label}!~"{pattern}"' for label, pattern in part.get("except", {}).items()]
+
+
+def matched(source, spec, part, also=()):
+    """Selector of the raw rows of one raw series that count."""
+    rows = [f'{label}=~"{pattern}"' for label, pattern in part.get("like", {}).items()]
+    rows += [f'{label}!~"{pattern}"' for label, pattern in spec.get("further", {}).items()]
+    return selector(part["metric"], {**part.get("match", {}), "source": source}, list(also) + believed(part) + rows)
+
+
+def seen(source, spec, also=()):
+    """Selector of the rows of which every device that a source sees has one at least."""
+    return matched(source, spec, {"metric": spec["presence"]}, also)
+
+
+def within(term, item, part):
+    """The readings of a term that are within bounds; of what is aggregated already, as an engine aggregates a bare selector fastest."""
+    bounds = raw_bounds(item, part)
+    if not bounds:
+        return term
+    lowest, highest = bounds
+    return f"{term} {'> 0' if item.get('zero') == 'unread' else f'>= {lowest}'} <= {highest}"
+
+
+def leaps(rows, item, part, by=None):
+    """The rows of a counter that have risen by more than they can; of devices, if by names the labels of one."""
+    now, before = (rows, f"{rows} offset {LEAP}") if by is None else (f"max by ({by}) ({rows})", f"max by ({by}) ({rows} offset {LEAP})")
+    return f"{now} - {before} > {raw(item['leap'], part)}"
+
+
+def highest_of(rows, by, item, part):
+    """One believable value for each device: the highest of its rows, unless it is out of bounds or a leap that nothing has confirmed yet."""
+    term = within(f"max by ({by}) ({rows})", item, part)
+    return f"({term} unless ({leaps(rows, item, part, by)}))" if "leap" in item else term
+
+
+def taken(rows, item, part):
+    """Rows as they are read: over a window (of the reading, or of the raw series), and one bit of a mask of bits."""
+    over = part.get("over", item.get("over"))
+    if over:
+        function, _bracket, window = over.partition("[")
+        rows = f"{function}({rows}[{window})"
+    return f"floor({rows} / {2 ** part['bit']}) % 2" if "bit" in part else rows
+
+
+def of_read(term, source, spec, item, also):
+    """Without the zeros of devices that were not read, where a source writes 0 for what it cannot read."""
+    if "sensors" not in spec or item.get("zero") in ("unread", "counts"):
+        return term
+    key = "cluster, node, index, uuid"
+    rows = matched(source, spec, {"metric": spec["sensors"]}, also)
+    silent = f"group by ({key}) ({rows}) unless on ({key}) ({rows} > 0 < {HOTTEST})"
+    return f"({term} unless on ({key}) ({silent} unless on ({key}) ({term} > 0)))"
+
+
+def one_of_each(source, spec, item, part, by, also):
+    """One value for each device from one raw series, scaled to our unit: rows of parts and of jobs become one."""
+    names = ", ".join(by)
+    if item["unit"] == "always 1":
+        return f"group by ({names}) ({matched(source, spec, part, also)})"
+    if "labels_of" in part:
+        inner = [label for label in by if label not in ("vendor", "model")]
+        keys = [label for label in inner if label not in ("rack", "source")]
+        others = f"group by ({', '.join(keys)}, vendor, model) ({selector(part['labels_of'], {'source': source}, believed(part))})"
+        rows = selector(part["metric"], {**part.get("match", {}), "source": source}, also)
+        counted = of_read(highest_of(rows, ", ".join(inner), item, part), source, spec, item, also)
+        term = (f"({counted})"
+                f" * on ({', '.join(keys)}) group_left (vendor, model) topk by ({', '.join(keys)}) (1, {others})")
+    elif part.get("sum"):
+        label = spec["parts"]
+        whole = matched(source, spec, part, list(also) + [f'{label}=""'])
+        parts_of = matched(source, spec, part, list(also) + [f'{label}!=""'])
+        # A part that could not be read leaves the sum out of bounds: it is not known, and not the sum of the others.
+        of_parts = within(f"sum by ({names}) (max by ({names}, {label}) ({parts_of}))", item, part)
+        term = within(f"max by ({names}) ({whole})", item, part) + f" or {of_parts}"
+    else:
+        term = of_read(highest_of(taken(matched(source, spec, part, also), item, part), names, item, part), source, spec, item, also)
+    if "times" in part:
+        return f"{part['times']} * ({term} > 0)"
+    for word, sign in (("divide", "/"), ("multiply", "*")):
+        if word in part:
+            return f"({term}) {sign} {part[word]}"
+    return term
+
+
+def counted(term, spec):
+    """Without what the source shows as a device and the registry does not count, as graphics inside a processor."""
+    return f"{term} unless on (cluster, node, uuid) accelmon_fleet_uncounted_device" if "uncounted" in spec else term
+
+
+def in_charge(term, source, spec):
+    """What another source is in charge of is left out. Without the registry's series nothing is."""
+    return f'({counted(term, spec)} unless on (cluster, node, vendor) ({selector("accelmon_source_elected", {"source": source})} == 0))'
+
+
+def first_of(terms):
+    """What the first term has, and what only the others have.
+
+    All series of a side pass through an `or`, even if nothing comes from the other: what many devices have has to stand first, and what
+    few have in the innermost brackets.
+    """
+    return terms[0] if len(terms) == 1 else f"{terms[0]}\nor ({first_of(terms[1:])})"
+
+
+def device_expression(item, variant, labels, sources, also=(), condition=""):
+    """One value for each device, from whichever source is in charge of it.
+
+    It is one expression and not one rule for each source: when the election changes, a rule that no longer has a device
+    would end the series which another rule goes on with. also: further matchers. condition: what is left of the values, as in "> 0"; said
+    here, so that engines look up who is in charge for what is left only.
+    """
+    by = labels + item.get("labels", [])
+    terms = []
+    for source in sources:
+        if source in variant["from"]:
+            choices = [one_of_each(source, sources[source], item, part, by, also) for part in variant["from"][source]]
+            term = choices[0] if len(choices) == 1 else f"({' or '.join(choices)})"
+            terms.append(in_charge(f"({term}) {condition}" if condition else term, source, sources[source]))
+    return first_of(terms)
