@@ -49,7 +49,7 @@ class ActionModule(ActionBase):
             return self._loader.get_real_file(self._find_needle("files", source))
         except AnsibleError as error:
             raise AnsibleActionFail(
-                f"src = {source}: there is no such file on the control node; put it there, or set remote_src: true if it is on the host") from error
+                f"src = {source}: no such file on the control node; put it there, or set remote_src: true if it is on the host") from error
 
     def _bring(self, local):
         """Copy a file into the task's private directory on the host; its path there."""

@@ -44,7 +44,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Record what was found, on every scraping host
+- name: Record what was found, on every monitoring host
   accelmon.fleet.fleet_registry:
     records: "{{ ansible_play_hosts_all | accelmon.fleet.fleet_records(hostvars, answered=ansible_play_hosts) }}"
     inventory_hosts: "{{ groups['all'] }}"

@@ -128,8 +128,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         further = hosts_txt.further(hosts, self.get_option("further_names")) if self.get_option("order") == "address_first" else {}
         if further:
             some = ", ".join(f"{name} of {host}" for name, host in list(further.items())[:3])
-            self.display.warning(f"{source}: {len(further)} names are further addresses of hosts in the list ({some}) and are left out; "
-                                 "to take them as hosts set further_names to []")
+            self.display.warning(f"{source}: {len(further)} names are additional addresses of hosts in the list ({some}) and were left out; "
+                                 "to treat them as hosts, set further_names to []")
         sources.fill(self, {
             name: dict(host["variables"], **({"ansible_host": host["address"]} if "address" in host else {}))
             for name, host in hosts.items() if name not in further})

@@ -137,7 +137,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         problems += scontrol.clashes(taken)
         if problems:
             raise AnsibleParserError(lists.summary(source, problems))
-        self.display.vv(f"{source}: {len(taken)} of {len(nodes)} nodes taken")
+        self.display.vv(f"{source}: using {len(taken)} of {len(nodes)} nodes")
         sources.fill(self, {name: self.variables(node) for name, node in taken.items()})
 
     def nodes(self, path):

@@ -204,7 +204,7 @@ class Lock(object):
                 if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR) or time.time() > deadline:
                     os.close(self.handle)
                     if error.errno in (errno.EAGAIN, errno.EACCES):
-                        raise Busy("another run holds %s for more than %d seconds; wait until it has ended" % (self.path, self.seconds))
+                        raise Busy("another run has held %s for more than %d seconds; wait for it to finish" % (self.path, self.seconds))
                     raise
             time.sleep(0.2)
 

@@ -39,8 +39,8 @@ def of_module(module):
         try:
             code, output, errors = run(argv, float("inf"))
         except OSError as error:
-            module.fail_json(rc=error.errno, msg="%s: it cannot be run (%s)" % (argv[0], error.strerror), cmd=" ".join(argv))
-        return (1, output, "%s: it said more than %d bytes" % (argv[0], LIMIT)) if code is None else (code, output, errors)
+            module.fail_json(rc=error.errno, msg="%s: cannot be run (%s)" % (argv[0], error.strerror), cmd=" ".join(argv))
+        return (1, output, "%s: its output exceeds %d bytes" % (argv[0], LIMIT)) if code is None else (code, output, errors)
 
     return run_command
 

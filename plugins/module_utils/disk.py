@@ -7,7 +7,7 @@ import contextlib
 import errno
 import os
 
-AGAIN = "run again, which completes what this run began"
+AGAIN = "run again to complete this run"
 
 
 @contextlib.contextmanager
@@ -36,7 +36,7 @@ def _full(path):
     except OSError:
         return mount, "is full"
     if told.f_files and not told.f_favail:
-        return mount, "has no inodes left, so it takes no further file"
+        return mount, "has no inodes left"
     return mount, "is full (%d kB free)" % (told.f_bavail * told.f_frsize // 1024)
 
 
@@ -46,25 +46,25 @@ def explain(error, path=None):
     if isinstance(path, bytes):
         path = path.decode("utf-8", "replace")
     if not isinstance(path, str):
-        return "%s; mend that and %s" % (error.strerror or str(error) or type(error).__name__, AGAIN)
+        return "%s; fix this, then %s" % (error.strerror or str(error) or type(error).__name__, AGAIN)
     code = error.errno
     if code == errno.ENOSPC:
-        told = "the file system at %s %s; make room there" % _full(path)
+        told = "the file system at %s %s; free some space there" % _full(path)
     elif code == errno.EDQUOT:
-        told = "the quota of the file system at %s is used up; make room there, or raise the quota" % mount_of(path)
+        told = "the quota of the file system at %s is used up; free some space there or raise the quota" % mount_of(path)
     elif code == errno.EROFS:
-        told = "the file system at %s is read-only; mount it for writing. If it became so by itself, look for its errors with dmesg" % mount_of(path)
+        told = "the file system at %s is read-only; remount it read-write. If the kernel made it read-only, check dmesg for errors" % mount_of(path)
     elif code == errno.EIO:
-        told = "the disk below %s answers with an error; look at it with dmesg" % mount_of(path)
+        told = "the disk under %s reports an I/O error; check dmesg" % mount_of(path)
     elif code in (errno.EACCES, errno.EPERM) and os.geteuid() == 0:
-        told = "not even root may do that; look for an immutable file (lsattr), for SELinux (ausearch -m AVC), or for a network file system"
+        told = "permission denied even for root; check for an immutable file (lsattr), SELinux (ausearch -m AVC) or a network file system"
     elif code in (errno.EACCES, errno.EPERM):
-        told = "user %d may not do that; on a node become root, on the control node give that user the right to" % os.geteuid()
+        told = "permission denied for user %d; on a node use become, on the control node grant that user access" % os.geteuid()
     elif code in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP):
-        told = "something of another kind is there (%s); move it away" % error.strerror
+        told = "a different kind of file is in the way (%s); move it away" % error.strerror
     else:
-        told = "%s; mend that" % error.strerror
-    return "path = %s: %s, and %s" % (path, told, AGAIN)
+        told = "%s; fix this" % error.strerror
+    return "path = %s: %s, then %s" % (path, told, AGAIN)
 
 
 def refuse_unwritable(path):

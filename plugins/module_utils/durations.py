@@ -18,7 +18,7 @@ def milliseconds(text):
     """
     match = DURATION.match(text) if text and isinstance(text, str) else None
     if not match:
-        raise ValueError("not a duration; write a number with a unit, for instance 15s, 1m30s or 90d")
+        raise ValueError("not a duration; use a number with a unit, for example 15s, 1m30s or 90d")
     return sum(int(number or 0) * length for number, (_unit, length) in zip(match.groups(), UNITS))
 
 

@@ -357,7 +357,7 @@ def main():
         supports_check_mode=True)
     timeout = module.params["details_timeout"]
     if timeout < 1:
-        module.fail_json(msg="details_timeout = %d: a vendor tool needs at least 1 second; raise it" % timeout)
+        module.fail_json(msg="details_timeout = %d: vendor tools need at least 1 second; raise it" % timeout)
     facts = accelerators.detect()
     if module.params["gather_details"]:
         facts["details"] = accelerators.skip_details(facts) if module.check_mode else accelerators.ask_details(facts, timeout)

@@ -102,7 +102,7 @@ UNITS = "/etc/systemd/system"
 OURS = paths.STATE + "/"
 MARKER = "accelmon_adopted.prom"
 MARKER_TEXT = """\
-# HELP accelmon_adopted_info An exporter that somebody else runs and that accelmon.fleet relies on.
+# HELP accelmon_adopted_info Exporter managed by the site that accelmon.fleet relies on.
 # TYPE accelmon_adopted_info gauge
 accelmon_adopted_info{directory="%s",exporter="%s"} 1
 """
@@ -157,7 +157,7 @@ class Adoption(object):
     def prove_kind(self, known, url):
         """It must be what it is taken for."""
         if not any(name in ("node_exporter_build_info", "node_scrape_collector_success") for name, _labels, _value in known):
-            raise Failure("%s_port = %d: the page %s is not of a %s; correct %s_port, or list it in accelmon_custom_exporters"
+            raise Failure("%s_port = %d: the page %s is not from %s; correct %s_port, or list it in accelmon_custom_exporters"
                           % (self.name, self.params["port"], url, self.name, self.name))
 
     def missing(self, known):
@@ -177,8 +177,8 @@ class Adoption(object):
         lacking = [wanted.replace("|", " or ") for wanted in self.missing(known)]
         if lacking:
             named = ", ".join(lacking[:3]) + (" and %d more" % (len(lacking) - 3) if len(lacking) > 3 else "")
-            raise Failure("%s_port = %d: the page %s lacks %s; tell that exporter to export them, correct %s_port, "
-                          "or set %s_managed to install, which runs our own in its stead"
+            raise Failure("%s_port = %d: the page %s lacks %s; configure that exporter to export them, correct %s_port, "
+                          "or set %s_managed to install to run the collection's own instead"
                           % (self.name, self.params["port"], url, named, self.name, self.name))
         return {"changed": False, "url": url, "version": ""}
 
@@ -193,7 +193,7 @@ class Adoption(object):
     def refuse_own(self):
         unit = systemd.unit_name(self.name)
         if os.path.exists(os.path.join(UNITS, unit)):
-            raise Failure("%s_managed = adopt: our own %s is still on this host; run once with %s_managed: install and %s_state: absent"
+            raise Failure("%s_managed = adopt: the collection's %s is still on this host; run once with %s_managed: install and %s_state: absent"
                           % (self.name, unit, self.name, self.name))
 
     def shows(self, known):
@@ -204,16 +204,16 @@ class Adoption(object):
         directory = self.params["directory"]
         collectors = [labels.get("collector") for name, labels, _value in known if name == "node_scrape_collector_success"]
         if collectors and "textfile" not in collectors:
-            return "its textfile collector is off; start it with %s=%s" % (textfiles.FLAG, directory)
+            return "its textfile collector is disabled; start it with %s=%s" % (textfiles.FLAG, directory)
         inside = textfiles.directory_of(textfiles.command_line(pid)) if pid else ""
         if not inside:
-            return "start it with %s=%s, or set accelmon_textfile_directory to the directory of this host that it reads" % (textfiles.FLAG, directory)
+            return "start it with %s=%s, or set accelmon_textfile_directory to the directory on this host that it reads" % (textfiles.FLAG, directory)
         outside = textfiles.on_host(pid, inside)
         if not outside:
-            return ("it reads %s, as it sees it in its container or mount namespace; mount a directory of this host there, "
+            return ("it reads %s in its own container or mount namespace; mount a directory of this host there, "
                     "and set accelmon_textfile_directory to it" % inside)
         if textfiles.same(outside, directory):
-            return "it reads that directory, and does not show what is in it; look at its log"
+            return "it reads that directory but does not export its contents; check its log"
         named = "" if outside == inside else " (which it sees as %s)" % inside
         return "it reads %s%s; set accelmon_textfile_directory to that" % (outside, named)
 
@@ -244,10 +244,10 @@ class Adoption(object):
             if not self.shows(known):
                 if changed:
                     os.remove(self.marker)
-                raise Failure("accelmon_textfile_directory = %s: what is put there does not appear on %s; %s"
+                raise Failure("accelmon_textfile_directory = %s: files written there do not appear on %s; %s"
                               % (directory, url, self.where(pid, known)))
         if any(name == "node_textfile_scrape_error" and float(value) for name, _labels, value in known):
-            self.module.warn("%s says node_textfile_scrape_error 1: one of the files in its textfile directory is broken" % url)
+            self.module.warn("%s reports node_textfile_scrape_error 1: a file in its textfile directory is invalid" % url)
         version = next((labels.get("version", "") for name, labels, _value in known if name == "node_exporter_build_info"), "")
         return {"changed": changed, "url": url, "version": version, "diff": self.diff(before, self.text)}
 

@@ -55,7 +55,7 @@ from ansible.module_utils.basic import AnsibleModule
 def main():
     """Run only where the action plugin was passed over."""
     module = AnsibleModule(argument_spec=dict(module=dict(type="str", required=True), options=dict(type="dict", default={})), supports_check_mode=True)
-    module.fail_json(msg="ask_host does its work on the control node, and cannot be run by itself")
+    module.fail_json(msg="ask_host runs on the control node and cannot be run on its own")
 
 
 if __name__ == "__main__":

@@ -186,17 +186,17 @@ class Image(object):
     def pull(self, program):
         code, out, err = self.module.run_command([program, "pull", self.params["image"]])
         if code:
-            raise Failure("image = %s: it cannot be pulled (%s); give this host access to the registry, or put an archive of the image into the bundle"
+            raise Failure("image = %s: cannot be pulled (%s); give this host access to the registry, or add an archive of the image to the bundle"
                           % (self.params["image"], " ".join((err or out).split())[-300:]))
         return self.inspect(program, self.params["image"])
 
     def load(self, program):
         if atomic.sha256_file(self.params["src"]) != self.digest():
-            raise Failure("src = %s: its SHA-256 is another than %s; copy the bundle again" % (self.params["src"], self.digest() or "none"))
+            raise Failure("src = %s: its SHA-256 is not %s; copy the bundle again" % (self.params["src"], self.digest() or "none"))
         code, out, err = self.module.run_command([program, "load", "--input", self.params["src"]])
         name = loaded(out + "\n" + err)
         if code or not name:
-            raise Failure("src = %s: it cannot be loaded as one image (%s); make the archive again with podman save or docker save"
+            raise Failure("src = %s: cannot be loaded as one image (%s); recreate the archive with podman save or docker save"
                           % (self.params["src"], " ".join((err or out).split())[-300:]))
         return self.inspect(program, name)
 
@@ -242,14 +242,14 @@ class Image(object):
         if runtime == "docker":
             return ["--gpus", "all"]
         if not specified(kind):
-            raise Failure("%s_source = container: podman knows no devices %s on this host; write their specification with "
+            raise Failure("%s_source = container: podman knows no devices %s on this host; generate their specification with "
                           "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml (NVIDIA Container Toolkit), or choose another %s_source"
                           % (self.name, kind, self.name))
         return ["--device", kind + "=all"]
 
     def present(self):
         if not REFERENCE.match(self.params["image"] or ""):
-            raise Failure("image = %s: it has no digest, so that it could be another one tomorrow; give it as REGISTRY/NAME@sha256:DIGEST"
+            raise Failure("image = %s: it has no digest, so it could change at any time; write it as REGISTRY/NAME@sha256:DIGEST"
                           % self.params["image"])
         runtime, program = self.runtime()
         devices = self.devices(runtime)
@@ -265,7 +265,7 @@ class Image(object):
         if not found:
             found = self.load(program) if self.params["src"] else self.pull(program)
             if not found:
-                raise Failure("image = %s: %s has it not, although it said so; look at %s images" % (self.params["image"], runtime, runtime))
+                raise Failure("image = %s: %s reported success but does not have it; check %s images" % (self.params["image"], runtime, runtime))
         after = {"image": self.params["image"], "sha256": self.digest(), "id": found, "runtime": runtime, "previous": before.get("previous", "")}
         if before.get("runtime") == runtime and before.get("id") not in (None, found):
             after["previous"] = before["id"]

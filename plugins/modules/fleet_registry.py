@@ -163,7 +163,7 @@ def read_records(value):
         except (TypeError, ValueError) as error:
             raise Failure("records: not JSON (%s); %s" % (error, mend))
     if not isinstance(value, dict) or value.get("version") != 1 or not isinstance(value.get("records"), list):
-        raise Failure("records: not fleet records of version 1; %s" % mend)
+        raise Failure("records: not version 1 fleet records; %s" % mend)
     return value["records"]
 
 
@@ -252,7 +252,7 @@ class Store(object):
         try:
             self.locks.enter_context(atomic.Lock(path, timeout))
         except Busy:
-            raise Failure("cluster %s: lock_timeout = %d: another run still holds %s; wait for it to end, or allow more time" % (cluster, timeout, path))
+            raise Failure("cluster %s: lock_timeout = %d: another run still holds %s; wait for it to finish, or raise lock_timeout" % (cluster, timeout, path))
 
     def _directory(self, path, mode):
         # The umask of the run must not keep the scraper out.
@@ -271,10 +271,10 @@ class Store(object):
         if cluster_files(self.targets_dir, cluster):
             if not full_run:
                 raise Failure(
-                    "registry %s: missing, though cluster %s has targets in %s; run site.yml without --limit to build it anew, "
+                    "registry %s: missing, although cluster %s has targets in %s; run site.yml without --limit to rebuild it, "
                     "or restore the file" % (path, cluster, self.targets_dir))
-            self.module.warn("registry %s: was missing and is built anew; expected accelerators are those that answer in this "
-                             "run, and hosts that had been retired are gone" % path)
+            self.module.warn("registry %s: was missing and has been rebuilt; expected accelerators are those that answer in this "
+                             "run, and retired hosts are gone" % path)
         return fleet.empty(cluster)
 
     def publish(self, cluster, registry):
@@ -358,9 +358,9 @@ def forget_clusters(params, found, before):
     results = {}
     for cluster in params["prune_clusters"] if params["prune"] and params["full_run"] else ():
         if cluster in found:
-            raise Failure("prune_clusters = %s: hosts of this run are in it; take it out of the list" % cluster)
+            raise Failure("prune_clusters = %s: it contains hosts of this run; remove it from the list" % cluster)
         if cluster not in before:
-            raise Failure("prune_clusters = %s: there is no such registry; there are %s" % (cluster, ", ".join(sorted(before))))
+            raise Failure("prune_clusters = %s: no such registry; known are %s" % (cluster, ", ".join(sorted(before))))
         results[cluster] = fleet.merge(
             dict(before[cluster], hosts=dict((host, dict(entry, status="retired")) for host, entry in before[cluster]["hosts"].items())),
             {}, set(), full_run=True, prune=True, prune_force=params["prune_force"])
@@ -390,7 +390,7 @@ def run(module, store):
             former=dict((host, entry) for (one, host), entry in former.items() if one == cluster))
     if params["prune"] and params["full_run"]:
         for cluster in sorted(set(before) - set(merged) - set(params["prune_clusters"])):
-            module.warn("cluster %s: kept, as no host of this run tells that it is gone; if it is, accelmon_prune_clusters=%s forgets it"
+            module.warn("cluster %s: kept, as no host in this run shows that it is gone; if it is, set accelmon_prune_clusters=%s to remove it"
                         % (cluster, cluster))
     for cluster, (registry, changes) in forget_clusters(params, found, before).items():
         merged[cluster], results[cluster] = registry, changes
@@ -420,7 +420,7 @@ def warn_declared(module, registry, accepted):
         for vendor, count in sorted(entry["expected"].items()):
             seen = sum(entry["seen"].get(vendor, {}).values())
             if seen != count:
-                module.warn("%s: accelmon_expected = %s: declares %d %s accelerators where %d were seen; change it in the inventory"
+                module.warn("%s: accelmon_expected = %s: declares %d %s accelerators, but %d were seen; correct it in the inventory"
                             % (host, json.dumps(entry["expected"], sort_keys=True), count, vendor, seen))
 
 

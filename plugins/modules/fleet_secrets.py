@@ -136,13 +136,13 @@ def run(params, check, relabel=None):
     params = dict(params, passwords=passwords)
     for name in params["rotate"]:
         if name not in passwords:
-            raise Failure("rotate = %s: there is no such password; use some of %s" % (name, ", ".join(sorted(passwords))))
+            raise Failure("rotate = %s: no such password; use some of %s" % (name, ", ".join(sorted(passwords))))
     store = Store(params["state_dir"], relabel)
     if not store.exists:
         if os.path.exists(params["witness"]):
             raise Failure(
-                "%s: it is missing, but this host has passwords of another one (%s); copy %s as root from the host that was first in the "
-                "group monitoring, or remove %s to begin anew and converge the whole fleet"
+                "%s: missing, but this host has passwords from another one (%s); copy %s as root from the host that was first in the "
+                "group monitoring, or remove %s to start over and converge the whole fleet"
                 % (store.path, params["witness"], store.folder, params["witness"]))
         if not params["create"]:
             return result(store, passwords)

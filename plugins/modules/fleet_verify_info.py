@@ -142,7 +142,7 @@ notes:
   sample:
     - cluster: west
       node: gpu9
-      note: "retired: not in the inventory any more, still scraped; prune.yml removes it"
+      note: "retired: no longer in the inventory but still scraped; prune.yml removes it"
 counts:
   description: Numbers of nodes, targets and accelerators.
   returned: always
@@ -271,7 +271,7 @@ def open_stack(params):
             continue
         open_to = strangers.let_in(ask(strangers.targets(url)))
         if open_to:
-            more = " and %d further paths" % (len(open_to) - 1) if len(open_to) > 1 else ""
+            more = " and %d more paths" % (len(open_to) - 1) if len(open_to) > 1 else ""
             found.append((name, url, "answers %s%s without a password" % (open_to[0], more)))
     return found
 

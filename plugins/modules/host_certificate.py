@@ -159,14 +159,14 @@ def make_group(module, name):
         return found, found is None
     status, _output, errors = module.run_command(["groupadd", "--system", name])
     if status and group_id(name) is None:  # another task may have made it just now
-        raise Failure("group = %s: it cannot be made (%s); make it by hand" % (name, errors.strip()))
+        raise Failure("group = %s: cannot be created (%s); create it manually" % (name, errors.strip()))
     return group_id(name), True
 
 
 def request(params, own, gid, check):
     """Result of the phase request."""
     if params["mode"] == "managed":
-        why = "it was asked for" if params["renew"] else own.unfit(params["names"], params["client"], params["authority"])
+        why = "renewal was requested" if params["renew"] else own.unfit(params["names"], params["client"], params["authority"])
         return {"changed": bool(why), "why": why, "csr": own.request() if why and not check else ""}
     if params["mode"] == "files":
         check_files(params["host"], site_files(params), params["address"], params["client"], gid, params["group"])

@@ -182,7 +182,7 @@ def main():
     params = module.params
     with failing(module, name=params["name"]):
         if params["timeout"] < 1:
-            raise Failure("timeout = %d: this is no time to wait; give seconds" % params["timeout"])
+            raise Failure("timeout = %d: not a valid timeout; use a positive number of seconds" % params["timeout"])
         release = Release(
             params["name"], params["root"], params["version"], params["sha256"],
             dict((str(name), str(member)) for name, member in params["programs"].items()), params["keep"], atomic.relabeler(module))

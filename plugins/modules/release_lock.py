@@ -92,7 +92,7 @@ def main():
             old, new = lock.text_of("releases", before) if before else "", lock.text_of("releases", releases)
             if old != new and not module.check_mode:
                 if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-                    raise Failure("path = %s: its directory does not exist; make it" % path)
+                    raise Failure("path = %s: its directory does not exist; create it" % path)
                 atomic.write(path, new.encode("utf-8"), 0o644)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

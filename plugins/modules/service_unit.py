@@ -322,7 +322,7 @@ def main():
     service = Service(module)
     unknown = sorted(set(module.params["parts"]) - set(systemd.PARTS))
     if unknown:
-        service.fail("parts = %s: there is no such part; there are %s" % (", ".join(unknown), ", ".join(systemd.PARTS)))
+        service.fail("parts = %s: no such part; known are %s" % (", ".join(unknown), ", ".join(systemd.PARTS)))
     if not shutil.which("systemctl"):
         service.fail("this host has no systemctl; accelmon.fleet needs systemd as its first process")
     try:

@@ -179,7 +179,7 @@ class Handover(object):
                 continue
             other = sorted(set(name for name, _labels, _value in known if not name.startswith("node_gpu_")))
             if other:
-                raise Failure("script = %s: %s holds %s beside its accelerators; let the script write them into a file of their own"
+                raise Failure("script = %s: %s also contains %s; make the script write them to a separate file"
                               % (self.script, path, other[0]))
             found.append(path)
         return found
@@ -227,18 +227,19 @@ class Handover(object):
         deadline = time.time() + self.params["wait"]
         while runs(self.script):
             if time.time() > deadline:
-                raise Failure("script = %s: it has been running for more than %d seconds; see what keeps it, and end it"
+                raise Failure("script = %s: it has been running for more than %d seconds; find out what blocks it and stop it"
                               % (self.script, self.params["wait"]))
             time.sleep(0.2)
 
     def bring_back(self):
         ours = os.path.join(self.params["directory"], OURS)
         if os.path.exists(ours) and not self.module.check_mode:
-            raise Failure("script = %s: %s is still exported; remove our collector first, with textfile_collector_state: absent" % (self.script, ours))
+            raise Failure("script = %s: %s is still exported; remove the collection's collector first, with "
+                          "textfile_collector_state: absent" % (self.script, ours))
         files = self.kept()
         for path, target in sorted(files.items()):
             if os.path.exists(path):
-                self.module.warn("%s is there again; what was kept of it stays in %s" % (path, target))
+                self.module.warn("%s exists again; the saved copy stays in %s" % (path, target))
             elif os.path.exists(target):
                 self.moved(target, path)
                 if not self.module.check_mode:
@@ -256,11 +257,12 @@ class Handover(object):
         after = devices(textfiles.samples(self.read(os.path.join(self.params["directory"], OURS))))
         lost = sorted(set(gpu for _name, gpu in before) - set(gpu for _name, gpu in after))
         if lost and not self.module.check_mode:
-            raise Failure("script = %s: it exported the device %s, and our collector does not; see the journal of accelmon-textfile-collector.service"
+            raise Failure("script = %s: it exported the device %s, but the collection's collector does not; check the journal of "
+                          "accelmon-textfile-collector.service"
                           % (self.script, ", ".join(lost)))
         missing = sorted('%s{gpu="%s"}' % pair for pair in before - after)
         if missing and not self.module.check_mode:
-            self.module.warn("%d series of %s are not given by our collector, for instance %s" % (len(missing), self.script, missing[0]))
+            self.module.warn("%d series of %s are not exported by the collection's collector, for example %s" % (len(missing), self.script, missing[0]))
         return {"missing": missing}
 
 

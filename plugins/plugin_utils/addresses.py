@@ -76,9 +76,9 @@ def listen(value):
     bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     if ":" in bare:
         if bare.count(":") == 1:
-            raise Problem("it has a port or a scheme; give the address alone and set ports by the exporters' variables")
+            raise Problem("it contains a port or a scheme; give only the address and set ports with the exporters' variables")
         if "%" in bare:
-            raise Problem("it has a zone, which no scraper understands; use an address that is valid on every interface")
+            raise Problem("it has a zone, which scrapers do not support; use an address that is valid on every interface")
     elif not LIKE_A_NUMBER.match(bare):
         if not HOST_NAME.match(bare[:-1] if bare.endswith(".") else bare) or len(bare) > 253:
             raise Problem(NO_ADDRESS)
@@ -87,11 +87,11 @@ def listen(value):
     if number is None:
         raise Problem(NO_ADDRESS)
     if number.is_multicast or number == ipaddress.IPv4Address("255.255.255.255"):
-        raise Problem("it means many hosts; give the address of one")
+        raise Problem("a multicast or broadcast address; give the address of one host")
     if number.version == 4 and not number.is_unspecified and any(number in network for network in NOBODY):
-        raise Problem("no host has such an address; correct it")
+        raise Problem("not assignable to a host; correct it")
     if number.version == 6 and number.is_link_local:
-        raise Problem("it is valid on one interface alone and says not on which; use an address that is valid on every interface")
+        raise Problem("link-local without a zone; use an address that is valid on every interface")
     return str(number)
 
 
@@ -99,7 +99,7 @@ def address(value):
     """An address at which others reach a host; as `listen`, but of one host."""
     found = listen(value)
     if found in ("0.0.0.0", "::"):
-        raise Problem("it means every address of whoever calls it; give the one at which the host is reached")
+        raise Problem("the unspecified address; give the one at which the host is reached")
     return found
 
 
@@ -115,24 +115,24 @@ def url(value):
     if value == "":
         return value
     if re.search(r"[\s\x00-\x20\x7f]", value):
-        raise Problem("it has a blank or a line break; write it as one word, in quotes")
+        raise Problem("it contains a space or a line break; write it as one word, in quotes")
     if not value.startswith(("https://", "http://")):
-        raise Problem("not an address; begin it with https:// or http://")
+        raise Problem("not a URL; start it with https:// or http://")
     if re.search(r"%(?![0-9A-Fa-f]{2})", value):
-        raise Problem("it has a % that is followed by no two hexadecimal digits; write a % itself as %25")
+        raise Problem("it has a % without two hexadecimal digits after it; write a literal % as %25")
     # Alertmanager reads two braces as a template of its own.
     if "{{" in value or re.search(r"[<>\\^`|\"]", value):
-        raise Problem("it has two braces, or a sign that no address has; write a sign as % and two hexadecimal digits, a brace as %7B and %7D")
+        raise Problem("it contains double braces, or a character that is invalid in a URL; percent-encode it (braces are %7B and %7D)")
     if "\\" in value:
-        raise Problem("it has a backslash; write / between its parts")
+        raise Problem("it contains a backslash; use / as separator")
     try:
         parts = urllib.parse.urlsplit(value)
     except ValueError:
-        raise Problem("its host is no IP address; write an IPv6 address in brackets, as in http://[2001:db8::7]:8080/") from None
+        raise Problem("its host is not an IP address; write an IPv6 address in brackets, as in http://[2001:db8::7]:8080/") from None
     place = parts.netloc.rpartition("@")[2]
     found = re.match(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(.*))?\Z", place)
     if not found or not found.group(1):
-        raise Problem("it has no host, or one that is no name; write https://HOST/ or https://HOST:PORT/")
+        raise Problem("its host is missing or invalid; write https://HOST/ or https://HOST:PORT/")
     try:
         address(found.group(1))
     except Problem:
@@ -141,7 +141,7 @@ def url(value):
         try:
             port(found.group(2))
         except Problem:
-            raise Problem("its port is no port; write a number from 1 to 65535 after the host, or none") from None
+            raise Problem("its port is invalid; use 1 to 65535, or leave it out") from None
     return value
 
 
@@ -150,7 +150,7 @@ def urls(value):
     found = []
     for number, entry in enumerate(value, 1):
         if not isinstance(entry, str) or not entry.strip():
-            raise Problem(f"entry {number}: no address; begin it with https:// or http://")
+            raise Problem(f"entry {number}: not a URL; start it with https:// or http://")
         try:
             found.append(url(entry.strip()))
         except Problem as problem:

@@ -7,7 +7,7 @@ import unicodedata
 
 # Control characters, lone surrogates (no encoding has them), and the breaks of lines and paragraphs that YAML knows too.
 # A carriage return and a NUL end a line for systemd as a line feed does.
-REFUSED = {"Cc": "a control character", "Cs": "half a character", "Zl": "a line break", "Zp": "a line break"}
+REFUSED = {"Cc": "a control character", "Cs": "a surrogate", "Zl": "a line break", "Zp": "a line break"}
 BREAKS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85"
 
 
@@ -16,7 +16,7 @@ def fault(text):
     for place, char in enumerate(text):
         kind = "a line break" if char in BREAKS else REFUSED.get(unicodedata.category(char))
         if kind:
-            return f"it has {kind} (U+{ord(char):04X}) at character {place + 1}; write it on one line, without that"
+            return f"it has {kind} (U+{ord(char):04X}) at character {place + 1}; remove it and keep the text on one line"
     return ""
 
 

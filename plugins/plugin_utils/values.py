@@ -29,11 +29,11 @@ def one_of(words):
 
 def text_of(value):
     if isinstance(value, bool):
-        raise Problem("not a text but true or false, as which YAML reads yes, no, on and off; write it in quotes")
+        raise Problem("not a string but a boolean (YAML also reads yes, no, on and off as booleans); put it in quotes")
     if isinstance(value, float):
-        raise Problem("not a text but a decimal number, of which YAML does not keep how it was written; write it in quotes")
+        raise Problem("not a string but a decimal number, whose spelling YAML does not preserve; put it in quotes")
     if not isinstance(value, (str, int)):
-        raise Problem(f"not a text but {kind_of(value)}; write it in quotes")
+        raise Problem(f"not a string but {kind_of(value)}; put it in quotes")
     return value if isinstance(value, str) else str(value)
 
 
@@ -43,7 +43,7 @@ def line(value):
     if wrong:
         raise Problem(wrong)
     if "{{" in value or "{%" in value:
-        raise Problem("it holds a template that was not evaluated; define the variables that the template uses, or correct it")
+        raise Problem("it contains an unevaluated template; define the variables it uses, or correct it")
     return value
 
 
@@ -72,7 +72,7 @@ def switch(value):
         return True
     if word in FALSE:
         return False
-    raise Problem("neither true nor false; use true or false")
+    raise Problem("not a boolean; use true or false")
 
 
 def list_of(value):
@@ -98,10 +98,10 @@ TYPES = {
 def kind_of(value):
     """What a value is, in words."""
     if isinstance(value, bool):
-        return "true or false"
+        return "a boolean"
     if isinstance(value, datetime.date):
-        return "a date, as which YAML reads it"
-    for kind, words in ((str, "a text"), (int, "a number"), (float, "a decimal number"), (list, "a list"), (dict, "a dictionary")):
+        return "a YAML date"
+    for kind, words in ((str, "a string"), (int, "a number"), (float, "a decimal number"), (list, "a list"), (dict, "a dictionary")):
         if isinstance(value, kind):
             return words
     return type(value).__name__
@@ -127,7 +127,7 @@ def port(value):
 def cluster(value):
     """Name of a cluster."""
     if not CLUSTER.match(value) or len(value) > 128:
-        raise Problem("not usable as a file name; use letters, digits, dot, dash and underscore, a letter or digit first")
+        raise Problem("not usable as a file name; use letters, digits, dots, dashes and underscores, starting with a letter or digit")
     return value
 
 
@@ -135,7 +135,7 @@ def label_value(value):
     """Value of a label: one line."""
     text = line(text_of(value))
     if len(text) > 1024:
-        raise Problem("it is longer than 1024 characters; shorten it")
+        raise Problem("longer than 1024 characters; shorten it")
     return text
 
 
@@ -150,9 +150,9 @@ def expected(value):
         except Problem as problem:
             raise Problem(f"{vendor}: {problem}") from None
         if found[vendor] < 0:
-            raise Problem(f"{vendor}: fewer than none; give 0 or more")
+            raise Problem(f"{vendor}: negative; use 0 or more")
         if found[vendor] > MOST_DEVICES:
-            raise Problem(f"{vendor}: more than any host has; give {MOST_DEVICES} at most")
+            raise Problem(f"{vendor}: more than any host has; use {MOST_DEVICES} at most")
     return found
 
 
@@ -160,7 +160,7 @@ def strings(value):
     """A list of texts."""
     for item in value:
         if not isinstance(item, str):
-            raise Problem(f"an entry is not a text but {kind_of(item)}; list texts only")
+            raise Problem(f"an entry is not a string but {kind_of(item)}; list only strings")
         line(item)
     return value
 
@@ -179,7 +179,7 @@ def batches(value):
     for part in parts:
         text = str(part).strip()
         if text and not re.match(r"([1-9]\d*|([1-9]\d?|100)%)\Z", text):
-            raise Problem('not a batch; use a number of hosts such as 10, a percentage such as "20%", or some of them such as "1,10,25%"')
+            raise Problem('not a batch; use a number of hosts such as 10, a percentage such as "20%", or a list such as "1,10,25%"')
         if text:
             found.append(text if text.endswith("%") else int(text))
     return found
@@ -188,16 +188,16 @@ def batches(value):
 def path(value):
     """An absolute path; "" stays."""
     if value and not value.startswith(("/", "~")):
-        raise Problem("not an absolute path; begin it with /")
+        raise Problem("not an absolute path; start it with /")
     if ".." in value.split("/"):
-        raise Problem("it leads upwards by ..; write the path that is meant")
+        raise Problem("it contains ..; write the resolved path")
     return line(value)
 
 
 def page(value):
     """Path of a page on a web server."""
     if not re.match(r"/[^\s?#]*\Z", value) or ".." in value.split("/"):
-        raise Problem("not the path of a page; begin it with / and use no blank, .., ? or #")
+        raise Problem("not a URL path; start it with / and use no space, .., ? or #")
     return line(value)
 
 
@@ -223,7 +223,7 @@ def exporters(value):
             raise Problem(f"{role} is not an exporter role; use auto or list some of {', '.join(known)}")
         carrier = RIDING_EXPORTERS.get(role)
         if carrier and carrier not in value:
-            raise Problem(f"{role} only writes files that {carrier} publishes; list {carrier} too")
+            raise Problem(f"{role} only writes files for {carrier} to publish; list {carrier} too")
     if len(set(value)) != len(value):
         raise Problem("a role is listed twice; list it once")
     return value
@@ -234,10 +234,10 @@ def accelerator_source(value):
     sources = catalogue.load("sources")["sources"]
     if isinstance(value, str):
         if value != "auto" and value not in sources:
-            raise Problem(f"no source; use auto, {one_of(sources)}, or a dictionary of them by vendor")
+            raise Problem(f"not a source; use auto, {one_of(sources)}, or a dictionary of these by vendor")
         return value
     if not isinstance(value, dict):
-        raise Problem(f"neither a text nor a dictionary but {kind_of(value)}; use auto, {one_of(sources)}, or a dictionary of them by vendor")
+        raise Problem(f"neither a string nor a dictionary but {kind_of(value)}; use auto, {one_of(sources)}, or a dictionary of these by vendor")
     for vendor, source in value.items():
         if vendor not in VENDORS:
             raise Problem(f"{vendor} is not a vendor; use {', '.join(VENDORS)}")

@@ -127,8 +127,8 @@ def test_without_the_groups_it_would_not_run(fleet, restored):
 
 def test_a_field_that_it_would_ignore_changes_nothing(fleet):
     before = fleet.shell(HOST, "cat /etc/accelmon/amd_exporter/config.json")
-    assert "the exporter knows no such field; did you mean GPU_PACKAGE_POWER?" in message(fleet, amd_exporter_extra_fields=["GPU_PAKAGE_POWER"])
-    assert "releases before 1.5.0 open gpuagent's port" in message(fleet, amd_exporter_source="package", amd_exporter_version="1.4.2")
+    assert "the exporter has no such field; did you mean GPU_PACKAGE_POWER?" in message(fleet, amd_exporter_extra_fields=["GPU_PAKAGE_POWER"])
+    assert "releases before 1.5.0 expose gpuagent's port" in message(fleet, amd_exporter_source="package", amd_exporter_version="1.4.2")
     assert "it has no digest" in message(fleet, amd_exporter_source="container", amd_exporter_image="rocm/device-metrics-exporter:v1.5.2")
     assert fleet.shell(HOST, "cat /etc/accelmon/amd_exporter/config.json") == before
 

@@ -116,7 +116,7 @@ def test_another_version_brings_its_dcgm_and_leaves_out_what_it_does_not_know(fl
 
 
 def test_versions_that_do_not_belong_together_change_nothing(fleet):
-    assert "dcgm_exporter 4.8.3 belongs to DCGM 4.6.0, not to DCGM 4.5.3; set dcgm_exporter_version to 4.8.2" in message(
+    assert "dcgm_exporter 4.8.3 matches DCGM 4.6.0, not DCGM 4.5.3; set dcgm_exporter_version to 4.8.2" in message(
         fleet, dcgm_exporter_dcgm_version="4.5.3")
     assert "dcgm_exporter_version = 4.9.0:" in message(fleet, dcgm_exporter_version="4.9.0")
     assert versions(fleet)[PACKAGES[1]] == "4.8.3-1"
@@ -125,7 +125,7 @@ def test_versions_that_do_not_belong_together_change_nothing(fleet):
 def test_a_dcgm_of_the_site_is_not_replaced(fleet, restored):
     converge(fleet, dcgm_exporter_state="absent")
     fleet.shell(HOST, "dpkg -i /srv/nvidia/debian12/x86_64/datacenter-gpu-manager-4-core_4.5.3-1_amd64.deb")
-    assert "this host has DCGM 4.5.3 (datacenter-gpu-manager-4-core), which was not installed by us; set dcgm_exporter_version to 4.8.2" in message(fleet)
+    assert "this host has DCGM 4.5.3 (datacenter-gpu-manager-4-core), not installed by accelmon.fleet; set dcgm_exporter_version to 4.8.2" in message(fleet)
     converge(fleet, dcgm_exporter_version="4.8.2")
     converge(fleet, dcgm_exporter_version="4.8.2", dcgm_exporter_state="absent")
     assert versions(fleet) == {PACKAGES[0]: "1:4.5.3-1"}  # the site's stays
@@ -164,7 +164,7 @@ def test_it_asks_for_the_password_of_the_web_configuration(fleet, restored):
 
 def test_a_list_that_the_exporter_refuses_is_put_back(fleet, restored):
     said = message(fleet, dcgm_exporter_extra_counters=["DCGM_FI_DEV_NO_SUCH"])
-    assert "dcgm_exporter_extra_counters = DCGM_FI_DEV_NO_SUCH: this is none of the exporter's lines" in said
+    assert "dcgm_exporter_extra_counters = DCGM_FI_DEV_NO_SUCH: not a valid line" in said
     assert rows(page(fleet))
 
 

@@ -64,7 +64,7 @@ def test_a_tampered_archive_is_refused_and_the_old_program_runs_on(fleet, tmp_pa
         run = upgrade(fleet, tmp_path, lock, NEW, good)
     finally:
         fleet.shell("rmon", f"mv /root/good {archive}")
-    assert run.code != 0 and "so it was altered or is another file" in run.output and "stays current" in run.output
+    assert run.code != 0 and "so it was modified or is a different file" in run.output and "stays current" in run.output
     assert running(fleet) == before
 
 

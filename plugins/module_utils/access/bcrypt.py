@@ -69,7 +69,7 @@ def hashed(password, setting=None):
         made = way(password, setting)
         if made:
             return made
-    raise BcryptError("bcrypt: neither libcrypt nor perl of this host can make such a hash; install libxcrypt (libcrypt1 on Debian)")
+    raise BcryptError("bcrypt: neither libcrypt nor perl on this host supports bcrypt; install libxcrypt (libcrypt1 on Debian)")
 
 
 def fits(password, made):

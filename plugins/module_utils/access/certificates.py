@@ -57,26 +57,26 @@ class HostCertificate(object):
         """
         now = time.time() if now is None else now
         if any(os.path.islink(path) for path in self.paths):
-            return "the files so far are a site's own"
+            return "the current files belong to the site"
         text = read(self.certificate)
         if text is None or read(self.key) is None:
-            return "there is none yet"
+            return "there is no certificate yet"
         try:
             found = pki.read_certificate(text)
             if found["public_key"] != pki.public_key(self.key):
-                return "key and certificate do not belong together"
+                return "the key does not match the certificate"
         except Failure as error:
-            return "what is there cannot be used: %s" % error
+            return "the current one is unusable: %s" % error
         if found["until"] < now:
             return "it has expired"
         if found["until"] - now < (found["until"] - found["from"]) * LAST_PART:
             return "it expires soon"
         if found["names"] != set(pki.same_name(name) for name in names):
-            return "the host's names are others now"
+            return "the host's names have changed"
         if found["usages"] != (set(["serverAuth", "clientAuth"]) if client else set(["serverAuth"])):
-            return "the host's part in the fleet is another now"
+            return "the host's role in the fleet has changed"
         if not self.signed_by(authority):
-            return "the authority is another now"
+            return "the CA has changed"
         return ""
 
     def signed_by(self, authority):
@@ -110,7 +110,7 @@ class HostCertificate(object):
             except Failure:
                 fits = False
             if not fits:
-                raise Failure("%s: the key that waits here is not that of the new certificate; run the play again" % waiting)
+                raise Failure("%s: the pending key does not match the new certificate; run the play again" % waiting)
             changes += [self.key, self.certificate]
         if read(self.authorities) != bundle or os.path.islink(self.authorities):
             changes.append(self.authorities)
@@ -232,7 +232,7 @@ def covers(names, wanted):
 def check_files(host, files, address, client, gid, group="accelmon", now=None):
     """Raises Failure unless a site's files (key, certificate, authorities) serve this host.
 
-    address: what the scraping hosts call it by; client: whether it scrapes others; gid: None leaves the reading out
+    address: what the monitoring hosts call it by; client: whether it scrapes others; gid: None leaves the reading out
     """
     now = time.time() if now is None else now
 
@@ -241,35 +241,35 @@ def check_files(host, files, address, client, gid, group="accelmon", now=None):
 
     for number, path in enumerate(files):
         if not path.startswith("/"):
-            raise wrong(number, "accelmon_exporter_tls is files, and this is no absolute path; give the path of the file on the host")
+            raise wrong(number, "not an absolute path, which accelmon_exporter_tls = files requires; give the path of the file on the host")
         if not os.path.isfile(path):
-            raise wrong(number, "there is no such file on the host; put it there, or correct the path")
+            raise wrong(number, "no such file on the host; put it there or correct the path")
         if gid is not None and not readable_by(path, gid):
-            raise wrong(number, "the group %s cannot read it; chgrp %s and chmod g+r it, or setfacl -m g:%s:r, and let the group enter "
-                                "the directories above" % (group, group, group))
+            raise wrong(number, "the group %s cannot read it; chgrp %s and chmod g+r it, or setfacl -m g:%s:r, and give the group access to "
+                                "the parent directories" % (group, group, group))
     try:
         found = pki.read_certificate(read(files[1]))
     except Failure as error:
-        raise wrong(1, "%s; give the host's certificate in PEM" % error)
+        raise wrong(1, "%s; provide the host's certificate in PEM" % error)
     try:
         key = pki.public_key(files[0])
     except Failure as error:
-        raise wrong(0, "%s; give the certificate's key in PEM" % error)
+        raise wrong(0, "%s; provide the certificate's key in PEM" % error)
     if key != found["public_key"]:
-        raise wrong(0, "it is not the key of %s; give the two that belong together" % files[1])
+        raise wrong(0, "it is not the key of %s; provide a matching pair" % files[1])
     if found["until"] < now:
         raise wrong(1, "it expired on %s; renew it" % time.strftime("%Y-%m-%d", time.gmtime(found["until"])))
     if found["from"] > now:
-        raise wrong(1, "it is not valid before %s; look at the host's clock" % time.strftime("%Y-%m-%d", time.gmtime(found["from"])))
+        raise wrong(1, "it is not valid before %s; check the host's clock" % time.strftime("%Y-%m-%d", time.gmtime(found["from"])))
     try:
         pki.earliest_end(read(files[2]))
     except Failure as error:
-        raise wrong(2, "%s; give the authorities' certificates in PEM" % error)
-    for usage, what in (("serverAuth", "a server"),) + ((("clientAuth", "a client, which this host is when it scrapes"),) if client else ()):
+        raise wrong(2, "%s; provide the CA certificates in PEM" % error)
+    for usage, what in (("serverAuth", "a server"),) + ((("clientAuth", "a client, as which this host scrapes"),) if client else ()):
         why = pki.trusted(files[1], files[2], usage)
         if why:
-            raise wrong(1, "%s does not vouch for it as %s (%s); give the authority that signed it, or a certificate made for that"
+            raise wrong(1, "%s does not verify it for %s (%s); provide the CA that signed it, or a certificate with that usage"
                            % (files[2], what, why))
     if not covers(found["names"], address):
-        raise wrong(1, "it is for %s, and the host is scraped as %s; have it made for that too, or set accelmon_address"
+        raise wrong(1, "it is for %s, but the host is scraped as %s; issue it for that name too, or set accelmon_address"
                        % (", ".join(sorted(found["names"])) or "no name", address))

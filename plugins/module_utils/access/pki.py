@@ -63,9 +63,9 @@ def openssl(arguments, data=b"", program="openssl"):
     try:
         status, output, errors = command.run_bytes([program] + list(arguments), SECONDS, data, environment=environment)
     except OSError as error:
-        raise Failure("openssl: it cannot be run (%s); install the package openssl" % error.strerror)
+        raise Failure("openssl: cannot be run (%s); install the package openssl" % error.strerror)
     if status is None:
-        raise Failure("openssl: %s did not end within %d s; see what the host is waiting for" % (arguments[0], SECONDS))
+        raise Failure("openssl: %s did not finish within %d s; check what the host is waiting for" % (arguments[0], SECONDS))
     return status, output, errors.decode("utf-8", "replace")
 
 
@@ -84,14 +84,14 @@ def must(arguments, what, data=b""):
     """Output of a call that has to succeed."""
     status, output, errors = openssl(arguments, data)
     if status:
-        raise Failure("%s: openssl says: %s; look at that on this host" % (what, reason(status, errors)))
+        raise Failure("%s: openssl: %s; fix this on the host" % (what, reason(status, errors)))
     return output
 
 
 def new_key():
     """A new private key, EC P-256, as PEM bytes."""
     return must(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:named_curve"],
-                "a new key cannot be made")
+                "cannot create a key")
 
 
 def public_key(key_file):
@@ -99,7 +99,7 @@ def public_key(key_file):
     # An empty passphrase instead of a question at the terminal, which nobody would answer.
     status, output, errors = openssl(["pkey", "-in", key_file, "-pubout", "-passin", "pass:"])
     if status:
-        raise Failure("it holds no private key without a passphrase (%s)" % reason(status, errors))
+        raise Failure("no private key without a passphrase in it (%s)" % reason(status, errors))
     return output.decode("ascii")
 
 
@@ -132,7 +132,7 @@ def alternative_names(names):
         else:
             raise Failure("names = %s: neither a host name nor an IP address; correct it" % name)
     if not entries:
-        raise Failure("names = []: a certificate needs a name; give it one")
+        raise Failure("names = []: a certificate needs at least one name; add one")
     return ", ".join(entries)
 
 
@@ -144,7 +144,7 @@ def request(folder, key_file):
     settings = os.path.join(folder, "request.cnf")
     with open(settings, "w") as stream:
         stream.write(SETTINGS % {"name": "accelmon", "folder": folder, "extensions": ""})
-    return must(["req", "-new", "-sha256", "-config", settings, "-key", key_file], "a request cannot be made").decode("ascii")
+    return must(["req", "-new", "-sha256", "-config", settings, "-key", key_file], "cannot create a certificate request").decode("ascii")
 
 
 def check_request(text):
@@ -153,8 +153,8 @@ def check_request(text):
     # Some releases say here that the signature is good.
     key = PUBLIC_KEY.search(output.decode("ascii", "replace"))
     if status or not key:
-        raise Failure("it is no request signed by its own key (%s)" % reason(status, errors))
-    told = must(["pkey", "-pubin", "-noout", "-text_pub"], "the key of a request cannot be read", key.group(0).encode("ascii"))
+        raise Failure("not a request signed by its own key (%s)" % reason(status, errors))
+    told = must(["pkey", "-pubin", "-noout", "-text_pub"], "cannot read the key of the request", key.group(0).encode("ascii"))
     if b"prime256v1" not in told:
         raise Failure("its key is not EC P-256")
 
@@ -178,10 +178,10 @@ def issue(folder, request_text, name, extensions, key_file, certificate_file=Non
     arguments = ["ca", "-batch", "-notext", "-config", os.path.join(folder, "settings.cnf"), "-in", os.path.join(folder, "request.pem"),
                  "-subj", "/CN=%s" % name, "-startdate", moment(now - CLOCK_SKEW), "-enddate", moment(now + days * 86400),
                  "-keyfile", key_file] + (["-cert", certificate_file] if certificate_file else ["-selfsign"])
-    text = must(arguments, "a certificate for %s cannot be made" % name).decode("ascii")
+    text = must(arguments, "cannot create a certificate for %s" % name).decode("ascii")
     found = CERTIFICATE.findall(text)
     if not found:
-        raise Failure("a certificate for %s cannot be made: openssl gives none; look at openssl on this host" % name)
+        raise Failure("cannot create a certificate for %s: openssl returned none; check openssl on this host" % name)
     return found[0]
 
 
@@ -209,7 +209,7 @@ def parse_time(text):
     """'Nov 21 06:10:46 2026 GMT' as seconds."""
     found = re.match(r"(\w{3}) +(\d+) (\d\d):(\d\d):(\d\d)(?:\.\d+)? (\d{4}) GMT\Z", text.strip())
     if not found or found.group(1) not in MONTHS:
-        raise Failure("%s: this is no time as openssl writes it; look at openssl on this host" % text.strip())
+        raise Failure("%s: not a time in openssl's format; check openssl on this host" % text.strip())
     month, day, hour, minute, second, year = found.groups()
     return calendar.timegm((int(year), MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second)))
 
@@ -221,12 +221,12 @@ def read_certificate(text):
     """
     found = CERTIFICATE.findall(text)
     if not found:
-        raise Failure("it holds no certificate in PEM form")
+        raise Failure("no PEM certificate in it")
     status, output, errors = openssl(
         ["x509", "-noout", "-subject", "-issuer", "-dates", "-pubkey", "-ext", "subjectAltName,extendedKeyUsage", "-nameopt", "RFC2253"],
         found[0].encode("ascii", "replace"))
     if status and b"BEGIN PUBLIC KEY" not in output:
-        raise Failure("it holds no certificate that can be read (%s)" % reason(status, errors))
+        raise Failure("no readable certificate in it (%s)" % reason(status, errors))
     return parse_certificate(output.decode("utf-8", "replace"))
 
 
@@ -251,7 +251,7 @@ def earliest_end(bundle):
     """When the first certificate of a bundle ends."""
     found = CERTIFICATE.findall(bundle)
     if not found:
-        raise Failure("it holds no certificate in PEM form")
+        raise Failure("no PEM certificate in it")
     return min(read_certificate(text)["until"] for text in found)
 
 

@@ -37,7 +37,7 @@ def new_password(random=os.urandom):
 def check_password(variable, password):
     """Raises Failure for a password that a password file or bcrypt would cut or change."""
     if not PLAIN.match(password):
-        raise Failure("%s = (not shown): not usable as a password everywhere; take 8 to 72 letters, digits and signs of ASCII, no blanks" % variable)
+        raise Failure("%s = (not shown): not a valid password for every service; use 8-72 printable ASCII characters without spaces" % variable)
 
 
 def fingerprint(certificate):
@@ -68,11 +68,11 @@ class Store(object):
                 data = json.load(stream)
             if data["version"] == 1 and all(isinstance(data[key], dict) for key in keys):
                 return data
-            why = "its version is %s" % data["version"]
+            why = "unknown version %s" % data["version"]
         except (KeyError, TypeError, ValueError) as error:
             why = type(error).__name__
         # The error's own words would show a part of the file.
-        raise Failure("%s: it is damaged (%s); bring it back from a backup, or remove %s to begin anew and converge the whole fleet"
+        raise Failure("%s: damaged (%s); restore it from a backup, or remove %s to start over and converge the whole fleet"
                       % (path, why, self.folder))
 
     def lock(self):
@@ -98,7 +98,7 @@ class Store(object):
         if given:
             check_password(variable, given)
             if anew:
-                raise Failure("%s = (not shown): the inventory gives this password; change it there and run site.yml" % variable)
+                raise Failure("%s = (not shown): this password is set in the inventory; change it there and run site.yml" % variable)
             wanted = given
         elif anew or not known.get("password"):
             wanted = new_password()
@@ -122,21 +122,21 @@ class Store(object):
             self.changed.append("certificate authority")
         elif step == "prepare" and not known.get("next"):
             if known.get("previous"):
-                raise Failure("accelmon_rotate = ca: the last change of the authority is not ended, both are trusted; "
-                              "end it first with accelmon_rotate=ca_end")
+                raise Failure("accelmon_rotate = ca: the previous CA change is unfinished, both CAs are still trusted; "
+                              "finish it first with accelmon_rotate=ca_end")
             known["next"] = self._new_authority(now)
-            self.changed.append("next certificate authority")
+            self.changed.append("next CA")
         elif step == "switch" and known.get("next"):
             known["previous"] = {"certificate": known["signing"]["certificate"]}
             known["signing"] = known.pop("next")
-            self.changed.append("signing certificate authority")
+            self.changed.append("signing CA")
         elif step == "finish" and known.get("previous"):
             left = self.signed_by(known["previous"]["certificate"], now)
             if left and not force:
-                raise Failure("accelmon_rotate = ca_end: %d host(s) still have a certificate of the former authority (%s); converge them, "
-                              "or give accelmon_rotate_force=true to leave them behind" % (len(left), ", ".join(left[:10])))
+                raise Failure("accelmon_rotate = ca_end: %d host(s) still have a certificate from the previous CA (%s); converge them, "
+                              "or set accelmon_rotate_force=true to leave them behind" % (len(left), ", ".join(left[:10])))
             del known["previous"]
-            self.changed.append("former certificate authority")
+            self.changed.append("previous CA")
 
     def _new_authority(self, now=None):
         with Workshop(self.folder) as folder:
@@ -168,9 +168,9 @@ class Store(object):
         """{host: certificate} for [{"host", "csr", "names", "client"}]. Notes them as issued."""
         signing = self.data["authority"].get("signing")
         if not signing:
-            raise Failure("%s: there is no certificate authority yet; run the play from its beginning" % self.path)
+            raise Failure("%s: there is no CA yet; run the play from the beginning" % self.path)
         if pki.read_certificate(signing["certificate"])["until"] < (time.time() if now is None else now):
-            raise Failure("%s: the certificate authority has expired; make a new one with rotate.yml -e accelmon_rotate=ca" % self.path)
+            raise Failure("%s: the CA has expired; create a new one with rotate.yml -e accelmon_rotate=ca" % self.path)
         made = {}
         for number, request in enumerate(requests):
             host = request["host"]

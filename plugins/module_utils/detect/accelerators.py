@@ -99,7 +99,7 @@ def ask_details(facts, timeout, run=command.run, which=command.which):
 
 def skip_details(facts):
     """What ask_details() returns where nothing may be started."""
-    return dict((vendor.VENDOR, {"status": "skipped", "message": "%s may change the host and is not started in check mode"
+    return dict((vendor.VENDOR, {"status": "skipped", "message": "%s may change the host and is not run in check mode"
                                  % vendor.COMMANDS[0][0]}) for vendor, dummy in _to_ask(facts))
 
 
@@ -122,4 +122,4 @@ def _ask(vendor, devices, timeout, run, which):
     if code == 0 and details:
         return {"status": "ok"}
     said = [one.strip() for one in (errors + "\n" + output).splitlines() if one.strip()]
-    return {"status": "failed", "message": ("%s ended with code %d: %s" % (argv[0], code, said[0] if said else "no output"))[:300]}
+    return {"status": "failed", "message": ("%s exited with status %d: %s" % (argv[0], code, said[0] if said else "no output"))[:300]}

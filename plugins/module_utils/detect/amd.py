@@ -124,8 +124,8 @@ def find(root, functions):
 def _note(found):
     """What to know of devices with these ids, or None."""
     if found & set(TWO_DIES):
-        return "MI250: the two dies of a board count as two devices"
-    return "the GPU has no memory of its own" if found & set(ids.UNIFIED["1002"]) else None
+        return "MI250: each of a board's two dies counts as a device"
+    return "the GPU shares the host's memory" if found & set(ids.UNIFIED["1002"]) else None
 
 
 def _section(value, *names):

@@ -77,4 +77,4 @@ def find(root, functions):
         device.update(states.known(memory_bytes=MEMORY[which] * GIB if which else None))
         devices.append(device)
     two = any(generation(parts[0]) in TWO_CORES for parts in groups.values())
-    return states.known(devices=devices, loaded=False, note="a chip is one device here and two to its programs" if two else None)
+    return states.known(devices=devices, loaded=False, note="a chip counts as one device, although programs see two" if two else None)

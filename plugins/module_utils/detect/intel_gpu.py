@@ -48,8 +48,8 @@ def note(devices):
     """What differs between boards and devices."""
     keys = set(one["pci_id"].split(":")[1] for one in devices)
     if keys & set(TWO_TILES):
-        return "Max: a board of two tiles counts as one device"
-    return "Flex 140: the two GPUs of a board count as two devices" if "56c1" in keys else None
+        return "Max: a board with two tiles counts as one device"
+    return "Flex 140: each of a board's two GPUs counts as a device" if "56c1" in keys else None
 
 
 def find(root, functions):

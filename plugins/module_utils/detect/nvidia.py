@@ -137,8 +137,8 @@ def _note(functions, gpus, inside):
     """What to know of the devices as a whole, or None."""
     switches = sum(1 for one in functions if one["device"] in NVSWITCHES)
     if switches:
-        return "%d NVSwitch: its fabric manager must run" % switches
-    return "the GPU has no memory of its own" if inside or any(one["device"] in ids.UNIFIED["10de"] for one in gpus) else None
+        return "%d NVSwitch: the fabric manager must be running" % switches
+    return "the GPU shares the host's memory" if inside or any(one["device"] in ids.UNIFIED["10de"] for one in gpus) else None
 
 
 def _identity(root, about, version):

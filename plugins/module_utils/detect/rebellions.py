@@ -34,7 +34,7 @@ def nodes(root, dummy_function, bound):
 
 def note(devices):
     """What differs between cards and devices."""
-    return "RBLN-CA25: each NPU of a card counts as a device" if any("RBLN-CA25" in one["model"] for one in devices) else None
+    return "RBLN-CA25: each NPU on a card counts as a device" if any("RBLN-CA25" in one["model"] for one in devices) else None
 
 
 def find(root, functions):

@@ -66,7 +66,7 @@ def about(dummy_root, function):
 
 def note(devices):
     """What differs between boards, chips and devices."""
-    return "n300: a board of two chips counts as one device" if any(one["model"].endswith(" n300") for one in devices) else None
+    return "n300: a board with two chips counts as one device" if any(one["model"].endswith(" n300") for one in devices) else None
 
 
 def find(root, functions):

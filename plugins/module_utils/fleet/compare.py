@@ -162,9 +162,9 @@ def compare(questions, storage_url, timeout, access, clusters, hosts, tolerance)
     except Failure as error:
         return dict(empty, problems=[str(error)])
     if not seen["read"]:
-        return dict(empty, problems=["no node here has accelerators that two sources read; name two exporters in accelmon_exporters and run site.yml"])
+        return dict(empty, problems=["no node has accelerators that are read by two sources; list two exporters in accelmon_exporters and run site.yml"])
     rows, exporters = device_rows(questions, seen), exporter_rows(questions, seen)
-    problems = ["%s: device %s (%s) is known by this index and UUID to %s alone" % (node, index or "?", uuid or "no UUID", source)
+    problems = ["%s: device %s (%s) is known by this index and UUID only to %s" % (node, index or "?", uuid or "no UUID", source)
                 for node, index, uuid, source in lone_devices(rows)]
     rows = device_rows(questions, seen, tolerance)
     return {"rows": rows, "exporters": exporters, "table": table(rows), "exporter_table": exporter_table(exporters), "problems": problems}

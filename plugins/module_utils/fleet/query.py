@@ -76,7 +76,7 @@ def get_text(what, url, timeout, form=None, access=None):
     except (OSError, ValueError) as error:
         raise Failure("cannot reach the %s at %s: %s" % (what, url, explain(error)))
     except Exception as error:  # http.client raises its own family for answers that are not HTTP
-        raise Failure("the %s at %s does not answer in HTTP: %s" % (what, url, one_line(error or type(error).__name__)))
+        raise Failure("the %s at %s does not speak HTTP: %s" % (what, url, one_line(error or type(error).__name__)))
 
 
 def get_json(what, url, timeout, form=None, access=None):
@@ -84,10 +84,10 @@ def get_json(what, url, timeout, form=None, access=None):
     try:
         parsed = json.loads(get_text(what, url, timeout, form, access).decode("utf-8"))
         if parsed["status"] != "success":
-            raise Failure("the %s at %s refuses: %s" % (what, url, one_line(parsed.get("error", "no reason given"))))
+            raise Failure("the %s at %s returned an error: %s" % (what, url, one_line(parsed.get("error", "no reason given"))))
         return parsed["data"]
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Failure("the %s at %s does not answer like the Prometheus API" % (what, url))
+        raise Failure("the %s at %s does not respond like the Prometheus API" % (what, url))
 
 
 def _api_message(error):
@@ -112,10 +112,10 @@ def instant_query(storage_url, expression, timeout, now=None, access=None):
     data = get_json("storage", url, timeout, form, access)
     try:
         if data["resultType"] != "vector":
-            raise Failure("the storage at %s gives a %s where a vector was asked for" % (url, data["resultType"]))
+            raise Failure("the storage at %s returned a %s instead of a vector" % (url, data["resultType"]))
         return [(row["metric"], float(row["value"][1])) for row in data["result"]]
     except (KeyError, TypeError, ValueError, IndexError):
-        raise Failure("the storage at %s does not answer like the Prometheus API" % url)
+        raise Failure("the storage at %s does not respond like the Prometheus API" % url)
 
 
 def rule_groups(rules_url, timeout, access=None):
@@ -140,7 +140,7 @@ def rule_groups(rules_url, timeout, access=None):
             for group in data["groups"] or []
         ]
     except (KeyError, TypeError, AttributeError):
-        raise Failure("the rule evaluator at %s does not answer like the Prometheus API" % url)
+        raise Failure("the rule evaluator at %s does not respond like the Prometheus API" % url)
 
 
 def firing_alerts(rules_url, timeout, access=None):
@@ -150,7 +150,7 @@ def firing_alerts(rules_url, timeout, access=None):
     try:
         return [dict(alert["labels"]) for alert in data["alerts"] or [] if alert["state"] == "firing"]
     except (KeyError, TypeError, ValueError):
-        raise Failure("the rule evaluator at %s does not answer like the Prometheus API" % url)
+        raise Failure("the rule evaluator at %s does not respond like the Prometheus API" % url)
 
 
 def received_alerts(alertmanager_url, name, timeout, access=None):
@@ -160,4 +160,4 @@ def received_alerts(alertmanager_url, name, timeout, access=None):
     try:
         return [dict(alert["labels"]) for alert in json.loads(text.decode("utf-8"))]
     except (KeyError, TypeError, ValueError):
-        raise Failure("the alertmanager at %s does not answer like its API" % url)
+        raise Failure("the Alertmanager at %s does not respond like its API" % url)

@@ -38,7 +38,7 @@ DECLARED = ("address", "labels", "state", "expected")
 FOUND = ("unwatched", "uncounted", "better")
 
 
-MEND = "restore the file from a backup, or move it away and run site.yml without --limit to build it anew"
+MEND = "restore the file from a backup, or move it away and run site.yml without --limit to rebuild it"
 
 
 def empty(cluster):
@@ -78,7 +78,7 @@ def load(text, cluster, path):
     if registry.get("cluster") != cluster:
         raise Failure("registry %s: belongs to cluster %r, not %r; %s" % (path, registry.get("cluster"), cluster, mend))
     for host, entry in registry["hosts"].items():
-        wrong = damage(entry) if is_text(host) else "no name of a host"
+        wrong = damage(entry) if is_text(host) else "not a host name"
         if wrong:
             raise Failure("registry %s: host %s: %s; %s" % (path, json.dumps(host)[:80], wrong, mend))
     return registry
@@ -120,7 +120,7 @@ def is_exporter(value):
 
 # Members of an entry: what each must be, in words, and the check. The last ones may be missing.
 MEMBERS = (
-    ("address", "a text", is_text), ("labels", "texts by name", map_of(is_text)),
+    ("address", "a string", is_text), ("labels", "strings by name", map_of(is_text)),
     ("state", "active or maintenance", lambda value: value in ("active", "maintenance")),
     ("expected", "counts by vendor", map_of(is_count)), ("exporters", "a list of exporters", list_of(is_exporter)),
     ("reached", "true or false", lambda value: isinstance(value, bool)),
@@ -128,15 +128,15 @@ MEMBERS = (
     ("seen", "counts by vendor and model", map_of(map_of(is_count))), ("highest", "counts by vendor and model", map_of(map_of(is_count))))
 MORE = (
     ("unwatched", "a list of vendors", list_of(is_text)),
-    ("uncounted", "pairs of a vendor and a name", list_of(lambda value: list_of(is_text)(value) and len(value) == 2)),
-    ("better", "three texts by vendor", map_of(lambda value: list_of(is_text)(value) and len(value) == 3)),
+    ("uncounted", "pairs of vendor and name", list_of(lambda value: list_of(is_text)(value) and len(value) == 2)),
+    ("better", "three strings by vendor", map_of(lambda value: list_of(is_text)(value) and len(value) == 3)),
     ("replaced_by", "a cluster and a host", lambda value: map_of(is_text)(value) and set(value) == set(("cluster", "host"))))
 
 
 def damage(entry):
     """What is wrong with an entry, in words, or None."""
     if not isinstance(entry, dict):
-        return "no entry of a host"
+        return "not a host entry"
     for name, words, check in MEMBERS:
         if name not in entry:
             return "%s is missing" % name
@@ -237,7 +237,7 @@ def better_sources(clusters):
     lines = []
     for (vendor, used, source, why, setting), hosts in sorted(found.items()):
         named = ", ".join(hosts[:3]) + (" and %d more" % (len(hosts) - 3) if len(hosts) > 3 else "")
-        lines.append("%s: %s is read by %s, not by %s: %s; for that set %s" % (named, vendor, used, source, why, setting))
+        lines.append("%s: %s is read by %s instead of %s: %s; to change that, set %s" % (named, vendor, used, source, why, setting))
     return lines
 
 
@@ -247,7 +247,7 @@ def by_cluster(records_of_run):
     seen = set()
     for record in records_of_run:
         if record["host"] in seen:
-            raise Failure("%s: more than one record in this run; give each host once" % record["host"])
+            raise Failure("%s: more than one record in this run; list each host once" % record["host"])
         seen.add(record["host"])
         clusters.setdefault(record["cluster"], {})[record["host"]] = record
     return clusters
@@ -439,16 +439,16 @@ def _guard(cluster, removed, total, force):
     if force or len(removed) <= allowed(total):
         return
     raise Failure(
-        "cluster %s: accelmon_prune = true: %d of %d hosts would be forgotten, more than the %d allowed: %s; "
-        "check that the inventory is whole, then set accelmon_prune_force to true for one run"
+        "cluster %s: accelmon_prune = true: %d of %d hosts would be removed from the registry, more than the %d allowed: %s; "
+        "check that the inventory is complete, then set accelmon_prune_force to true for one run"
         % (cluster, len(removed), total, allowed(total), ", ".join(removed)))
 
 
 def series(registry):
-    """Text of the series that the scraping host publishes about the fleet, in the Prometheus text format."""
+    """Text of the series that the monitoring host publishes about the fleet, in the Prometheus text format."""
     cluster = registry["cluster"]
     lines = [
-        "# HELP accelmon_fleet_generation Generation of the fleet registry, which grows with every change.",
+        "# HELP accelmon_fleet_generation Generation of the fleet registry; increases with every change.",
         "# TYPE accelmon_fleet_generation gauge",
         "accelmon_fleet_generation%s %d" % (_labels(cluster=cluster), registry["generation"]),
         "# HELP accelmon_fleet_node_info Host of the fleet and its state in the registry.",
@@ -462,12 +462,12 @@ def series(registry):
     for host, entry in hosts:
         for vendor, count in sorted(watched(entry).items()):
             lines.append("accelmon_expected_accelerators%s %d" % (_labels(cluster=cluster, node=host, vendor=vendor), count))
-    lines.append("# HELP accelmon_fleet_uncounted_device What an exporter shows as a device of the vendor and is not counted, as graphics inside a processor.")
+    lines.append("# HELP accelmon_fleet_uncounted_device Shown by an exporter as a device of the vendor but not counted, such as integrated graphics.")
     lines.append("# TYPE accelmon_fleet_uncounted_device gauge")
     for host, entry in hosts:
         for vendor, uuid in entry.get("uncounted", ()):
             lines.append("accelmon_fleet_uncounted_device%s 1" % _labels(cluster=cluster, node=host, vendor=vendor, uuid=uuid))
-    lines.append("# HELP accelmon_source_elected Whether a source is in charge of the vendor's devices on the host (1) or stands by (0).")
+    lines.append("# HELP accelmon_source_elected Whether a source is in charge of the vendor's devices on the host (1) or on standby (0).")
     lines.append("# TYPE accelmon_source_elected gauge")
     for host, entry in hosts:
         for vendor, source, job, charge in elections(entry):

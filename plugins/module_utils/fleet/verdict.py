@@ -124,30 +124,29 @@ def _where(address, ports):
 # it is scraped. Every other kind counts as "down".
 TARGET_WORDS = {
     "unresolved": ("name {address} does not resolve on {monitor}",
-                   "set accelmon_address of {node} to its address, or make the name known to {monitor}"),
+                   "set accelmon_address of {node} to its address, or make the name resolvable on {monitor}"),
     "refused": ("connection refused on {where} ({names} not running there)", "start {them} on {node}; {rerun} does"),
-    "timeout": ("no answer from {where} within {timeout:g} s (host down, or a firewall in between)",
-                "check that {node} runs and lets {monitor} reach {ports}"),
+    "timeout": ("no answer from {where} within {timeout:g} s (host down or blocked by a firewall)",
+                "check that {node} is running and that {monitor} can reach {ports}"),
     "no_route": ("no route from {monitor} to {address}", "check accelmon_address of {node} and the network of {monitor}"),
-    "silent": ("{where} takes the connection but does not answer within {timeout:g} s ({names} hangs)", "restart {names} on {node}"),
-    "http": ("{where} answers HTTP {detail} ({names})", "check port and path of {names}, and the log of what listens there"),
-    "http 404": ("{where} answers HTTP {detail} ({names})", "set the path of its page, {paths}, or the port"),
-    "tls": ("{where} fails in TLS: {detail} ({names})",
-            "it speaks no TLS, or its certificate is not of the authority that {monitor} trusts; {rerun} brings both together, "
-            "unless it is somebody else's"),
+    "silent": ("{where} accepts the connection but does not answer within {timeout:g} s ({names} hangs)", "restart {names} on {node}"),
+    "http": ("{where} answers HTTP {detail} ({names})", "check the port and path of {names}, and the log of the process listening there"),
+    "http 404": ("{where} answers HTTP {detail} ({names})", "correct its path ({paths}) or its port"),
+    "tls": ("TLS to {where} failed: {detail} ({names})",
+            "it does not use TLS, or its certificate is not from the CA that {monitor} trusts; for an exporter of the collection, run {rerun}"),
     "not_http": ("{where} does not speak HTTP: {detail} ({names})",
-                 "something else listens there, or it wants TLS: check the port and scheme of {names}"),
+                 "another service listens there, or it requires TLS: check the port and scheme of {names}"),
     "ok": ("{where} answers, but is not scraped yet ({names})",
-           "wait two scrape intervals; if it stays, check that the scraper on {monitor} runs and reads its targets"),
-    "ok scraped": ("{where} answers, but its scrape fails ({names})", "look for its last error on the scraper's page /targets"),
+           "wait two scrape intervals; if this persists, check that the scraper on {monitor} is running and reads its targets"),
+    "ok scraped": ("{where} answers, but its scrape fails ({names})", "check its last error on the scraper's /targets page"),
     "error": ("cannot dial {where}: {detail} ({names})", "check the network of {monitor}"),
-    "skipped": ("{names} not up on {where} (no time left to dial it)", "run verify.yml --limit {node} to learn why"),
-    "down": ("{names} not up on {where}", "run verify.yml --limit {node} to learn why"),
+    "skipped": ("{names} not up on {where} (no time left to dial it)", "run verify.yml --limit {node} for the reason"),
+    "down": ("{names} not up on {where}", "run verify.yml --limit {node} for the reason"),
 }
 TARGET_WORDS["http 401"] = TARGET_WORDS["http 403"] = (
     "{where} answers HTTP {detail} ({names})",
-    "it wants a password or certificate that {monitor} does not show: set accelmon_exporter_auth and accelmon_exporter_tls alike for both; "
-    "{rerun} brings them")
+    "it requires a password or certificate that {monitor} does not send: set the same accelmon_exporter_auth and accelmon_exporter_tls for both "
+    "and run {rerun}")
 
 
 def _target_words(kind, detail, address, members, scraped, **words):
@@ -168,11 +167,11 @@ def _target_words(kind, detail, address, members, scraped, **words):
 # What to do about a service of the stack, by what came of asking it: (words of `query`, mend).
 SERVICE_MENDS = (
     (r": refused$", "start it on %s; site.yml does"),
-    (r"timed out$", "look whether %s is overloaded, then restart it there"),
-    (r"TLS failed|HTTP 400.*HTTPS|does not answer in HTTP", "it listens with TLS where it is asked without, or the other way round: run site.yml, which "
-     "brings listener and certificate of %s together; if it stays, something else listens there"),
-    (r"HTTP 40[13]", "it wants another password than that of %s: run site.yml, which writes the same for both"),
-    (r"HTTP 404|not answer like", "something else listens there on %s: check its port in the inventory"),
+    (r"timed out$", "check whether %s is overloaded, then restart it there"),
+    (r"TLS failed|HTTP 400.*HTTPS|does not speak HTTP", "one side uses TLS and the other does not: run site.yml to align the listener and certificate "
+     "of %s; if this persists, another service listens there"),
+    (r"HTTP 40[13]", "it expects a different password than %s uses: run site.yml to set the same on both"),
+    (r"HTTP 404|not respond like", "another service listens on that port of %s: check the port in the inventory"),
     (r"does not resolve|no route", "check the name and the network of %s"),
 )
 
@@ -182,7 +181,7 @@ def service_mend(problem, monitor):
     for pattern, mend in SERVICE_MENDS:
         if re.search(pattern, problem):
             return mend % monitor
-    return "look at its log on %s" % monitor
+    return "check its log on %s" % monitor
 
 
 def stands_by(host):
@@ -223,7 +222,7 @@ def target_failures(cluster, node, down, dials, monitor, timeout, idle=None):
     for (kind, detail, address, scraped, waiting), members in sorted(causes.items(), key=lambda item: min(p for _j, p in item[1])):
         reason, mend = _target_words(kind, detail, address, members, scraped, node=node, monitor=monitor, timeout=timeout)
         if waiting:
-            mend = ("it did not take over from %s, which reads the devices on: look why at journalctl -u accelmon-%s on %s, or take it out of the choice"
+            mend = ("it did not take over from %s, which still reads the devices: check journalctl -u accelmon-%s on %s, or remove it from the choice"
                     % (idle[waiting], waiting.replace("_", "-"), node))
         found.append(failure(cluster, node, "target", reason, mend))
     return found
@@ -245,7 +244,7 @@ def device_failures(cluster, node, host, seen, down_jobs, collector_limit, recor
         if not jobs:
             found.append(failure(
                 cluster, node, "devices",
-                "%d %s accelerators expected, but none of its exporters reports them" % (expected[vendor], vendor),
+                "%d %s accelerators expected, but none of the node's exporters reports them" % (expected[vendor], vendor),
                 "run site.yml --limit %s" % node))
             continue
         # The textfile collector reads the devices in its own time; other exporters do while they are scraped.
@@ -257,7 +256,7 @@ def device_failures(cluster, node, host, seen, down_jobs, collector_limit, recor
                     reason = "the textfile collector last succeeded for %s %d s ago (limit %d s)" % (vendor, age, collector_limit)
                 found.append(failure(
                     cluster, node, "collector", reason,
-                    "look at journalctl -u accelmon-textfile-collector on %s" % node))
+                    "check journalctl -u accelmon-textfile-collector on %s" % node))
                 continue
         count = seen["devices"].get(key, 0)
         if count < expected[vendor] and recorded:
@@ -269,7 +268,7 @@ def device_failures(cluster, node, host, seen, down_jobs, collector_limit, recor
                     reason += " and %d more" % (len(lost) - DEVICE_WORDS)
             found.append(failure(
                 cluster, node, "devices", reason,
-                "repair it, or run accept_devices.yml --limit %s if it shall stay away" % node))
+                "repair it, or run accept_devices.yml --limit %s if it is gone for good" % node))
     return found
 
 
@@ -281,9 +280,9 @@ def series_failures(cluster, node, host, seen):
         if names and seen["devices"].get((cluster, node, vendor)):
             source = sources_of(host, vendor).get("source", "its source")
             found.append(failure(
-                cluster, node, "series", "%s of %s %s not recorded, though %s tells %s" % (
+                cluster, node, "series", "%s of %s %s not recorded, although %s reports %s" % (
                     listing(names), vendor, "are" if len(names) > 1 else "is", source, "them" if len(names) > 1 else "it"),
-                "look for a label of %s that these series have too (accelmon_labels); if there is none, run site.yml" % node))
+                "check for a label of %s that these series also have (accelmon_labels); if there is none, run site.yml" % node))
     return found
 
 
@@ -297,7 +296,7 @@ def rules_failures(seen, monitor, wanted_groups, watchdog):
     found = []
     loaded = dict((group["name"], group) for group in seen["groups"])
     if not loaded:
-        return [failure("", monitor, "rules", "no rule is loaded", "run site.yml")]
+        return [failure("", monitor, "rules", "no rules are loaded", "run site.yml")]
     for name in wanted_groups:
         if name not in loaded:
             found.append(failure("", monitor, "rules", "rule group %s is not loaded" % name, "run site.yml"))
@@ -307,15 +306,15 @@ def rules_failures(seen, monitor, wanted_groups, watchdog):
         if sick:
             found.append(failure(
                 "", monitor, "rules",
-                "%d of %d rules of group %s fail, first %s: %s" % (
+                "%d of %d rules in group %s fail, first %s: %s" % (
                     len(sick), len(rules), name, sick[0]["name"], sick[0]["last_error"] or sick[0]["health"] or "no health given"),
-                "check that the storage answers and correct the rule"))
+                "check that the storage answers, then correct the rule"))
             continue
         fresh = [rule for rule in rules if rule["health"] == "unknown"]
         if fresh:
             found.append(failure(
                 "", monitor, "rules",
-                "%d of %d rules of group %s were not evaluated yet, first %s" % (len(fresh), len(rules), name, fresh[0]["name"]),
+                "%d of %d rules in group %s have not been evaluated yet, first %s" % (len(fresh), len(rules), name, fresh[0]["name"]),
                 "wait for one evaluation"))
     if watchdog and not found:
         states = [rule["state"] for group in seen["groups"] for rule in group["rules"] if rule["name"] == watchdog]
@@ -324,7 +323,7 @@ def rules_failures(seen, monitor, wanted_groups, watchdog):
         elif "firing" not in states:
             found.append(failure(
                 "", monitor, "watchdog", "the alert %s, which must always fire, does not" % watchdog,
-                "wait for one evaluation; if it stays, look at the log of the rule evaluator on %s" % monitor))
+                "wait for one evaluation; if this persists, check the log of the rule evaluator on %s" % monitor))
     return found
 
 
@@ -336,15 +335,15 @@ def alertmanager_failures(seen, monitor, watchdog):
             found.append(failure("", monitor, "alertmanager", error, service_mend(error, monitor)))
         elif watchdog and not arrived:
             found.append(failure(
-                "", monitor, "alertmanager", "the alert %s does not arrive at the alertmanager at %s" % (watchdog, url),
-                "wait for one evaluation; if it stays, look at the log of the rule evaluator on %s" % monitor))
+                "", monitor, "alertmanager", "the alert %s does not arrive at the Alertmanager at %s" % (watchdog, url),
+                "wait for one evaluation; if this persists, check the log of the rule evaluator on %s" % monitor))
     return found
 
 
 def access_failures(seen, monitor):
     """Listeners of the stack that answer a stranger."""
     return [failure("", monitor, "access", "%s at %s %s" % (name, url, what),
-                    "run site.yml --limit %s; if it stays, something else listens there, or a version that asks only for some paths" % monitor)
+                    "run site.yml --limit %s; if this persists, another service listens there, or a version that only protects some paths" % monitor)
             for name, url, what in seen["open_stack"]]
 
 
@@ -363,7 +362,7 @@ def own_targets(clusters, status=("active",)):
 def open_failures(cluster, node, host, seen):
     """Exporters of a host that let a stranger in, though they shall not."""
     return [failure(cluster, node, "open", "%s on %s %s" % (job, name, seen["open_targets"][target]),
-                    "run site.yml --limit %s; if it stays, something else listens there" % node)
+                    "run site.yml --limit %s; if this persists, another service listens there" % node)
             for job, target, name in exporter_targets(host) if target in seen["open_targets"]]
 
 
@@ -375,12 +374,12 @@ def generation_failures(clusters, seen, monitor):
         known = seen["generations"].get(cluster) or set()
         if wanted in known:
             continue
-        reason = "the expected devices of cluster %s are not in the storage (registry generation %s)" % (cluster, wanted)
+        reason = "the storage lacks the expected devices of cluster %s (registry generation %s)" % (cluster, wanted)
         if known:
-            reason = "the storage knows generation %s of cluster %s, the registry has %s" % (max(known), cluster, wanted)
+            reason = "the storage has generation %s of cluster %s, the registry %s" % (max(known), cluster, wanted)
         found.append(failure(
             cluster, monitor, "generation", reason,
-            "wait two scrape intervals; if it stays, check node_exporter of %s and its textfile directory" % monitor))
+            "wait two scrape intervals; if this persists, check node_exporter on %s and its textfile directory" % monitor))
     return found
 
 
@@ -416,14 +415,14 @@ def _with_status(status, cluster, node, found):
     """(failures, notes) of one host: what its status makes of what was found."""
     now = "; ".join(item["reason"] for item in found)
     if status == "pending":
-        reason = "never reached by a run" + ("; " + now if now else "")
+        reason = "never reached by any run" + ("; " + now if now else "")
         mend = "make it reachable for Ansible and run site.yml --limit %s" % node
         return [failure(cluster, node, "pending", reason, mend)], []
     if status == "maintenance":
         note = "in maintenance, its alerts are muted" + ("; now " + now if now else "")
         return [], [{"cluster": cluster, "node": node, "note": note}]
     if status == "retired":
-        note = "retired: not in the inventory any more, still scraped; prune.yml removes it"
+        note = "retired: no longer in the inventory but still scraped; prune.yml removes it"
         return [], [{"cluster": cluster, "node": node, "note": note}]
     return found, []
 
@@ -434,8 +433,8 @@ def blind_note(cluster, vendor, found):
     total = sum(count for _node, count in found)
     named = ", ".join(nodes[:3]) + (" and %d more" % (len(nodes) - 3) if len(nodes) > 3 else "")
     return {"cluster": cluster, "node": named, "note": (
-        "%d %s accelerator%s recorded, not watched: no exporter there reads them; name one that does (all_smi reads all vendors) in accelmon_exporters and "
-        "accelmon_accelerator_source, or set both to auto" % (total, vendor, "" if total == 1 else "s"))}
+        "%d %s accelerator%s recorded but not watched: no exporter on the node reads them; list one that does (all_smi reads all vendors) in "
+        "accelmon_exporters and accelmon_accelerator_source, or set both to auto" % (total, vendor, "" if total == 1 else "s"))}
 
 
 # What `verdict` is asked beside the present state.
@@ -499,7 +498,7 @@ class Judge(object):
             self.fail(cluster, self.monitor, "registry", reason, mend)
         error, watchdog = self.seen["storage_error"], self.wanted.watchdog
         if error:
-            self.fail("", self.monitor, "storage", error, "%s; until then no node can be judged" % service_mend(error, self.monitor))
+            self.fail("", self.monitor, "storage", error, "%s; until then no node can be checked" % service_mend(error, self.monitor))
         else:
             self.failures += generation_failures(self.clusters, self.seen, self.monitor)
             if not self.seen["up"] and any(has_targets(data) for data in self.clusters.values()):
@@ -522,7 +521,7 @@ class Judge(object):
         blind, unrecorded = {}, 0
         for node, host in data["hosts"].items():
             if host["status"] == "replaced":
-                self.note(cluster, node, "replaced: %s is where it was; prune.yml forgets it" % replacement(cluster, host))
+                self.note(cluster, node, "replaced by %s; prune.yml removes it from the registry" % replacement(cluster, host))
                 continue
             for vendor, count in unwatched_devices(host).items():
                 blind.setdefault(vendor, []).append((node, count))
@@ -531,11 +530,11 @@ class Judge(object):
             self.notes.append(blind_note(cluster, vendor, blind[vendor]))
         if self.storage and cluster not in self.scraped and has_targets(data):
             self.fail(cluster, self.monitor, "scraper", "no target of cluster %s is scraped" % cluster,
-                      "check that the scraper on %s runs, reads its targets and can write to the storage" % self.monitor)
+                      "check that the scraper on %s is running, reads its targets and can write to the storage" % self.monitor)
         if unrecorded:
             self.fail(cluster, self.monitor, "recording",
-                      "the recording layer gives no accelerator of cluster %s, though nodes have some (%d)" % (cluster, unrecorded),
-                      "check the rule evaluator on %s; after a fresh start wait for two evaluations" % self.monitor)
+                      "the recording layer has no accelerators for cluster %s, although nodes have some (%d)" % (cluster, unrecorded),
+                      "check the rule evaluator on %s; after a fresh start, wait for two evaluations" % self.monitor)
 
     def judge_host(self, cluster, node, host):
         """One host. Returns whether nothing is wrong with it but that none of its accelerators is recorded, as in the whole cluster."""

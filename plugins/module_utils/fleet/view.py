@@ -72,7 +72,7 @@ def _os_words(error):
 def _os_mend(error):
     if error.errno == errno.ENOENT:
         return "run site.yml"
-    return "run as root (become: true)" if error.errno in (errno.EACCES, errno.EPERM) else "look at it, and at the kernel log, on that host"
+    return "run as root (become: true)" if error.errno in (errno.EACCES, errno.EPERM) else "check the file and the kernel log on that host"
 
 
 def matcher(clusters):
@@ -93,7 +93,7 @@ def windows(params):
     """(seconds that a scraped sample may be old, seconds that a recorded one may be old)."""
     try:
         if not milliseconds(params["interval"]):
-            raise ValueError("no time at all; give more than 0s")
+            raise ValueError("must be more than 0s")
         scraped = seconds(params["interval"]) * params["fresh_intervals"]
     except ValueError as error:
         raise ValueError("interval = %s: %s" % (params["interval"], error))

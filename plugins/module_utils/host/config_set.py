@@ -27,7 +27,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failu
 
 SECRET = "(secret)\n"
 SECRET_CHANGED = "(secret changed)\n"
-PRIVATE = "(not shown: it is not ours, and not everybody may read it)\n"
+PRIVATE = "(not shown: not written by accelmon.fleet and not world-readable)\n"
 KEPT_COPIES = 10  # per path; something that rewrites a file after every run must not fill the disk
 DIFF_BYTES = 256 * 1024
 OUTPUT_CHARACTERS = 1500
@@ -63,14 +63,14 @@ ARGUMENTS = {
 def clean_path(path, what="path"):
     """The path if it is absolute and plain, else Failure."""
     if not path.startswith("/") or os.path.normpath(path) != path or path.startswith("//") or path == "/" or "\0" in path:
-        raise Failure("%s = %s: this is no plain absolute path; write it without '..', '//' and a '/' at its end" % (what, path))
+        raise Failure("%s = %s: not a plain absolute path; write it without '..', '//' and a trailing '/'" % (what, path))
     return path
 
 
 def parse_mode(mode, path):
     """'0640' -> 0o640. YAML reads an unquoted 0640 as the number 416, so the leading 0 is asked for."""
     if not re.match(r"0[0-7]{3,4}\Z", str(mode)):
-        raise Failure("mode = %s: this is no mode for %s; write four digits in quotes, as '0644'" % (mode, path))
+        raise Failure("mode = %s: not a valid mode for %s; write four digits in quotes, such as '0644'" % (mode, path))
     return int(str(mode), 8)
 
 
@@ -79,7 +79,7 @@ def to_data(content, path):
     if isinstance(content, (dict, list)):
         content = json.dumps(content, indent=2) + "\n"
     if isinstance(content, bool) or not isinstance(content, (str, int, float)):
-        raise Failure("content = %r: this is no text for %s; put it in quotes" % (content, path))
+        raise Failure("content = %r: not a string for %s; put it in quotes" % (content, path))
     return str(content).encode("utf-8", "surrogateescape")
 
 
@@ -222,12 +222,12 @@ class Plan(object):
         for wanted in self.swap:
             secret = wanted.path in self.secret
             after = SECRET_CHANGED if secret else shown_data(wanted.data, len(wanted.data))
-            note = " (not as we wrote it, kept as %s)" % kept[wanted.path] if wanted.path in kept else ""
+            note = " (modified since accelmon.fleet wrote it, copy kept as %s)" % kept[wanted.path] if wanted.path in kept else ""
             add(wanted.path, shown(self.found[wanted.path], secret, wanted.path in self.private), after, note)
         for wanted, found in self.attributes:
             add(wanted.path, shown_owner(found.mode, found.uid, found.gid), shown_owner(wanted.mode, wanted.uid, wanted.gid))
         for path in self.remove:
-            note = " (not as we wrote it, kept as %s)" % kept[path] if path in kept else ""
+            note = " (modified since accelmon.fleet wrote it, copy kept as %s)" % kept[path] if path in kept else ""
             add(path, shown(self.found[path], path in self.secret, path in self.private), "", note)
         for path in self.rmdir:
             add(path, "directory\n", "")
@@ -244,7 +244,7 @@ class ConfigSet(object):
     def __init__(self, name, files=(), directories=(), secrets=None, validate=(), owned_directories=(),
                  state_dir=paths.STATE, check=False, relabel=None, scratch=None):
         if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z", name):
-            raise Failure("name = %s: this is no name for a set; use letters, digits, '_', '-' and '.'" % name)
+            raise Failure("name = %s: not a valid name for a set; use letters, digits, '_', '-' and '.'" % name)
         self.name = name
         self.validate = validate
         self.check = check
@@ -271,7 +271,7 @@ class ConfigSet(object):
                 ids.append(find(name))
             except KeyError:
                 if not self.check:
-                    raise Failure("%s = %s: this host has no such %s for %s; create it before its files are written"
+                    raise Failure("%s = %s: this host has no such %s for %s; create it first"
                                   % (what, name, {"owner": "user"}.get(what, what), path))
                 ids.append(None)
         return ids
@@ -283,28 +283,28 @@ class ConfigSet(object):
             if path.startswith((self.manifests + "/", self.stages + "/", self.kept + "/")):
                 raise Failure("files = %s: this directory belongs to config_set itself; choose another" % path)
             if path in seen:
-                raise Failure("files = %s: the path is there twice; leave one out" % path)
+                raise Failure("files = %s: the path is listed twice; remove one" % path)
             seen.add(path)
             secret = bool(entry.get("secret"))
             if secret and (path not in secrets or entry.get("content") is not None):
                 raise Failure("files = %s: a secret file takes its content from the option secrets, under the same path, and only from there"
                               % path)
             if not secret and entry.get("content") is None:
-                raise Failure("files = %s: it has no content; set content, or secret: true and its content in secrets" % path)
+                raise Failure("files = %s: no content; set content, or secret: true and its content in secrets" % path)
             data = to_data(secrets.pop(path) if secret else entry["content"], path)
             mode = parse_mode(entry.get("mode") or ("0640" if secret else "0644"), path)
             if secret and mode & 0o007:
-                raise Failure("mode = %04o: everybody could read the secret in %s; take the last digit to 0" % (mode, path))
+                raise Failure("mode = %04o: the secret in %s would be world-readable; set the last digit to 0" % (mode, path))
             owner, group = entry.get("owner") or "root", entry.get("group") or "root"
             uid, gid = self._ids(path, owner, group)
             wanted.append(Wanted(path, data, mode, owner, group, uid, gid, secret))
         if secrets:
-            raise Failure("secrets = %s: there is no such path with secret: true in files; add it, or leave the secret out"
+            raise Failure("secrets = %s: no such path with secret: true in files; add it or remove the secret"
                           % ", ".join(sorted(secrets)))
         for path in seen:
             for above in ancestors(path):
                 if above in seen:
-                    raise Failure("files = %s: it lies below %s, which is a file of the same set; move one of them" % (path, above))
+                    raise Failure("files = %s: it is below %s, which is a file of the same set; move one of them" % (path, above))
         return wanted
 
     def _read_folders(self, directories):
@@ -312,7 +312,7 @@ class ConfigSet(object):
         for entry in directories:
             path = clean_path(entry["path"], "directories")
             if path in [folder.path for folder in folders] + [wanted.path for wanted in self.wanted]:
-                raise Failure("directories = %s: the path is there twice; leave one out" % path)
+                raise Failure("directories = %s: the path is listed twice; remove one" % path)
             owner, group = entry.get("owner") or "root", entry.get("group") or "root"
             uid, gid = self._ids(path, owner, group)
             fixed = any(entry.get(key) for key in ("mode", "owner", "group"))
@@ -333,7 +333,7 @@ class ConfigSet(object):
                 return None
             raise
         except (ValueError, KeyError, TypeError) as error:
-            raise Failure("manifest = %s: it cannot be read (%s); remove it, and the next run takes its files over again" % (path, error))
+            raise Failure("manifest = %s: cannot be read (%s); remove it, and the next run takes over its files again" % (path, error))
 
     def _others(self):
         """Manifests of the other sets: {name: manifest}."""
@@ -395,7 +395,7 @@ class ConfigSet(object):
         for path in paths:
             for name, manifest in others.items():
                 if path in manifest["files"]:
-                    raise Failure("files = %s: the set %s owns this file; give it to one of them only" % (path, name))
+                    raise Failure("files = %s: the set %s owns this file; list it in only one of them" % (path, name))
 
     @staticmethod
     def _entry(item):
@@ -444,12 +444,12 @@ class ConfigSet(object):
                 found = os.stat(path)
             except OSError as error:
                 if os.path.islink(path):
-                    raise Failure("path = %s: this is a link that leads nowhere, where a directory is needed; remove it" % path)
+                    raise Failure("path = %s: a dangling link where a directory is needed; remove it" % path)
                 if error.errno != errno.ENOENT:
                     raise
                 found = None
             if found is not None and not stat.S_ISDIR(found.st_mode):
-                raise Failure("path = %s: there is a file where a directory is needed; move it away" % path)
+                raise Failure("path = %s: a file where a directory is needed; move it away" % path)
             folder = declared.get(path)
             if found is None:
                 plan.make.append(folder or Folder(path, 0o755, "root", "root", os.geteuid(), os.getegid(), False))
@@ -490,7 +490,7 @@ class ConfigSet(object):
             with self._lock():  # a run was killed when only this was left to do; the stage may hold secrets
                 shutil.rmtree(self.stage, ignore_errors=True)
         for path in sorted(kept):
-            self.warnings.append("%s was not as accelmon.fleet wrote it; what was there is kept as %s" % (path, kept[path]))
+            self.warnings.append("%s was modified since accelmon.fleet wrote it; a copy is kept as %s" % (path, kept[path]))
         return {"changed": plan.needed(), "written": [item.path for item in plan.swap], "removed": plan.remove,
                 "kept_aside": kept, "unknown": self._unknown(plan) if state == "present" else [], "plan": plan}
 
@@ -508,7 +508,7 @@ class ConfigSet(object):
                 if path not in known and (os.path.islink(path) or not os.path.isdir(path)):
                     found.append(path)
         if found:
-            self.warnings.append("left as they are, for accelmon.fleet did not write them: %s" % ", ".join(found))
+            self.warnings.append("left unchanged because accelmon.fleet did not write them: %s" % ", ".join(found))
         return found
 
     def _check_in(self, scratch):
@@ -531,27 +531,27 @@ class ConfigSet(object):
 
     def _validate(self, validator, folder):
         if not validator["argv"]:
-            raise Failure("validate = []: there is no command in argv; give the program and its arguments")
+            raise Failure("validate = []: no command in argv; give the program and its arguments")
         program = validator["argv"][0].replace("{stage}", folder)
         argv = [str(word).replace("{stage}", folder) for word in validator["argv"]]
         as_written = " ".join(validator["argv"])
         if not shutil.which(program):
             if self.check:
-                self.warnings.append("not validated, for this host does not have it yet: %s" % program)
+                self.warnings.append("not validated because this host does not have it yet: %s" % program)
                 return
-            raise Failure("validate = %s: this host has no such program; install it before its configuration, nothing was changed" % program)
+            raise Failure("validate = %s: no such program on this host; install it before its configuration; nothing was changed" % program)
         try:
             status, output = run_validator(argv, validator.get("timeout") or VALIDATOR_SECONDS, folder)
         except OSError as error:
-            raise Failure("validate = %s: it cannot be run (%s); install it for this host's architecture, nothing was changed" % (as_written, error))
+            raise Failure("validate = %s: cannot be run (%s); install it for this host's architecture; nothing was changed" % (as_written, error))
         if status == 0:
             return
         output = mask(output.replace(folder, ""), self.secrets).strip()
         told = " ".join(output.split())
         if len(told) > OUTPUT_CHARACTERS:
             told = "... " + told[-OUTPUT_CHARACTERS:]
-        what = "it did not end in time" if status is None else "it ends with status %s" % status
-        raise Failure("validate = %s: %s and says: %s; nothing was changed, correct the configuration" % (as_written, what, told or "nothing"),
+        what = "timed out" if status is None else "exited with status %s" % status
+        raise Failure("validate = %s: %s: %s; correct the configuration; nothing was changed" % (as_written, what, told or "nothing"),
                       validator={"argv": [str(word) for word in validator["argv"]], "rc": status, "output": output})
 
     def _kept_path(self, path, stamp):
@@ -610,7 +610,7 @@ class ConfigSet(object):
                 self._write_manifest(plan.manifest)
             except Exception as error:
                 lost = self._undo(undo, plan)
-                end = ("these could not be put back: " + ", ".join(lost)) if lost else "the files are as they were before"
+                end = ("these could not be restored: " + ", ".join(lost)) if lost else "the files are as they were before"
                 told = disk.explain(error) if isinstance(error, OSError) else error
                 raise Failure("name = %s: the files could not be replaced: %s; %s" % (self.name, told, end))
             return kept

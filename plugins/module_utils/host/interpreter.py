@@ -37,17 +37,17 @@ def mode_of(path):
 def unfit(path):
     """Why a service cannot run this Python; "" if it can."""
     if not is_clean(path):
-        return "it is no plain absolute path"
+        return "not a plain absolute path"
     for place in (path, os.path.realpath(path)):
         for folder in HIDDEN:
             if place.startswith(folder + "/"):
-                return "%s is below %s, which services do not see" % (place, folder)
+                return "%s is below %s, which is hidden from services" % (place, folder)
         while place != "/":
             mode = mode_of(place)
             if mode & stat.S_IWOTH:
-                return "everybody may write to %s" % place
+                return "%s is world-writable" % place
             if not mode & stat.S_IXOTH:
-                return "%s is not for every user" % place
+                return "%s is not accessible to every user" % place
             place = os.path.dirname(place)
     return ""
 
@@ -78,8 +78,8 @@ def find(executable=None, lasting=LASTING):
         if not why and (path in own or path in same or runs(path)):
             return path, ""
         problem = problem or why
-    return "", "ansible_python_interpreter = %s: the services of this host cannot run it (%s); install python3, or set it to a Python 3.6 or newer " \
-        "outside of home directories" % (executable or "(not known)", problem or "there is none")
+    return "", "ansible_python_interpreter = %s: services on this host cannot run it (%s); install python3, or set it to Python 3.6 or later " \
+        "outside of home directories" % (executable or "(unknown)", problem or "there is none")
 
 
 def fill(params, names):

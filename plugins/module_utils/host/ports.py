@@ -95,6 +95,6 @@ def owner(inodes, proc="/proc"):
 def describe(found):
     """One phrase for an owner() result."""
     if not found:
-        return "a process that cannot be seen from here"
+        return "a process that is not visible from here"
     process = "pid %d, %s" % (found["pid"], found["program"])
     return "%s (%s)" % (found["unit"], process) if "unit" in found else process

@@ -138,7 +138,7 @@ def well(health, timeout=5):
         return False, seen
     if any(line.startswith(health["rows"]) for line in text.splitlines()):
         return True, seen
-    return False, "%s, and no row that begins with %s" % (seen, health["rows"])
+    return False, "%s, but no line starts with %s" % (seen, health["rows"])
 
 
 def judge(probe, answer):

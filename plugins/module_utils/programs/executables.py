@@ -50,7 +50,7 @@ def _segments(stream, head, bits, order):
     stream.seek(table)
     data = stream.read(size * count)
     if size < (56 if bits == 64 else 32) or not count or len(data) != size * count:
-        raise ValueError("no table of segments")
+        raise ValueError("no program header table")
     found = []
     for number in range(count):
         entry = data[number * size:]
@@ -64,43 +64,43 @@ def _segments(stream, head, bits, order):
 
 def _elf_fault(stream, head, size, machine):
     if len(head) < 64:
-        return "it is cut short"
+        return "it is truncated"
     found = machine_of(head)
     if found != machine:
-        return "it is for %s, and this host is %s" % (_words(*found), _words(*machine))
+        return "it is for %s, but this host is %s" % (_words(*found), _words(*machine))
     if ord(head[7:8]) not in SYSTEMS:
         return "it is for another operating system"
     kind = struct.unpack(found[2] + "H", head[16:18])[0]
     if kind not in (2, 3):
-        return "it is %s" % KINDS.get(kind, "no program")
+        return "it is %s" % KINDS.get(kind, "not a program")
     try:
         segments = _segments(stream, head, found[1], found[2])
     except (ValueError, struct.error, OSError, OverflowError):
-        return "it is cut short, or damaged"
+        return "it is truncated or damaged"
     if any(offset + length > size for kind, offset, length in segments if kind == LOAD):
-        return "it is cut short"
+        return "it is truncated"
     for kind, offset, length in segments:
         if kind == INTERPRETER:
             stream.seek(offset)
             loader = stream.read(min(length, HEAD)).rstrip(b"\0").decode("utf-8", "replace")
             if not os.path.exists(loader):
-                return "it needs the loader %s, which this host has not" % loader
+                return "it needs the loader %s, which this host lacks" % loader
     return ""
 
 
 def _script_fault(head):
     words = head[2:].split(b"\n", 1)[0].decode("utf-8", "replace").split()
     if not words or not words[0].startswith("/"):
-        return "it is a script that names no interpreter"
+        return "it is a script without an interpreter"
     if not os.access(words[0], os.X_OK):
-        return "it is a script for %s, which this host has not" % words[0]
+        return "it is a script for %s, which this host lacks" % words[0]
     return ""
 
 
 def fault(path, machine=None):
     """Why a file is no program that this host can start; "" if it is one. machine: of the host, else this one's."""
     if not os.path.isfile(path):
-        return "it is no file"
+        return "it is not a file"
     size = os.path.getsize(path)
     with open(path, "rb") as stream:
         head = stream.read(HEAD)
@@ -112,8 +112,8 @@ def fault(path, machine=None):
         return "it is empty"
     start = head.lstrip().lower()
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "it is a web page, no program; the address may lead to a page about the file, or to an error"
+        return "it is a web page, not a program; the URL may point to a page about the file, or to an error page"
     for magic, what in OTHERS:
         if head.startswith(magic):
             return "it is %s" % what
-    return "it is no program, neither ELF nor a script that begins with #!"
+    return "it is not a program, neither ELF nor a script that starts with #!"

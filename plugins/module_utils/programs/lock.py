@@ -39,7 +39,7 @@ def artifacts(bundle):
         if not isinstance(artifact, dict) or not all(isinstance(artifact.get(field), str) and artifact[field] for field in FIELDS):
             raise Failure("an artifact in it lacks one of %s" % ", ".join(FIELDS))
         if not SHA256.match(artifact["sha256"].lower()):
-            raise Failure("%s has no SHA-256 in it but %r" % (describe(artifact), artifact["sha256"]))
+            raise Failure("%s has %r where a SHA-256 belongs" % (describe(artifact), artifact["sha256"]))
     return found
 
 
@@ -53,23 +53,23 @@ def _entries(path, key, kind):
         try:
             lock = json.load(stream)
         except ValueError as error:
-            raise Failure("it is no JSON (%s)" % error)
+            raise Failure("not JSON (%s)" % error)
     found = lock.get(key) if isinstance(lock, dict) and lock.get("version") == 1 else None
     if not isinstance(found, kind):
-        raise Failure("it is no lock file of version 1")
+        raise Failure("not a version 1 lock file")
     return found
 
 
 def _check_release(name, entry):
     """Failure unless a release can be installed by what is locked of it."""
     def wrong(field, value, problem):
-        raise Failure("%s: %s = %r: this is no %s" % (name, field, value, problem))
+        raise Failure("%s: %s = %r: not a %s" % (name, field, value, problem))
     if not isinstance(entry, dict):
         wrong("entry", entry, "mapping")
     if not isinstance(entry.get("version"), str) or not VERSION.match(entry["version"]):
-        wrong("version", entry.get("version"), "version, which is a text")
+        wrong("version", entry.get("version"), "version")
     if not isinstance(entry.get("url", ""), str):
-        wrong("url", entry["url"], "text")
+        wrong("url", entry["url"], "string")
     if not isinstance(entry.get("sha256"), dict):
         wrong("sha256", entry.get("sha256"), "mapping of architectures")
     for architecture, value in entry["sha256"].items():
@@ -91,7 +91,7 @@ def before(read, place, what):
             return None
         raise Failure("%s = %s: the lock file cannot be read (%s); make it readable" % (what, place, error.strerror))
     except Failure as error:
-        raise Failure("%s = %s: the lock file cannot be used: %s; move it away to make a new one" % (what, place, error))
+        raise Failure("%s = %s: the lock file cannot be used: %s; move it away to create a new one" % (what, place, error))
 
 
 def text_of(key, entries):
@@ -104,11 +104,11 @@ def sha256_of(bundle, name):
     folder = os.path.realpath(bundle)
     path = os.path.realpath(os.path.join(folder, name))
     if not path.startswith(folder + os.sep):
-        raise Failure("file = %s: it lies outside of the bundle; give a path relative to it" % name)
+        raise Failure("file = %s: outside the bundle; give a path relative to it" % name)
     try:
         return atomic.sha256_file(path)
     except (IOError, OSError) as error:
-        raise Failure("file = %s: it cannot be read in the bundle (%s); put it there first" % (name, error.strerror))
+        raise Failure("file = %s: cannot be read in the bundle (%s); put it there first" % (name, error.strerror))
 
 
 def add(known, entry):
@@ -124,17 +124,17 @@ def parse_checksums(data, url):
     try:
         lines = data.decode("ascii").splitlines()
     except UnicodeDecodeError:
-        raise Failure("url = %s: this is no list of checksums, for it is no plain text; check what answers there" % url)
+        raise Failure("url = %s: not a list of checksums, as it is not plain text; check what the URL serves" % url)
     found = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         match = re.match(r"([0-9a-f]{64}) [ *](\S+)$", line)
         if not match:
-            raise Failure("url = %s: line %d is no checksum and file name but %r; check what answers there" % (url, number, line[:60]))
+            raise Failure("url = %s: line %d is not a checksum and a file name but %r; check what the URL serves" % (url, number, line[:60]))
         value, name = match.groups()
         if found.setdefault(name, value) != value:
-            raise Failure("url = %s: %s has two checksums in it; do not use this list" % (url, name[:100]))
+            raise Failure("url = %s: lists two checksums for %s; do not use this list" % (url, name[:100]))
     return found
 
 
@@ -164,11 +164,11 @@ def build(wanted, locked, get):
                 lists[url] = parse_checksums(get(url), url)
             value = lists[url].get(archive)
             if not value:
-                raise Failure("architecture = %s: %s does not list %s; leave out %s, or choose another version" % (
+                raise Failure("architecture = %s: %s does not list %s; omit %s or choose another version" % (
                     architecture, url, archive, architecture))
             if entry["sha256"].setdefault(architecture, value) != value:
                 raise Failure(
                     "url = %s: %s has the checksum %s there but is locked with %s; a published archive never changes, so find out who "
-                    "changed it before you take %s out of the lock file" % (url, archive, value, entry["sha256"][architecture], one["name"]))
+                    "changed it before you remove %s from the lock file" % (url, archive, value, entry["sha256"][architecture], one["name"]))
         found[one["name"]] = entry
     return found

@@ -21,7 +21,7 @@ def newest(one, get):
     """
     match = re.match(r"(\d+\.\d+)\.(\d+)$", one["version"])
     if not match:
-        raise Failure("version = %s: %s has no number of a patch, so no newer one can be found; choose another version by hand" % (
+        raise Failure("version = %s: %s has no patch number, so no newer patch release can be found; set another version yourself" % (
             one["version"], one["name"]))
     minor, last = match.group(1), int(match.group(2))
     found, missing = one["version"], 0

@@ -42,7 +42,7 @@ REDIRECTS = 5
 
 def fetch_error(url, problem, status=None):
     """Failure for a download that did not work."""
-    return Failure("url = %s: %s; check the URL, this host's route and proxy to it, or install from a bundle"
+    return Failure("url = %s: %s; check the URL and this host's route and proxy, or install from a bundle"
                    % (url, " ".join(str(problem).split())), status)
 
 
@@ -50,9 +50,9 @@ def check_url(url):
     """Failure unless the URL is http or https, names a host and carries no credentials."""
     match = re.match(r"https?://([^/?#\s]+)[^\s]*\Z", url)
     if not match:
-        raise Failure("url = %s: this is no http or https URL; correct it" % url)
+        raise Failure("url = %s: not an http or https URL; correct it" % url)
     if "@" in match.group(1):
-        raise Failure("url = %s: it carries a user or password, which is never sent; use a mirror that needs none, or a bundle"
+        raise Failure("url = %s: it contains credentials, which are never sent; use a mirror that needs none, or a bundle"
                       % re.sub(r"//[^/]*@", "//...@", url))
 
 
@@ -80,7 +80,7 @@ def _opener(token, token_url):
         def redirect_request(self, req, fp, code, msg, headers, newurl):
             check_url(newurl)
             if req.full_url.startswith("https:") and not newurl.startswith("https:"):
-                raise Failure("url = %s: it redirects from https to %s; use a URL that stays with https" % (req.full_url, newurl))
+                raise Failure("url = %s: it redirects from https to %s; use a URL that stays on https" % (req.full_url, newurl))
             following = HTTPRedirectHandler.redirect_request(self, req, fp, code, msg, headers, newurl)
             return authorize(following, token, token_url)
 
@@ -103,18 +103,18 @@ def download(url, path, seconds, token="", token_url="", limit=None):
             length = answer.headers.get("Content-Length")
             length = int(length) if length and length.isdigit() else None
             if length is not None and length > limit:
-                raise fetch_error(url, "the answer has %d bytes, more than %d" % (length, limit))
+                raise fetch_error(url, "the response has %d bytes, more than the limit of %d" % (length, limit))
             digest, size = _save(answer, path, length, deadline, url, seconds, limit)
         finally:
             answer.close()
     except HTTPError as error:
-        raise fetch_error(url, "the server answers %d %s" % (error.code, error.reason), error.code)
+        raise fetch_error(url, "the server responds %d %s" % (error.code, error.reason), error.code)
     except URLError as error:
-        raise fetch_error(url, "the server cannot be reached (%s)" % error.reason)
+        raise fetch_error(url, "the server is unreachable (%s)" % error.reason)
     except (OSError, ValueError, HTTPException) as error:
         if isinstance(error, OSError) and error.filename == path:
             raise  # not the download's fault
-        raise fetch_error(url, "the download broke off (%s)" % (error or type(error).__name__))
+        raise fetch_error(url, "the download was interrupted (%s)" % (error or type(error).__name__))
     if length is not None and size != length:
         raise fetch_error(url, "the download ended after %d of %d bytes" % (size, length))
     return digest, size
@@ -159,11 +159,11 @@ def _save(answer, path, length, deadline, url, seconds, limit):
                 break
             size += len(chunk)
             if size > limit:
-                raise fetch_error(url, "the answer has more than %d bytes" % limit)
+                raise fetch_error(url, "the response has more than %d bytes" % limit)
             digest.update(chunk)
             target.write(chunk)
             if time.time() > deadline:
-                raise fetch_error(url, "the download did not end within %d seconds, %d bytes came" % (seconds, size))
+                raise fetch_error(url, "the download did not finish within %d seconds (%d bytes received)" % (seconds, size))
     return digest.hexdigest(), size
 
 
@@ -172,7 +172,7 @@ def take(source, path):
     digest, size = hashlib.sha256(), 0
     try:
         if os.path.getsize(source) > MAX_BYTES:
-            raise Failure("src = %s: it has more than %d bytes; this is no release" % (source, MAX_BYTES))
+            raise Failure("src = %s: more than %d bytes, so not a release" % (source, MAX_BYTES))
         with open(source, "rb") as stream, _Target(path) as target:
             for chunk in iter(lambda: stream.read(atomic.CHUNK), b""):
                 digest.update(chunk)
@@ -181,7 +181,7 @@ def take(source, path):
     except (IOError, OSError) as error:
         if error.filename == path:
             raise  # not the source's fault
-        raise Failure("src = %s: it cannot be read here (%s); put the file there" % (source, error.strerror))
+        raise Failure("src = %s: cannot be read on this host (%s); put the file there" % (source, error.strerror))
     return digest.hexdigest(), size
 
 
@@ -244,7 +244,7 @@ def kind_of(path):
             return kind
     for magic, kind in ((b"BZh", "bzip2"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"7z\xbc\xaf", "7z"), (b"!<arch>", "deb"), (b"\xed\xab\xee\xdb", "rpm")):
         if head.startswith(magic):
-            raise Failure("src: %s is an archive of the kind %s; use one in tar.gz, tar.xz or zip, or the plain program" % (path, kind))
+            raise Failure("src: %s is a %s archive; use tar.gz, tar.xz or zip, or the plain program" % (path, kind))
     return "r:" if head[257:262] == b"ustar" else "program"
 
 
@@ -259,9 +259,9 @@ def find_members(members, programs, what):
     by_path, by_name = {}, {}
     for count, (path, regular, size, member) in enumerate(members):
         if count >= MAX_MEMBERS:
-            raise Failure("sha256: %s has more than %d members; this is no release archive" % (what, MAX_MEMBERS))
+            raise Failure("sha256: %s has more than %d members, so it is not a release archive" % (what, MAX_MEMBERS))
         if path.startswith("/") or ".." in path.split("/"):
-            raise Failure("sha256: %s has a member %r that leads out of the archive; this is no release archive, do not use it" % (what, path))
+            raise Failure("sha256: %s has a member %r that leads outside the archive; do not use it" % (what, path))
         clean = os.path.normpath(path)
         entry = (clean, regular, size, member)
         by_path.setdefault(clean, []).append(entry)
@@ -278,14 +278,14 @@ def find_members(members, programs, what):
             raise Failure("programs = %s: %s has no member %s; it has %s" % (
                 name, what, programs[name], ", ".join(near[:8]) + (", ..." if len(near) > 8 else "") or "no files"))
         if len(entries) > 1:
-            raise Failure("programs = %s: %s has %s more than once; give the whole path of one of %s"
+            raise Failure("programs = %s: %s has %s more than once; give the full path of one of %s"
                           % (name, what, programs[name], ", ".join(entry[0] for entry in entries)))
         path, regular, size, member = entries[0]
         if not regular:
-            raise Failure("programs = %s: %s in %s is no regular file but a link, directory or device; name the file itself" % (name, path, what))
+            raise Failure("programs = %s: %s in %s is a link, directory or device, not a regular file; name the file itself" % (name, path, what))
         total += size
         if total > MAX_BYTES:
-            raise Failure("programs = %s: the programs in %s have more than %d bytes; this is no release archive" % (name, what, MAX_BYTES))
+            raise Failure("programs = %s: the programs in %s have more than %d bytes, so it is not a release archive" % (name, what, MAX_BYTES))
         found[name] = (path, size, member)
     return found
 
@@ -295,7 +295,7 @@ def unpack(path, programs, folder, what):
     kind = kind_of(path)
     if kind == "program":
         if len(programs) != 1:
-            raise Failure("programs = %s: %s is a plain program, no archive; name one program" % (", ".join(sorted(programs)), what))
+            raise Failure("programs = %s: %s is a plain program, not an archive; name one program" % (", ".join(sorted(programs)), what))
         with open(path, "rb") as stream:
             return dict((name, _write_program(stream, os.path.join(folder, name), os.path.getsize(path), name, what)) for name in programs)
     try:
@@ -312,7 +312,7 @@ def unpack(path, programs, folder, what):
     except archive_errors() as error:
         if str(getattr(error, "filename", None) or "").startswith(folder + "/"):
             raise  # not the archive's fault
-        raise Failure("sha256: %s cannot be unpacked (%s); it was published so, choose another version or archive" % (what, error))
+        raise Failure("sha256: %s cannot be unpacked (%s) although its checksum is right; choose another version or archive" % (what, error))
 
 
 def _write_program(stream, path, size, member, what):
@@ -326,9 +326,9 @@ def _write_program(stream, path, size, member, what):
             digest.update(chunk)
             target.write(chunk)
         if not size:
-            raise Failure("sha256: %s in %s has 0 bytes; this is no program, choose another file" % (member, what))
+            raise Failure("sha256: %s in %s has 0 bytes, so it is not a program; choose another file" % (member, what))
         if done != size:
-            raise Failure("sha256: %s in %s has %d bytes where %d are named; this is no release archive" % (member, what, done, size))
+            raise Failure("sha256: %s in %s has %d bytes instead of the %d stated, so it is not a release archive" % (member, what, done, size))
         target.finish(0o755)
     return digest.hexdigest()
 
@@ -357,7 +357,7 @@ class Release(object):
         self.warnings = []
         self._check_name("name", name)
         if not root.startswith("/") or os.path.normpath(root) in ("/", "//"):
-            raise Failure("root = %s: this is no directory for programs; give an absolute path" % root)
+            raise Failure("root = %s: not usable as a directory for programs; give an absolute path" % root)
         self.root = os.path.normpath(root)
         self.home = os.path.join(self.root, name)
         self.current = os.path.join(self.home, "current")
@@ -367,20 +367,20 @@ class Release(object):
         """Failure unless version, checksum, programs and keep can be used."""
         self._check_name("version", str(self.version))
         if not re.match(r"[0-9a-f]{64}\Z", self.sha256):
-            raise Failure("sha256 = %s: this is no SHA-256; give its 64 hexadecimal digits, of the file as it is downloaded" % self.sha256)
+            raise Failure("sha256 = %s: not a SHA-256; give the 64 hexadecimal digits for the file as downloaded" % self.sha256)
         if not self.programs:
-            raise Failure("programs = {}: nothing is to be installed; name the programs of %s" % self.name)
+            raise Failure("programs = {}: nothing to install; name the programs of %s" % self.name)
         for name, member in self.programs.items():
             self._check_name("programs", name)
             if member.startswith("/") or ".." in member.split("/") or not member.strip("./"):
-                raise Failure("programs = %s: %s is no path in an archive; give it as it is listed there" % (name, member))
+                raise Failure("programs = %s: %s is not a path in an archive; write it as the archive lists it" % (name, member))
         if self.keep < 1:
-            raise Failure("keep = %d: the version before is always kept; give 1 or more" % self.keep)
+            raise Failure("keep = %d: the previous version is always kept; use 1 or more" % self.keep)
 
     @staticmethod
     def _check_name(what, text):
         if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.+~-]*\Z", text):
-            raise Failure("%s = %s: this cannot be part of a path; use letters, digits and '_.+~-'" % (what, text))
+            raise Failure("%s = %s: not usable in a path; use letters, digits and '_.+~-'" % (what, text))
 
     @property
     def folder(self):
@@ -394,7 +394,7 @@ class Release(object):
             return os.readlink(path)
         except OSError as error:
             if error.errno == errno.EINVAL:
-                raise Failure("root = %s: %s is no link; move it away" % (self.root, path))
+                raise Failure("root = %s: %s is not a link; move it away" % (self.root, path))
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None
             raise
@@ -530,13 +530,13 @@ class Release(object):
         try:
             got, size = atomic.sha256_file(path), os.path.getsize(path)
         except (IOError, OSError) as error:
-            raise Failure("src = %s: it cannot be read here (%s); put the file there" % (path, error.strerror))
+            raise Failure("src = %s: cannot be read on this host (%s); put the file there" % (path, error.strerror))
         self._verify(got, size, path)
 
     def _verify(self, got, size, source):
         if got != self.sha256:
-            raise Failure("sha256 = %s: %s has %s (%d bytes), so it was altered or is another file; %s, "
-                          "find out where the file comes from before you change the checksum" % (self.sha256, source, got, size, self._stays()))
+            raise Failure("sha256 = %s: %s has %s (%d bytes), so it was modified or is a different file; %s, "
+                          "check where the file comes from before you change the checksum" % (self.sha256, source, got, size, self._stays()))
 
     def _stays(self):
         """What is there after a release was refused."""
@@ -586,11 +586,11 @@ class Release(object):
         for name in sorted(sums):
             wrong = program_files.fault(os.path.join(tree, PROGRAMS, name))
             if wrong:
-                raise Failure("programs = %s: %s of %s cannot run here: %s; %s, choose the file for this host and the SHA-256 of that"
+                raise Failure("programs = %s: %s of %s cannot run on this host: %s; %s, choose the right file for this host and its SHA-256"
                               % (name, self.programs[name], what, wrong, self._stays()))
         folder = os.path.join(self.home, self.folder)
         if os.path.islink(folder) or (os.path.lexists(folder) and not os.path.isdir(folder)):
-            raise Failure("root = %s: %s is no directory; move it away" % (self.root, folder))
+            raise Failure("root = %s: %s is not a directory; move it away" % (self.root, folder))
         for name in [""] + sorted(sums):  # the directory itself too
             path = os.path.join(PROGRAMS, name).rstrip("/")
             self._own(os.path.join(tree, path))
@@ -663,7 +663,7 @@ class Release(object):
             except Busy as error:
                 raise Failure("name = %s: %s" % (self.name, error))
         if left:
-            self.warnings.append("%s stays, for these in it are not of accelmon.fleet: %s" % (self.home, ", ".join(left)))
+            self.warnings.append("%s is kept because it contains files that accelmon.fleet did not write: %s" % (self.home, ", ".join(left)))
         return {
             "changed": bool(ours or not left), "removed": [os.path.join(self.home, name) for name in removed],
             "left": [os.path.join(self.home, name) for name in left],

@@ -17,7 +17,7 @@ READ = ("accelmon_address", "accelmon_tls_names")
 def host_names(host, variables_of_host):
     """{"address", "names", "client"} of a host. Raises Problem for a bad value.
 
-    address: what the scraping hosts call it by; names: that and all others a certificate shall hold, sorted;
+    address: what the monitoring hosts call it by; names: that and all others a certificate shall hold, sorted;
     client: whether it scrapes others
     """
     specs = {name: spec for name, spec in variables.fleet_variables().items() if name in READ}

@@ -9,25 +9,26 @@ import re
 KINDS = (
     (r"Missing sudo password|sudo: .*password is required|Incorrect sudo password|incorrect password attempt|privilege (escalation|elevation)|"
      r"not in the sudoers|become password|sudo: ",
-     "sudo", "ansible_user may not become root without a password, or gave a wrong one",
+     "sudo", "ansible_user cannot become root without a password, or the password is wrong",
      "run with --ask-become-pass, set ansible_become_password, or allow it in sudoers"),
     (r"Host key verification failed|REMOTE HOST IDENTIFICATION|host key .* (unknown|changed)|No \S+ host key is known",
-     "ssh", "its host key is unknown or another one", "check it, and put it into known_hosts, for instance with ssh-keyscan"),
+     "ssh", "its host key is unknown or has changed", "check it and add it to known_hosts, for example with ssh-keyscan"),
     (r"Could not resolve hostname|Name or service not known|name resolution|nodename nor servname|No address associated",
      "ssh", "the name does not resolve on the control node", "add it to DNS or /etc/hosts, set ansible_host, or correct the name"),
     (r"Permission denied \(|Authentication fail|Too many authentication|Invalid/incorrect|no such identity.*Permission|Permission denied, please",
-     "ssh", "the user is not let in", "set ansible_user and its key (ansible_ssh_private_key_file), or run with --ask-pass"),
-    (r"Connection refused", "ssh", "nothing listens at its ssh port", "start sshd there, or set ansible_port or ansible_host"),
+     "ssh", "login refused", "set ansible_user and its key (ansible_ssh_private_key_file), or run with --ask-pass"),
+    (r"Connection refused", "ssh", "nothing listens on its SSH port", "start sshd there, or set ansible_port or ansible_host"),
     (r"timed? ?out|No route to host|Network is unreachable|Host is down", "ssh", "no answer",
-     "check that it runs and that the control node reaches it, or take it out of the run"),
+     "check that it is running and reachable from the control node, or leave it out of the run"),
     (r"interpreter .*not found|interpreter .*No such|No python interpreters|need to set the interpreter|"
      r"[Pp]ython\S*: (not found|No such file|command not found)|"
      r"(not found|No such file or directory)\s*$",
-     "Python", "there is none where it was looked for",
-     "set ansible_python_interpreter to one of 3.6 or newer that is there, or leave it out and let Ansible find it"),
-    (r"SyntaxError|requires .*[Pp]ython|ModuleNotFoundError", "Python", "it cannot run our modules", "set ansible_python_interpreter to one of 3.6 or newer"),
-    (r"temporary directory|Read-only file system|No space left", "temporary folder", "Ansible can make none there",
-     "make room in it, or set ansible_remote_tmp"),
+     "Python", "no interpreter found",
+     "set ansible_python_interpreter to an existing Python 3.6 or later, or unset it so that Ansible discovers one"),
+    (r"SyntaxError|requires .*[Pp]ython|ModuleNotFoundError", "Python", "it cannot run the collection's modules",
+     "set ansible_python_interpreter to Python 3.6 or later"),
+    (r"temporary directory|Read-only file system|No space left", "temporary directory", "Ansible cannot create it",
+     "free some space there, or set ansible_remote_tmp"),
 )
 MOST = 200
 
@@ -38,4 +39,4 @@ def unanswered(text):
         if re.search(pattern, text, re.MULTILINE):
             return {"what": what, "value": wrong, "mend": mend}
     words = next((line.strip() for line in text.splitlines() if line.strip()), "nothing")
-    return {"what": "answer", "value": words[:MOST], "mend": "see what ansible -m ping says, or take the host out of the run"}
+    return {"what": "answer", "value": words[:MOST], "mend": "check with ansible -m ping, or leave the host out of the run"}

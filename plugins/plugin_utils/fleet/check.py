@@ -19,8 +19,8 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import ad
 
 # The groups that a fleet cannot do without, and what to put there.
 GROUPS = {
-    "accelerator_nodes": "put the machines to monitor there",
-    "monitoring": "put the host there that shall store, scrape and alert",
+    "accelerator_nodes": "add the machines to monitor",
+    "monitoring": "add the host that stores, scrapes and alerts",
 }
 
 # What exporters ask for, and who is scraped without it: a monitoring host has nothing to show unless it has the same.
@@ -74,9 +74,9 @@ def check_groups(groups, needed):
     for group in needed:
         mend = GROUPS[group]
         if group not in groups:
-            errors.append(f"inventory: {group} = (no such group): the fleet needs it; {mend}")
+            errors.append(f"inventory: {group} = (no such group): this group is required; {mend}")
         elif not groups[group]:
-            errors.append(f"inventory: {group} = []: the group has no host; {mend}")
+            errors.append(f"inventory: {group} = []: the group is empty; {mend}")
     return errors
 
 
@@ -170,7 +170,7 @@ class Checker:
                 if entry not in self.names:
                     near = difflib.get_close_matches(entry, self.names, n=1)
                     errors.append(str(Problem(
-                        f"{entry} is not in the inventory; {f'did you mean {near[0]}?' if near else 'name a host or a group of it'}", name, value)))
+                        f"{entry} is not in the inventory; {f'did you mean {near[0]}?' if near else 'use one of its hosts or groups'}", name, value)))
         return errors
 
 
@@ -195,7 +195,7 @@ def shared_ports(listeners):
         other = next((before for before in listeners[:number]
                       if before.port == one.port and before.variable != one.variable and overlap(before.address, one.address)), None)
         if other:
-            errors.append(str(Problem(f"{other.variable} has this port as well; give one of them another", one.variable, one.shown)))
+            errors.append(str(Problem(f"{other.variable} has the same port; change one of them", one.variable, one.shown)))
     return errors
 
 
@@ -208,9 +208,9 @@ def name_problems(host, groups):
     """Errors about a host's name in the inventory."""
     problem = None
     if host in groups or host in ("all", "ungrouped"):
-        problem = "a group has this name as well, and patterns mean the group; give the host another name"
+        problem = "a group has the same name, and patterns match the group; rename the host"
     elif len(host) > 253 or (UNUSABLE.search(host) and literal(host) is None) or not host.isprintable():
-        problem = "not usable as a name of a host; use letters, digits, dots, dashes and underscores, or an IP address"
+        problem = "not usable as a host name; use letters, digits, dots, dashes and underscores, or an IP address"
     return [str(Problem(problem, "inventory_hostname", host))] if problem else []
 
 
@@ -224,7 +224,7 @@ def selves(addresses, monitoring):
         others = [other for other in monitoring if other != host] if means_itself(address) else []
         if others:
             errors[host].append(str(Problem(
-                f"{others[0]} would reach itself there; set accelmon_address to an address at which {others[0]} reaches this host", name, address)))
+                f"on {others[0]} this address means {others[0]} itself; set accelmon_address to one at which {others[0]} reaches this host", name, address)))
     return errors
 
 
@@ -237,7 +237,7 @@ def unknown_variable(name, variables_of_host):
         pass
     near = proposal(name)
     mend = f"did you mean {near}?" if near else "correct the name."
-    return str(Problem(f"no such variable; {mend} If another tool reads it, add it to accelmon_foreign_variables", name, value))
+    return str(Problem(f"no such variable; {mend} If it belongs to another tool, add it to accelmon_foreign_variables", name, value))
 
 
 @functools.lru_cache(maxsize=None)
@@ -259,13 +259,13 @@ def between_variables(values):
     elif bundled:
         errors += [f"{name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle" for name in bundled]
     if values.get("accelmon_exporter_tls") == "files":
-        errors += [f"{name} = '': accelmon_exporter_tls is files, and this one is missing; give its path on the host" for name in VARIABLES
+        errors += [f"{name} = '': required with accelmon_exporter_tls = files; set it to the file's path on the host" for name in VARIABLES
                    if not values.get(name)]
     interval, timeout = values.get("textfile_collector_interval"), values.get("textfile_collector_timeout")
     if timeout is not None:
         interval = interval or seconds(values.get("accelmon_scrape_interval") or DEFAULT_INTERVAL)
         if timeout >= interval > 1:
-            errors.append(f"textfile_collector_timeout = {timeout}: not below the {interval} s from one run to the next; give at most {interval - 1}")
+            errors.append(f"textfile_collector_timeout = {timeout}: not less than the interval of {interval} s; use at most {interval - 1}")
     return errors
 
 
@@ -279,8 +279,8 @@ def clashes(places):
             others = [other for other in hosts if other != host]
             named = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
             errors[host].append(
-                f"accelmon_address = {address}: port {port} there is a target of {named} as well; "
-                "give each host its own accelmon_address, or its exporters another port")
+                f"accelmon_address = {address}: port {port} there is also a target of {named}; "
+                "give each host its own accelmon_address, or change the port of one exporter")
     return errors
 
 
@@ -294,8 +294,8 @@ def shut_out(access, monitoring):
         open_ones = [host for host in monitoring if host in access and access[host][name] == "none"]
         for host, asked in access.items():
             if open_ones and asked[name] != "none":
-                errors[host].append(f"{name} = {asked[name]}: {', '.join(open_ones)} could not scrape it, with {name} = none; "
-                                    "set it for monitoring hosts too")
+                errors[host].append(f"{name} = {asked[name]}: {', '.join(open_ones)} cannot scrape it with {name} = none; "
+                                    "set it for the monitoring hosts too")
     return errors
 
 

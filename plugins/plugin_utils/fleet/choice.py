@@ -103,16 +103,16 @@ def check_obtainable(source, vendors, values, facts):
     reason = (facts["node"].get("lacking") or {}).get(role)
     if reason == "package":
         wanted = " and ".join(f"{name} {version}" for name, version in sorted(PROGRAMS[source](values).get("packages", {}).items()))
-        raise Unobtainable(f"no repository that the host knows has {wanted or 'its packages'}", f"{role}_repository: {sources()[source]['repository']}")
+        raise Unobtainable(f"none of the host's repositories has {wanted or 'its packages'}", f"{role}_repository: {sources()[source]['repository']}")
     if reason == "version":
-        raise Unobtainable("the host has packages of another version, which somebody else installed", f"{role}_version, as fits what is there")
+        raise Unobtainable("the host has a different version of its packages, not installed by accelmon.fleet", f"{role}_version to match them")
     if reason == "address":
-        raise Unobtainable("the host does not reach its release", "accelmon_release_url_prefix, to a mirror that the host reaches")
+        raise Unobtainable("the host cannot download its release", "accelmon_release_url_prefix to a mirror that the host can reach")
     if source == "all_smi" and values["all_smi_source"] == "release" and facts["node"].get("distribution") != "macos":
         try:
             _all_smi_release(values, facts["node"].get("architecture", "amd64"), all_smi.variant(facts["node"].get("libc") or {}, vendors))
         except Problem as error:
-            raise Unobtainable(str(error).partition(";")[0], "accelmon_lock_file, made by lock.yml") from None
+            raise Unobtainable(str(error).partition(";")[0], "accelmon_lock_file, written by lock.yml") from None
 
 
 def check_known(source, vendors, values, facts):
@@ -148,9 +148,9 @@ def is_jetson(facts):
 def _platform(facts, product, other):
     node = facts["node"]
     if node.get("architecture") and node["architecture"] not in ARCHITECTURES:
-        raise Unsuitable(f"{product} is not made for {node['architecture']}; {other}")
+        raise Unsuitable(f"{product} is not available for {node['architecture']}; {other}")
     if (node.get("libc") or {}).get("name") == "musl":
-        raise Unsuitable(f"{product} needs glibc, and this host has musl; {other}")
+        raise Unsuitable(f"{product} needs glibc, but this host uses musl; {other}")
 
 
 def _packaged(facts, packages):
@@ -175,7 +175,7 @@ def _origin(role, values, facts, packages, product):
 def _dcgm(vendors, values, facts, ours):
     other = "set accelmon_accelerator_source to all_smi or auto for it"
     if is_jetson(facts):
-        raise Unsuitable(f"DCGM does not know the GPU of a Jetson; {other}")
+        raise Unsuitable(f"DCGM does not support Jetson GPUs; {other}")
     if ours:
         _platform(facts, "DCGM", "set accelmon_accelerator_source to all_smi, textfile or auto for it")
         _origin("dcgm_exporter", values, facts, DCGM_PACKAGES, "DCGM")
@@ -185,7 +185,7 @@ def _amd(vendors, values, facts, ours):
     models = (facts["summary"].get("amd") or {}).get("models") or {}
     if vendors and not all(AMD_MODELS.search(str(model)) for model in models):
         named = next(str(model) for model in sorted(models) if not AMD_MODELS.search(str(model)))
-        raise Unsuitable(f"AMD's exporter knows Instinct and Radeon AI accelerators alone, and this host has {named}; "
+        raise Unsuitable(f"AMD's exporter only supports Instinct and Radeon AI accelerators, but this host has {named}; "
                          "set accelmon_accelerator_source to all_smi, textfile or auto for it")
     if ours:
         _platform(facts, "AMD's exporter", "set accelmon_accelerator_source to textfile or auto for it")
@@ -197,7 +197,7 @@ def _all_smi(vendors, values, facts, ours):
         return
     node = facts["node"]
     if node.get("architecture") and node["architecture"] not in ARCHITECTURES:
-        raise Unsuitable(f"all-smi is not made for {node['architecture']}; set accelmon_accelerator_source to textfile or auto for it")
+        raise Unsuitable(f"all-smi is not available for {node['architecture']}; set accelmon_accelerator_source to textfile or auto for it")
     try:
         all_smi.check(values["all_smi_version"], vendors, values["all_smi_accept_open"])
     except Problem as error:
@@ -217,7 +217,7 @@ def _textfile(vendors, values, facts, ours):
     if facts["node"].get("distribution") == "macos":
         raise Unsuitable("the collector needs Linux; set accelmon_accelerator_source to all_smi or auto for it")
     if "nvidia" in vendors and told.get("embedded", 0) >= told.get("count", 0):
-        raise Unsuitable("nvidia-smi does not read the GPU of a Jetson; set accelmon_accelerator_source to all_smi or auto for it")
+        raise Unsuitable("nvidia-smi cannot read Jetson GPUs; set accelmon_accelerator_source to all_smi or auto for it")
 
 
 CHECKS = {"dcgm": _dcgm, "amd_exporter": _amd, "all_smi": _all_smi, "textfile": _textfile}

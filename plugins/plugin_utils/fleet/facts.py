@@ -33,7 +33,7 @@ FOREIGN_NAMES = frozenset((
     "limit", "omit", "play_hosts", "playbook_dir", "vars",
     "cycler", "dict", "joiner", "lipsum", "lookup", "namespace", "now", "q", "query", "range", "undef"))
 
-MEND = "look at what answers there in our module's name, then run again"
+MEND = "check what answers there in place of the module, then run again"
 WORD = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,63}\Z")
 
 
@@ -74,9 +74,9 @@ def text(value):
     if not isinstance(value, str):
         raise _Wrong(value, "not a text")
     if len(value) > LONGEST:
-        raise _Wrong(value, f"longer than {LONGEST} signs")
+        raise _Wrong(value, f"longer than {LONGEST} characters")
     if not value.isprintable() or ("{" in value and re.search(r"\{[{%#]", value)):
-        raise _Wrong(value, "signs that no name has")
+        raise _Wrong(value, "characters that are invalid in a name")
     return value
 
 
@@ -90,14 +90,14 @@ def word(value):
 def vendor(value):
     """A vendor that we know."""
     if value not in VENDORS:
-        raise _Wrong(value, f"no vendor; there are {', '.join(VENDORS)}")
+        raise _Wrong(value, f"not a vendor; known are {', '.join(VENDORS)}")
     return value
 
 
 def switch(value):
     """True or false."""
     if not isinstance(value, bool):
-        raise _Wrong(value, "neither true nor false")
+        raise _Wrong(value, "not a boolean")
     return value
 
 
@@ -117,7 +117,7 @@ def address(value):
             raise ValueError
         ipaddress.ip_address(value)
     except ValueError:
-        raise _Wrong(value, "no IP address") from None
+        raise _Wrong(value, "not an IP address") from None
     return value
 
 
@@ -235,7 +235,7 @@ def answer(told):
         raise Untrusted(f"facts: {shown(told)}: not a dictionary; {MEND}")
     for name in told:
         if name not in OURS and not is_discovered(name):
-            raise Untrusted(f"facts: {shown(name)} = {shown(told[name])}: no fact that accelerator_facts gives; {MEND}")
+            raise Untrusted(f"facts: {shown(name)} = {shown(told[name])}: not a fact of accelerator_facts; {MEND}")
     for name in OURS:
         if name not in told:
             raise Untrusted(f"facts: {name} is missing; {MEND}")
@@ -282,5 +282,5 @@ def refuse_forged(told):
     """
     for name in told or ():
         if is_variable(str(name)):
-            raise Untrusted(f"facts: {shown(name)} = {shown(told[name])}: a fact with the name of a variable, which it would replace; "
-                            f"find what set it on that host, and clear the fact cache where there is one")
+            raise Untrusted(f"facts: {shown(name)} = {shown(told[name])}: a fact with the name of a variable, which it would override; "
+                            f"find out what sets it on that host, and clear the fact cache if there is one")

@@ -47,7 +47,7 @@ def normalise(name, spec, value):
 
 def _normalised(spec, value):
     if value is None:
-        raise Problem("it has no value; give it one, or leave the variable out")
+        raise Problem("it has no value; set one, or remove the variable")
     kind = spec.get("type", "str")
     if spec.get("text") and isinstance(value, str):
         if not value.strip(" \n") and (kind in NOT_TEXT or "choices" in spec):
@@ -92,7 +92,7 @@ def within(spec, value):
     lowest, highest = spec.get("at_least"), spec.get("at_most")
     if value != "" and ((lowest is not None and size(value) < size(lowest)) or (highest is not None and size(value) > size(highest))):
         wanted = f"{lowest} to {highest}" if highest is not None else f"{lowest} or more"
-        raise Problem(f"out of range; give {wanted}")
+        raise Problem(f"out of range; use {wanted}")
     return value
 
 
@@ -104,40 +104,40 @@ def duration(value, units=None):
         raise Problem(str(error)) from None
     odd = [unit for unit in units_of(value) if units and unit not in units]
     if odd:
-        raise Problem(f"what reads it knows no {', '.join(odd)}; write it in {', '.join(units)}")
+        raise Problem(f"the unit {', '.join(odd)} is not supported here; use {', '.join(units)}")
     return value
 
 
 def size(value, units=()):
     """A size in bytes; units: as its reader writes them. "" stays."""
     if value and not re.match(rf"[1-9][0-9]{{0,11}}({'|'.join(units)})\Z", value):
-        raise Problem(f"not a size; write a whole number and one of {', '.join(unit for unit in units if unit)}, such as 10{units[-1]}")
+        raise Problem(f"not a size; use a whole number and one of {', '.join(unit for unit in units if unit)}, such as 10{units[-1]}")
     return value
 
 
 def directory(value):
     """A directory of a host for files that an exporter reads."""
     if not value.startswith("/"):
-        raise Problem("not an absolute path; begin it with /")
+        raise Problem("not an absolute path; start it with /")
     values.path(value)
     place = re.sub("/+", "/", value).rstrip("/")
     if (place in ("",) + PARENTS or any(f"{place}/".startswith(f"{other}/") for other in SENSITIVE)
             or (f"{place}/".startswith(OURS) and not f"{place}/".startswith(PUBLIC)) or "/." in place):
-        raise Problem(f"the system, or others, keep their own there; give a directory for these files alone, such as {paths.TEXTFILE}")
+        raise Problem(f"the system or other programs keep their files there; use a directory for these files only, such as {paths.TEXTFILE}")
     return value
 
 
 def program(value):
     """Name or path of a program; "" stays."""
     if value and (value.startswith("-") or not re.match(r"[A-Za-z0-9_./+-]+\Z", value) or ".." in value.split("/")):
-        raise Problem("neither the name nor the path of a program; write for instance nvidia-smi or /opt/bin/nvidia-smi")
+        raise Problem("neither the name nor the path of a program; use for example nvidia-smi or /opt/bin/nvidia-smi")
     return value
 
 
 def word(value):
     """A name as programs, users, compilers and scripts have them; "" stays."""
     if value and not re.match(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\Z", value):
-        raise Problem("not a name; use letters, digits, dot, dash, plus and underscore, a letter or digit first")
+        raise Problem("not a name; use letters, digits, dots, dashes, plus signs and underscores, starting with a letter or digit")
     return value
 
 
@@ -145,14 +145,14 @@ def words(value):
     """A list of names."""
     for entry in values.strings(value):
         if not entry or word(entry) != entry:
-            raise Problem("an entry is no name; leave it out")
+            raise Problem("an entry is not a name; remove it")
     return value
 
 
 def version(value):
     """A version as it stands in names of files; "" stays."""
     if value and (not releases.VERSION.fullmatch(value) or ".." in value or not re.search("[0-9]", value) or re.match("[vV][0-9]", value)):
-        raise Problem('no version; write it as upstream does, without v, in quotes, such as "1.9.0"')
+        raise Problem('not a version; write it as upstream does, without v and in quotes, such as "1.9.0"')
     return value
 
 
@@ -161,14 +161,14 @@ def archive(value):
     if "://" in value or not value:
         return addresses.url(value)
     if not re.match(r"[A-Za-z0-9_./{}+~-]+\Z", value) or ".." in value.split("/"):
-        raise Problem("neither an address nor a path behind that of the releases; begin it with https://")
+        raise Problem("neither a URL nor a path relative to the releases; start it with https://")
     return value
 
 
 def checksum(value):
     """A SHA-256; "" stays."""
     if value and not DIGEST.match(value):
-        raise Problem("no SHA-256; write its 64 digits, with small letters")
+        raise Problem("not a SHA-256; use 64 lowercase hexadecimal digits")
     return value
 
 
@@ -178,14 +178,14 @@ def checksums(value):
         if architecture not in releases.MACHINES:
             raise Problem(f"{architecture} is not an architecture; use {one_of(releases.MACHINES)}")
         if not isinstance(digest, str) or not DIGEST.match(digest):
-            raise Problem(f"{architecture}: no SHA-256; write its 64 digits, with small letters, in quotes")
+            raise Problem(f"{architecture}: not a SHA-256; use 64 lowercase hexadecimal digits, in quotes")
     return value
 
 
 def image(value):
     """An image with its digest; "" stays."""
     if value and not dcgm.REFERENCE.fullmatch(value):
-        raise Problem("it has no digest, so that it could be another one tomorrow; write it as NAME@sha256:DIGEST")
+        raise Problem("it has no digest, so it could change at any time; write it as NAME@sha256:DIGEST")
     return value
 
 
@@ -194,7 +194,7 @@ def mirror(value):
     if not value.startswith("file://"):
         return addresses.url(value)
     if not re.match(r"file:///[!-~]+\Z", value):
-        raise Problem("no directory; write file:/// and its path on the host, without blanks, as in file:///srv/mirror")
+        raise Problem("not a directory; write file:/// and its path on the host, without spaces, as in file:///srv/mirror")
     return value
 
 
@@ -216,7 +216,7 @@ def key(value):
 def secret(value):
     """A token of one word; "" stays."""
     if value and not re.match(r"[!-~]+\Z", value):
-        raise Problem("it has a blank, a line break, or a letter beyond ASCII; give the token alone")
+        raise Problem("it contains a space, a line break or a non-ASCII character; give only the token")
     return value
 
 
@@ -235,7 +235,7 @@ def cpus(value):
     for part in re.split(r"[ ,]+", value.strip()) if value.strip() else []:
         found = re.match(r"([0-9]{1,5})(?:-([0-9]{1,5}))?\Z", part)
         if not found or int(found.group(2) or found.group(1)) < int(found.group(1)) or int(found.group(2) or found.group(1)) > 8191:
-            raise Problem("not CPUs; write numbers and ranges, such as 0-1 or 0 64")
+            raise Problem("not a list of CPUs; use numbers and ranges, such as 0-1 or 0 64")
     return value
 
 
@@ -250,7 +250,7 @@ def engine(value):
         addresses.address(place)
         values.port(number)
     except Problem:
-        raise Problem("neither auto nor embedded nor an address with its port; write it as HOST:PORT") from None
+        raise Problem("not auto, embedded or an address with a port; write it as HOST:PORT") from None
     return value
 
 
@@ -258,15 +258,15 @@ def some_of(value, known, what):
     """A list of which every entry is known."""
     for entry in values.strings(value):
         if entry not in known:
-            raise Problem(f"{entry} is no {what}; use some of {', '.join(known)}")
+            raise Problem(f"{entry} is not a known {what}; use some of {', '.join(known)}")
     return value
 
 
 def architectures(value):
     """Architectures as Go calls them; at least one."""
     if not value:
-        raise Problem(f"an empty list; give some of {', '.join(releases.MACHINES)}")
-    return some_of(value, tuple(releases.MACHINES), "architecture that is known")
+        raise Problem(f"an empty list; use some of {', '.join(releases.MACHINES)}")
+    return some_of(value, tuple(releases.MACHINES), "architecture")
 
 
 def lock_releases(value):
@@ -280,7 +280,7 @@ def lock_versions(value):
     for release, number in value.items():
         try:
             if not version(values.text_of(number)):
-                raise Problem("no version; give one")
+                raise Problem("no version; set one")
         except Problem as problem:
             raise Problem(f"{release}: {problem}") from None
     return value
@@ -296,9 +296,9 @@ ROTATED = ("stack", "exporter", "certificates", "ca", "ca_end")
 
 def rotated(value):
     """What rotate.yml makes anew, as a list; a text lists it with commas."""
-    found = some_of(values.hosts(value), ROTATED, "thing that rotate.yml makes anew")
+    found = some_of(values.hosts(value), ROTATED, "item for rotate.yml")
     if "ca" in found and "ca_end" in found:
-        raise Problem("ca begins what ca_end ends; give one of them")
+        raise Problem("ca starts what ca_end finishes; use one of them")
     return found
 
 
@@ -315,7 +315,7 @@ def names(value):
 def new_file(value):
     """A file on the control node that a playbook writes."""
     if value.endswith("/"):
-        raise Problem("the name of a directory; give the path of a file")
+        raise Problem("a directory; give the path of a file")
     return values.path(value)
 
 

@@ -78,9 +78,9 @@ class HostVariables:
             raise
         except Exception as error:  # whatever a filter or lookup in a user's template raises
             if VAULT.search(str(error)):
-                raise Problem("it is encrypted, and the vault password is missing or another one; "
+                raise Problem("it is encrypted and the vault password is missing or wrong; "
                               "run with --ask-vault-pass or --vault-password-file") from error
-            raise Problem(f"it cannot be evaluated ({_first_line(error)}); correct the template") from error
+            raise Problem(f"cannot be evaluated ({_first_line(error)}); correct the template") from error
 
 
 def is_literal(value):
@@ -109,10 +109,10 @@ def _first_line(error):
 def _plain(value):
     if isinstance(value, str):
         if TEMPLATES_COME_BACK and "{{" in value and not hasattr(value, "__UNSAFE__"):
-            raise Problem("it cannot be evaluated; define the variables that the template uses, or correct it")
+            raise Problem("cannot be evaluated; define the variables that the template uses, or correct it")
         return value
     if isinstance(value, Undefined):
-        raise Problem(f"it cannot be evaluated ({_undefined_words(value)}); define what the template uses, or correct it")
+        raise Problem(f"cannot be evaluated ({_undefined_words(value)}); define what the template uses, or correct it")
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -19,8 +19,8 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_
 # States of a device that no tool can read, and what mends them.
 DRIVERLESS = {
     "driver_missing": "install the vendor's driver",
-    "driver_unbound": "ask the kernel log why the driver did not take the device",
-    "wrong_driver": "replace the driver that holds the device by the vendor's",
+    "driver_unbound": "check the kernel log for why the driver did not bind the device",
+    "wrong_driver": "replace the driver bound to the device with the vendor's",
 }
 
 # Exporters whose own page can be elsewhere than at /metrics.
@@ -224,8 +224,8 @@ def check_sources(values, facts, chosen):
         if source and is_listed(values, source):
             asked.setdefault(source, []).append(vendor)
         elif source and chosen.final[vendor]:
-            raise choice.Unsuitable(f"it comes with the role {choice.sources()[source]['role']}, and accelmon_exporters does not list that; "
-                                    "let them agree", "accelmon_accelerator_source", source)
+            raise choice.Unsuitable(f"it needs the role {choice.sources()[source]['role']}, which accelmon_exporters does not list; "
+                                    "make them agree", "accelmon_accelerator_source", source)
         elif chosen.final[vendor] is None:
             problem = first_suitable(values, facts, vendor).problem
             if problem is not None and problem.variable:

@@ -35,10 +35,10 @@ CLOCK = (5, 60)
 THERE = ("refused", "ok", "http", "tls", "not_http", "silent")
 WAYS = {
     "unresolved": ("the name does not resolve there", "add it to DNS or to /etc/hosts of {monitor}, or set accelmon_address"),
-    "timeout": ("no answer", "open the way from {monitor}, or set accelmon_address to an address that it reaches"),
-    "no_route": ("no route", "give {monitor} a route, or set accelmon_address to an address that it reaches"),
-    "skipped": ("not called, too many others did not answer", "mend those, and run again"),
-    "error": ("the call failed", "look at the network of {monitor}"),
+    "timeout": ("no answer", "open the firewall for {monitor}, or set accelmon_address to an address it can reach"),
+    "no_route": ("no route", "add a route on {monitor}, or set accelmon_address to an address it can reach"),
+    "skipped": ("not checked, as too many others did not answer", "fix those and run again"),
+    "error": ("the connection failed", "check the network of {monitor}"),
 }
 
 
@@ -112,7 +112,7 @@ def wants(name, hostvars):
 
 
 def places(hosts, hostvars):
-    """[{host, address, port}] to call from a scraping host: one exporter of each host whose facts can be trusted."""
+    """[{host, address, port}] to call from a monitoring host: one exporter of each host whose facts can be trusted."""
     found = []
     for name in hosts:
         try:
@@ -160,11 +160,11 @@ def summary(hosts, found, observed):
     bad = wrong["error"] & set(hosts)
     silent = sum(1 for name in hosts if name not in observed)
     words = [f"{len(hosts) - len(bad)} of {len(hosts)} hosts ready"]
-    words += [f"{len(bad)} in the way"] * bool(bad) + [f"{silent} of them did not answer"] * bool(silent)
+    words += [f"{len(bad)} with errors"] * bool(bad) + [f"{silent} of them did not answer"] * bool(silent)
     words += [f"{len(wrong['warning'] - bad)} with warnings"] * bool(wrong["warning"] - bad)
     line = ", ".join(words)
     return {"host": "", "what": "summary", "value": line, "mend": "", "severity": "summary",
-            "line": line if bad or wrong["error"] else f"nothing is in the way: {line}"}
+            "line": line if bad or wrong["error"] else f"no errors: {line}"}
 
 
 def chosen_note(name, hostvars):
@@ -179,10 +179,10 @@ def chosen_note(name, hostvars):
     for vendor, told in sorted(host.facts["summary"].items()):
         if told.get("count"):
             source = chosen.final.get(vendor)
-            word = f"{told['count']} {vendor} → {source or 'nothing that reads them'}"
+            word = f"{told['count']} {vendor} → {source or 'no exporter that reads them'}"
             if vendor in chosen.better:
                 better, why, setting = chosen.better[vendor]
-                word += f" ({better}: {why}; for that set {setting})"
+                word += f" ({better}: {why}; to change that, set {setting})"
             words.append(word)
     text = facts.shown(", ".join(words) or "no accelerators", 400)
     return {"host": host.name, "what": "accelerators", "value": text, "mend": "", "severity": "note", "line": f"{host.name}: {text}"}
@@ -200,7 +200,7 @@ def findings(hosts, hostvars, observed, reached, unanswered=None):
     found = []
     for name in hosts:
         if name not in observed:
-            why = (unanswered or {}).get(name) or {"what": "answer", "value": "none", "mend": "make it reachable for Ansible, or take it out of the run"}
+            why = (unanswered or {}).get(name) or {"what": "answer", "value": "none", "mend": "make it reachable for Ansible, or leave it out of the run"}
             found.append(finding(name, why["what"], why["value"], why["mend"]))
             continue
         found += judge_stranger(name, hostvars, observed[name], clock, monitors[:1])
@@ -228,7 +228,7 @@ def judge_stranger(name, hostvars, observed, clock, monitors):
         value, dummy, mend = error.problem.rpartition("; ")
         return [finding(name, "answer", value, mend)]
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
-        return [finding(name, "answer", "not what our module gives", facts.MEND)]
+        return [finding(name, "answer", "not from the collection's module", facts.MEND)]
 
 
 def judge(host, observed, clock, monitors):
@@ -238,7 +238,7 @@ def judge(host, observed, clock, monitors):
     found += judge_room(host, observed["paths"])
     found += judge_system(host, observed)
     found += judge_sources(host)
-    found += [finding(host.name, "package", f"no repository that the host knows has {name}",
+    found += [finding(host.name, "package", f"none of the host's repositories has {name}",
                       f"add one that has it, or set {package_variable(host, name)} to release or bundle") for name in observed.get("unknown_packages", [])]
     if clock is not None and host.name not in monitors and "clock_offset" in observed:
         found += judge_clock(host, observed["clock_offset"] - clock, monitors[0])
@@ -255,8 +255,8 @@ def port_mend(entry):
     """What to do about a port that somebody has."""
     role = entry["variable"][:-len("_port")]
     if role in PORT_EXPORTERS and role.replace("_", "-") in entry["owner"].replace("_", "-"):
-        return f"set {role}_managed to adopt or external to leave it and scrape it, or choose another {role}_port"
-    return f"stop that, or choose another {entry['variable']}"
+        return f"set {role}_managed to adopt or external to keep and scrape it, or choose another {role}_port"
+    return f"stop that process, or choose another {entry['variable']}"
 
 
 def judge_room(host, paths):
@@ -271,10 +271,11 @@ def judge_room(host, paths):
             found.append(finding(host.name, path, f"mounted noexec at {mount}", "mount it without noexec: programs run from there"))
         free = told.get("free_bytes")
         if free is not None and free < better:
-            found.append(finding(host.name, path, f"{free // MIB} MiB free at {mount}", f"make room: {better // MIB} MiB are wanted",
+            found.append(finding(host.name, path, f"{free // MIB} MiB free at {mount}", f"free some space: {better // MIB} MiB are needed",
                                  "error" if free < least else "warning"))
         if told.get("free_inodes", INODES) < INODES:
-            found.append(finding(host.name, path, f"{told['free_inodes']} inodes free at {mount}", "remove files, or make the file system anew"))
+            found.append(finding(host.name, path, f"{told['free_inodes']} inodes free at {mount}",
+                                 "remove files, or recreate the file system with more inodes"))
     return found
 
 
@@ -282,16 +283,16 @@ def judge_system(host, observed):
     """Findings about the operating system."""
     found = []
     if not observed["systemd_running"]:
-        found.append(finding(host.name, "first process", "not systemd", "boot the host with systemd, or use playbooks/image.yml for an image"))
+        found.append(finding(host.name, "first process", "not systemd", "boot the host with systemd, or use playbooks/image.yml to build an image"))
     version = observed.get("systemd_version")
     if version is not None and version < SYSTEMD[1]:
         old = version < SYSTEMD[0]
-        found.append(finding(host.name, "systemd", version, f"use a distribution with {SYSTEMD[0]} or newer" if old else
-                             f"nothing must be done: below {SYSTEMD[1]} it ignores parts of the sandbox, see docs/platforms.md",
+        found.append(finding(host.name, "systemd", version, f"use a distribution with {SYSTEMD[0]} or later" if old else
+                             f"no action needed: below {SYSTEMD[1]} it ignores parts of the sandbox, see docs/platforms.md",
                              "error" if old else "warning"))
     words = observed["python_version"].split(".")
     if tuple(int(word) for word in words[:2]) < PYTHON:
-        found.append(finding(host.name, "Python", observed["python_version"], "set ansible_python_interpreter to 3.6 or newer"))
+        found.append(finding(host.name, "Python", observed["python_version"], "set ansible_python_interpreter to Python 3.6 or later"))
     wanted = set(plan.choose(host.values, host.facts).wanted) | {role for role, dummy, dummy in host.services()}
     if observed.get("python_problem") and wanted.intersection(WITH_PROGRAMS):
         what, dummy, told = observed["python_problem"].partition(" = ")
@@ -335,12 +336,12 @@ def judge_clock(host, ahead, monitor):
     if abs(ahead) <= CLOCK[0]:
         return []
     word = "ahead of" if ahead > 0 else "behind"
-    return [finding(host.name, "clock", f"{abs(ahead):.0f} s {word} that of {monitor}", "synchronise both, for instance with chrony",
+    return [finding(host.name, "clock", f"{abs(ahead):.0f} s {word} that of {monitor}", "synchronise both, for example with chrony",
                     "error" if abs(ahead) > CLOCK[1] else "warning")]
 
 
 def unreached(monitor, answers):
-    """Findings about hosts that a scraping host does not reach."""
+    """Findings about hosts that a monitoring host does not reach."""
     found = []
     for name, (kind, place) in sorted(answers.items()):
         if kind not in THERE:

@@ -119,7 +119,7 @@ def _believed(host, hostvars, reader, answered, stage, warn):
     try:
         of_host = fleet.HostVariables(hostvars, host)
     except Untrusted as error:
-        warn(f"{error}; what is recorded of the host stays as it was")
+        warn(f"{error}; the host's record stays unchanged")
         return None
     try:
         return make_record(host, of_host, reader, answered, stage)

@@ -92,7 +92,7 @@ def of_node(node, variables, name, named, seen):
     elif name and not node.style and node.tag == INTEGER:
         value = number_of(node)
         if value is not None and str(value) != node.value:
-            yield node.start_mark.line + 1, f'{name} = {node.value}: YAML reads it as the number {value}; write it in quotes, as "{node.value}", or as {value}'
+            yield node.start_mark.line + 1, f'{name} = {node.value}: YAML reads it as the number {value}; put it in quotes, as "{node.value}", or as {value}'
 
 
 def of_names(node, what):
@@ -100,7 +100,7 @@ def of_names(node, what):
     for key, _value in node.value:
         if isinstance(key, yaml.ScalarNode) and key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
             name = shown(key.value)
-            yield key.start_mark.line + 1, f'{what} {name}: YAML reads this name as something else than a text; write it in quotes, as "{name}"'
+            yield key.start_mark.line + 1, f'{what} {name}: YAML does not read this name as a string; put it in quotes, as "{name}"'
 
 
 def number_of(node):

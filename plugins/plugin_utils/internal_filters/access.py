@@ -18,7 +18,7 @@ def secrets_keeper(groups):
     """The host that makes and keeps the fleet's secrets: the first of the group `monitoring`."""
     hosts = groups.get("monitoring")
     if not hosts:
-        raise AnsibleFilterError("inventory: monitoring = []: the role access keeps the fleet's passwords and its certificate authority on the first host "
+        raise AnsibleFilterError("inventory: monitoring = []: the role access keeps the fleet's passwords and CA on the first host "
                                  "of this group; put the host there that should have them")
     return str(hosts[0])
 

@@ -21,7 +21,7 @@ def release_artifact(pinned, name, source, architecture, bundle="", lock_file=""
     if source != "bundle":
         return releases.release_artifact(pinned, name, architecture, lock_file, url_prefix)
     if not bundle:
-        raise AnsibleFilterError(f"{name}_source = bundle: there is no bundle; set accelmon_bundle to its directory on the control node")
+        raise AnsibleFilterError(f"{name}_source = bundle: no bundle; set accelmon_bundle to its directory on the control node")
     variant = pinned.get("variant") or ""
     return bundles.bundle_artifact(bundle, f"{name}_{variant}" if variant else name, architecture, pinned.get("version") or "")
 
@@ -54,7 +54,7 @@ def all_smi_build(pinned, source, facts, bundle="", lock_file="", url_prefix="",
     node = facts.get("accelmon_node") or {}
     vendors = sorted(vendor for vendor, told in ((facts.get("accelerators") or {}).get("summary") or {}).items() if told.get("count"))
     if path != "/metrics":
-        raise AnsibleFilterError(f"all_smi_metrics_path = {path}: all-smi has its page at /metrics alone; leave that out, or set all_smi_managed")
+        raise AnsibleFilterError(f"all_smi_metrics_path = {path}: all-smi only serves /metrics; remove this, or set all_smi_managed")
     made, version = "", ""
     if source != "package":
         vendors = all_smi.readable(node.get("libc") or {}, vendors)

@@ -81,7 +81,7 @@ def is_heading(words, order):
 def entry(words, order, variables):
     """(name, address or "", {variable: text}) of one line's words, or None for one that names no host of a fleet. Raises Problem."""
     if re.match(r"\[[^:\]]*\]?\Z", words[0]) and literal(words[0]) is None:
-        raise Problem(f"{shown(words[0])}: heads a group; a file with groups is an inventory of Ansible's own, name it .ini")
+        raise Problem(f"{shown(words[0])}: a group header; a file with groups is an Ansible inventory, name it .ini")
     plain = [word for word in words if not VARIABLE.match(word)]
     if not plain or words[:len(plain)] != plain:
         raise Problem(f"{shown(words[0])}: name and address come first, then name=value")
@@ -89,7 +89,7 @@ def entry(words, order, variables):
     if order == "address_first":
         return address_first(plain, values)
     if len(plain) > 2:
-        raise Problem(f"{shown(plain[2])}: one word too many; write remarks after # and variables as name=value")
+        raise Problem(f"{shown(plain[2])}: one word too many; put comments after # and write variables as name=value")
     if len(plain) == 2 and literal(plain[0]) is not None and literal(plain[1]) is None:
         raise Problem(f"{shown(plain[0])}: the address comes first; swap them, or set order to address_first")
     return checked_name(plain[0]), host_address(plain[1]) if len(plain) == 2 else "", values
@@ -110,11 +110,11 @@ def address_first(plain, values):
 def checked_name(word):
     """A word as the name of one host. Raises Problem."""
     if RANGE.search(word):
-        raise Problem(f"{shown(word)}: ranges are not known here; write one line for each host")
+        raise Problem(f"{shown(word)}: ranges are not supported here; write one line per host")
     if "," in word:
-        raise Problem(f"{shown(word)}: a comma; separate name and address by blanks")
+        raise Problem(f"{shown(word)}: a comma; separate name and address with spaces")
     if ":" in word and literal(word) is not None:
-        raise Problem(f"{shown(word)}: an address without a name; write a name before it")
+        raise Problem(f"{shown(word)}: an address without a name; put a name before it")
     return host_name(word)
 
 
@@ -124,14 +124,14 @@ def settings(words, allowed):
     for word in words:
         match = VARIABLE.match(word)
         if not match:
-            raise Problem(f"{shown(word)}: stands after variables; write name=value, or # before a remark")
+            raise Problem(f"{shown(word)}: not a variable; write name=value, or put # before a comment")
         name, value = match.groups()
         if not any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed):
-            raise Problem(f"{shown(name)}: not a variable that this list may set; add it to the option variables")
+            raise Problem(f"{shown(name)}: this list may not set this variable; add it to the option variables")
         if name in found:
             raise Problem(f"{shown(name)}: set twice; set it once")
         if not value.isprintable() or '"' in value or "'" in value:
-            raise Problem(f"{shown(name)}: quotes and special characters have no meaning here; write a plain word")
+            raise Problem(f"{shown(name)}: quotes and special characters are not supported here; write a plain word")
         found[name] = value
     return found
 
@@ -144,12 +144,12 @@ def add(hosts, addresses, number, name, address, values):
     if name in hosts:
         first, known = hosts[name]
         if known != host:
-            raise Problem(f"{name}: is also in line {first}, with something else; keep one of them")
+            raise Problem(f"{name}: already in line {first} with different values; keep one of them")
         return
     key = address_key(address) if address else None
     if key in addresses:
         other, first = addresses[key]
-        raise Problem(f"{name}: has the address {address} of {other} in line {first}; correct one of them")
+        raise Problem(f"{name}: same address {address} as {other} in line {first}; correct one of them")
     if key:
         addresses[key] = (name, number)
     hosts[name] = (number, host)

@@ -46,7 +46,7 @@ def read_list(path):
 def text_of(data, path):
     """Text of bytes, as `read_list` gives it. Raises Problem."""
     if len(data) > MAX_BYTES:
-        raise Problem(f"{path}: larger than {MAX_BYTES // 2 ** 20} MiB; that is no list of hosts")
+        raise Problem(f"{path}: larger than {MAX_BYTES // 2 ** 20} MiB, so not a list of hosts")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise Problem(f"{path}: saved as UTF-16; save it as UTF-8")
     if b"\0" in data:
@@ -65,9 +65,9 @@ def shown(text):
 def host_name(word):
     """A word as an inventory name. Raises Problem."""
     if not HOST_NAME.match(word) or len(word) > 253:
-        raise Problem(f"{shown(word)}: not a host name; use letters, digits, dots, dashes and underscores, no dash first")
+        raise Problem(f"{shown(word)}: not a host name; use letters, digits, dots, dashes and underscores, and do not start with a dash")
     if word in ("all", "ungrouped"):
-        raise Problem(f"{word}: means a group of every inventory; give the host another name")
+        raise Problem(f"{word}: the name of a built-in group; rename the host")
     return word
 
 

@@ -55,7 +55,7 @@ def run(program, timeout):
     except OSError as error:
         raise Problem(f"{shown(path)}: {error.strerror}; set program to the path of scontrol") from None
     if code is None and len(output) <= MAX_BYTES:
-        raise Problem(f"{shown(path)}: no answer within {timeout} s; see that slurmctld runs, or set timeout")
+        raise Problem(f"{shown(path)}: no answer within {timeout} s; check that slurmctld is running, or raise timeout")
     if code:
         said = errors[:400].decode(errors="replace").strip().partition("\n")[0]
         raise Problem(f"{shown(path)} {' '.join(ARGUMENTS)}: exit status {code}: {shown(said)}")
@@ -73,12 +73,12 @@ def parse(text):
         try:
             name, found = node(record)
             if name in nodes:
-                raise Problem(f"{name}: is there twice; save the output anew")
+                raise Problem(f"{name}: listed twice; save the output again")
             nodes[name] = found
         except Problem as problem:
             problems.append(f"node {number}: {problem}")
     if not number:
-        raise Problem("no line begins with NodeName=; save the output of: scontrol show node")
+        raise Problem("no line starts with NodeName=; save the output of: scontrol show node")
     return nodes, problems
 
 
@@ -88,7 +88,7 @@ def clashes(nodes):
     for name, found in nodes.items():
         other = addresses.setdefault(address_key(found.get("address", name)), name)
         if other != name:
-            problems.append(f"{name}: has the address of {other}; leave one of them out with partitions or skip_states")
+            problems.append(f"{name}: same address as {other}; exclude one of them with partitions or skip_states")
     return problems
 
 
@@ -124,7 +124,7 @@ def node(record):
     """(name, node) of one node's keys. Raises Problem."""
     name = host_name(record["NodeName"])
     if "State" not in record:
-        raise Problem(f"{name}: without a state; save the whole output of: scontrol show node")
+        raise Problem(f"{name}: no state; save the complete output of: scontrol show node")
     found = {"states": states(record["State"])}
     address = next((record[key] for key in ("NodeAddr", "NodeHostName") if reachable(record.get(key, ""))), name)
     if address.endswith(".") and not address.endswith(".."):
@@ -153,7 +153,7 @@ def states(text):
             found.add(word)
     for word in found:
         if not re.match(r"[A-Z_]+\Z", word):
-            raise Problem(f"{shown(text)}: not a state of Slurm; save the output of: scontrol show node")
+            raise Problem(f"{shown(text)}: not a Slurm state; save the output of: scontrol show node")
     return sorted(one_word(found))
 
 

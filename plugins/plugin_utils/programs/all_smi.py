@@ -52,7 +52,7 @@ def variant(libc, vendors):
         return ""
     if "amd" in vendors:
         known = f"{libc.get('name', '')} {libc.get('version', '')}".strip()
-        raise Problem(f"AMD devices need the build for glibc {GLIBC}, and this host has {known}; "
+        raise Problem(f"AMD devices need the build for glibc {GLIBC}, but this host has {known}; "
                       "set accelmon_accelerator_source to amd_exporter or textfile for it", "all_smi_source", "release")
     return "musl"
 
@@ -85,13 +85,13 @@ def is_open(version, accepted, closed):
     if not version or numbers(version) >= numbers(FLOOR):
         return False
     if numbers(version) < numbers(OLDEST):
-        raise Problem(f"it leaks file descriptors; install {OLDEST} or newer, best {FLOOR} or newer", "all_smi_version", version)
+        raise Problem(f"it leaks file descriptors; install {OLDEST} or later, preferably {FLOOR} or later", "all_smi_version", version)
     if not accepted:
-        raise Problem(f"below {FLOOR} it listens on every address of the host, for everybody, and its labels are not "
-                      f"those that are recorded; install {FLOOR} or newer, or set all_smi_accept_open to true", "all_smi_version", version)
+        raise Problem(f"below {FLOOR} it listens on all addresses of the host without authentication, and its labels differ from "
+                      f"the recorded ones; install {FLOOR} or later, or set all_smi_accept_open to true", "all_smi_version", version)
     if closed:
-        raise Problem(f"below {FLOOR} it cannot be closed, and accelmon_exporter_tls or accelmon_exporter_auth ask for "
-                      f"that; install {FLOOR} or newer", "all_smi_version", version)
+        raise Problem(f"below {FLOOR} its access cannot be restricted, as accelmon_exporter_tls or accelmon_exporter_auth "
+                      f"requires; install {FLOOR} or later", "all_smi_version", version)
     return True
 
 
@@ -100,4 +100,4 @@ def check(version, vendors, accepted=False):
     needed, vendor = floor(vendors)
     if version and numbers(version) < numbers(needed) and not (accepted and vendor is None):
         of_vendor = f" with {vendor} devices" if vendor else ""
-        raise Problem(f"a host{of_vendor} needs {needed} or newer; set all_smi_version", "all_smi_version", version)
+        raise Problem(f"a host{of_vendor} needs {needed} or later; set all_smi_version", "all_smi_version", version)

@@ -81,9 +81,9 @@ def parts(version):
 def check_version(version):
     """Problem for a release that is too old. An empty version is not known, and not compared."""
     if version and not parts(version):
-        raise Problem("this is no version; write it as upstream does, such as 1.5.2", "amd_exporter_version", version)
+        raise Problem("not a version; write it as upstream does, such as 1.5.2", "amd_exporter_version", version)
     if version and parts(version) < parts(FLOOR):
-        raise Problem(f"releases before {FLOOR} open gpuagent's port to the network, or to every user "
+        raise Problem(f"releases before {FLOOR} expose gpuagent's port to the network or to every user "
                       f"of the host; set {FLOOR} or later", "amd_exporter_version", version)
 
 
@@ -94,7 +94,7 @@ def check_driver(version, devices):
         if device.get("vendor") == "amd" and driver and parts(driver) and parts(driver) < parts(DRIVER_FLOOR):
             raise Problem(f"amdgpu {driver} of {device.get('pci_address') or 'a device'} is older than {DRIVER_FLOOR}, which came with ROCm 6.2; "
                           "upgrade the driver, or choose another source with accelmon_accelerator_source",
-                          "amd_exporter_version", version or "(the newest there is)")
+                          "amd_exporter_version", version or "(latest)")
 
 
 def check_names(variable, names, known, what):
@@ -103,7 +103,7 @@ def check_names(variable, names, known, what):
         if name not in known and not (known is FIELDS and PROFILER.fullmatch(str(name))):
             near = difflib.get_close_matches(str(name).upper(), sorted(known), 1)
             hint = f"did you mean {near[0]}?" if near else "see the list in docs/amd_exporter.md"
-            raise Problem(f"the exporter knows no such {what}; {hint}", variable, name)
+            raise Problem(f"the exporter has no such {what}; {hint}", variable, name)
 
 
 def check_settings(settings):
@@ -111,16 +111,16 @@ def check_settings(settings):
     for section, content in settings.items():
         known = SECTIONS.get(section)
         if known is None or not isinstance(content, dict):
-            raise Problem(f"there is no such section to set; there are {' and '.join(SECTIONS)}, each a mapping", "amd_exporter_config", section)
+            raise Problem(f"no such section; use {' and '.join(SECTIONS)}, each a dictionary", "amd_exporter_config", section)
         for key, value in content.items():
             if key not in known:
                 owner = {"Fields": "amd_exporter_extra_fields", "Labels": "amd_exporter_extra_labels"}.get(key)
                 raise Problem(f"set it with {owner}" if owner else
-                              f"there is no such setting; there are {', '.join(sorted(known))}", "amd_exporter_config", f"{section}.{key}")
+                              f"no such setting; known are {', '.join(sorted(known))}", "amd_exporter_config", f"{section}.{key}")
             inner = known[key]
             if inner is not None and (not isinstance(value, dict) or set(value) - inner):
                 odd = ", ".join(sorted(set(value) - inner)) if isinstance(value, dict) else value
-                raise Problem(f"there is no such setting; there are {', '.join(sorted(inner))}", "amd_exporter_config", f"{section}.{key}: {odd}")
+                raise Problem(f"no such setting; known are {', '.join(sorted(inner))}", "amd_exporter_config", f"{section}.{key}: {odd}")
 
 
 def partitioned(devices):
@@ -175,17 +175,17 @@ def build(version, source, node, bundle="", image=""):
     """
     architecture = node.get("architecture", "amd64")
     if architecture != "amd64":
-        raise Problem(f"AMD publishes its exporter for amd64, and this host is {architecture}; "
+        raise Problem(f"AMD publishes its exporter only for amd64, but this host is {architecture}; "
                       "choose another source with accelmon_accelerator_source", "amd_exporter_source", source)
     if source == "container":
         if not IMAGE.fullmatch(image):
-            raise Problem("it has no digest, so that it could be another one tomorrow; "
+            raise Problem("it has no digest, so it could change at any time; "
                           "write it as docker.io/rocm/device-metrics-exporter@sha256:DIGEST", "amd_exporter_image", image)
         check_version(version)
         return {"version": version, "image": image}
     if source == "bundle":
         if not bundle:
-            raise Problem("there is no bundle; set accelmon_bundle to its directory on the control node", "amd_exporter_source", source)
+            raise Problem("no bundle; set accelmon_bundle to its directory on the control node", "amd_exporter_source", source)
         version = bundles.find_artifact(bundles.read_lock(bundle), PACKAGE, architecture, version or None, bundle=bundle)["version"]
     version = version or VERSION
     check_version(version)
@@ -200,13 +200,13 @@ def repository(base, version, node, key=""):
     """
     release = (str(node.get("distribution", "")), str(node.get("distribution_version", "")))
     if release not in SUITES:
-        raise Problem(f"AMD has packages for Ubuntu 22.04 and 24.04, and this host has {' '.join(release)}; "
+        raise Problem(f"AMD only has packages for Ubuntu 22.04 and 24.04, but this host has {' '.join(release)}; "
                       "set amd_exporter_source to bundle or container, or choose another source with accelmon_accelerator_source",
                       "amd_exporter_repository", base)
     if base != "amd" and not re.fullmatch(r"(https?|file)://[!-~]+", base):
-        raise Problem("this is no address; write amd, or the address of a mirror", "amd_exporter_repository", base)
+        raise Problem("not a URL; use amd, or the URL of a mirror", "amd_exporter_repository", base)
     if base != "amd" and not key:
-        raise Problem("of a mirror it is not known where its key is; set it to a path or an address", "amd_exporter_repository_key", "")
+        raise Problem("the location of a mirror's key is unknown; set it to a path or a URL", "amd_exporter_repository_key", "")
     url = (REPOSITORY if base == "amd" else base).rstrip("/") + "/" + version
     text = (f"# Managed by accelmon.fleet: change it through amd_exporter_repository.\nTypes: deb\nURIs: {url}\nSuites: {SUITES[release]}\n"
             f"Components: main\nArchitectures: amd64\nSigned-By: {KEYRING}\n")

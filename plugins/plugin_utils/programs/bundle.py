@@ -19,8 +19,8 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import loc
 def read_lock(bundle):
     """The artifacts of a bundle, as its lock file lists them. Raises Problem."""
     if not isinstance(bundle, str) or not bundle:
-        raise Problem("this is no path; give the directory of the bundle", "accelmon_bundle", bundle)
-    return locks.read(lock.artifacts, bundle, "accelmon_bundle", "make the bundle again", lock.BUNDLE)
+        raise Problem("not a path; set it to the directory of the bundle", "accelmon_bundle", bundle)
+    return locks.read(lock.artifacts, bundle, "accelmon_bundle", "create the bundle again", lock.BUNDLE)
 
 
 def find_artifact(artifacts, name, architecture, version=None, system="linux", bundle=""):
@@ -35,7 +35,7 @@ def find_artifact(artifacts, name, architecture, version=None, system="linux", b
         raise Problem(f"it has more than one {wanted} ({', '.join(lock.describe(one) for one in fitting)}); set the version", "accelmon_bundle", bundle)
     # What it has of this product says most; without any, all that it has.
     has = ", ".join(sorted(lock.describe(artifact) for artifact in same or artifacts)) or "nothing"
-    raise Problem(f"it has no {wanted}; it has {has}; add it to the bundle, or set another version", "accelmon_bundle", bundle)
+    raise Problem(f"it has no {wanted}, only {has}; add it to the bundle, or set another version", "accelmon_bundle", bundle)
 
 
 def bundle_artifact(bundle, name, architecture, version=None, system="linux"):
@@ -44,7 +44,7 @@ def bundle_artifact(bundle, name, architecture, version=None, system="linux"):
     folder = os.path.realpath(os.path.expanduser(bundle))
     path = os.path.realpath(os.path.join(folder, artifact["file"]))
     if os.path.commonpath([folder, path]) != folder:
-        raise Problem(f"the file {artifact['file']} of {lock.describe(artifact)} lies outside of the bundle; do not use this bundle", "accelmon_bundle", bundle)
+        raise Problem(f"the file {artifact['file']} of {lock.describe(artifact)} is outside the bundle; do not use this bundle", "accelmon_bundle", bundle)
     if not os.path.isfile(path):
         raise Problem(f"the file {artifact['file']} of {lock.describe(artifact)} is missing; copy the bundle again", "accelmon_bundle", bundle)
     return {"version": artifact["version"], "src": path, "sha256": artifact["sha256"].lower()}

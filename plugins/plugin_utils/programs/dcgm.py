@@ -33,7 +33,7 @@ def pairs(more=None):
     known = {str(exporter): str(dcgm) for exporter, dcgm in load("dcgm")["pairs"].items()}
     for exporter, dcgm in (more or {}).items():
         if not VERSION.fullmatch(str(exporter)) or not VERSION.fullmatch(str(dcgm)):
-            raise Problem("these are no versions; write them in quotes, as in 4.8.3: 4.6.0", "dcgm_exporter_pairs", {exporter: dcgm})
+            raise Problem("not versions; write them in quotes, as in 4.8.3: 4.6.0", "dcgm_exporter_pairs", {exporter: dcgm})
         known[str(exporter)] = str(dcgm)
     return known
 
@@ -43,12 +43,12 @@ def pair(version, dcgm, more=None):
     version, known = str(version or load("dcgm")["version"]), pairs(more)
     if version not in known:
         listed = ", ".join(f"{exporter} with DCGM {known[exporter]}" for exporter in sorted(known, key=key, reverse=True))
-        raise Problem(f"with which DCGM{' (' + str(dcgm) + '?)' if dcgm else ''} it belongs together is not known; "
-                      f"choose one of {listed}, or add what you have tried to dcgm_exporter_pairs", "dcgm_exporter_version", version)
+        raise Problem(f"the matching DCGM version{' (' + str(dcgm) + '?)' if dcgm else ''} is unknown; "
+                      f"use one of {listed}, or add a pair you have tested to dcgm_exporter_pairs", "dcgm_exporter_version", version)
     if dcgm and str(dcgm) != known[version]:
         fitting = [exporter for exporter, other in known.items() if other == str(dcgm)]
         mend = f"set dcgm_exporter_version to {fitting[0]}" if fitting else f"set dcgm_exporter_dcgm_version to {known[version]}"
-        raise Problem(f"dcgm_exporter {version} belongs to DCGM {known[version]}, not to DCGM {dcgm}; {mend}", "dcgm_exporter_dcgm_version", dcgm)
+        raise Problem(f"dcgm_exporter {version} matches DCGM {known[version]}, not DCGM {dcgm}; {mend}", "dcgm_exporter_dcgm_version", dcgm)
     return version, known[version]
 
 
@@ -60,7 +60,7 @@ def rows(text, what):
         if not any(row):
             continue
         if len(row) != 3 or not NAME.fullmatch(row[0]) or row[1] not in ("gauge", "counter", "label"):
-            raise Problem(f"{what} = {', '.join(row)}: this is none of the exporter's lines; write FIELD, gauge or counter or label, and a text "
+            raise Problem(f"{what} = {', '.join(row)}: not a valid line; write FIELD, then gauge, counter or label, then a help text "
                           "without a comma")
         found.append(tuple(row))
     return found
@@ -80,7 +80,7 @@ def counters(version, profiling=False, more=None):
     for line in more or []:
         for row in rows(str(line), "dcgm_exporter_extra_counters"):
             if row[0] in known:
-                raise Problem("it is exported already; leave it out", "dcgm_exporter_extra_counters", row[0])
+                raise Problem("already exported; remove it", "dcgm_exporter_extra_counters", row[0])
             known.add(row[0])
             wanted.append(row)
     since = load("dcgm")["since"]
@@ -101,7 +101,7 @@ def package_file(bundle, name, architecture, version, suffix):
     folder = os.path.realpath(os.path.expanduser(bundle))
     path = os.path.realpath(os.path.join(folder, artifact["file"]))
     if os.path.commonpath([folder, path]) != folder:
-        raise Problem(f"the file {artifact['file']} lies outside of the bundle; do not use this bundle", "accelmon_bundle", bundle)
+        raise Problem(f"the file {artifact['file']} is outside the bundle; do not use this bundle", "accelmon_bundle", bundle)
     try:
         digest = hashlib.sha256()
         with open(path, "rb") as stream:
@@ -110,7 +110,7 @@ def package_file(bundle, name, architecture, version, suffix):
     except OSError as error:
         raise Problem(f"the file {artifact['file']} cannot be read ({error.strerror}); copy the bundle again", "accelmon_bundle", bundle) from None
     if digest.hexdigest() != artifact["sha256"].lower():
-        raise Problem(f"the SHA-256 of {artifact['file']} is another than that in its lock.json; copy the bundle again", "accelmon_bundle", bundle)
+        raise Problem(f"the SHA-256 of {artifact['file']} differs from that in its lock.json; copy the bundle again", "accelmon_bundle", bundle)
     return {"src": path, "sha256": digest.hexdigest()}
 
 
@@ -124,11 +124,11 @@ def image_of(version, image):
     """The image of a version; raises Problem if none with a digest is known."""
     if image:
         if not REFERENCE.fullmatch(image):
-            raise Problem("it has no digest, so that it could be another one tomorrow; write it as NAME@sha256:DIGEST", "dcgm_exporter_image", image)
+            raise Problem("it has no digest, so it could change at any time; write it as NAME@sha256:DIGEST", "dcgm_exporter_image", image)
         return image
     ours = load("dcgm")
     if version != ours["version"]:
-        raise Problem(f"no digest of the image of dcgm_exporter {version} is known; set it to NAME@sha256:DIGEST, "
+        raise Problem(f"no image digest for dcgm_exporter {version} is known; set it to NAME@sha256:DIGEST, "
                       f"or dcgm_exporter_version to {ours['version']}", "dcgm_exporter_image", "")
     return ours["image"]
 
@@ -163,10 +163,10 @@ def repository(base, distribution, version, architecture):
     name = ours["folders"].get(f"{distribution}{version}") or ours["folders"].get(f"{distribution}{major}")
     folder = ours["architectures"].get(architecture)
     if not name or not folder:
-        raise Problem(f"NVIDIA has none for {distribution} {version} on {architecture}; "
+        raise Problem(f"NVIDIA has no repository for {distribution} {version} on {architecture}; "
                       "set dcgm_exporter_source to container or bundle, or accelmon_accelerator_source to all_smi", "dcgm_exporter_repository", base)
     if base != "nvidia" and not re.fullmatch(r"(https?|file)://[!-~]+", base):
-        raise Problem("this is no address; write nvidia, or the address of a mirror", "dcgm_exporter_repository", base)
+        raise Problem("not a URL; use nvidia, or the URL of a mirror", "dcgm_exporter_repository", base)
     url = "/".join([(ours["url"] if base == "nvidia" else base).rstrip("/"), name, folder]) + "/"
     apt = distribution in APT
     text = f"""\

@@ -23,13 +23,13 @@ def read(reader, place, variable, make, name=""):
     """
     full = os.path.expanduser(str(place))
     if not os.path.isabs(full):
-        raise Problem(f"the path is relative; give an absolute one, such as {{{{ inventory_dir }}}}/{place}", variable, place)
+        raise Problem(f"a relative path; use an absolute one, such as {{{{ inventory_dir }}}}/{place}", variable, place)
     whose = f"its {name}" if name else "the lock file"
     try:
         state = os.stat(os.path.join(full, name) if name else full)
         return _parsed(reader, full, (state.st_mtime_ns, state.st_size))
     except FileNotFoundError:
-        missing = f"it has no {name} on the control node; correct the path" if name else "there is no such file on the control node; correct the path"
+        missing = f"no {name} there on the control node; correct the path" if name else "no such file on the control node; correct the path"
         raise Problem(f"{missing}, or {make}", variable, place) from None
     except (OSError, ValueError) as error:
         raise Problem(f"{whose} cannot be read ({getattr(error, 'strerror', None) or error}); correct that, or {make}", variable, place) from None

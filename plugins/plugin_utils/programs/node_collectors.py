@@ -15,13 +15,13 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import rel
 
 # Off where there are accelerators, and why.
 HEAVY = {
-    "systemd": "Debian and Ubuntu turn it on. Five series for each unit, asked through D-Bus: most of the time of a scrape.",
-    "softnet": "Up to thirteen series for each processor.",
-    "schedstat": "Three series for each processor.",
-    "cpufreq": "Up to six series for each processor, read one file at a time.",
-    "cpu.guest": "Two series for each processor, zero unless the host runs virtual machines.",
-    "thermal_zone": "Two series for each processor, as a cooling device; temperatures are among those of hwmon as well.",
-    "rapl": "Since Linux 5.10 root alone may read it: it fails with every scrape.",
+    "systemd": "Enabled by Debian and Ubuntu. Five series per unit, queried through D-Bus: most of the time of a scrape.",
+    "softnet": "Up to thirteen series per processor.",
+    "schedstat": "Three series per processor.",
+    "cpufreq": "Up to six series per processor, each read from its own file.",
+    "cpu.guest": "Two series per processor, zero unless the host runs virtual machines.",
+    "thermal_zone": "Two series per processor, as a cooling device; hwmon also has the temperatures.",
+    "rapl": "Readable only by root since Linux 5.10, so it would fail at every scrape.",
 }
 # Thermal zones are all the sensors that a Tegra has.
 EMBEDDED_NEEDS = {"thermal_zone"}
@@ -91,8 +91,8 @@ def choices(summary, lean, chosen):
         wanted.update({name: False for name in HEAVY if not (embedded and name in EMBEDDED_NEEDS)})
     for name, on in chosen.items():
         if not NAME.fullmatch(str(name)) or not isinstance(on, bool):
-            raise Problem(f"{on}: this is no collector and whether it shall run; "
-                          "write it as node_exporter calls it, such as pcidevice: true", "node_exporter_collectors", name)
+            raise Problem(f"{on}: not a collector with true or false; "
+                          "use node_exporter's name for it, such as pcidevice: true", "node_exporter_collectors", name)
         wanted[str(name)] = on
     return wanted
 

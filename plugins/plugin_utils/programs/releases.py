@@ -32,10 +32,10 @@ def read_lock(path):
     """The releases of a site's lock file, {product: {version, url?, sha256}}; {} without a path. Raises Problem."""
     if not path:
         return {}
-    found = locks.read(lock.releases, path, "accelmon_lock_file", "make it with playbooks/lock.yml")
+    found = locks.read(lock.releases, path, "accelmon_lock_file", "create it with playbooks/lock.yml")
     unknown = [product for product in found if product not in catalogue()]
     if unknown:
-        raise Problem(f"{unknown[0]}: there is no such release, there are {', '.join(catalogue())}; take it out", "accelmon_lock_file", path)
+        raise Problem(f"{unknown[0]}: no such release, known are {', '.join(catalogue())}; remove it", "accelmon_lock_file", path)
     return found
 
 
@@ -66,10 +66,10 @@ def release_artifact(pinned, role, architecture, lock_file="", prefix=""):
     entry.update(read_lock(lock_file).get(product) or {})
     version = str(pinned.get("version") or entry.get("version") or "")
     if not version:
-        raise Problem(f"{role}_source is release; set the version to install", f"{role}_version", "")
+        raise Problem(f"required with {role}_source = release; set the version to install", f"{role}_version", "")
     url = pinned.get("url") or entry.get("url")
     if not url:
-        raise Problem(f"{role}_source is release; set the address of the archive", f"{role}_url", "")
+        raise Problem(f"required with {role}_source = release; set the URL of the archive", f"{role}_url", "")
     sums = dict(entry.get("sha256") or {}) if version == entry.get("version") else {}
     sums.update(pinned.get("sha256") or {})
     if architecture not in sums:
@@ -77,7 +77,7 @@ def release_artifact(pinned, role, architecture, lock_file="", prefix=""):
         if product:
             mend = (f"lock it on a connected machine with ansible-playbook accelmon.fleet.lock -e accelmon_lock_file=FILE "
                     f"-e '{{\"accelmon_lock_versions\": {{\"{product}\": \"{version}\"}}, \"accelmon_lock_architectures\": [\"{architecture}\"]}}', or {mend}")
-        raise Problem(f"no checksum of version {version} for {architecture} is known; {mend}", f"{role}_sha256", dict(pinned.get("sha256") or {}))
+        raise Problem(f"no checksum known for version {version} on {architecture}; {mend}", f"{role}_sha256", dict(pinned.get("sha256") or {}))
     url = filled(whole_url(url, prefix), version, architecture)
     return {"version": version, "url": url, "sha256": str(sums[architecture])}
 
@@ -91,14 +91,14 @@ def wanted(versions, architectures, prefix="", names=None):
     for variable, given in (("accelmon_lock_versions", versions), ("accelmon_lock_releases", names or [])):
         unknown = sorted(set(given) - set(catalogue()))
         if unknown:
-            raise Problem(f"there is no such release; there are {', '.join(catalogue())}", variable, ", ".join(unknown))
+            raise Problem(f"no such release; known are {', '.join(catalogue())}", variable, ", ".join(unknown))
     result = []
     for product, entry in catalogue().items():
         if names and product not in names:
             continue
         version = str(versions.get(product) or entry["version"])
         if not VERSION.fullmatch(version):
-            raise Problem(f"{version}: this is no version; write it as upstream does, without v", "accelmon_lock_versions", product)
+            raise Problem(f"{version}: not a version; write it as upstream does, without v", "accelmon_lock_versions", product)
         sums = {}
         for architecture in architectures:
             checksums, archive = [filled(text, version, architecture) for text in (entry["checksums"], entry["url"])]

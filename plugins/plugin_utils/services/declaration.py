@@ -88,7 +88,7 @@ def container_unit(sections, name, container, found):
     found: what the module container_image returned
     """
     if not isinstance(found, dict) or not found.get("id"):
-        raise Problem(f"there is no image for {name}: the module container_image has to run before")
+        raise Problem(f"no image for {name}; run the module container_image first")
     return containers.unit(sections, name, container, found)
 
 

@@ -26,7 +26,7 @@ def is_path(place):
         return True
     address, _colon, port = place.rpartition(":")
     if not address or not port.isdigit():
-        raise Problem(f"to = {place}: this is no place; give the path of a Unix socket, or ADDRESS:PORT")
+        raise Problem(f"to = {place}: not an endpoint; use the path of a Unix socket, or ADDRESS:PORT")
     return False
 
 
@@ -81,7 +81,7 @@ def front_service(name, to, tls, auth, pages, python):
 def private_front_service(name, to, python):
     """The service unit that passes connections on into the network that the service alone has with its agent, who asks who comes."""
     if is_path(to):
-        raise Problem(f"service_front of {name}: to = {to}: a Unix socket is in no network; give ADDRESS:PORT")
+        raise Problem(f"service_front of {name}: to = {to}: a Unix socket has no network; use ADDRESS:PORT")
     joined = f"{unit_name(name)} {part_name(name, 'agent.service')}"
     return unit_text({
         "Unit": {
@@ -156,7 +156,7 @@ def parts(name, listen, front, health, watch, tls, auth, directory, python):
     units, programs, leaves = {}, [], []
     if front:
         if not front.get("to") or not listen:
-            raise Problem(f"service_front of {name} = {front}: give `to`, and an entry of service_listen")
+            raise Problem(f"service_front of {name} = {front}: set `to` and add an entry to service_listen")
         units["front.socket"] = front_socket(name, listen[0])
         if front.get("private"):
             units["front.service"] = private_front_service(name, str(front["to"]), python)
@@ -166,7 +166,7 @@ def parts(name, listen, front, health, watch, tls, auth, directory, python):
             programs = ["accelmon_front.py", "accelmon_bcrypt.py", "accelmon_command.py", "accelmon_inner.py"]
     if watch:
         if not health.get("to"):
-            raise Problem(f"service_health of {name} = {health}: service_watch needs to know where to ask; give `to`")
+            raise Problem(f"service_health of {name} = {health}: service_watch needs an endpoint to check; set `to`")
         units["watch.service"] = watch_service(name, health, directory, python)
         units["watch.timer"] = watch_timer(name)
         programs += ["accelmon_watch.py"] + ["accelmon_inner.py"] * ("accelmon_inner.py" not in programs)

@@ -67,7 +67,7 @@ def scalar(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, (str, int, float)):
-        raise Problem(f"{'nothing' if value is None else type(value).__name__} is no value of a directive; give a text or a number, or a list of them")
+        raise Problem(f"{'nothing' if value is None else type(value).__name__} is not a directive value; use a string, a number, or a list of these")
     text = str(value)
     problem = fault(text)
     if problem:
@@ -91,20 +91,20 @@ def lines(key, value):
     for text in texts:
         bare = text.rstrip()
         if (len(bare) - len(bare.rstrip("\\"))) % 2:
-            raise Problem("it ends with a backslash, with which systemd joins the next line to it; leave it out, or write two")
+            raise Problem("it ends with a backslash, which makes systemd join the next line; remove it or double it")
     return [f"{key}={text}" for text in texts]
 
 
 def section_lines(name, directives):
     """The lines of one section. Raises Problem, which names section and directive."""
     if not isinstance(name, str) or not SECTION.fullmatch(name):
-        raise Problem(f"[{shown(name)}]: this is no name of a section; write it as systemd does, such as Service")
+        raise Problem(f"[{shown(name)}]: not a section name; write it as systemd does, such as Service")
     if not isinstance(directives, dict):
-        raise Problem(f"[{name}] = {shown(directives)}: this is no mapping of directives to values; write for instance Nice: 5 below it")
+        raise Problem(f"[{name}] = {shown(directives)}: not a mapping of directives to values; write for example Nice: 5 below it")
     found = []
     for key, value in directives.items():
         if not isinstance(key, str) or not DIRECTIVE.fullmatch(key):
-            raise Problem(f"[{name}] {shown(key)}: this is no name of a directive; write it as systemd does, such as CPUQuota")
+            raise Problem(f"[{name}] {shown(key)}: not a directive name; write it as systemd does, such as CPUQuota")
         try:
             found += lines(key, value)
         except Problem as error:
@@ -115,7 +115,7 @@ def section_lines(name, directives):
 def check(overrides):
     """Raises Problem if a unit could not be written with these sections."""
     if not isinstance(overrides, dict):
-        raise Problem(f"{shown(overrides)} is no mapping of sections to directives; write for instance {{Service: {{Nice: 5}}}}")
+        raise Problem(f"{shown(overrides)} is not a mapping of sections to directives; write for example {{Service: {{Nice: 5}}}}")
     for name, directives in overrides.items():
         section_lines(name, directives)
 

@@ -68,10 +68,10 @@ def test_the_order_of_etc_hosts():
     ("g\u202epu1 10.0.0.1", "not a host name"),
     ("gpü1 10.0.0.1", "not a host name"),
     ("gpu\u20281 10.0.0.1", "one word too many"),
-    ("all 10.0.0.1", "another name"),
+    ("all 10.0.0.1", "rename the host"),
     ("gpu[001:064] 10.0.0.1", "ranges"),
     ("gpu[1-4]", "ranges"),
-    ("[monitoring]", "heads a group"),
+    ("[monitoring]", "a group header"),
     ("gpu1,10.0.0.1", "comma"),
     ("fd00::1", "without a name"),
     ("gpu1 10.0.0.1:9100", "port"),
@@ -93,7 +93,7 @@ def test_a_bad_line_is_named_and_gives_no_host(line, word):
 
 def test_contradictions_name_both_lines():
     dummy, problems = hosts_txt.parse("gpu1 10.0.0.1\n\ngpu1 10.0.0.2\n")
-    assert problems == ["line 3: gpu1: is also in line 1, with something else; keep one of them"]
+    assert problems == ["line 3: gpu1: already in line 1 with different values; keep one of them"]
     dummy, problems = hosts_txt.parse("gpu1 fd00::1\ngpu2 fd00:0::1\n")
     assert len(problems) == 1 and "line 2" in problems[0] and "gpu1 in line 1" in problems[0]
 

@@ -121,7 +121,7 @@ def test_accelerators_are_expected_where_nothing_is_in_doubt(gres, known, expect
 
 
 @pytest.mark.parametrize("text, word", [
-    ("", "no line begins with NodeName="), ("PARTITION AVAIL TIMELIMIT\nall up infinite\n", "no line begins"), ("slurm_load_node error: x\n", "no line begins"),
+    ("", "no line starts with NodeName="), ("PARTITION AVAIL TIMELIMIT\nall up infinite\n", "no line starts"), ("slurm_load_node error: x\n", "no line starts"),
 ])
 def test_what_is_no_node_output_is_refused(text, word):
     with pytest.raises(Problem, match=word):
@@ -133,7 +133,7 @@ def test_what_is_no_node_output_is_refused(text, word):
     ("NodeName= State=IDLE", "not a host name"),
     ("NodeName=gpu[1-4] State=IDLE", "not a host name"), ("NodeName=a NodeAddr=-v State=IDLE", "neither a host name"),
     ("NodeName=a NodeAddr={{1+1}} State=IDLE", "neither a host name"), ("NodeName=a NodeAddr=a:22 State=IDLE", "port"),
-    ("NodeName=a State={{1+1}}", "not a state"), ("NodeName=a NodeAddr=b", "without a state"), ("NodeName=a State=IDLE\nNodeName=a State=IDLE", "twice"),
+    ("NodeName=a State={{1+1}}", "not a Slurm state"), ("NodeName=a NodeAddr=b", "no state; save"), ("NodeName=a State=IDLE\nNodeName=a State=IDLE", "twice"),
 ])
 def test_a_bad_node_is_named(record, word):
     dummy, problems = scontrol.parse(record + "\n")
@@ -142,7 +142,7 @@ def test_a_bad_node_is_named(record, word):
 
 
 def test_nodes_that_share_an_address_are_named(blocks):
-    assert scontrol.clashes(blocks) == ["later01: has the address of gpu001; leave one of them out with partitions or skip_states"]
+    assert scontrol.clashes(blocks) == ["later01: same address as gpu001; exclude one of them with partitions or skip_states"]
 
 
 def test_ten_thousand_nodes_take_seconds():
@@ -260,7 +260,7 @@ def test_values_are_never_evaluated(tmp_path):
 
 @pytest.mark.parametrize("options, word", [
     ("", "set either file"), ("file: nodes.txt\nlive: true\n", "set either file"), ("file: none.txt\n", "No such file"),
-    ("file: nodes.txt\nvendors: {gpu: nvidja}\n", "nvidja is not a vendor"), ("file: nodes.txt\nskip_states: []\n", "later01: has the address of gpu001"),
+    ("file: nodes.txt\nvendors: {gpu: nvidja}\n", "nvidja is not a vendor"), ("file: nodes.txt\nskip_states: []\n", "later01: same address as gpu001"),
     ("live: true\nprogram: /nowhere/scontrol\n", "no such program"),
 ])
 def test_a_source_that_cannot_be_read_says_why(tmp_path, options, word):

@@ -92,7 +92,7 @@ def test_make_folders_tells_what_it_made_and_ignores_the_umask(tmp_path, mask):
 def test_a_lock_is_held_against_another_holder_and_free_afterwards(tmp_path):
     path = str(tmp_path / "lock")
     with atomic.Lock(path, 0):
-        with pytest.raises(Busy, match="another run holds"):
+        with pytest.raises(Busy, match="another run has held"):
             with atomic.Lock(path, 0):
                 pass
     with atomic.Lock(path, 0):

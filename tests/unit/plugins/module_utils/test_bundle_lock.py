@@ -31,8 +31,8 @@ def test_an_entry_takes_the_place_of_its_own_kind_alone():
     assert lock.add(found, ONE) == found
 
 
-@pytest.mark.parametrize("text,words", [("nonsense", "no JSON"), ("[]", "no lock file of version 1"),
-                                        ('{"version": 2, "artifacts": []}', "no lock file of version 1"),
+@pytest.mark.parametrize("text,words", [("nonsense", "not JSON"), ("[]", "not a version 1 lock file"),
+                                        ('{"version": 2, "artifacts": []}', "not a version 1 lock file"),
                                         ('{"version": 1, "artifacts": [1]}', "lacks one of name"),
                                         (json.dumps({"version": 1, "artifacts": [dict(ONE, sha256="abc")]}), "has no SHA-256 in it but 'abc'")])
 def test_a_lock_file_that_is_none_is_left(tmp_path, text, words):
@@ -41,7 +41,7 @@ def test_a_lock_file_that_is_none_is_left(tmp_path, text, words):
         lock.before(lock.artifacts, str(tmp_path), "bundle")
 
 
-@pytest.mark.parametrize("name,words", [("../x", "outside of the bundle"), ("missing", "cannot be read")])
+@pytest.mark.parametrize("name,words", [("../x", "outside the bundle"), ("missing", "cannot be read")])
 def test_an_archive_is_in_the_bundle(tmp_path, name, words):
     (tmp_path / "bundle").mkdir()
     (tmp_path / "x").write_text("")

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils import disk
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
-COMPLETES = "run again, which completes what this run began"
+COMPLETES = "run again to complete this run"
 
 
 def in_namespace(tmp_path, mounts, program):
@@ -60,7 +60,7 @@ def test_a_release_that_does_not_fit_is_told_and_the_one_before_stays(tmp_path):
     (first, second), current, left, third = told
     assert first == third == "installed" and current.startswith("1-") and len(left) == 3, "nothing of the second is left"
     assert second.startswith(f"path = {tmp_path}/opt/tool/.incoming/archive: the file system at {tmp_path}/opt is full (")
-    assert second.endswith("; make room there, and " + COMPLETES)
+    assert second.endswith("; free some space there, then " + COMPLETES)
 
 
 def test_one_that_fits_only_before_it_is_unpacked(tmp_path):
@@ -74,7 +74,7 @@ def test_no_inodes_are_another_matter_than_no_room(tmp_path):
     (said,) = in_namespace(tmp_path, {"opt": "size=4m,nr_inodes=3"}, RELEASE + """
     print(json.dumps([install("1", 10)]))
     """)
-    assert "has no inodes left, so it takes no further file; make room there" in said
+    assert "has no inodes left; free some space there" in said
 
 
 def test_a_read_only_file_system_is_told_as_that(tmp_path):
@@ -93,7 +93,7 @@ def test_a_read_only_file_system_is_told_as_that(tmp_path):
         refused = disk.explain(error)
     print(json.dumps([install("1", 10), files, refused]))
     """)
-    words = "is read-only; mount it for writing. If it became so by itself, look for its errors with dmesg, and " + COMPLETES
+    words = "is read-only; remount it read-write. If the kernel made it read-only, check dmesg for errors, then " + COMPLETES
     assert release == f"path = {tmp_path}/opt/tool: the file system at {tmp_path}/opt {words}"
     assert refused == f"path = {tmp_path}/etc: the file system at {tmp_path}/etc {words}"
     assert files.startswith("name = x: the files could not be replaced: path = ") and files.endswith(f"{words}; the files are as they were before")
@@ -115,9 +115,9 @@ def test_a_full_disk_leaves_the_files_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize("code,words", [
-    (errno.EDQUOT, "is used up; make room there, or raise the quota, and run again"), (errno.EIO, "answers with an error; look at it with dmesg"),
-    (errno.ENOTDIR, "something of another kind is there"), (errno.ENAMETOOLONG, "File name too long; mend that, and run again"),
-    (errno.EACCES, "may do that; "), (errno.EPERM, "may do that; "),
+    (errno.EDQUOT, "is used up; free some space there or raise the quota, then run again"), (errno.EIO, "reports an I/O error; check dmesg"),
+    (errno.ENOTDIR, "a different kind of file is in the way"), (errno.ENAMETOOLONG, "File name too long; fix this, then run again"),
+    (errno.EACCES, "permission denied "), (errno.EPERM, "permission denied "),
 ])
 def test_each_cause_has_its_mend(code, words):
     told = disk.explain(OSError(code, os.strerror(code), "/etc/x"))
@@ -127,14 +127,14 @@ def test_each_cause_has_its_mend(code, words):
 def test_who_is_not_root_is_told_to_become_it(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     told = disk.explain(OSError(errno.EACCES, "Permission denied", "/etc/x"))
-    assert "user 1000 may not do that; on a node become root, on the control node give that user the right to" in told
+    assert "permission denied for user 1000; on a node use become, on the control node grant that user access" in told
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert "not even root may do that; look for an immutable file (lsattr)" in disk.explain(OSError(errno.EPERM, "Operation not permitted", "/etc/x"))
+    assert "permission denied even for root; check for an immutable file (lsattr)" in disk.explain(OSError(errno.EPERM, "Operation not permitted", "/etc/x"))
 
 
 def test_what_has_no_path_is_told_all_the_same(tmp_path):
-    assert disk.explain(OSError(errno.ENOSPC, "No space left on device")) == "No space left on device; mend that and " + COMPLETES
-    assert disk.explain(OSError("odd")).startswith("odd; mend that")
+    assert disk.explain(OSError(errno.ENOSPC, "No space left on device")) == "No space left on device; fix this, then " + COMPLETES
+    assert disk.explain(OSError("odd")).startswith("odd; fix this")
     with pytest.raises(OSError) as raised:
         with disk.naming("/a/b"):
             raise OSError(errno.ENOSPC, "No space left on device")

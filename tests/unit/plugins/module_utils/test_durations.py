@@ -24,7 +24,7 @@ def test_milliseconds(text, expected):
 
 @pytest.mark.parametrize("text", ["", "15", "15 s", "s", "1.5m", "-1s", "1s1m", "15s\n", None, 15, True, "0x1s", "1M", "١s", "1s1s", "9" * 99 + "s"])
 def test_what_is_no_duration(text):
-    with pytest.raises(ValueError, match="not a duration; write a number with a unit"):
+    with pytest.raises(ValueError, match="not a duration; use a number with a unit"):
         milliseconds(text)
 
 

@@ -60,8 +60,8 @@ def test_one_below_a_home_is_left_for_another_that_runs(place):
         os.chmod(other, 0o755)
         path, problem = interpreter.find(own, (other,))
         assert path == (other if good else ""), text
-    assert problem == (f"ansible_python_interpreter = {own}: the services of this host cannot run it ({own} is below {place}/home, which services do not see); "
-                       "install python3, or set it to a Python 3.6 or newer outside of home directories")
+    assert problem == (f"ansible_python_interpreter = {own}: services on this host cannot run it ({own} is below {place}/home, which is hidden from services); "
+                       "install python3, or set it to Python 3.6 or later outside of home directories")
 
 
 def test_of_a_virtual_environment_the_python_that_it_was_made_from(place, monkeypatch):
@@ -72,7 +72,7 @@ def test_of_a_virtual_environment_the_python_that_it_was_made_from(place, monkey
     assert done.returncode == 0, "it has all that our programs need"
 
 
-@pytest.mark.parametrize("mode,words", [(0o777, "everybody may write to"), (0o750, "is not for every user")])
+@pytest.mark.parametrize("mode,words", [(0o777, "is world-writable"), (0o750, "is not accessible to every user")])
 def test_one_that_others_could_change_or_not_run_is_none(place, mode, words):
     own = copied(place / "opt" / "python3")
     (place / "opt").chmod(mode)
@@ -92,7 +92,7 @@ def test_the_role_writes_the_placeholder_that_the_module_fills_in():
 
 
 def test_nothing_is_known(place):
-    assert interpreter.find("", ())[1].startswith("ansible_python_interpreter = (not known): the services of this host cannot run it (there is none)")
+    assert interpreter.find("", ())[1].startswith("ansible_python_interpreter = (unknown): services on this host cannot run it (there is none)")
 
 
 def test_all_parts_run_with_it():

@@ -55,7 +55,7 @@ def _site(tmp_path, monkeypatch):
 
 
 def test_a_host_gets_a_certificate_once(site):
-    assert site.converge() == "there is none yet"
+    assert site.converge() == "there is no certificate yet"
     assert site.converge() == ""
     found = pki.read_certificate(certificates.read(site.own.certificate))
     assert found["names"] == {"gpu7", "10.0.0.7", "fd00::7"} and found["usages"] == {"serverAuth"}
@@ -81,11 +81,11 @@ def test_a_node_is_no_client(site):
 
 
 @pytest.mark.parametrize("change, why", [
-    (lambda own: os.unlink(own.key), "there is none yet"),
-    (lambda own: open(own.key, "wb").write(pki.new_key()), "key and certificate do not belong together"),
-    (lambda own: open(own.key, "w").write("junk"), "what is there cannot be used"),
-    (lambda own: open(own.certificate, "w").write("junk"), "what is there cannot be used"),
-    (lambda own: open(own.certificate, "w").write("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "what is there cannot be used"),
+    (lambda own: os.unlink(own.key), "there is no certificate yet"),
+    (lambda own: open(own.key, "wb").write(pki.new_key()), "the key does not match the certificate"),
+    (lambda own: open(own.key, "w").write("junk"), "the current one is unusable"),
+    (lambda own: open(own.certificate, "w").write("junk"), "the current one is unusable"),
+    (lambda own: open(own.certificate, "w").write("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "the current one is unusable"),
 ])
 def test_what_is_broken_is_made_anew(site, change, why):
     site.converge()
@@ -102,9 +102,9 @@ def test_it_is_renewed_in_time(site, days, why):
 
 def test_changed_names_and_parts(site):
     site.converge()
-    assert site.converge(names=[*NAMES, "gpu7.example.org"]) == "the host's names are others now"
+    assert site.converge(names=[*NAMES, "gpu7.example.org"]) == "the host's names have changed"
     assert site.converge(names=["GPU7.example.org.", "gpu7", "10.0.0.7", "fd00:0::7"]) == ""
-    assert site.converge(names=["gpu7.example.org", *NAMES], client=True) == "the host's part in the fleet is another now"
+    assert site.converge(names=["gpu7.example.org", *NAMES], client=True) == "the host's role in the fleet has changed"
 
 
 def test_a_new_certificate_has_a_new_key_and_a_killed_run_is_completed(site):
@@ -120,7 +120,7 @@ def test_a_certificate_of_another_key_is_refused(site):
     other = site.host("gpu8")
     made = site.store.sign([{"host": "gpu8", "csr": other.request(), "names": ["gpu8"], "client": False}])
     site.own.request()
-    with pytest.raises(Failure, match="not that of the new certificate"):
+    with pytest.raises(Failure, match="does not match the new certificate"):
         site.own.install(made["gpu8"], site.store.bundle())
 
 
@@ -137,7 +137,7 @@ def test_the_authority_is_replaced_while_both_are_trusted(site):
         site.store.authority("prepare")
     old = site.folder / "old.crt"
     shutil.copy(site.own.certificate, str(old))
-    assert site.converge() == "the authority is another now"
+    assert site.converge() == "the CA has changed"
     assert pki.trusted(str(old), site.own.authorities) == "" and pki.trusted(site.own.certificate, site.own.authorities) == ""
     site.store.authority("finish")
     site.converge()
@@ -150,7 +150,7 @@ def test_hosts_may_be_left_behind(site):
     for step in ("prepare", "switch"):
         site.store.authority(step)
     site.store.authority("finish", force=True)
-    assert site.own.unfit(NAMES, False, site.store.signing()) == "the authority is another now"
+    assert site.own.unfit(NAMES, False, site.store.signing()) == "the CA has changed"
 
 
 def test_names_come_from_the_inventory_and_not_from_the_request(site):
@@ -184,7 +184,7 @@ def test_bad_requests_are_refused_and_the_host_is_named(site, tmp_path):
     good = site.own.request()
     body = good.splitlines()
     body[3] = body[3][::-1]
-    for csr, why in (("junk", "no request"), (good[:200], "no request"), ("\n".join(body), "no request|cannot be made"),
+    for csr, why in (("junk", "not a request signed"), (good[:200], "not a request signed"), ("\n".join(body), "not a request signed|cannot create"),
                      (weak(tmp_path, "-newkey", "rsa:1024"), "its key is not EC P-256"),
                      (weak(tmp_path, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1"), "its key is not EC P-256")):
         with pytest.raises(Failure, match="^gpu7: request 1: .*(%s)" % why):
@@ -229,7 +229,7 @@ def test_good_files_are_linked_and_renewed_by_the_site(site, files):
     mine = site.host("linked")
     assert len(mine.link(files)) == 3 and mine.link(files) == []
     assert os.readlink(mine.key) == files[0] and mine.ends() == site.own.ends()
-    assert mine.unfit(NAMES, True, site.store.signing()) == "the files so far are a site's own"
+    assert mine.unfit(NAMES, True, site.store.signing()) == "the current files belong to the site"
     assert site.converge(own=mine, client=True) != "" and not os.path.islink(mine.key) and site.converge(client=True) == ""
 
 
@@ -239,12 +239,12 @@ def test_what_is_wrong_with_files_is_told(site, files):
     other.write_bytes(pki.new_key())
     stranger = Site(site.folder / "stranger")
     for given, options, message in [
-        (("", certificate, authorities), {}, 'gpu7: accelmon_tls_key_file = "": .*no absolute path'),
-        ((key, "/none", authorities), {}, "gpu7: accelmon_tls_certificate_file = /none: there is no such file"),
+        (("", certificate, authorities), {}, 'gpu7: accelmon_tls_key_file = "": not an absolute path'),
+        ((key, "/none", authorities), {}, "gpu7: accelmon_tls_certificate_file = /none: no such file"),
         ((str(other), certificate, authorities), {}, "accelmon_tls_key_file = .*not the key of"),
         ((certificate, certificate, authorities), {}, "accelmon_tls_key_file = .*no private key"),
-        ((key, key, authorities), {}, "accelmon_tls_certificate_file = .*no certificate in PEM"),
-        ((key, certificate, key), {}, "accelmon_tls_ca_file = .*no certificate in PEM"),
+        ((key, key, authorities), {}, "accelmon_tls_certificate_file = .*no PEM certificate in it"),
+        ((key, certificate, key), {}, "accelmon_tls_ca_file = .*no PEM certificate in it"),
         (files, {"address": "10.0.0.8"}, "accelmon_tls_certificate_file = .*is scraped as 10.0.0.8"),
         (files, {"now": time.time() + 400 * 86400}, "it expired on"),
         (files, {"now": 0}, "not valid before"),
@@ -254,14 +254,14 @@ def test_what_is_wrong_with_files_is_told(site, files):
         assert "\n" not in str(caught.value)
     site.own.authorities = str(stranger.folder / "ca.crt")
     (stranger.folder / "ca.crt").write_text(stranger.store.bundle())
-    with pytest.raises(Failure, match="does not vouch for it as a server"):
+    with pytest.raises(Failure, match="does not verify it for a server"):
         check((key, certificate, site.own.authorities))
 
 
 def test_a_server_that_shall_scrape_needs_a_client_s_certificate(site):
     site.converge()
     check(site.own.paths)
-    with pytest.raises(Failure, match="as a client"):
+    with pytest.raises(Failure, match="for a client"):
         check(site.own.paths, client=True)
 
 
@@ -308,7 +308,7 @@ def test_a_damaged_store_is_named_and_not_shown(site, text):
     site.store.save()
     with open(site.store.path, "w") as stream:
         stream.write(text)
-    with pytest.raises(Failure, match="secrets.json: it is damaged") as caught:
+    with pytest.raises(Failure, match="secrets.json: damaged") as caught:
         secrets_store.Store(site.store.folder)
     assert "hunter22" not in str(caught.value)
 

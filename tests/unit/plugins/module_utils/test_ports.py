@@ -70,4 +70,4 @@ def test_unit_of(tmp_path, text, unit):
 def test_describe():
     assert ports.describe({"pid": 7, "program": "x", "unit": "x.service"}) == "x.service (pid 7, x)"
     assert ports.describe({"pid": 7, "program": "x"}) == "pid 7, x"
-    assert "cannot be seen" in ports.describe(None)
+    assert "is not visible from here" in ports.describe(None)

@@ -49,19 +49,19 @@ def test_of_another_machine_class_or_byte_order(fault, machine, name):
     for other in others:
         if other != machine:
             told = fault(elf(*other), machine)
-            assert told.startswith("it is for ") and f"and this host is {name}" in told, (other, told)
+            assert told.startswith("it is for ") and f"but this host is {name}" in told, (other, told)
 
 
 @pytest.mark.parametrize("data,words", [
     (b"", "it is empty"), (b"<!DOCTYPE html>\n<html>", "a web page"), (b"\n <HTML><body>404", "a web page"), (b"<?xml version='1.0'?><Error/>", "a web page"),
-    (b"Not Found\n", "it is no program"), (b"version https://git-lfs.github.com/spec/v1\n", "it is no program"), (b"\0" * 5000, "it is no program"),
-    (b"{}", "it is no program"), (b"MZ\x90", "a program for Windows"), (b"\xcf\xfa\xed\xfe" + b"\0" * 40, "a program for macOS"),
+    (b"Not Found\n", "it is not a program"), (b"version https://git-lfs.github.com/spec/v1\n", "it is not a program"), (b"\0" * 5000, "it is not a program"),
+    (b"{}", "it is not a program"), (b"MZ\x90", "a program for Windows"), (b"\xcf\xfa\xed\xfe" + b"\0" * 40, "a program for macOS"),
     (b"\x1f\x8b\x08", "an archive"),
-    (b"#!/bin/sh\nexit 0\n", ""), (b"#! /bin/sh -e\n", ""), (b"#!/no/such/shell\n", "a script for /no/such/shell, which this host has not"),
-    (b"#!python3\n", "names no interpreter"), (b"#!\n", "names no interpreter"), (b"\x7fELF", "cut short"), (elf(length=70), "cut short"),
-    (elf(length=200), "cut short"), (elf(count=0), "cut short"), (elf(count=60000), "cut short"), (elf(kind=1), "an object file"), (elf(kind=4), "a core dump"),
-    (elf(kind=9), "no program"), (elf(kind=3), ""), (elf(system=3), ""), (elf(system=9), "another operating system"),
-    (elf(loader=b"/lib/ld-no-such.so.1\0"), "it needs the loader /lib/ld-no-such.so.1, which this host has not"), (elf(loader=b"/bin/sh\0"), ""),
+    (b"#!/bin/sh\nexit 0\n", ""), (b"#! /bin/sh -e\n", ""), (b"#!/no/such/shell\n", "a script for /no/such/shell, which this host lacks"),
+    (b"#!python3\n", "a script without an interpreter"), (b"#!\n", "a script without an interpreter"), (b"\x7fELF", "truncated"), (elf(length=70), "truncated"),
+    (elf(length=200), "truncated"), (elf(count=0), "truncated"), (elf(count=60000), "truncated"), (elf(kind=1), "an object file"), (elf(kind=4), "a core dump"),
+    (elf(kind=9), "not a program"), (elf(kind=3), ""), (elf(system=3), ""), (elf(system=9), "another operating system"),
+    (elf(loader=b"/lib/ld-no-such.so.1\0"), "it needs the loader /lib/ld-no-such.so.1, which this host lacks"), (elf(loader=b"/bin/sh\0"), ""),
 ])
 def test_what_is_one_and_what_is_none(fault, data, words):
     told = fault(data)
@@ -69,7 +69,7 @@ def test_what_is_one_and_what_is_none(fault, data, words):
 
 
 def test_a_directory_is_none(tmp_path):
-    assert programs.fault(str(tmp_path)) == "it is no file"
+    assert programs.fault(str(tmp_path)) == "it is not a file"
 
 
 def test_every_beginning_of_a_program_is_refused_and_nothing_breaks(fault):

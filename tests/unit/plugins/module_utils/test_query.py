@@ -85,12 +85,12 @@ def test_rules_and_alerts_are_read(api):
 @pytest.mark.parametrize("answer, status, words", [
     ({"status": "error", "errorType": "422", "error": "unexpected\ntoken"}, 422, "answers HTTP 422: unexpected token"),
     (b"<html>", 502, "answers HTTP 502"),
-    (b"<html>", 200, "does not answer like the Prometheus API"),
-    (b"\xff", 200, "does not answer like the Prometheus API"),
-    ([], 200, "does not answer like the Prometheus API"),
-    ({"status": "success"}, 200, "does not answer like the Prometheus API"),
-    ({"status": "error", "error": "busy"}, 200, "refuses: busy"),
-    ({"status": "error"}, 200, "refuses: no reason given"),
+    (b"<html>", 200, "does not respond like the Prometheus API"),
+    (b"\xff", 200, "does not respond like the Prometheus API"),
+    ([], 200, "does not respond like the Prometheus API"),
+    ({"status": "success"}, 200, "does not respond like the Prometheus API"),
+    ({"status": "error", "error": "busy"}, 200, "returned an error: busy"),
+    ({"status": "error"}, 200, "returned an error: no reason given"),
 ])
 def test_answers_that_are_none(api, answer, status, words):
     api.says(answer, status)
@@ -106,20 +106,20 @@ def test_answers_that_are_none(api, answer, status, words):
 @pytest.mark.parametrize("data", [{"resultType": "vector"}, {"resultType": "vector", "result": [{"metric": {}}]}, {}, None, "x"])
 def test_a_vector_that_is_none(api, data):
     api.says({"status": "success", "data": data})
-    with pytest.raises(Failure, match="does not answer like the Prometheus API"):
+    with pytest.raises(Failure, match="does not respond like the Prometheus API"):
         query.instant_query(api.url, "up", 5)
 
 
 def test_another_type_than_a_vector(api):
     api.says({"status": "success", "data": {"resultType": "matrix", "result": []}})
-    with pytest.raises(Failure, match="gives a matrix where a vector was asked for"):
+    with pytest.raises(Failure, match="returned a matrix instead of a vector"):
         query.instant_query(api.url, "up[1m]", 5)
 
 
 def test_rules_and_alerts_of_another_shape(api):
     api.says({"status": "success", "data": {"groups": [{}], "alerts": [{}]}})
     for call in (query.rule_groups, query.firing_alerts):
-        with pytest.raises(Failure, match="does not answer like the Prometheus API"):
+        with pytest.raises(Failure, match="does not respond like the Prometheus API"):
             call(api.url, 5)
 
 
@@ -156,7 +156,7 @@ def test_something_else_listens():
             peer.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
             peer.close()
         threading.Thread(target=serve, daemon=True).start()
-        assert "does not answer in HTTP" in failing("http://127.0.0.1:%d" % listener.getsockname()[1])
+        assert "does not speak HTTP" in failing("http://127.0.0.1:%d" % listener.getsockname()[1])
 
 
 def test_a_proxy_is_never_used(api, monkeypatch):

@@ -139,7 +139,7 @@ def test_prune_guard(total, gone, passes):
     with pytest.raises(Failure) as error:
         merge(first, *kept, prune=True)
     assert str(error.value).startswith(
-        "cluster c: accelmon_prune = true: %d of %d hosts would be forgotten, more than the %d allowed: h00, h01"
+        "cluster c: accelmon_prune = true: %d of %d hosts would be removed from the registry, more than the %d allowed: h00, h01"
         % (gone, total, registry.allowed(total)))
     assert str(error.value).endswith("set accelmon_prune_force to true for one run")
     merged, changes = merge(first, *kept, prune=True, prune_force=True)
@@ -323,8 +323,8 @@ def test_hosts_that_go_without_a_better_source_are_one_line():
     merged, _changes = merge(None, *[record("g%d" % number, better=why) for number in range(5)], record("z"), record("a", better=why, exporters=[
         exporter(job="all_smi", source="all_smi", elected=["nvidia"])]))
     assert registry.better_sources({"c": merged}) == [
-        "a: nvidia is read by all_smi, not by dcgm: no repository has it; for that set dcgm_exporter_repository: nvidia",
-        "g0, g1, g2 and 2 more: nvidia is read by textfile, not by dcgm: no repository has it; for that set dcgm_exporter_repository: nvidia"]
+        "a: nvidia is read by all_smi instead of dcgm: no repository has it; to change that, set dcgm_exporter_repository: nvidia",
+        "g0, g1, g2 and 2 more: nvidia is read by textfile instead of dcgm: no repository has it; to change that, set dcgm_exporter_repository: nvidia"]
     # A host that did not answer keeps what was found on it; one that has the better source now says nothing.
     again, _changes = merge(merged, unanswered("g0"), record("g1"))
     assert "better" in again["hosts"]["g0"] and "better" not in again["hosts"]["g1"]

@@ -51,15 +51,15 @@ def test_what_upstream_does_not_list_is_named():
 
 
 @pytest.mark.parametrize("data,words", [
-    (b"<html>sign in</html>", "line 1 is no checksum"),
+    (b"<html>sign in</html>", "line 1 is not a checksum"),
     (A.encode() + b"  tool\n" + B.encode() + b"  tool\n", "two checksums"),
     (A[:63].encode() + b"  tool", "line 1"),
     (A.upper().encode() + b"  tool", "line 1"),
     (A.encode() + b"  tool extra", "line 1"),
     (A.encode() + b"\ttool", "line 1"),
-    (b"\xff\xfe", "no plain text"),
-    ("{}  töol".format(A).encode(), "no plain text"),
-    (b"\x1b[2J" + A.encode(), "line 1 is no checksum and file name but '"),
+    (b"\xff\xfe", "not plain text"),
+    ("{}  töol".format(A).encode(), "not plain text"),
+    (b"\x1b[2J" + A.encode(), "line 1 is not a checksum and a file name but '"),
 ])
 def test_a_hostile_list_is_refused_as_a_whole(data, words):
     with pytest.raises(Failure, match=words) as caught:

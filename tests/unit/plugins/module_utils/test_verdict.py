@@ -80,8 +80,8 @@ def test_a_recorded_series_that_a_source_tells_and_nobody_records():
     seen["unrecorded"] = {("west", "gpu7", "nvidia"): ["accelerator_ecc_errors_total"], ("west", "gpu9", "nvidia"): ["x"]}
     failure = one(judge(clusters, seen))
     assert failure["check"] == "series" and failure["line"] == (
-        "gpu7: accelerator_ecc_errors_total of nvidia is not recorded, though textfile tells it; "
-        "look for a label of gpu7 that these series have too (accelmon_labels); if there is none, run site.yml")
+        "gpu7: accelerator_ecc_errors_total of nvidia is not recorded, although textfile reports it; "
+        "check for a label of gpu7 that these series also have (accelmon_labels); if there is none, run site.yml")
     assert judge(clusters, seen)["counts"]["fine"] == 1
     # Of devices that are gone their series are gone as well: that is one cause.
     seen["devices"][("west", "gpu7", "nvidia")] = 7
@@ -94,12 +94,12 @@ def test_a_recorded_series_that_a_source_tells_and_nobody_records():
 @pytest.mark.parametrize("answer, scraped, reason, mend", [
     (("unresolved", ""), False, "name 10.0.0.7 does not resolve on mon01", "accelmon_address of gpu7"),
     (("refused", ""), True, "connection refused on 10.0.0.7:9100 (node_exporter not running there)", "site.yml --limit gpu7"),
-    (("timeout", ""), True, "no answer from 10.0.0.7:9100 within 2 s (host down, or a firewall in between)", "this port"),
+    (("timeout", ""), True, "no answer from 10.0.0.7:9100 within 2 s (host down or blocked by a firewall)", "this port"),
     (("no_route", ""), True, "no route from mon01 to 10.0.0.7", "network of mon01"),
-    (("silent", ""), True, "10.0.0.7:9100 takes the connection but does not answer within 2 s (node_exporter hangs)", "restart"),
+    (("silent", ""), True, "10.0.0.7:9100 accepts the connection but does not answer within 2 s (node_exporter hangs)", "restart"),
     (("http", "500"), True, "10.0.0.7:9100 answers HTTP 500 (node_exporter)", "log"),
-    (("tls", "WRONG_VERSION_NUMBER"), True, "10.0.0.7:9100 fails in TLS: WRONG_VERSION_NUMBER (node_exporter)", "certificate"),
-    (("not_http", "BadStatusLine"), True, "10.0.0.7:9100 does not speak HTTP: BadStatusLine (node_exporter)", "wants TLS"),
+    (("tls", "WRONG_VERSION_NUMBER"), True, "TLS to 10.0.0.7:9100 failed: WRONG_VERSION_NUMBER (node_exporter)", "certificate"),
+    (("not_http", "BadStatusLine"), True, "10.0.0.7:9100 does not speak HTTP: BadStatusLine (node_exporter)", "requires TLS"),
     (("ok", "200"), True, "10.0.0.7:9100 answers, but its scrape fails (node_exporter)", "/targets"),
     (("ok", "200"), False, "10.0.0.7:9100 answers, but is not scraped yet (node_exporter)", "wait two scrape intervals"),
     (("error", "Permission denied"), True, "cannot dial 10.0.0.7:9100: Permission denied (node_exporter)", "mon01"),
@@ -213,7 +213,7 @@ def test_a_declared_count_wins_over_the_highest_seen_and_zero_expects_nothing():
 
 def test_expected_devices_that_no_exporter_reports_are_a_failure():
     clusters = fleet({"gpu7": node(elected=()), "gpu8": node("10.0.0.8")})
-    assert one(judge(clusters, healthy(clusters)))["reason"] == "8 nvidia accelerators expected, but none of its exporters reports them"
+    assert one(judge(clusters, healthy(clusters)))["reason"] == "8 nvidia accelerators expected, but none of the node's exporters reports them"
 
 
 @pytest.mark.parametrize("age, reason", [
@@ -261,7 +261,7 @@ def test_a_silent_recording_layer_is_one_failure_not_one_for_each_node():
     seen["collector_age"][("west", "gpu5", "nvidia")] = 400
     result = judge(clusters, seen)
     assert [item["check"] for item in result["failures"]] == ["recording", "collector"]
-    assert result["failures"][0]["reason"] == "the recording layer gives no accelerator of cluster west, though nodes have some (4)"
+    assert result["failures"][0]["reason"] == "the recording layer has no accelerators for cluster west, although nodes have some (4)"
     assert result["counts"]["fine"] == 0
 
 
@@ -282,18 +282,18 @@ def test_a_pending_host_fails_with_the_reason_it_is_not_up():
     clusters = fleet({"gpu7": node(status="pending", nvidia=0), "gpu8": node("10.0.0.8")})
     seen = healthy(clusters)
     up = one(judge(clusters, seen))
-    assert (up["check"], up["reason"]) == ("pending", "never reached by a run")
+    assert (up["check"], up["reason"]) == ("pending", "never reached by any run")
     seen["up"][("west", "gpu7", "node_exporter", "10.0.0.7:9100")] = False
     target = ("10.0.0.7", 9100, "http", "/metrics")
     result = judge(clusters, seen, {target: ("refused", "")})
     assert result["to_dial"] == [target] and result["counts"]["pending"] == 1
-    assert one(result)["reason"].startswith("never reached by a run; connection refused on 10.0.0.7:9100")
+    assert one(result)["reason"].startswith("never reached by any run; connection refused on 10.0.0.7:9100")
     assert "site.yml --limit gpu7" in one(result)["mend"]
 
 
 @pytest.mark.parametrize("status, words", [
     ("maintenance", "in maintenance, its alerts are muted; now node_exporter not up on 10.0.0.7:9100"),
-    ("retired", "retired: not in the inventory any more, still scraped; prune.yml removes it"),
+    ("retired", "retired: no longer in the inventory but still scraped; prune.yml removes it"),
 ])
 def test_maintenance_and_retired_hosts_are_notes_and_are_not_dialled(status, words):
     clusters = fleet({"gpu7": node(status=status), "gpu8": node("10.0.0.8")})
@@ -348,8 +348,8 @@ def test_an_unreachable_storage_is_one_failure_and_judges_no_node():
 
 
 @pytest.mark.parametrize("known, reason", [
-    ({2}, "the storage knows generation 2 of cluster west, the registry has 3"),
-    (set(), "the expected devices of cluster west are not in the storage (registry generation 3)"),
+    ({2}, "the storage has generation 2 of cluster west, the registry 3"),
+    (set(), "the storage lacks the expected devices of cluster west (registry generation 3)"),
 ])
 def test_an_old_or_absent_generation_is_a_failure(known, reason):
     clusters = fleet({"gpu7": node()})
@@ -374,12 +374,12 @@ def rules_of(*rules):
 
 @pytest.mark.parametrize("seen, options, reason", [
     (dict(healthy({}), rules_error="cannot reach the rule evaluator at U: refused"), {}, "cannot reach the rule evaluator at U: refused"),
-    (dict(healthy({}), groups=[]), {}, "no rule is loaded"),
+    (dict(healthy({}), groups=[]), {}, "no rules are loaded"),
     (healthy({}), {"rule_groups": ["accelmon_nodes"]}, "rule group accelmon_nodes is not loaded"),
-    (rules_of({"health": "err", "last_error": "bad"}, {}, {"health": "bad"}), {}, "2 of 3 rules of group g fail, first R: bad"),
-    (rules_of({"health": "err"}), {}, "1 of 1 rules of group g fail, first R: err"),
-    (rules_of({"health": ""}), {}, "1 of 1 rules of group g fail, first R: no health given"),
-    (rules_of({"health": "unknown"}, {}), {}, "1 of 2 rules of group g were not evaluated yet, first R"),
+    (rules_of({"health": "err", "last_error": "bad"}, {}, {"health": "bad"}), {}, "2 of 3 rules in group g fail, first R: bad"),
+    (rules_of({"health": "err"}), {}, "1 of 1 rules in group g fail, first R: err"),
+    (rules_of({"health": ""}), {}, "1 of 1 rules in group g fail, first R: no health given"),
+    (rules_of({"health": "unknown"}, {}), {}, "1 of 2 rules in group g have not been evaluated yet, first R"),
     (rules_of({}), {}, "the alert Watchdog is not loaded"),
     (rules_of({"name": "Watchdog", "state": "inactive"}), {}, "the alert Watchdog, which must always fire, does not"),
 ])
@@ -554,7 +554,7 @@ def test_a_replaced_host_is_told_and_not_counted():
     result = verdict.verdict(clusters, seen, {}, "mon01", inventory_hosts=["new", "moved"])
     assert result["counts"]["nodes"] == 1 and result["counts"]["accelerators_expected"] == 8
     assert [(one["node"], one["note"]) for one in result["notes"]] == [
-        ("moved", "replaced: moved of cluster d is where it was; prune.yml forgets it"), ("old", "replaced: new is where it was; prune.yml forgets it")]
+        ("moved", "replaced by moved of cluster d; prune.yml removes it from the registry"), ("old", "replaced by new; prune.yml removes it from the registry")]
     assert [one["node"] for one in result["failures"] if one["check"] == "registered"] == ["moved"]
     rows = verdict.status_rows(clusters, seen)
     assert "old" in verdict.table(rows) and "replaced by new" in verdict.table(rows) and "replaced by moved of cluster d" in verdict.table(rows)
@@ -563,14 +563,14 @@ def test_a_replaced_host_is_told_and_not_counted():
 
 @pytest.mark.parametrize("problem, mend", [
     ("cannot reach the storage at http://127.0.0.1:8428: refused", "start it on mon01; site.yml does"),
-    ("cannot reach the storage at http://127.0.0.1:8428: timed out", "look whether mon01 is overloaded"),
-    ("cannot reach the storage at https://127.0.0.1:8428: TLS failed (WRONG_VERSION_NUMBER)", "it listens with TLS where it is asked without"),
-    ("the storage at http://127.0.0.1:8428 does not answer in HTTP: BadStatusLine", "it listens with TLS where it is asked without"),
-    ("the storage at http://127.0.0.1:8428 answers HTTP 401", "it wants another password than that of mon01"),
-    ("the storage at http://127.0.0.1:8428 answers HTTP 404", "something else listens there on mon01"),
-    ("the storage at http://127.0.0.1:8428 does not answer like the Prometheus API", "something else listens there on mon01"),
+    ("cannot reach the storage at http://127.0.0.1:8428: timed out", "check whether mon01 is overloaded"),
+    ("cannot reach the storage at https://127.0.0.1:8428: TLS failed (WRONG_VERSION_NUMBER)", "one side uses TLS and the other does not"),
+    ("the storage at http://127.0.0.1:8428 does not speak HTTP: BadStatusLine", "one side uses TLS and the other does not"),
+    ("the storage at http://127.0.0.1:8428 answers HTTP 401", "it expects a different password than mon01 uses"),
+    ("the storage at http://127.0.0.1:8428 answers HTTP 404", "another service listens on that port of mon01"),
+    ("the storage at http://127.0.0.1:8428 does not respond like the Prometheus API", "another service listens on that port of mon01"),
     ("cannot reach the storage at http://mon01:8428: name does not resolve", "check the name and the network of mon01"),
-    ("the storage at http://127.0.0.1:8428 answers HTTP 503", "look at its log on mon01"),
+    ("the storage at http://127.0.0.1:8428 answers HTTP 503", "check its log on mon01"),
 ])
 def test_only_what_does_not_run_is_to_be_started(problem, mend):
     clusters = fleet({"gpu7": node()})
@@ -584,10 +584,10 @@ def test_only_what_does_not_run_is_to_be_started(problem, mend):
 
 @pytest.mark.parametrize("answer, mend", [
     (("refused", ""), "start it on gpu7; site.yml --limit gpu7 does"),
-    (("http", "401"), "it wants a password or certificate that mon01 does not show"),
-    (("http", "404"), "set the path of its page, node_exporter_metrics_path, or the port"),
-    (("http", "500"), "check port and path of node_exporter"),
-    (("tls", "WRONG_VERSION_NUMBER"), "it speaks no TLS, or its certificate is not of the authority that mon01 trusts"),
+    (("http", "401"), "it requires a password or certificate that mon01 does not send"),
+    (("http", "404"), "correct its path (node_exporter_metrics_path) or its port"),
+    (("http", "500"), "check the port and path of node_exporter"),
+    (("tls", "WRONG_VERSION_NUMBER"), "it does not use TLS, or its certificate is not from the CA that mon01 trusts"),
 ])
 def test_an_exporter_that_answers_is_not_to_be_started(answer, mend):
     clusters = fleet({"gpu7": node()})
@@ -606,11 +606,12 @@ def test_a_hand_over_that_failed_is_not_to_be_tried_again_without_looking_why():
     seen = healthy(clusters)
     seen["up"][("west", "gpu7", "dcgm_exporter", "10.0.0.7:9101")] = False
     item = one(judge(clusters, seen, {("10.0.0.7", 9101, "http", "/metrics"): ("refused", "")}))
-    assert item["mend"] == ("it did not take over from textfile, which reads the devices on: look why at journalctl -u accelmon-dcgm-exporter on gpu7, "
-                            "or take it out of the choice")
+    assert item["mend"] == ("it did not take over from textfile, which still reads the devices: check journalctl -u accelmon-dcgm-exporter on gpu7, "
+                            "or remove it from the choice")
 
 
 def test_devices_that_nobody_watches_are_told_by_node():
     hosts = {"gpu%d" % number: node(nvidia=0, highest={"furiosa": {"RNGD": 2}}, unwatched=["furiosa"]) for number in range(12)}
     notes = judge(fleet(hosts), healthy(fleet(hosts)))["notes"]
-    assert [item["node"] for item in notes] == ["gpu0, gpu1, gpu2 and 9 more"] and notes[0]["note"].startswith("24 furiosa accelerators recorded, not watched")
+    assert [item["node"] for item in notes] == ["gpu0, gpu1, gpu2 and 9 more"]
+    assert notes[0]["note"].startswith("24 furiosa accelerators recorded but not watched")

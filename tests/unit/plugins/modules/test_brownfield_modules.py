@@ -94,7 +94,7 @@ def test_an_exporter_of_devices_without_a_series_is_refused_with_what_it_lacks(e
     exporter.page = 'DCGM_FI_DEV_FB_USED{gpu="0"} 1\n# HELP DCGM_FI_DEV_FB_TOTAL in MiB\n'
     with pytest.raises(Failure) as error:
         of_devices(exporter, timeout=0).adopt_series()
-    assert "lacks DCGM_FI_DEV_FB_TOTAL or DCGM_FI_DEV_FB_FREE; tell that exporter" in str(error.value) and "\n" not in str(error.value)
+    assert "lacks DCGM_FI_DEV_FB_TOTAL or DCGM_FI_DEV_FB_FREE; configure that exporter" in str(error.value) and "\n" not in str(error.value)
     with pytest.raises(Failure) as error:
         of_devices(exporter, timeout=0, series=["a", "b", "c", "d"]).adopt_series()
     assert "lacks a, b, c and 1 more;" in str(error.value)
@@ -102,7 +102,7 @@ def test_an_exporter_of_devices_without_a_series_is_refused_with_what_it_lacks(e
 
 def test_our_own_exporter_is_not_adopted(exporter, tmp_path):
     (tmp_path / "accelmon-dcgm-exporter.service").write_text("")
-    with pytest.raises(Failure, match="dcgm_exporter_managed = adopt: our own accelmon-dcgm-exporter.service is still"):
+    with pytest.raises(Failure, match="dcgm_exporter_managed = adopt: the collection's accelmon-dcgm-exporter.service is still"):
         of_devices(exporter).adopt_series()
 
 
@@ -130,7 +130,7 @@ def test_a_directory_that_it_does_not_read_is_refused_and_left_clean(exporter, t
     other = tmp_path / "other"
     other.mkdir()
     text = refused(exporter, directory=str(other))
-    assert text.startswith(f"accelmon_textfile_directory = {other}: what is put there does not appear on http://127.0.0.1:")
+    assert text.startswith(f"accelmon_textfile_directory = {other}: files written there do not appear on http://127.0.0.1:")
     assert "start it with --collector.textfile.directory=" in text and list(other.iterdir()) == []
     assert "this host has no such directory" in refused(exporter, directory=str(tmp_path / "missing"))
 
@@ -157,7 +157,7 @@ def test_another_collector_of_accelerators_is_refused(exporter):
 
 def test_what_is_no_node_exporter_is_refused(exporter):
     exporter.page = "other_info 1\n"
-    assert "is not of a node_exporter; correct node_exporter_port" in refused(exporter)
+    assert "is not from node_exporter; correct node_exporter_port" in refused(exporter)
     exporter.page = 'node_scrape_collector_success{collector="cpu"} 1\n'
     assert "its textfile collector is off" in (exporter.directory.rmdir() or refused(exporter))
 
@@ -169,14 +169,14 @@ def test_nobody_there_is_refused(exporter, monkeypatch):
 
 def test_our_own_unit_has_to_go_first(exporter, tmp_path):
     (tmp_path / "accelmon-node-exporter.service").write_text("")
-    assert "our own accelmon-node-exporter.service is still on this host" in refused(exporter)
+    assert "the collection's accelmon-node-exporter.service is still on this host" in refused(exporter)
 
 
 def test_a_broken_file_of_theirs_is_told(exporter):
     exporter.page += "node_textfile_scrape_error 1\n"
     made = adoption(exporter)
     made.adopt()
-    assert "one of the files in its textfile directory is broken" in made.module.warnings[0]
+    assert "a file in its textfile directory is invalid" in made.module.warnings[0]
 
 
 # A script of somebody else
@@ -255,7 +255,7 @@ def test_a_run_under_way_is_waited_for_and_else_nothing_is_changed(site, tmp_pat
 def test_a_file_with_other_series_is_refused_before_anything_changes(site):
     (site / "text" / "gpu.prom").write_text(THEIRS + "fan_speed 3\n")
     before = everything(site)
-    with pytest.raises(Failure, match="gpu.prom holds fan_speed beside its accelerators"):
+    with pytest.raises(Failure, match="gpu.prom also contains fan_speed"):
         handover(site).take_out()
     assert everything(site) == before
 
@@ -263,12 +263,12 @@ def test_a_file_with_other_series_is_refused_before_anything_changes(site):
 def test_no_device_may_be_lost(site):
     handover(site).take_out()
     ours = site / "text" / "accelmon_accelerators.prom"
-    with pytest.raises(Failure, match="it exported the device 0, 1, and our collector does not"):
+    with pytest.raises(Failure, match="it exported the device 0, 1, but the collection's collector does not"):
         handover(site).prove()
     ours.write_text("".join(line + "\n" for line in OURS.splitlines() if "power" not in line))
     made = handover(site)
     assert made.prove() == {"missing": ['node_gpu_power_draw_watts{gpu="0"}', 'node_gpu_power_draw_watts{gpu="1"}']}
-    assert made.module.warnings[0].startswith("2 series of get_gpu_metrics.sh are not given by our collector")
+    assert made.module.warnings[0].startswith("2 series of get_gpu_metrics.sh are not exported by the collection's collector")
     ours.write_text(OURS)
     assert handover(site).prove() == {"missing": []}
 
@@ -276,7 +276,7 @@ def test_no_device_may_be_lost(site):
 def test_it_is_not_put_back_beside_our_collector(site):
     handover(site).take_out()
     (site / "text" / "accelmon_accelerators.prom").write_text(OURS)
-    with pytest.raises(Failure, match="remove our collector first"):
+    with pytest.raises(Failure, match="remove the collection's collector first"):
         handover(site).bring_back()
     assert sorted(os.listdir(site / "text")) == ["accelmon_accelerators.prom", "site.prom"]
 
@@ -286,5 +286,5 @@ def test_a_file_that_is_there_again_is_not_overwritten(site):
     (site / "text" / "gpu.prom").write_text("node_gpu_temperature_celsius 1\n")
     made = handover(site)
     made.bring_back()
-    assert "is there again" in made.module.warnings[0]
+    assert "exists again" in made.module.warnings[0]
     assert (site / "text" / "gpu.prom").read_text() == "node_gpu_temperature_celsius 1\n"

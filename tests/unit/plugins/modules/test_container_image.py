@@ -140,7 +140,7 @@ def test_an_archive_is_asked_for_only_if_the_image_is_not_here(tmp_path):
 def test_an_archive_with_another_checksum_is_not_loaded(tmp_path):
     host = Host()
     archive(host, tmp_path).write_bytes(b"tampered")
-    with pytest.raises(Failure, match="its SHA-256 is another"):
+    with pytest.raises(Failure, match="its SHA-256 is not"):
         image(host).present()
     assert not host.did("load")
 

@@ -78,8 +78,8 @@ def test_a_dcgm_of_the_site_that_fits_stays_and_never_goes(record):
 
 def test_a_dcgm_of_the_site_that_does_not_fit_is_an_error_with_both_versions_and_a_mend(record):
     assert refused(Host({CORE: "1:4.5.3-1"})) == (
-        "dcgm_exporter_version = 4.8.3: it belongs to DCGM 4.6.0, and this host has DCGM 4.5.3 (datacenter-gpu-manager-4-core), which was not "
-        "installed by us; set dcgm_exporter_version to 4.8.2, which belongs to it, or update DCGM to 4.6.0")
+        "dcgm_exporter_version = 4.8.3: it matches DCGM 4.6.0, but this host has DCGM 4.5.3 (datacenter-gpu-manager-4-core), not "
+        "installed by accelmon.fleet; set dcgm_exporter_version to the matching 4.8.2, or update DCGM to 4.6.0")
     assert not record.exists()
     assert "set dcgm_exporter_source to container, or update DCGM to 4.6.0" in refused(Host({CORE: "1:4.0.0-1"}))
 
@@ -97,7 +97,7 @@ def test_ours_is_updated_unless_its_engine_runs(engine):
     packages(Host()).present()
     assert packages(Host({CORE: "1:4.5.3-1", EXPORTER: "4.8.2-1"})).present()["missing"] == [CORE, EXPORTER]
     engine(True)
-    assert "whose host engine runs" in refused(Host({CORE: "1:4.5.3-1", EXPORTER: "4.8.2-1"}))
+    assert "whose host engine is running" in refused(Host({CORE: "1:4.5.3-1", EXPORTER: "4.8.2-1"}))
 
 
 def test_what_we_brought_goes_again_but_not_below_an_engine_that_runs(engine):

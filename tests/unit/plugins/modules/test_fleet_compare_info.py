@@ -118,8 +118,8 @@ def test_values_stand_side_by_side(storage):
 def test_a_device_that_sources_name_differently_is_told(storage):
     result = storage.run()
     assert result["problems"] == [
-        "gpu1: device 1 (GPU-gpu1-1) is known by this index and UUID to dcgm alone",
-        "gpu1: device 1 (GPU-other) is known by this index and UUID to all_smi alone"]
+        "gpu1: device 1 (GPU-gpu1-1) is known by this index and UUID only to dcgm",
+        "gpu1: device 1 (GPU-other) is known by this index and UUID only to all_smi"]
     assert {row["difference"] for row in result["rows"] if row["index"] == "1"} == {None}
 
 
@@ -143,7 +143,7 @@ def test_check_mode_is_the_same(storage):
 
 def test_without_two_sources_or_storage(storage):
     assert storage.run(hosts=["gpu9"])["problems"] == [
-        "no node here has accelerators that two sources read; name two exporters in accelmon_exporters and run site.yml"]
+        "no node has accelerators that are read by two sources; list two exporters in accelmon_exporters and run site.yml"]
     assert all('node=~"gpu9"' in query for query in storage.asked)
     storage.broken = True
     result = storage.run()

@@ -288,14 +288,14 @@ def test_a_series_that_its_source_tells_and_no_rule_finds(lab):
     series = recording.expected_series()
     lab.becomes([], recorded_series=series)
     lab.record({"gpu1": 8, "gpu2": 4}, labels={"gpu2": {"type": "a", "scope": "b"}})
-    lab.becomes([("gpu2", "accelerator_ecc_errors_total of nvidia is not recorded, though textfile tells it")], recorded_series=series)
+    lab.becomes([("gpu2", "accelerator_ecc_errors_total of nvidia is not recorded, although textfile reports it")], recorded_series=series)
     lab.record({"gpu1": 8, "gpu2": 4})
     lab.becomes([], recorded_series=series)
 
 
 def test_a_newer_registry_than_the_published_one(lab):
     lab.monitor.status = 500
-    lab.becomes([("mon01", "the expected devices of cluster demo are not in the storage (registry generation %d)" % lab.registry["generation"])])
+    lab.becomes([("mon01", "the storage lacks the expected devices of cluster demo (registry generation %d)" % lab.registry["generation"])])
     lab.monitor.status = 200
     lab.becomes([])
 
@@ -307,7 +307,7 @@ def test_a_broken_rule(lab):
                     '"accelerator_info * on (cluster) group_left () accelerator_info"}]}]\n')
     lab.running["vmalert"].send_signal(1)
     end = time.monotonic() + PATIENCE
-    while not any(item["check"] == "rules" and "1 of 1 rules of group site fail, first site: " in item["reason"] for item in lab.failures()):
+    while not any(item["check"] == "rules" and "1 of 1 rules in group site fail, first site: " in item["reason"] for item in lab.failures()):
         assert time.monotonic() < end, lab.failures()
         time.sleep(0.5)
     path.unlink()

@@ -126,7 +126,7 @@ def test_verify_gives_failures_counts_and_a_report(services):
     assert [(item["cluster"], item["node"], item["check"]) for item in result["failures"]] == [
         ("demo", "gpu1", "devices"), ("demo", "gpu2", "target")]
     assert [item["line"] for item in result["failures"]] == [
-        "gpu1: 7 of 8 nvidia accelerators fresh; gone: index 7 (GPU-7); repair it, or run accept_devices.yml --limit gpu1 if it shall stay away",
+        "gpu1: 7 of 8 nvidia accelerators fresh; gone: index 7 (GPU-7); repair it, or run accept_devices.yml --limit gpu1 if it is gone for good",
         "gpu2: connection refused on 127.0.0.1:%d (node_exporter not running there); start it on gpu2; site.yml --limit gpu2 does" % services.dead_port]
     assert result["report"].splitlines()[1:] == [item["line"] for item in result["failures"]]
     assert result["counts"]["accelerators_expected"] == 12 and result["counts"]["accelerators_fresh"] == 7
@@ -172,7 +172,7 @@ def test_verify_names_no_devices_if_the_storage_breaks_meanwhile(services):
 def test_a_bad_interval_is_refused(services, module, interval):
     result = services.run(module, interval=interval)
     assert result["failed"] and result["msg"].startswith(
-        "interval = %s: %s" % (interval, "no time at all; give more" if interval == "0s" else "not a duration; write a number with a unit"))
+        "interval = %s: %s" % (interval, "must be more than 0s" if interval == "0s" else "not a duration; use a number with a unit"))
 
 
 def test_status_gives_rows_table_and_totals(services):
@@ -238,7 +238,7 @@ def test_cluster_names_are_safe_in_a_query(clusters, wanted):
 
 
 def test_verify_asks_whether_the_alerts_arrive(services):
-    line = "mon01: the alert Watchdog does not arrive at the alertmanager at %s; wait for one evaluation" % services.url
+    line = "mon01: the alert Watchdog does not arrive at the Alertmanager at %s; wait for one evaluation" % services.url
     options = {"monitoring_host": "mon01", "alertmanager_urls": [services.url]}
 
     def of_alertmanager():
@@ -268,5 +268,5 @@ def test_verify_says_which_listener_of_the_stack_is_open(services, tmp_path):
         return [item["line"] for item in services.run("fleet_verify_info", **options)["failures"] if item["check"] == "access"]
     assert of_access() == []
     services.password = ""
-    assert of_access() == ["mon01: vmagent at %s answers HTTP 200 without a password; run site.yml --limit mon01; if it stays, "
-                           "something else listens there, or a version that asks only for some paths" % services.url]
+    assert of_access() == ["mon01: vmagent at %s answers HTTP 200 without a password; run site.yml --limit mon01; if this persists, "
+                           "another service listens there, or a version that only protects some paths" % services.url]

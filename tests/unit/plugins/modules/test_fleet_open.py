@@ -57,4 +57,4 @@ def test_the_line_names_host_and_mend():
     seen = dict(verdict.empty_seen(), open_targets={TARGET: "answers plain HTTP"})
     item = verdict.open_failures("west", "gpu7", fleet()["west"]["hosts"]["gpu7"], seen)[0]
     assert verdict.finish([item], False)[0]["line"] == (
-        "gpu7: node_exporter on 10.0.0.7:9100 answers plain HTTP; run site.yml --limit gpu7; if it stays, something else listens there")
+        "gpu7: node_exporter on 10.0.0.7:9100 answers plain HTTP; run site.yml --limit gpu7; if this persists, another service listens there")

@@ -247,7 +247,7 @@ def test_lock_held_too_long(host):
         fcntl.flock(handle, fcntl.LOCK_EX)
         message = host.fail([record("a")], lock_timeout=1)
     assert message == (
-        "cluster c: lock_timeout = 1: another run still holds %s; wait for it to end, or allow more time" % (host.state / "c.lock"))
+        "cluster c: lock_timeout = 1: another run still holds %s; wait for it to finish, or raise lock_timeout" % (host.state / "c.lock"))
     assert not host.run([record("a")], lock_timeout=1)["changed"]
 
 
@@ -267,11 +267,11 @@ def test_lost_registry_is_built_anew_by_a_full_run_only(host):
     before = host.hosts()
     (host.state / "c.json").unlink()
     message = host.fail([record("a")], full_run=False)
-    assert message.startswith("registry %s: missing, though cluster c has targets" % (host.state / "c.json"))
+    assert message.startswith("registry %s: missing, although cluster c has targets" % (host.state / "c.json"))
     assert "run site.yml without --limit" in message
     result = host.run([record("a"), record("b")])
     assert host.hosts() == before
-    assert "is built anew" in warnings(result)
+    assert "has been rebuilt" in warnings(result)
 
 
 def test_new_cluster_may_start_with_a_limited_run(host):
@@ -298,7 +298,7 @@ def test_accept_of_an_unknown_host_changes_nothing(host):
 
 def test_accept_warns_where_a_declared_count_stands_against_it(host):
     records = [record("a", expected={"nvidia": 8}, accelerators={"nvidia": {"H100": 7}})]
-    assert ('a: accelmon_expected = {"nvidia": 8}: declares 8 nvidia accelerators where 7 were seen; change it in the inventory'
+    assert ('a: accelmon_expected = {"nvidia": 8}: declares 8 nvidia accelerators, but 7 were seen; correct it in the inventory'
             in warnings(host.run(records, accept=["a"])))
     assert "declares" not in warnings(host.run(records))
 
@@ -374,8 +374,8 @@ def test_a_cluster_that_no_host_of_the_run_tells_of_is_forgotten_by_name(host):
     host.run([record("a", cluster="east")])
     host.run([record("b")])
     assert list(host.run([record("b")], prune=True, prune_force=True)["clusters"]) == ["c"] and "a" in host.hosts("east")
-    assert "there is no such registry; there are c, east" in host.fail([record("b")], prune=True, prune_clusters=["west"])
-    assert "hosts of this run are in it" in host.fail([record("b")], prune=True, prune_clusters=["c"])
+    assert "no such registry; known are c, east" in host.fail([record("b")], prune=True, prune_clusters=["west"])
+    assert "it contains hosts of this run" in host.fail([record("b")], prune=True, prune_clusters=["c"])
     assert host.run([record("b")], prune=True, prune_clusters=["east"])["clusters"]["east"]["removed"] == ["a"]
     assert not (host.state / "east.json").exists() and not (host.targets / "node_exporter" / "east.json").exists()
 
@@ -401,4 +401,4 @@ def test_a_damaged_registry_is_told_with_its_mend(host, content):
 
 def test_a_directory_in_the_place_of_the_registry(host):
     (host.state / "c.json").mkdir(parents=True)
-    assert "something of another kind is there (Is a directory); move it away" in host.fail([record("a")])
+    assert "a different kind of file is in the way (Is a directory); move it away" in host.fail([record("a")])

@@ -123,7 +123,7 @@ def test_facts_with_names_of_variables_decide_nothing(fleet):
     script.write_text(script.read_text().replace('told.get("any", {})', '({} if "accelerators" in answer.get("ansible_facts", {}) else told["any"])'))
     code, out = fleet.run()
     assert "the rest goes on" in out and code == 0
-    assert "evil: facts: " in out and "what is recorded of the host stays as it was" in out
+    assert "evil: facts: " in out and "the host's record stays unchanged" in out
     after = fleet.hosts()
     assert after["evil"] == before["evil"]
     assert after["gpu2"]["highest"] == before["gpu2"]["highest"] and after["gpu2"]["status"] == "active"
@@ -147,7 +147,7 @@ def test_preflight_tells_of_the_node_that_lies_and_of_the_others(tmp_path):
     fleet.told["evil"] = {"facts": accelerators(8), "any": {"ansible_facts": forged, "unanswered": {"a": 1}, "ansible_stats": {"data": {"a": 1}}}}
     code, out = fleet.run("preflight.yml")
     assert code == 2 and not (tmp_path / "report.json").exists()
-    assert re.search(r"error: evil: answer = facts: accelmon_accept = .*: no fact that accelerator_facts gives; ", out)
+    assert re.search(r"error: evil: answer = facts: accelmon_accept = .*: not a fact of accelerator_facts; ", out)
     assert "gpu2: 8 nvidia" in out and "of them did not answer" in out
 
 

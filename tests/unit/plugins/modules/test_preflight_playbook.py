@@ -47,10 +47,10 @@ def test_a_host_that_does_not_answer_is_one_line_and_the_others_are_looked_at(tm
     errors = [line for line in lines if line.startswith("error: ") and line.split(": ")[1] in NODES]
     assert [line for line in errors if "misspelt" in line and "accelmon_exporter_tsl" in line and "did you mean accelmon_exporter_tls" in line]
     assert [line for line in errors if "misspelt" in line and "accelmon_labels" in line]
-    assert "error: no_python: Python = there is none where it was looked for; set ansible_python_interpreter to one of 3.6 or newer that is there, " \
-        "or leave it out and let Ansible find it" in errors
+    assert "error: no_python: Python = no interpreter found; set ansible_python_interpreter to an existing Python 3.6 or later, or unset it " \
+        "so that Ansible discovers one" in errors
     assert [line for line in errors if line.startswith("error: no_name: ssh = the name does not resolve on the control node; ")]
-    assert [line for line in errors if line.startswith("error: refused: ssh = nothing listens at its ssh port; ")]
+    assert [line for line in errors if line.startswith("error: refused: ssh = nothing listens on its SSH port; ")]
     assert [line for line in lines if line.startswith("gpu1: ")]
     assert " of 6 hosts ready, " in lines[-1] and lines[-1].endswith("3 of them did not answer")
     # Not pages: one line for a host and task, and the result.

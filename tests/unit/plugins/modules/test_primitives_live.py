@@ -157,9 +157,9 @@ def test_files_that_are_missing_or_altered_are_told(control):
         release(control, data, "1.0", src="a", url="b"),
     )
     assert all(result["failed"] and not result["changed"] for result in results)
-    assert results[0]["msg"].startswith("src = /nowhere/one.tar: there is no such file on the control node; put it there")
+    assert results[0]["msg"].startswith("src = /nowhere/one.tar: no such file on the control node; put it there")
     assert str(control.folder / "evil.tar") + " has " + sha256(archive_of("evil")) in results[1]["msg"] and "remote_tmp" not in results[1]["msg"]
-    assert results[2]["msg"].startswith("src = /nowhere/one.tar: it cannot be read here")
+    assert results[2]["msg"].startswith("src = /nowhere/one.tar: cannot be read on this host")
     assert "url, src" in results[3]["msg"] and "mutually exclusive" in results[4]["msg"]
     assert list(control.remote_tmp.iterdir()) == []
     results, _output = control.play(release(control, data, "1.0", src="/nowhere/one.tar"), options=["--check"])
@@ -198,7 +198,7 @@ def test_a_set_of_files_with_secrets(control):
         config_set(control, state="absent"), options=loud)
     assert [result["changed"] for result in results] == [True, False, True, False, True]
     assert results[0]["written"] == [plain, secret] and results[1]["written"] == []
-    assert results[3]["failed"] and "ends with status 1 and says: bad: " in results[3]["msg"] and results[3]["validator"]["rc"] == 1
+    assert results[3]["failed"] and "exited with status 1: bad: " in results[3]["msg"] and results[3]["validator"]["rc"] == 1
     assert "+a: 2" in output and "-a: 1" in output and "(secret changed)" in output
     for word in ("hunter2", "tr0ub4dor", "correcthorse"):
         assert word not in output and word not in json.dumps(results)
@@ -221,7 +221,7 @@ def test_warnings_and_unknown_files_are_told(control):
     results, output = control.play(task)
     assert results[0]["unknown"] == [str(folder / "b")] and list(results[0]["kept_aside"]) == [str(folder / "a")]
     flat = " ".join(output.split())
-    assert "was not as accelmon.fleet wrote it" in flat and "left as they are" in flat
+    assert "was modified since accelmon.fleet wrote it" in flat and "left unchanged because" in flat
 
 
 def test_requests_that_cannot_be_met_fail_in_one_line(control):
@@ -231,7 +231,7 @@ def test_requests_that_cannot_be_met_fail_in_one_line(control):
         config_set(control, files=[{"path": "a", "content": "x"}]),
         config_set(control, files=[{"path": path, "content": "x"}], validate=[{"argv": ["/nowhere/checker"]}]),
     )
-    for result, message in zip(results, ("owner = accelmon-nobody-here: this host has no such user", "path = a: this is no plain absolute path",
+    for result, message in zip(results, ("owner = accelmon-nobody-here: this host has no such user", "path = a: not a plain absolute path",
                                          "validate = /nowhere/checker: this host has no such program")):
         assert result["failed"] and result["msg"].startswith(message) and "\n" not in result["msg"]
     results, output = control.play(

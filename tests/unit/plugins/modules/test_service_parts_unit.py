@@ -189,7 +189,7 @@ def test_a_port_that_systemd_holds_has_an_owner(host, monkeypatch, owner, table,
 
 
 def test_a_host_whose_python_services_cannot_run_is_left_as_it_is(host, monkeypatch):
-    monkeypatch.setattr(service_unit.interpreter, "find", lambda: ("", "ansible_python_interpreter = /home/x/bin/python: the services cannot run it"))
+    monkeypatch.setattr(service_unit.interpreter, "find", lambda: ("", "ansible_python_interpreter = /home/x/bin/python: services on this host cannot run it"))
     with pytest.raises(Failed, match="ansible_python_interpreter = /home/x/bin/python"):
         host.run(phase="claim", user="accelmon-nobody-of-that-name", own_programs=True)
     assert not any("useradd" in call for call in host.calls)
@@ -202,7 +202,7 @@ def test_texts_name_the_python_of_the_host(host, monkeypatch):
     place = service_unit.interpreter.PLACEHOLDER
     host.params = {"name": "x", "unit": f"[Service]\nExecStart={place} -IS\n", "timer": None, "parts": {"watch.service": f"ExecStart={place}"},
                    "validate": [{"argv": [place, "--help"], "timeout": 60}], "secrets": {"/x": place}}
-    for found, python in ((("/usr/libexec/platform-python", ""), "/usr/libexec/platform-python"), (("", "there is none"), "/usr/bin/python3")):
+    for found, python in ((("/usr/libexec/platform-python", ""), "/usr/libexec/platform-python"), (("", "no interpreter found"), "/usr/bin/python3")):
         monkeypatch.setattr(service_unit.interpreter, "find", lambda answer=found: answer)
         params = service_unit.Service(host).params
         assert params == {"name": "x", "unit": f"[Service]\nExecStart={python} -IS\n", "timer": None, "parts": {"watch.service": f"ExecStart={python}"},

@@ -322,7 +322,7 @@ def test_a_claim_alone_writes_nothing(host, files, tmp_path):
 
 def test_files_that_their_checker_refuses_leave_the_service_as_it_is(host, files, tmp_path):
     files["files"][0]["content"] = "{"
-    with pytest.raises(Failed, match="validate = .*: it ends with status 1 and says: .*; nothing was changed, correct the configuration"):
+    with pytest.raises(Failed, match="validate = .*: exited with status 1: .*; correct the configuration; nothing was changed"):
         service(host, **files).converge()
     assert host.did() == [] and list((tmp_path / "UNITS").iterdir()) == []
 

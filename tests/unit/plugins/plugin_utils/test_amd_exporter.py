@@ -73,15 +73,15 @@ def test_profiler_fields_turn_the_profiler_on():
 
 
 @pytest.mark.parametrize("more, words", [
-    ({"extra_fields": ["GPU_PAKAGE_POWER"]}, "amd_exporter_extra_fields = GPU_PAKAGE_POWER: the exporter knows no such field; did you mean GPU_PACKAGE_POWER?"),
+    ({"extra_fields": ["GPU_PAKAGE_POWER"]}, "amd_exporter_extra_fields = GPU_PAKAGE_POWER: the exporter has no such field; did you mean GPU_PACKAGE_POWER?"),
     ({"extra_fields": ["gpu_package_power"]}, "did you mean GPU_PACKAGE_POWER?"),
-    ({"extra_labels": ["UUID"]}, "amd_exporter_extra_labels = UUID: the exporter knows no such label"),
-    ({"settings": {"ServerPort": 7}}, "amd_exporter_config = ServerPort: there is no such section"),
+    ({"extra_labels": ["UUID"]}, "amd_exporter_extra_labels = UUID: the exporter has no such label"),
+    ({"settings": {"ServerPort": 7}}, "amd_exporter_config = ServerPort: no such section"),
     ({"settings": {"GPUConfig": {"Fields": ["GPU_CLOCK"]}}}, "amd_exporter_config = GPUConfig.Fields: set it with amd_exporter_extra_fields"),
-    ({"settings": {"CommonConfig": {"MetricsFieldPrefix": "amd_"}}}, "amd_exporter_config = CommonConfig.MetricsFieldPrefix: there is no such setting"),
+    ({"settings": {"CommonConfig": {"MetricsFieldPrefix": "amd_"}}}, "amd_exporter_config = CommonConfig.MetricsFieldPrefix: no such setting"),
     ({"settings": {"GPUConfig": {"HealthThresholds": {"GPU_ECC_UNCORRECT_UMCC": 1}}}}, "GPUConfig.HealthThresholds: GPU_ECC_UNCORRECT_UMCC"),
-    ({"version": "1.4.2"}, "amd_exporter_version = 1.4.2: releases before 1.5.0 open gpuagent's port"),
-    ({"version": "newest"}, "amd_exporter_version = newest: this is no version"),
+    ({"version": "1.4.2"}, "amd_exporter_version = 1.4.2: releases before 1.5.0 expose gpuagent's port"),
+    ({"version": "newest"}, "amd_exporter_version = newest: not a version"),
     ({"version": "1.5.2", "devices": [dict(WHOLE, driver_version="6.7.0")]}, "amdgpu 6.7.0 of 0000:1b:00.0 is older than 6.8.5"),
 ])
 def test_what_would_be_ignored_or_cannot_work_is_refused(more, words):
@@ -120,14 +120,14 @@ def test_the_release_is_the_wanted_one_else_the_bundles_else_ours(bundle):
 
 
 @pytest.mark.parametrize("wanted, source, node, words", [
-    ({}, "package", dict(UBUNTU, architecture="arm64"), "amd_exporter_source = package: AMD publishes its exporter for amd64, and this host is arm64"),
+    ({}, "package", dict(UBUNTU, architecture="arm64"), "amd_exporter_source = package: AMD publishes its exporter only for amd64, but this host is arm64"),
     ({"version": "1.4.2"}, "package", UBUNTU, "amd_exporter_version = 1.4.2: releases before 1.5.0"),
-    ({}, "bundle", UBUNTU, "there is no bundle; set accelmon_bundle"),
+    ({}, "bundle", UBUNTU, "no bundle; set accelmon_bundle"),
     ({"image": "rocm/device-metrics-exporter:v1.5.2"}, "container", UBUNTU, "it has no digest"),
     ({"repository": "amd"}, "package", dict(UBUNTU, distribution="debian", distribution_version="13"),
      "this host has debian 13; set amd_exporter_source to bundle"),
-    ({"repository": "mirror.example"}, "package", UBUNTU, "amd_exporter_repository = mirror.example: this is no address"),
-    ({"repository": "https://mirror.example/amd"}, "package", UBUNTU, "amd_exporter_repository_key = '': of a mirror it is not known"),
+    ({"repository": "mirror.example"}, "package", UBUNTU, "amd_exporter_repository = mirror.example: not a URL"),
+    ({"repository": "https://mirror.example/amd"}, "package", UBUNTU, "amd_exporter_repository_key = '': the location of a mirror's key is unknown"),
 ])
 def test_what_cannot_be_installed_is_one_message(wanted, source, node, words):
     with pytest.raises(AnsibleFilterError) as caught:
@@ -136,7 +136,7 @@ def test_what_cannot_be_installed_is_one_message(wanted, source, node, words):
 
 
 def test_a_bundle_without_the_wanted_release_names_what_it_has(bundle):
-    with pytest.raises(AnsibleFilterError, match="it has no amdgpu-exporter 1.5.2 linux/amd64; it has amdgpu-exporter 1.5.1"):
+    with pytest.raises(AnsibleFilterError, match="it has no amdgpu-exporter 1.5.2 linux/amd64, only amdgpu-exporter 1.5.1"):
         amd_exporter_build({"version": "1.5.2"}, "bundle", UBUNTU, bundle)
 
 

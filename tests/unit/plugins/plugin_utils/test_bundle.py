@@ -47,9 +47,9 @@ def test_the_home_directory(bundle, monkeypatch):
 
 
 @pytest.mark.parametrize("wanted, message", [
-    (("tool", "riscv64"), "it has no tool linux/riscv64; it has tool 1.0 linux/amd64; add it"),
-    (("tool", "amd64", "9.9"), "it has no tool 9.9 linux/amd64; it has tool 1.0 linux/amd64"),
-    (("unknown", "amd64"), "it has no unknown linux/amd64; it has other 1.0 linux/amd64, tool 1.0 linux/amd64"),
+    (("tool", "riscv64"), "it has no tool linux/riscv64, only tool 1.0 linux/amd64; add it"),
+    (("tool", "amd64", "9.9"), "it has no tool 9.9 linux/amd64, only tool 1.0 linux/amd64"),
+    (("unknown", "amd64"), "it has no unknown linux/amd64, only other 1.0 linux/amd64, tool 1.0 linux/amd64"),
 ])
 def test_what_is_missing_is_told_with_what_is_there(bundle, wanted, message):
     path = bundle(artifact(), artifact(name="other"))
@@ -60,10 +60,10 @@ def test_what_is_missing_is_told_with_what_is_there(bundle, wanted, message):
 
 @pytest.mark.parametrize("broken, message", [
     (artifact(file="missing.tgz"), "is missing; copy the bundle again"),
-    (artifact(file="../secret"), "lies outside of the bundle"),
-    (artifact(file="/etc/passwd"), "lies outside of the bundle"),
-    (artifact(file="link"), "lies outside of the bundle"),
-    (artifact(sha256="abc"), "its lock.json cannot be used: .*has no SHA-256 in it but 'abc'; make the bundle again"),
+    (artifact(file="../secret"), "is outside the bundle"),
+    (artifact(file="/etc/passwd"), "is outside the bundle"),
+    (artifact(file="link"), "is outside the bundle"),
+    (artifact(sha256="abc"), "its lock.json cannot be used: .*has 'abc' where a SHA-256 belongs; create the bundle again"),
     ({"name": "tool"}, "lacks one of name, version"),
     ("tool", "lacks one of"),
 ])
@@ -75,8 +75,8 @@ def test_artifacts_that_cannot_be_used(bundle, broken, message):
 
 
 @pytest.mark.parametrize("text, message", [
-    ("{", "its lock.json cannot be used: it is no JSON"), ("[]", "no lock file of version 1"), ('{"version": 2, "artifacts": []}', "no lock file of version 1"),
-    ('{"version": 1, "artifacts": []}', "it has no tool linux/amd64; it has nothing"),
+    ("{", "its lock.json cannot be used: not JSON"), ("[]", "not a version 1 lock file"), ('{"version": 2, "artifacts": []}', "not a version 1 lock file"),
+    ('{"version": 1, "artifacts": []}', "it has no tool linux/amd64, only nothing"),
 ])
 def test_locks_that_cannot_be_used(bundle, text, message):
     with pytest.raises(AnsibleFilterError, match=message):
@@ -84,9 +84,9 @@ def test_locks_that_cannot_be_used(bundle, text, message):
 
 
 @pytest.mark.parametrize("path, message", [
-    ("/nowhere", "bundle = /nowhere: it has no lock.json on the control node"), ("bundle", "the path is relative"),
-    ("", "there is no bundle; set accelmon_bundle"),
-    (None, "there is no bundle; set accelmon_bundle"),
+    ("/nowhere", "bundle = /nowhere: no lock.json there on the control node"), ("bundle", "a relative path"),
+    ("", "no bundle; set accelmon_bundle"),
+    (None, "no bundle; set accelmon_bundle"),
 ])
 def test_bundles_that_are_none(path, message):
     with pytest.raises(AnsibleFilterError, match=message):

@@ -37,12 +37,12 @@ def test_nothing_wrong():
 ])
 def test_misspelt_variable(name, near):
     assert errors(**{name: "x"}) == [
-        f"h: {name} = x: no such variable; did you mean {near}? If another tool reads it, add it to accelmon_foreign_variables"]
+        f"h: {name} = x: no such variable; did you mean {near}? If it belongs to another tool, add it to accelmon_foreign_variables"]
 
 
 def test_unknown_variable_like_no_other():
     assert errors(accelmon_zzz=1) == [
-        "h: accelmon_zzz = 1: no such variable; correct the name. If another tool reads it, add it to accelmon_foreign_variables"]
+        "h: accelmon_zzz = 1: no such variable; correct the name. If it belongs to another tool, add it to accelmon_foreign_variables"]
 
 
 def test_misspelt_template_is_still_named():
@@ -62,7 +62,7 @@ def test_bad_values_are_all_named():
     assert errors(accelmon_state="off", node_exporter_port=70000, vmagent_port="x") == [
         "h: accelmon_state = off: not a choice; use active or maintenance",
         "h: node_exporter_port = 70000: not a port; use 1 to 65535",
-        "h: vmagent_port = x: not a whole number but a text; give a number",
+        "h: vmagent_port = x: not a whole number but a string; give a number",
     ]
 
 
@@ -77,10 +77,10 @@ def test_error_of_the_only_host_is_the_hosts():
 
 
 @pytest.mark.parametrize("groups,text", [
-    ({"accelerator_nodes": None}, "inventory: accelerator_nodes = (no such group): the fleet needs it; put the machines to monitor there"),
-    ({"accelerator_nodes": []}, "inventory: accelerator_nodes = []: the group has no host; put the machines to monitor there"),
-    ({"monitoring": None}, "inventory: monitoring = (no such group): the fleet needs it; put the host there that shall store, scrape and alert"),
-    ({"monitoring": []}, "inventory: monitoring = []: the group has no host; put the host there that shall store, scrape and alert"),
+    ({"accelerator_nodes": None}, "inventory: accelerator_nodes = (no such group): this group is required; add the machines to monitor"),
+    ({"accelerator_nodes": []}, "inventory: accelerator_nodes = []: the group is empty; add the machines to monitor"),
+    ({"monitoring": None}, "inventory: monitoring = (no such group): this group is required; add the host that stores, scrapes and alerts"),
+    ({"monitoring": []}, "inventory: monitoring = []: the group is empty; add the host that stores, scrapes and alerts"),
 ])
 def test_groups(groups, text):
     assert check({"h": {}}, groups=groups)["fleet"] == [text]
@@ -107,8 +107,8 @@ def test_two_hosts_at_one_address_and_port(one, two):
     found = check({"a": one, "b": two})
     assert found["fleet"] == []
     assert sorted(found["hosts"]) == ["a", "b"]
-    assert " there is a target of b as well; give each host its own accelmon_address, or its exporters another port" in found["hosts"]["a"]
-    assert " there is a target of a as well; " in found["hosts"]["b"]
+    assert " there is also a target of b; give each host its own accelmon_address, or change the port of one exporter" in found["hosts"]["a"]
+    assert " there is also a target of a; " in found["hosts"]["b"]
 
 
 @pytest.mark.parametrize("one,two", [
@@ -127,12 +127,12 @@ def test_host_in_both_groups_does_not_clash_with_itself():
 
 def test_many_clashing_hosts_are_named_shortly():
     text = check({f"h{number}": {"accelmon_address": "x"} for number in range(9)})["hosts"]["h0"]
-    assert "of h1, h2, h3 and 5 more as well" in text
+    assert "of h1, h2, h3 and 5 more; " in text
 
 
 def test_custom_exporter_on_our_own_port():
     assert errors(accelmon_custom_exporters=[{"job": "j", "port": 9100}]) == [
-        'h: accelmon_custom_exporters = ["j:9100"]: node_exporter_port has this port as well; give one of them another']
+        'h: accelmon_custom_exporters = ["j:9100"]: node_exporter_port has the same port; change one of them']
     assert errors(accelmon_custom_exporters=[{"job": "j", "port": 9100}], node_exporter_state="absent") == []
 
 
@@ -144,7 +144,7 @@ def test_two_paths_of_one_custom_port():
 def test_bundle_needs_its_directory(name, tmp_path):
     assert errors(**{name: "bundle"}) == [f"h: {name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle"]
     assert errors(**{name: "bundle", "accelmon_bundle": str(tmp_path)}) == [
-        f"h: accelmon_bundle = {tmp_path}: it has no lock.json on the control node; correct the path, or make the bundle again"]
+        f"h: accelmon_bundle = {tmp_path}: no lock.json there on the control node; correct the path, or create the bundle again"]
     (tmp_path / "lock.json").write_text('{"version": 1, "artifacts": []}')
     assert errors(**{name: "bundle", "accelmon_bundle": str(tmp_path)}) == []
 
@@ -158,10 +158,10 @@ def test_exporters_that_the_monitoring_host_could_not_scrape(name, value):
     files = {f"accelmon_tls_{part}_file": f"/etc/pki/{part}" for part in ("key", "certificate", "ca")} if value == "files" else {}
     found = check({"h": {name: value, **files}, "other": {}})
     assert found == {"fleet": [], "hosts": {
-        "h": f"h: {name} = {value}: mon could not scrape it, with {name} = none; set it for monitoring hosts too"}}
+        "h": f"h: {name} = {value}: mon cannot scrape it with {name} = none; set it for the monitoring hosts too"}}
     assert check({"h": {name: value, **files}, "other": {}}, {"mon": {name: value, **files}}) == {"fleet": [], "hosts": {}}
     two = check({"h": {name: value, **files}}, {"mon": {name: value, **files}, "mon2": {}})
-    assert list(two["hosts"]) == ["h", "mon"] and ": mon2 could not scrape it" in two["hosts"]["mon"]
+    assert list(two["hosts"]) == ["h", "mon"] and ": mon2 cannot scrape it" in two["hosts"]["mon"]
 
 
 @pytest.mark.parametrize("variables", [
@@ -172,7 +172,7 @@ def test_exporters_that_the_monitoring_host_could_not_scrape(name, value):
 ])
 def test_an_address_where_the_scraper_would_reach_itself(variables):
     (error,) = errors(**variables)
-    assert error.startswith("h: accelmon_address = ") and "mon would reach itself there; set accelmon_address to an address at which mon reaches" in error
+    assert error.startswith("h: accelmon_address = ") and "on mon this address means mon itself; set accelmon_address to one at which mon reaches" in error
 
 
 @pytest.mark.parametrize("name", ["localhost", "localhost.localdomain", "127.0.0.1", "::1"])
@@ -181,14 +181,14 @@ def test_an_address_where_the_scraper_would_reach_itself(variables):
 def test_a_node_whose_name_means_the_scraper(name, variables):
     found = check({name: variables, "other": {}})
     assert list(found["hosts"]) == [name]
-    assert found["hosts"][name].startswith(f"{name}: inventory_hostname = ") and "mon would reach itself there" in found["hosts"][name]
+    assert found["hosts"][name].startswith(f"{name}: inventory_hostname = ") and "on mon this address means mon itself" in found["hosts"][name]
 
 
 def test_a_scraper_may_be_its_own_target_if_nobody_else_scrapes_it():
     assert check({"localhost": {}, "other": {}}, {"localhost": {}}) == {"fleet": [], "hosts": {}}
     assert check({"mon": {}}, {"mon": {"accelmon_address": "127.0.0.1"}}) == {"fleet": [], "hosts": {}}
     found = check({"other": {}}, {"mon": {"accelmon_address": "127.0.0.1"}, "mon2": {}})
-    assert list(found["hosts"]) == ["mon"] and "mon2 would reach itself" in found["hosts"]["mon"]
+    assert list(found["hosts"]) == ["mon"] and "on mon2 this address means mon2 itself" in found["hosts"]["mon"]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1", "localhost.localdomain", "::"])
@@ -211,21 +211,21 @@ def test_names_that_are_none_of_a_host(name):
 
 def test_two_exporters_of_ours_at_one_port():
     assert errors(accelmon_exporters=["node_exporter", "all_smi"], all_smi_port=9100) == [
-        "h: all_smi_port = 9100: node_exporter_port has this port as well; give one of them another"]
+        "h: all_smi_port = 9100: node_exporter_port has the same port; change one of them"]
 
 
 @pytest.mark.parametrize("variables,line", [
-    ({"vmalert_port": 8429}, "vmalert_port = 8429: vmagent_port has this port as well"),
-    ({"alertmanager_port": "8428"}, "alertmanager_port = 8428: victoriametrics_port has this port as well"),
-    ({"node_exporter_port": 8880}, "vmalert_port = 8880: node_exporter_port has this port as well"),
-    ({"accelmon_backend": "prometheus", "prometheus_port": 9093}, "alertmanager_port = 9093: prometheus_port has this port as well"),
+    ({"vmalert_port": 8429}, "vmalert_port = 8429: vmagent_port has the same port"),
+    ({"alertmanager_port": "8428"}, "alertmanager_port = 8428: victoriametrics_port has the same port"),
+    ({"node_exporter_port": 8880}, "vmalert_port = 8880: node_exporter_port has the same port"),
+    ({"accelmon_backend": "prometheus", "prometheus_port": 9093}, "alertmanager_port = 9093: prometheus_port has the same port"),
     ({"accelmon_custom_exporters": [{"job": "j", "port": 9093}]},
-     'accelmon_custom_exporters = ["j:9093"]: alertmanager_port has this port as well'),
+     'accelmon_custom_exporters = ["j:9093"]: alertmanager_port has the same port'),
     ({"accelmon_exporters": ["amd_exporter"], "amd_exporter_inner_port": 8429},
-     "vmagent_port = 8429: amd_exporter_inner_port has this port as well"),
+     "vmagent_port = 8429: amd_exporter_inner_port has the same port"),
 ])
 def test_two_services_of_a_monitoring_host_at_one_port(variables, line):
-    assert check({"h": {}}, {"mon": variables})["hosts"] == {"mon": f"mon: {line}; give one of them another"}
+    assert check({"h": {}}, {"mon": variables})["hosts"] == {"mon": f"mon: {line}; change one of them"}
     # Only monitoring hosts run the stack, unless an exporter has the port of another on any host.
     assert check({"h": variables, "other": {}})["hosts"] == {}
 
@@ -240,11 +240,11 @@ def test_services_of_a_monitoring_host_that_do_not_meet(variables):
 
 def test_two_alertmanagers_have_a_port_between_them():
     found = check({"h": {}}, {"mon": {"alertmanager_gossip_port": 8429}, "mon2": {}})["hosts"]
-    assert found == {"mon": "mon: alertmanager_gossip_port = 8429: vmagent_port has this port as well; give one of them another"}
+    assert found == {"mon": "mon: alertmanager_gossip_port = 8429: vmagent_port has the same port; change one of them"}
 
 
 @pytest.mark.parametrize("value,words", [
-    (["gpu1", "gpu3"], "gpu3 is not in the inventory; did you mean gpu1?"), ("[xyz]", "xyz is not in the inventory; name a host or a group of it"),
+    (["gpu1", "gpu3"], "gpu3 is not in the inventory; did you mean gpu1?"), ("[xyz]", "xyz is not in the inventory; use one of its hosts or groups"),
 ])
 def test_canaries_that_the_inventory_does_not_have(value, words):
     found = check({"gpu1": {}}, everywhere={"accelmon_update_canaries": value})
@@ -257,16 +257,16 @@ def test_canaries_are_hosts_and_groups():
 
 def test_the_mend_for_a_word_that_yaml_reads_as_true_or_false():
     assert errors(accelmon_exporter_tls=True)[0] == "h: accelmon_exporter_tls = true: not a choice; use none or managed or files"
-    assert errors(accelmon_scrape_interval=True)[0].startswith("h: accelmon_scrape_interval = true: not a duration; write a number with a unit")
-    assert errors(accelmon_labels={"zone": False})[0].endswith("as which YAML reads yes, no, on and off; write it in quotes")
+    assert errors(accelmon_scrape_interval=True)[0].startswith("h: accelmon_scrape_interval = true: not a duration; use a number with a unit")
+    assert errors(accelmon_labels={"zone": False})[0].endswith("(YAML also reads yes, no, on and off as booleans); put it in quotes")
 
 
 @pytest.mark.parametrize("name,value,words", [
     ("accelmon_verify_wiat", "60", "no such variable; did you mean accelmon_verify_wait?"), ("accelmon_output", "yaml", "not a choice; use text or json"),
-    ("accelmon_verify_wait", "soon", "not a whole number"), ("accelmon_verify_wait", "-1", "out of range; give 0 to 86400"),
-    ("accelmon_only_problems", "perhaps", "neither true nor false; use true or false"), ("accelmon_report_file", "report.json", "not an absolute path"),
-    ("accelmon_tolerance", "nan", "not a number"), ("accelmon_compare_sources", ["dcmg"], "dcmg is no source; use some of"),
-    ("accelmon_lock_versions", {"node_exporter": "../x"}, "node_exporter: no version"),
+    ("accelmon_verify_wait", "soon", "not a whole number"), ("accelmon_verify_wait", "-1", "out of range; use 0 to 86400"),
+    ("accelmon_only_problems", "perhaps", "not a boolean; use true or false"), ("accelmon_report_file", "report.json", "not an absolute path"),
+    ("accelmon_tolerance", "nan", "not a number"), ("accelmon_compare_sources", ["dcmg"], "dcmg is not a known source; use some of"),
+    ("accelmon_lock_versions", {"node_exporter": "../x"}, "node_exporter: not a version"),
 ])
 def test_arguments_of_a_run(name, value, words):
     (error,) = argument_errors({"localhost": {name: value}}, ["accelmon_lock_versions"])
@@ -317,5 +317,5 @@ def test_files_of_a_site_are_all_named():
 
 def test_a_collector_that_would_not_end_before_its_next_run():
     assert errors(textfile_collector_interval=5, textfile_collector_timeout=5) == [
-        "h: textfile_collector_timeout = 5: not below the 5 s from one run to the next; give at most 4"]
+        "h: textfile_collector_timeout = 5: not less than the interval of 5 s; use at most 4"]
     assert len(errors(textfile_collector_timeout=20)) == 1 and errors(textfile_collector_timeout=20, accelmon_scrape_interval="1m") == []

@@ -105,35 +105,35 @@ def test_what_is_deployed(facts_of_host, variables, roles):
 
 @pytest.mark.parametrize("facts_of_host, variables, text", [
     (facts(summary=TEGRA, node=UBUNTU), {"accelmon_accelerator_source": "dcgm"},
-     "h: accelmon_accelerator_source = dcgm: DCGM does not know the GPU of a Jetson; set accelmon_accelerator_source to all_smi or auto for it"),
+     "h: accelmon_accelerator_source = dcgm: DCGM does not support Jetson GPUs; set accelmon_accelerator_source to all_smi or auto for it"),
     (facts(summary=TEGRA, node=UBUNTU), {"accelmon_exporters": ["node_exporter", "dcgm_exporter"]},
-     'h: accelmon_exporters = ["dcgm_exporter", "node_exporter"]: DCGM does not know the GPU of a Jetson; '
+     'h: accelmon_exporters = ["dcgm_exporter", "node_exporter"]: DCGM does not support Jetson GPUs; '
      "set accelmon_accelerator_source to all_smi or auto for it"),
     (facts(summary=TEGRA, node=UBUNTU), {"accelmon_accelerator_source": {"nvidia": "textfile"}},
-     "h: accelmon_accelerator_source = textfile: nvidia-smi does not read the GPU of a Jetson; "
+     "h: accelmon_accelerator_source = textfile: nvidia-smi cannot read Jetson GPUs; "
      "set accelmon_accelerator_source to all_smi or auto for it"),
     (facts(device("amd"), node=dict(UBUNTU, libc={"name": "musl", "version": "1.2.4"})), {"accelmon_accelerator_source": "all_smi"},
-     "h: accelmon_accelerator_source = all_smi: AMD devices need the build for glibc 2.35, and this host has musl 1.2.4; "
+     "h: accelmon_accelerator_source = all_smi: AMD devices need the build for glibc 2.35, but this host has musl 1.2.4; "
      "set accelmon_accelerator_source to amd_exporter or textfile for it"),
     (told(device("amd")), {"accelmon_accelerator_source": "all_smi", "all_smi_version": "0.23.0"},
-     "h: all_smi_version = 0.23.0: a host with amd devices needs 0.23.1 or newer; set all_smi_version"),
+     "h: all_smi_version = 0.23.0: a host with amd devices needs 0.23.1 or later; set all_smi_version"),
     (told(device("aws_neuron", model="Trainium")), {"all_smi_version": "0.26.0"},
-     "h: all_smi_version = 0.26.0: a host with aws_neuron devices needs 0.27.0 or newer; set all_smi_version"),
+     "h: all_smi_version = 0.26.0: a host with aws_neuron devices needs 0.27.0 or later; set all_smi_version"),
     (told(device()), {"accelmon_accelerator_source": "dcgm", "dcgm_exporter_source": "container"},
      "h: dcgm_exporter_source = container: the host has neither podman nor docker; install one of them, set it to package or bundle, "
      "or choose another source"),
     (facts(device("amd"), node=ROCKY), {"accelmon_accelerator_source": "amd_exporter"},
      "h: amd_exporter_source = package: AMD's exporter has no packages for rocky 9.4; set it to bundle or container, or choose another source"),
     (told(device("amd", model="Radeon RX 7900 XTX")), {"accelmon_accelerator_source": "amd_exporter"},
-     "h: accelmon_accelerator_source = amd_exporter: AMD's exporter knows Instinct and Radeon AI accelerators alone, and this host has Radeon RX 7900 XTX; "
+     "h: accelmon_accelerator_source = amd_exporter: AMD's exporter only supports Instinct and Radeon AI accelerators, but this host has Radeon RX 7900 XTX; "
      "set accelmon_accelerator_source to all_smi, textfile or auto for it"),
     (facts(device(), node=dict(UBUNTU, libc={"name": "musl"})), {"accelmon_accelerator_source": "dcgm"},
-     "h: accelmon_accelerator_source = dcgm: DCGM needs glibc, and this host has musl; "
+     "h: accelmon_accelerator_source = dcgm: DCGM needs glibc, but this host uses musl; "
      "set accelmon_accelerator_source to all_smi, textfile or auto for it"),
     (told(device()), {"accelmon_accelerator_source": "dcgm", "accelmon_exporters": ["node_exporter", "all_smi"]},
-     "h: accelmon_accelerator_source = dcgm: it comes with the role dcgm_exporter, and accelmon_exporters does not list that; let them agree"),
+     "h: accelmon_accelerator_source = dcgm: it needs the role dcgm_exporter, which accelmon_exporters does not list; make them agree"),
     (told(device()), {"accelmon_accelerator_source": "all-smi"},
-     "h: accelmon_accelerator_source = all-smi: no source; use auto, dcgm or amd_exporter or all_smi or textfile, or a dictionary of them by vendor"),
+     "h: accelmon_accelerator_source = all-smi: not a source; use auto, dcgm or amd_exporter or all_smi or textfile, or a dictionary of these by vendor"),
     (told(device()), {"accelmon_accelerator_source": {"nvidia": "amd_exporter"}},
      'h: accelmon_accelerator_source = {"nvidia": "amd_exporter"}: nvidia: amd_exporter does not read it; '
      "use auto or dcgm or all_smi or textfile"),
@@ -260,10 +260,10 @@ def test_what_the_host_cannot_get_is_not_chosen_while_something_else_can(facts_o
 
 @pytest.mark.parametrize("variables, text", [
     ({"accelmon_accelerator_source": "dcgm"},
-     "h: accelmon_accelerator_source = dcgm: no repository that the host knows has datacenter-gpu-manager-4-core 4.6.0 and "
+     "h: accelmon_accelerator_source = dcgm: none of the host's repositories has datacenter-gpu-manager-4-core 4.6.0 and "
      "datacenter-gpu-manager-exporter 4.8.3; set dcgm_exporter_repository to nvidia, or accelmon_accelerator_source to auto for it"),
     ({"accelmon_exporters": ["node_exporter", "dcgm_exporter"]},
-     'h: accelmon_exporters = ["dcgm_exporter", "node_exporter"]: no repository that the host knows has datacenter-gpu-manager-4-core 4.6.0 and '
+     'h: accelmon_exporters = ["dcgm_exporter", "node_exporter"]: none of the host\'s repositories has datacenter-gpu-manager-4-core 4.6.0 and '
      "datacenter-gpu-manager-exporter 4.8.3; set dcgm_exporter_repository to nvidia, or accelmon_accelerator_source to auto for it"),
 ])
 def test_what_was_asked_for_by_name_and_cannot_be_had_is_one_clear_error(variables, text):
@@ -274,9 +274,9 @@ def test_the_better_source_is_recorded_with_the_setting_that_brings_it():
     made = records.make_record("h", fleet.HostVariables({"h": host_variables(told(device(), device("amd"), lacking=BARE), {})}, "h"),
                                fleet.Reader(fleet.plan_specs()), True)
     assert made["better"] == {
-        "nvidia": ["dcgm", "no repository that the host knows has datacenter-gpu-manager-4-core 4.6.0 and datacenter-gpu-manager-exporter 4.8.3",
+        "nvidia": ["dcgm", "none of the host's repositories has datacenter-gpu-manager-4-core 4.6.0 and datacenter-gpu-manager-exporter 4.8.3",
                    "dcgm_exporter_repository: nvidia"],
-        "amd": ["amd_exporter", "no repository that the host knows has amdgpu-exporter 1.5.2", "amd_exporter_repository: amd"]}
+        "amd": ["amd_exporter", "none of the host's repositories has amdgpu-exporter 1.5.2", "amd_exporter_repository: amd"]}
     assert "better" not in records.make_record("h", fleet.HostVariables({"h": host_variables(told(device(), lacking={}), {})}, "h"),
                                                fleet.Reader(fleet.plan_specs()), True)
 
@@ -332,8 +332,8 @@ def test_the_check_without_facts_knows_ports_and_names():
     variables = {"accelmon_exporters": ["node_exporter", "dcgm_exporter"], "dcgm_exporter_port": 9400, "accelmon_accelerator_source": "dgcm",
                  "accelmon_custom_exporters": [{"job": "mine", "port": 9400}]}
     found = fleet_check(groups, {"h": dict(variables, ansible_host="10.0.0.1"), "m": {"ansible_host": "10.0.0.2"}})["hosts"]["h"]
-    assert "accelmon_accelerator_source = dgcm: no source; use auto" in found
-    assert 'accelmon_custom_exporters = ["mine:9400"]: dcgm_exporter_port has this port as well; give one of them another' in found
+    assert "accelmon_accelerator_source = dgcm: not a source; use auto" in found
+    assert 'accelmon_custom_exporters = ["mine:9400"]: dcgm_exporter_port has the same port; change one of them' in found
 
 
 @pytest.mark.parametrize("vendor,names", [

@@ -52,7 +52,7 @@ def test_a_program_that_needs_roots_rights_runs_as_the_containers_root():
 
 
 def test_without_an_image_there_is_no_unit():
-    with pytest.raises(Problem, match="there is no image for dcgm_exporter"):
+    with pytest.raises(Problem, match="no image for dcgm_exporter; run"):
         container_unit({}, "dcgm_exporter", CONTAINER, {"skipped": True})
 
 

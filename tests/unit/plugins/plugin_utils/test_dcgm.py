@@ -34,7 +34,7 @@ def test_a_version_brings_its_dcgm():
 
 def test_what_does_not_belong_together_is_one_error_with_both_and_a_mend():
     message = refused(dcgm_build, {"version": "4.8.3", "dcgm_version": "4.5.3"}, "package")
-    assert message == ("dcgm_exporter_dcgm_version = 4.5.3: dcgm_exporter 4.8.3 belongs to DCGM 4.6.0, not to DCGM 4.5.3; "
+    assert message == ("dcgm_exporter_dcgm_version = 4.5.3: dcgm_exporter 4.8.3 matches DCGM 4.6.0, not DCGM 4.5.3; "
                        "set dcgm_exporter_version to 4.8.2")
     assert refused(dcgm_build, {"dcgm_version": "4.0.0"}, "package").endswith("set dcgm_exporter_dcgm_version to 4.6.0")
 
@@ -46,7 +46,7 @@ def test_a_version_that_nobody_tried_is_refused_with_those_that_are_known():
 
 def test_a_site_may_add_a_pair_in_words_that_are_versions():
     assert dcgm_build({"version": "4.8.9", "pairs": {"4.8.9": "4.6.9"}}, "package")["dcgm"] == "4.6.9"
-    assert "these are no versions" in refused(dcgm_build, {"pairs": {"4.9": "4.7"}}, "package")
+    assert "not versions; write" in refused(dcgm_build, {"pairs": {"4.9": "4.7"}}, "package")
 
 
 # Counters
@@ -83,8 +83,8 @@ def test_lines_of_the_site_are_checked_as_the_exporter_would():
     assert text.endswith("DCGM_FI_DEV_FAN_SPEED, gauge, Fan in percent\nDCGM_FI_DEV_SERIAL, label, Serial\n")
     assert "DCGM_FI_DEV_SERIAL" not in dcgm.fields(text)
     for line in ("DCGM_FI_DEV_FAN_SPEED", "DCGM_FI_DEV_FAN_SPEED, gauge", "DCGM_FI_DEV_FAN_SPEED, gauge, a, b", "FAN, gauge, x", "DCGM_FI_X, histogram, x"):
-        assert "this is none of the exporter's lines" in refused(dcgm_build, {"extra_counters": [line]}, "package")
-    assert "it is exported already" in refused(dcgm_build, {"extra_counters": ["DCGM_FI_DEV_FB_USED, gauge, x"]}, "package")
+        assert "not a valid line" in refused(dcgm_build, {"extra_counters": [line]}, "package")
+    assert "already exported" in refused(dcgm_build, {"extra_counters": ["DCGM_FI_DEV_FB_USED, gauge, x"]}, "package")
 
 
 # Images
@@ -94,7 +94,7 @@ def test_an_image_has_a_digest():
     own = "registry.example/dcgm-exporter@sha256:" + "1" * 64
     assert dcgm_build({"version": "4.8.4", "image": own}, "container")["image"] == own
     assert "it has no digest" in refused(dcgm_build, {"image": "nvidia/dcgm-exporter:4.8.3"}, "container")
-    assert "no digest of the image of dcgm_exporter 4.8.4 is known" in refused(dcgm_build, {"version": "4.8.4"}, "container")
+    assert "no image digest for dcgm_exporter 4.8.4 is known" in refused(dcgm_build, {"version": "4.8.4"}, "container")
 
 
 # Bundles
@@ -121,7 +121,7 @@ def test_packages_of_a_bundle_by_kind_of_distribution(tmp_path):
 def test_a_package_that_was_changed_is_not_used(tmp_path):
     place = bundle(tmp_path, ("core", "4.6.0", "core.deb"))
     (tmp_path / "core.deb").write_text("tampered")
-    assert "the SHA-256 of core.deb is another" in refused(package_files, place, ["core"], {"core": "4.6.0"}, "amd64", "debian")
+    assert "the SHA-256 of core.deb differs from that in its lock.json" in refused(package_files, place, ["core"], {"core": "4.6.0"}, "amd64", "debian")
     (tmp_path / "core.deb").unlink()
     assert "core.deb cannot be read" in refused(package_files, place, ["core"], {"core": "4.6.0"}, "amd64", "debian")
 
@@ -140,9 +140,9 @@ def test_nvidias_repository_and_a_mirror():
 
 
 def test_a_host_without_a_repository_is_told_what_else_there_is():
-    assert "NVIDIA has none for debian 13 on amd64; set dcgm_exporter_source" in refused(dcgm_repository, "nvidia", {
+    assert "NVIDIA has no repository for debian 13 on amd64; set dcgm_exporter_source" in refused(dcgm_repository, "nvidia", {
         "distribution": "debian", "distribution_version": "13", "architecture": "amd64"})
-    assert "this is no address" in refused(dcgm_repository, "mirror.example", NODE)
+    assert "not a URL" in refused(dcgm_repository, "mirror.example", NODE)
 
 
 # Arguments and volumes

@@ -81,7 +81,7 @@ def test_a_container_runs_by_the_image_that_was_brought():
     made = declaration.arguments(dict(service, image=IMAGE), {}, "run")
     assert (made["program"], made["container"], made["groups"]) == ("/usr/bin/podman", True, [])
     assert "ExecStart=/usr/bin/podman run " in made["unit"] and "Nice=7" in made["unit"]
-    with pytest.raises(Problem, match="there is no image for node_exporter"):
+    with pytest.raises(Problem, match="no image for node_exporter"):
         declaration.arguments(service, {}, "run")
     assert declaration.arguments(dict(service, state="absent"), {}, "run")["unit"] == ""
 

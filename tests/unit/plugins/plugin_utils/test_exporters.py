@@ -46,5 +46,5 @@ def test_seconds(text, number):
 
 
 def test_seconds_of_something_else():
-    with pytest.raises(AnsibleFilterError, match="seconds: '15': not a duration; write"):
+    with pytest.raises(AnsibleFilterError, match="seconds: '15': not a duration; use"):
         seconds("15")

@@ -169,11 +169,11 @@ def test_preflight_judges_the_others_too(observed):
     assert [(one["host"], one["what"]) for one in found] == [("evil", "answer")]
     found = preflight.findings(["evil", "gpu2", "mon01"], hostvars(ansible_facts=FORGED), {"evil": good, "gpu2": good, "mon01": good}, {})
     assert [one["line"] for one in found] == [
-        "error: evil: answer = facts: accelmon_serial = 1: a fact with the name of a variable, which it would replace; "
-        "find what set it on that host, and clear the fact cache where there is one"]
+        "error: evil: answer = facts: accelmon_serial = 1: a fact with the name of a variable, which it would override; "
+        "find out what sets it on that host, and clear the fact cache if there is one"]
 
 
 def test_untrusted_facts_are_told_with_their_host():
     with pytest.raises(facts.Untrusted) as error:
         fleet.facts_of(fleet.HostVariables({"h": {"ansible_facts": changed("accelmon_node/addresses", ["x"])}}, "h"))
-    assert str(error.value).startswith("h: facts: accelmon_node.addresses.0 = x: no IP address; ")
+    assert str(error.value).startswith("h: facts: accelmon_node.addresses.0 = x: not an IP address; ")

@@ -91,12 +91,12 @@ def test_bad_value_has_its_default_and_an_error():
 @pytest.mark.parametrize("value", [Undefined(name="x"), {"a": Undefined(name="x")}, ["y", Undefined(name="x")]])
 def test_undefined_is_named(value):
     _values, errors = reader().read_all(host({"accelmon_labels": "{{ x }}"}, accelmon_labels=value))
-    assert str(errors[0]).startswith("accelmon_labels = (a template): it cannot be evaluated (")
+    assert str(errors[0]).startswith("accelmon_labels = (a template): cannot be evaluated (")
 
 
 def test_failing_template_is_one_line():
     _values, errors = reader().read_all(fleet.HostVariables(Failing({"h": {"accelmon_rack": "{{ x }}"}}), "h"))
-    assert str(errors[0]) == "accelmon_rack = (a template): it cannot be evaluated (no); correct the template"
+    assert str(errors[0]) == "accelmon_rack = (a template): cannot be evaluated (no); correct the template"
 
 
 def test_long_values_are_cut_and_secret_ones_hidden():
@@ -143,8 +143,8 @@ def test_facts():
 
 
 @pytest.mark.parametrize("name,variables,text", [
-    ("h", {"ansible_host": "10.0.0.7:22"}, "ansible_host = 10.0.0.7:22: it has a port or a scheme; "),
-    ("h", {"ansible_host": "{{ x }}"}, "ansible_host = (a template): it cannot be evaluated (no); "),
+    ("h", {"ansible_host": "10.0.0.7:22"}, "ansible_host = 10.0.0.7:22: it contains a port or a scheme; "),
+    ("h", {"ansible_host": "{{ x }}"}, "ansible_host = (a template): cannot be evaluated (no); "),
     ("gpu 7", {}, "inventory_hostname = gpu 7: neither a host name nor an IP address; "),
 ])
 def test_bad_address(name, variables, text):
@@ -164,4 +164,4 @@ def test_a_value_that_cannot_be_decrypted_asks_for_the_vault_password(words):
     found = fleet.HostVariables(Encrypted({"h": {"accelmon_rack": object()}}), "h")
     with pytest.raises(Problem) as error:
         fleet.fetch(found, "accelmon_rack")
-    assert str(error.value) == "it is encrypted, and the vault password is missing or another one; run with --ask-vault-pass or --vault-password-file"
+    assert str(error.value) == "it is encrypted and the vault password is missing or wrong; run with --ask-vault-pass or --vault-password-file"

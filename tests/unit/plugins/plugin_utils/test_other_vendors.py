@@ -80,7 +80,7 @@ def test_a_vendor_that_no_exporter_of_the_host_reads_is_recorded_and_not_watched
     result = verdict.verdict(clusters, seen_of(whole), {}, "mon01")
     assert result["failures"] == []
     assert [(one["node"], one["note"]) for one in result["notes"]] == [("h", (
-        "8 intel_gaudi accelerators recorded, not watched: no exporter there reads them; name one that does (all_smi reads all vendors) in "
+        "8 intel_gaudi accelerators recorded but not watched: no exporter on the node reads them; list one that does (all_smi reads all vendors) in "
         "accelmon_exporters and accelmon_accelerator_source, or set both to auto"))]
     rows = verdict.status_rows(clusters, seen_of(whole))
     assert rows[0]["problem"] is False

@@ -35,26 +35,27 @@ def test_nothing_is_said_of_a_good_fleet():
 @pytest.mark.parametrize("changes,line", [
     ({"ports": [{"port": 9100, "variable": "node_exporter_port", "owner": "prometheus-node-exporter.service (pid 7, prometheus-node)"}]},
      "error: gpu: node_exporter_port 9100 = taken by prometheus-node-exporter.service (pid 7, prometheus-node); "
-     "set node_exporter_managed to adopt or external to leave it and scrape it, or choose another node_exporter_port"),
+     "set node_exporter_managed to adopt or external to keep and scrape it, or choose another node_exporter_port"),
     ({"paths": {"/opt/accelmon": {"mount": "/opt", "options": ["noexec"]}}},
      "error: gpu: /opt/accelmon = mounted noexec at /opt; mount it without noexec: programs run from there"),
     ({"paths": {"/var/lib/accelmon": {"mount": "/var", "options": ["noexec"]}}}, None),
     ({"paths": {"/var/lib/accelmon": {"mount": "/var", "options": ["ro"]}}}, "error: gpu: /var/lib/accelmon = mounted read-only at /var; mount it writable"),
-    ({"paths": {"/var/lib/accelmon": {"free_bytes": 50 * 2 ** 20}}}, "warning: gpu: /var/lib/accelmon = 50 MiB free at /; make room: 100 MiB are wanted"),
-    ({"paths": {"/var/lib/accelmon": {"free_bytes": 0}}}, "error: gpu: /var/lib/accelmon = 0 MiB free at /; make room: 100 MiB are wanted"),
-    ({"paths": {"/opt/accelmon": {"free_inodes": 3}}}, "error: gpu: /opt/accelmon = 3 inodes free at /; remove files, or make the file system anew"),
-    ({"systemd_running": False}, "error: gpu: first process = not systemd; boot the host with systemd, or use playbooks/image.yml for an image"),
-    ({"systemd_version": 219}, "error: gpu: systemd = 219; use a distribution with 235 or newer"),
-    ({"systemd_version": 239}, "warning: gpu: systemd = 239; nothing must be done: below 247 it ignores parts of the sandbox, see docs/platforms.md"),
+    ({"paths": {"/var/lib/accelmon": {"free_bytes": 50 * 2 ** 20}}}, "warning: gpu: /var/lib/accelmon = 50 MiB free at /; free some space: 100 MiB are needed"),
+    ({"paths": {"/var/lib/accelmon": {"free_bytes": 0}}}, "error: gpu: /var/lib/accelmon = 0 MiB free at /; free some space: 100 MiB are needed"),
+    ({"paths": {"/opt/accelmon": {"free_inodes": 3}}},
+     "error: gpu: /opt/accelmon = 3 inodes free at /; remove files, or recreate the file system with more inodes"),
+    ({"systemd_running": False}, "error: gpu: first process = not systemd; boot the host with systemd, or use playbooks/image.yml to build an image"),
+    ({"systemd_version": 219}, "error: gpu: systemd = 219; use a distribution with 235 or later"),
+    ({"systemd_version": 239}, "warning: gpu: systemd = 239; no action needed: below 247 it ignores parts of the sandbox, see docs/platforms.md"),
     ({"systemd_version": None}, None),
-    ({"python_version": "3.5.3"}, "error: gpu: Python = 3.5.3; set ansible_python_interpreter to 3.6 or newer"),
+    ({"python_version": "3.5.3"}, "error: gpu: Python = 3.5.3; set ansible_python_interpreter to Python 3.6 or later"),
     ({"python_version": "3.6.8"}, None),
     ({"fapolicyd": True}, None),
     ({"missing": ["openssl"]}, "error: gpu: program = openssl is missing; install the package openssl"),
     ({"bcrypt": "bcrypt: none; install libxcrypt"}, "error: gpu: bcrypt = bcrypt: none; install libxcrypt"),
     ({"clock_offset": 5.4}, None),
-    ({"clock_offset": 30.5}, "warning: gpu: clock = 30 s ahead of that of mon; synchronise both, for instance with chrony"),
-    ({"clock_offset": -3600.0}, "error: gpu: clock = 3600 s behind that of mon; synchronise both, for instance with chrony"),
+    ({"clock_offset": 30.5}, "warning: gpu: clock = 30 s ahead of that of mon; synchronise both, for example with chrony"),
+    ({"clock_offset": -3600.0}, "error: gpu: clock = 3600 s behind that of mon; synchronise both, for example with chrony"),
 ])
 def test_what_is_said_of_a_node(changes, line):
     assert judge(changes) == ([line] if line else [])
@@ -69,26 +70,26 @@ def test_a_python_that_services_cannot_run_is_told_where_one_of_ours_needs_it():
 
 
 def test_a_monitoring_host_that_is_wrong_itself_is_what_others_are_compared_with():
-    assert judge(monitor={"clock_offset": 100.5}) == ["error: gpu: clock = 100 s behind that of mon; synchronise both, for instance with chrony"]
+    assert judge(monitor={"clock_offset": 100.5}) == ["error: gpu: clock = 100 s behind that of mon; synchronise both, for example with chrony"]
     assert judge({"clock_offset": 100.0}, monitor={"clock_offset": 100.5}) == []
 
 
 def test_a_monitoring_host_wants_more_room():
     paths = {"/var/lib/accelmon": {"free_bytes": 2 * 2 ** 30}}
     assert judge({"paths": paths}) == []
-    assert judge(monitor={"paths": paths}) == ["warning: mon: /var/lib/accelmon = 2048 MiB free at /; make room: 10240 MiB are wanted"]
+    assert judge(monitor={"paths": paths}) == ["warning: mon: /var/lib/accelmon = 2048 MiB free at /; free some space: 10240 MiB are needed"]
 
 
 def test_a_host_that_does_not_answer_is_an_error():
     found = preflight.findings(["mon", "gpu"], fleet(), {"mon": GOOD}, {})
-    assert [one["line"] for one in found] == ["error: gpu: answer = none; make it reachable for Ansible, or take it out of the run"]
+    assert [one["line"] for one in found] == ["error: gpu: answer = none; make it reachable for Ansible, or leave it out of the run"]
 
 
 @pytest.mark.parametrize("kind,said", [
     ("unresolved", "the name does not resolve there; add it to DNS or to /etc/hosts of mon, or set accelmon_address"),
-    ("timeout", "no answer; open the way from mon, or set accelmon_address to an address that it reaches"),
-    ("no_route", "no route; give mon a route, or set accelmon_address to an address that it reaches"),
-    ("skipped", "not called, too many others did not answer; mend those, and run again"),
+    ("timeout", "no answer; open the firewall for mon, or set accelmon_address to an address it can reach"),
+    ("no_route", "no route; add a route on mon, or set accelmon_address to an address it can reach"),
+    ("skipped", "not checked, as too many others did not answer; fix those and run again"),
     ("refused", None), ("ok", None), ("tls", None), ("not_http", None)])
 def test_the_way_from_the_scraping_host(kind, said):
     line = f"error: gpu: scrape address 10.0.0.7:9100 from mon = {said}"
@@ -161,16 +162,16 @@ def test_what_was_found_and_what_would_read_it_is_a_line_for_each_host():
     hostvars["gpu"]["ansible_facts"] = facts(*[device()] * 8, device("amd"), node=dict(UBUNTU, lacking={"dcgm_exporter": "package", "all_smi": "address"}))
     assert reported(hostvars) == [
         "mon: no accelerators",
-        "gpu: 1 amd → amd_exporter, 8 nvidia → textfile (dcgm: no repository that the host knows has datacenter-gpu-manager-4-core 4.6.0 and "
-        "datacenter-gpu-manager-exporter 4.8.3; for that set dcgm_exporter_repository: nvidia)",
-        "nothing is in the way: 2 of 2 hosts ready"]
+        "gpu: 1 amd → amd_exporter, 8 nvidia → textfile (dcgm: none of the host's repositories has datacenter-gpu-manager-4-core 4.6.0 and "
+        "datacenter-gpu-manager-exporter 4.8.3; to change that, set dcgm_exporter_repository: nvidia)",
+        "no errors: 2 of 2 hosts ready"]
 
 
 def test_what_was_asked_for_by_name_and_no_repository_has_is_in_the_way():
     hostvars = fleet(accelmon_accelerator_source="dcgm")
     hostvars["gpu"]["ansible_facts"] = facts(device(), node=dict(UBUNTU, lacking={"dcgm_exporter": "package"}))
     lines = reported(hostvars)
-    assert lines[0].startswith("error: gpu: accelmon_accelerator_source = dcgm, and no repository that the host knows has datacenter-gpu-manager-4-core")
+    assert lines[0].startswith("error: gpu: accelmon_accelerator_source = dcgm, and none of the host's repositories has datacenter-gpu-manager-4-core")
     assert lines[0].endswith("set dcgm_exporter_repository to nvidia, or accelmon_accelerator_source to auto for it")
 
 
@@ -179,17 +180,17 @@ def test_what_the_check_of_the_inventory_says_is_said_as_site_yml_says_it():
     assert reported(fleet(), checked={"gpu": text}) == [
         "error: gpu: accelmon_exporter_tsl = yes: no such variable; did you mean accelmon_exporter_tls?",
         "error: gpu: accelmon_labels = []: not a dictionary; write one",
-        "mon: no accelerators", "gpu: no accelerators", "1 of 2 hosts ready, 1 in the way"]
+        "mon: no accelerators", "gpu: no accelerators", "1 of 2 hosts ready, 1 with errors"]
 
 
 def test_a_host_that_does_not_answer_is_one_line_with_its_reason():
-    assert reported(fleet(), silent=["gpu"], unanswered={"gpu": {"what": "ssh", "value": "the user is not let in", "mend": "set ansible_user"}}) == [
-        "error: gpu: ssh = the user is not let in; set ansible_user", "mon: no accelerators", "1 of 2 hosts ready, 1 in the way, 1 of them did not answer"]
+    assert reported(fleet(), silent=["gpu"], unanswered={"gpu": {"what": "ssh", "value": "login refused", "mend": "set ansible_user"}}) == [
+        "error: gpu: ssh = login refused; set ansible_user", "mon: no accelerators", "1 of 2 hosts ready, 1 with errors, 1 of them did not answer"]
 
 
 def test_a_package_that_no_repository_has_is_an_error_with_the_variable_that_helps():
     assert judge({"unknown_packages": ["prometheus-node-exporter"]}) == [
-        "error: gpu: package = no repository that the host knows has prometheus-node-exporter; add one that has it, "
+        "error: gpu: package = none of the host's repositories has prometheus-node-exporter; add one that has it, "
         "or set accelmon_source to release or bundle"]
 
 

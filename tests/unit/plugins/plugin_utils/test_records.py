@@ -125,7 +125,7 @@ def test_access_of_a_host_without_facts_follows_the_inventory():
 def test_page_of_node_exporter():
     assert plan(facts(), node_exporter_metrics_path="/own/page")["exporters"][0]["path"] == "/own/page"
     assert refused(node_exporter_metrics_path="metrics") == (
-        "h: node_exporter_metrics_path = metrics: not the path of a page; begin it with / and use no blank, .., ? or #")
+        "h: node_exporter_metrics_path = metrics: not a URL path; start it with / and use no space, .., ? or #")
 
 
 def test_absent_node_exporter_is_removed_and_not_scraped():
@@ -174,8 +174,8 @@ def test_a_bad_address_to_listen_on_is_refused_with_its_host():
 
 @pytest.mark.parametrize("state,mend", [
     ("driver_missing", "install the vendor's driver"),
-    ("driver_unbound", "ask the kernel log why the driver did not take the device"),
-    ("wrong_driver", "replace the driver that holds the device by the vendor's"),
+    ("driver_unbound", "check the kernel log for why the driver did not bind the device"),
+    ("wrong_driver", "replace the driver bound to the device with the vendor's"),
 ])
 def test_missing_driver_is_an_error(state, mend):
     assert refused(facts(device(), device(state=state))) == (

@@ -49,14 +49,14 @@ def test_a_checksum_of_another_version_or_architecture_never_counts(pinned, arch
 
 
 @pytest.mark.parametrize("text,words", [
-    ("[", "it is no JSON"), ("[]", "no lock file of version 1"), ('{"version": 2, "releases": {}}', "version 1"),
+    ("[", "not JSON"), ("[]", "not a version 1 lock file"), ('{"version": 2, "releases": {}}', "version 1"),
     ('{"version": 1, "releases": {"curl": {"version": "1", "sha256": {}}}}', "no such release"),
-    ('{"version": 1, "releases": {"vmutils": 1}}', "no mapping"),
+    ('{"version": 1, "releases": {"vmutils": 1}}', "not a mapping"),
     ('{"version": 1, "releases": {"vmutils": {"version": 1.1, "sha256": {}}}}', "version = 1.1"),
-    ('{"version": 1, "releases": {"vmutils": {"version": "../x", "sha256": {}}}}', "no version"),
+    ('{"version": 1, "releases": {"vmutils": {"version": "../x", "sha256": {}}}}', "not a version"),
     ('{"version": 1, "releases": {"vmutils": {"version": "1", "url": 1, "sha256": {}}}}', "url = 1"),
-    ('{"version": 1, "releases": {"vmutils": {"version": "1", "sha256": {"amd64": "abc"}}}}', "no SHA-256"),
-    ("!!python/object/apply:os.system [true]", "it is no JSON"),
+    ('{"version": 1, "releases": {"vmutils": {"version": "1", "sha256": {"amd64": "abc"}}}}', "not a SHA-256"),
+    ("!!python/object/apply:os.system [true]", "not JSON"),
 ])
 def test_a_lock_file_that_cannot_be_used_is_named(tmp_path, text, words):
     path = tmp_path / "lock.yml"
@@ -66,7 +66,7 @@ def test_a_lock_file_that_cannot_be_used_is_named(tmp_path, text, words):
     assert str(caught.value).startswith(f"accelmon_lock_file = {path}: ")
 
 
-@pytest.mark.parametrize("path,words", [("lock.yml", "relative"), ("/nowhere/lock.yml", "make it with playbooks/lock.yml")])
+@pytest.mark.parametrize("path,words", [("lock.yml", "relative"), ("/nowhere/lock.yml", "create it with playbooks/lock.yml")])
 def test_a_lock_file_that_is_not_there(path, words):
     with pytest.raises(Problem, match=words):
         releases.read_lock(path)
@@ -81,7 +81,7 @@ def test_what_is_wanted_names_lists_and_archives():
 
 
 @pytest.mark.parametrize("versions,names,words", [
-    ({"curl": "1"}, [], "accelmon_lock_versions = curl"), ({}, ["curl"], "accelmon_lock_releases = curl"), ({"vmutils": "v/1"}, [], "no version")])
+    ({"curl": "1"}, [], "accelmon_lock_versions = curl"), ({}, ["curl"], "accelmon_lock_releases = curl"), ({"vmutils": "v/1"}, [], "not a version")])
 def test_what_cannot_be_wanted(versions, names, words):
     with pytest.raises(Problem, match=words):
         releases.wanted(versions, ["amd64"], names=names)

@@ -254,7 +254,7 @@ def test_a_site_may_turn_everything_off():
     ({"HostDown": {"for": "soon"}}, ["HostDown.for = soon:", "30s or 5m"]),
     ({"HostDown": {"severity": "critcal"}}, ["HostDown.severity = critcal:", "did you mean critical?"]),
     ({"HostDown": {"severity": ["critical"]}}, ["HostDown.severity = [\"critical\"]:", "no such severity"]),
-    ({"HostDown": {"enabled": "maybe"}}, ["HostDown.enabled = maybe:", "neither true nor false"]),
+    ({"HostDown": {"enabled": "maybe"}}, ["HostDown.enabled = maybe:", "not a boolean"]),
     ({"HostDown": {"threshold": "5m"}}, ["HostDown.threshold = 5m:", "HostDown has no threshold"]),
     ({"AcceleratorCollectorStale": {"threshold": 300}}, ["AcceleratorCollectorStale.threshold = 300", "not a duration"]),
     ({"HostDown": "30s"}, ["accelmon_alert_overrides.HostDown = 30s:", "not a mapping"]),

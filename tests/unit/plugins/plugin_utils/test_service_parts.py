@@ -65,8 +65,8 @@ def test_a_watch_knows_where_to_ask_and_what_goes_with_it():
 
 
 @pytest.mark.parametrize("arguments,words", [
-    ((LISTEN, {"to": "nowhere"}), "to = nowhere: this is no place"), ((LISTEN, {"to": ":80"}), "no place"), (([], UNIX), "an entry of service_listen"),
-    ((LISTEN, {"pages": ["/"]}), "give `to`"), ((LISTEN, {}, {}, True), "needs to know where to ask"),
+    ((LISTEN, {"to": "nowhere"}), "to = nowhere: not an endpoint"), ((LISTEN, {"to": ":80"}), "not an endpoint"), (([], UNIX), "an entry to service_listen"),
+    ((LISTEN, {"pages": ["/"]}), "set `to`"), ((LISTEN, {}, {}, True), "needs an endpoint to check"),
 ])
 def test_what_is_missing_is_named(arguments, words):
     with pytest.raises(Problem, match=words):
@@ -92,5 +92,5 @@ def test_what_leads_into_a_network_of_its_own_passes_everything_on_whatever_expo
 
 
 def test_a_network_of_its_own_has_no_unix_socket():
-    with pytest.raises(Problem, match="a Unix socket is in no network"):
+    with pytest.raises(Problem, match="a Unix socket has no network"):
         service_parts("x", LISTEN, {"to": "/run/x.sock", "private": True})

@@ -85,13 +85,14 @@ def test_a_backslash_at_the_end_joins_no_line(value):
 
 
 @pytest.mark.parametrize("overrides,words", [
-    ({"Service": {"Nice": {"a": 1}}}, r"\[Service\] Nice = .*dict is no value"), ({"Service": {"Nice": [[1]]}}, "list is no value"),
-    ({"Service": {"Nice": [None]}}, "nothing is no value"), ({"Service": {"Nice": ["a", {"b": 1}]}}, "dict is no value"),
-    ({"Service": {"#Nice": 5}}, "#Nice: this is no name of a directive"), ({"Service": {";x": 5}}, "no name of a directive"),
-    ({"Service": {"Nice=5 ": 5}}, "no name of a directive"), ({"Service": {" Nice": 5}}, "no name of a directive"), ({"Service": {True: 5}}, "no name of"),
-    ({"Service": {"": 5}}, "no name of a directive"), ({"Service]": {}}, "no name of a section"), ({1: {}}, "no name of a section"),
-    ({"Service": "Nice=5"}, "no mapping of directives"), ({"Service": None}, "no mapping of directives"), (["Nice=5"], "no mapping of sections"),
-    ("Service", "no mapping of sections"),
+    ({"Service": {"Nice": {"a": 1}}}, r"\[Service\] Nice = .*dict is not a directive value"), ({"Service": {"Nice": [[1]]}}, "list is not a directive value"),
+    ({"Service": {"Nice": [None]}}, "nothing is not a directive value"), ({"Service": {"Nice": ["a", {"b": 1}]}}, "dict is not a directive value"),
+    ({"Service": {"#Nice": 5}}, "#Nice: not a directive name"), ({"Service": {";x": 5}}, "not a directive name"),
+    ({"Service": {"Nice=5 ": 5}}, "not a directive name"), ({"Service": {" Nice": 5}}, "not a directive name"),
+    ({"Service": {True: 5}}, "not a directive name"),
+    ({"Service": {"": 5}}, "not a directive name"), ({"Service]": {}}, "not a section name"), ({1: {}}, "not a section name"),
+    ({"Service": "Nice=5"}, "not a mapping of directives"), ({"Service": None}, "not a mapping of directives"), (["Nice=5"], "not a mapping of sections"),
+    ("Service", "not a mapping of sections"),
 ])
 def test_what_is_no_directive_is_named(overrides, words):
     with pytest.raises(AnsibleFilterError, match=words):
@@ -138,6 +139,6 @@ def test_a_job_of_launchd_is_written_with_the_same_care():
 
 
 def test_where_in_a_value_it_is():
-    assert oneline.fault_in({"a": ["x", {"b": "c\r"}]}) == "a: entry 2: b: it has a line break (U+000D) at character 2; write it on one line, without that"
+    assert oneline.fault_in({"a": ["x", {"b": "c\r"}]}) == "a: entry 2: b: it has a line break (U+000D) at character 2; remove it and keep the text on one line"
     assert oneline.fault_in({"a\nb": 1}).startswith("the key a\\nb: it has a line break")
     assert oneline.fault_in({"a": [1, None, True, "ü – 8 × H100"]}) == ""

@@ -32,7 +32,7 @@ def test_where_and_how():
 
 @pytest.mark.parametrize("written_as,read_as", [("012", 10), ("1:20", 80), ("1_000", 1000), ("0x1f", 31), ("+5", 5), ("0b11", 3), ("-010", -8), ("007", 7)])
 def test_what_to_write(written_as, read_as):
-    problem = f'accelmon_rack = {written_as}: YAML reads it as the number {read_as}; write it in quotes, as "{written_as}", or as {read_as}'
+    problem = f'accelmon_rack = {written_as}: YAML reads it as the number {read_as}; put it in quotes, as "{written_as}", or as {read_as}'
     assert written.of_text(f"x: 01\naccelmon_rack: {written_as}\n", KNOWN) == [(2, problem)]
 
 
@@ -49,7 +49,7 @@ def test_names_of_hosts_and_groups(name):
     for kind, what in written.NAMES.items():
         for text in (f"all:\n  {kind}:\n    a: {{}}\n    {name}: {{}}\n", f"all: {{{kind}: {{a: {{}}, {name}: {{}}}}}}\n"):
             ((_line, problem),) = written.of_text(text, KNOWN)
-            assert problem == f'{what} {name}: YAML reads this name as something else than a text; write it in quotes, as "{name}"'
+            assert problem == f'{what} {name}: YAML does not read this name as a string; put it in quotes, as "{name}"'
     assert written.of_text(f'all:\n  hosts:\n    "{name}": {{}}\n', KNOWN) == []
 
 

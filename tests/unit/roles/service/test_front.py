@@ -78,7 +78,7 @@ def test_what_the_role_writes_is_understood(front, made):
     (text(None, {"accelmon": "plain"}), False, True, "none of bcrypt"),
     (text(TLS) + "  cert_file: /other\n", True, False, "line 4: outside of a section, or twice"),
     ("tls_server_config: {cert_file: /c}\n", True, False, "line 1: no section"),
-    ("tls_server_config:\n  cert_file: [a]\n", True, False, "no plain text"),
+    ("tls_server_config:\n  cert_file: [a]\n", True, False, "not plain text"),
     ("\tx\n", True, False, "line 1: no key and value"),
 ])
 def test_what_asks_for_less_or_is_not_understood_lets_nobody_in(front, content, tls, auth, words):

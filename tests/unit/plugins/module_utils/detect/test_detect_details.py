@@ -121,10 +121,10 @@ def test_details_are_added_and_what_was_found_is_kept():
 @pytest.mark.parametrize("result, installed, status, words", [
     ((0, ROW, ""), (), "missing", "nvidia-smi is not installed"),
     ((None, "", ""), ("nvidia-smi",), "hung", "within 7 s"),
-    ((9, "NVIDIA-SMI has failed", ""), ("nvidia-smi",), "failed", "code 9: NVIDIA-SMI has failed"),
+    ((9, "NVIDIA-SMI has failed", ""), ("nvidia-smi",), "failed", "status 9: NVIDIA-SMI has failed"),
     ((0, "No devices were found", ""), ("nvidia-smi",), "failed", "No devices were found"),
     ((0, "", ""), ("nvidia-smi",), "failed", "no output"),
-    ((1, "x" * 5000, ""), ("nvidia-smi",), "failed", "code 1"),
+    ((1, "x" * 5000, ""), ("nvidia-smi",), "failed", "status 1"),
     (PermissionError(13, "Permission denied"), ("nvidia-smi",), "failed", "Permission denied")])
 def test_a_tool_that_does_not_answer(result, installed, status, words):
     details = ask(result, facts(), installed)[0]
