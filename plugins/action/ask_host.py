@@ -25,8 +25,8 @@ class ActionModule(ActionBase):
             try:
                 return facts.let_through(told, ours=self._task.args["module"].endswith(".accelerator_facts"))
             except facts.Untrusted as problem:
-                value, dummy, mend = str(problem).rpartition("; ")
-                return {"changed": False, "unanswered": {"what": "answer", "value": value, "mend": mend}}
+                value, dummy, fix = str(problem).rpartition("; ")
+                return {"changed": False, "unanswered": {"what": "answer", "value": value, "fix": fix}}
         words = [str(told.get(name) or "") for name in ("msg", "module_stderr", "module_stdout")]
         return {"changed": False, "unanswered": answers.unanswered("\n".join(words))}
 

@@ -46,7 +46,7 @@ unanswered:
   sample:
     what: ssh
     value: the user is not let in
-    mend: set ansible_user and its key (ansible_ssh_private_key_file), or run with --ask-pass
+    fix: set ansible_user and its key (ansible_ssh_private_key_file), or run with --ask-pass
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -128,11 +128,11 @@ class Packages(object):
         """A DCGM of somebody else that does not belong to the exporter."""
         exporter = self.params["packages"][self.params["exporter"]]
         fitting = sorted(one for one, dcgm in self.params["pairs"].items() if dcgm == found)
-        mend = "set dcgm_exporter_version to the matching %s" % fitting[-1] if fitting else "set dcgm_exporter_source to container"
+        fix = "set dcgm_exporter_version to the matching %s" % fitting[-1] if fitting else "set dcgm_exporter_source to container"
         raise Failure("dcgm_exporter_version = %s: it matches DCGM %s, but this host has DCGM %s (%s), %s; "
                       "%s, or update DCGM to %s"
                       % (exporter, self.params["packages"][name], found, name,
-                         "whose host engine is running" if self.hostengine else "not installed by accelmon.fleet", mend, self.params["packages"][name]))
+                         "whose host engine is running" if self.hostengine else "not installed by accelmon.fleet", fix, self.params["packages"][name]))
 
     def present(self):
         wanted = self.params["packages"]

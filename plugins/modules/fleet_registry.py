@@ -156,14 +156,14 @@ DIFF_WIDTH = 300
 
 def read_records(value):
     """The list of records in the option's value: JSON text, or what Ansible already made of it. Raises Failure."""
-    mend = "pass the result of the filter accelmon.fleet.fleet_records"
+    fix = "pass the result of the filter accelmon.fleet.fleet_records"
     if not isinstance(value, dict):
         try:
             value = json.loads(value)
         except (TypeError, ValueError) as error:
-            raise Failure("records: not JSON (%s); %s" % (error, mend))
+            raise Failure("records: not JSON (%s); %s" % (error, fix))
     if not isinstance(value, dict) or value.get("version") != 1 or not isinstance(value.get("records"), list):
-        raise Failure("records: not version 1 fleet records; %s" % mend)
+        raise Failure("records: not version 1 fleet records; %s" % fix)
     return value["records"]
 
 

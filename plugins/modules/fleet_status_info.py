@@ -103,7 +103,7 @@ def status(params):
     """The module's result, without `changed`."""
     clusters, unread = view.read_registry(params["state_dir"], params["clusters"])
     seen = view.observe(params, clusters, alerts=True, details=False)
-    problems = ["%s; %s" % (reason, mend) for _cluster, reason, mend in unread]
+    problems = ["%s; %s" % (reason, fix) for _cluster, reason, fix in unread]
     problems += [seen[key] for key in ("storage_error", "rules_error") if seen[key]]
     rows = verdict.status_rows(clusters, seen, params["hosts"])
     summary = verdict.totals(rows)

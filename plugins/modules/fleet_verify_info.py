@@ -123,7 +123,7 @@ failures:
     - The problems, in a fixed order, each cause once.
     - C(check) is one of registry, storage, generation, rules, watchdog, alertmanager, access, scraper, recording, registered, pending,
       target, open, collector, devices, series.
-    - C(line) has node, reason and mend in one line.
+    - C(line) has node, reason and fix in one line.
   returned: always
   type: list
   elements: dict
@@ -132,7 +132,7 @@ failures:
       node: gpu7
       check: target
       reason: connection refused on 10.0.0.7:9100 (node_exporter not running there)
-      mend: start it on gpu7; site.yml --limit gpu7 does
+      fix: start it on gpu7; site.yml --limit gpu7 does
       line: "gpu7: connection refused on 10.0.0.7:9100 (node_exporter not running there); start it on gpu7; site.yml --limit gpu7 does"
 notes:
   description: Hosts in maintenance, retired and replaced hosts, nodes with more accelerators than expected.

@@ -12,7 +12,7 @@ BREAKS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85"
 
 
 def fault(text):
-    """Why a text cannot stand on one line, as `wrong; mend`; "" if it can."""
+    """Why a text cannot stand on one line, as `wrong; fix`; "" if it can."""
     for place, char in enumerate(text):
         kind = "a line break" if char in BREAKS else REFUSED.get(unicodedata.category(char))
         if kind:
@@ -21,7 +21,7 @@ def fault(text):
 
 
 def fault_in(value):
-    """The same of everything within a value, keys of mappings included; it says where: `entry 2, key: wrong; mend`."""
+    """The same of everything within a value, keys of mappings included; it says where: `entry 2, key: wrong; fix`."""
     if isinstance(value, str):
         return fault(value)
     if isinstance(value, dict):

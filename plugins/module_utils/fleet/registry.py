@@ -38,7 +38,7 @@ DECLARED = ("address", "labels", "state", "expected")
 FOUND = ("unwatched", "uncounted", "better")
 
 
-MEND = "restore the file from a backup, or move it away and run site.yml without --limit to rebuild it"
+FIX = "restore the file from a backup, or move it away and run site.yml without --limit to rebuild it"
 
 
 def empty(cluster):
@@ -59,28 +59,28 @@ def read(path, cluster):
             return None
         raise
     except UnicodeDecodeError:
-        raise Failure("registry %s: not text; %s" % (path, MEND))
+        raise Failure("registry %s: not text; %s" % (path, FIX))
     return load(text, cluster, path)
 
 
 def load(text, cluster, path):
     """The registry in `text`, the content of the file `path`. Raises Failure unless it is one, whole and undamaged."""
-    mend = MEND
+    fix = FIX
     try:
         registry = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Failure("registry %s: not JSON (%s); %s" % (path, error, mend))
+        raise Failure("registry %s: not JSON (%s); %s" % (path, error, fix))
     if not isinstance(registry, dict) or not isinstance(registry.get("hosts"), dict) or not is_count(registry.get("generation")):
-        raise Failure("registry %s: not a fleet registry; %s" % (path, mend))
+        raise Failure("registry %s: not a fleet registry; %s" % (path, fix))
     if registry.get("version") != VERSION:
         raise Failure("registry %s: version %r, but this collection reads version %d; use the collection that wrote it"
                       % (path, registry.get("version"), VERSION))
     if registry.get("cluster") != cluster:
-        raise Failure("registry %s: belongs to cluster %r, not %r; %s" % (path, registry.get("cluster"), cluster, mend))
+        raise Failure("registry %s: belongs to cluster %r, not %r; %s" % (path, registry.get("cluster"), cluster, fix))
     for host, entry in registry["hosts"].items():
         wrong = damage(entry) if is_text(host) else "not a host name"
         if wrong:
-            raise Failure("registry %s: host %s: %s; %s" % (path, json.dumps(host)[:80], wrong, mend))
+            raise Failure("registry %s: host %s: %s; %s" % (path, json.dumps(host)[:80], wrong, fix))
     return registry
 
 

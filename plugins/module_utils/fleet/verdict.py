@@ -104,9 +104,9 @@ def replacement(cluster, host):
     return by["host"] if by["cluster"] == cluster else "%s of cluster %s" % (by["host"], by["cluster"])
 
 
-def failure(cluster, node, check, reason, mend):
+def failure(cluster, node, check, reason, fix):
     """One failure; `line` is added when the list is complete."""
-    return {"cluster": cluster, "node": node, "check": check, "reason": reason, "mend": mend}
+    return {"cluster": cluster, "node": node, "check": check, "reason": reason, "fix": fix}
 
 
 # ---- one host ----
@@ -150,7 +150,7 @@ TARGET_WORDS["http 401"] = TARGET_WORDS["http 403"] = (
 
 
 def _target_words(kind, detail, address, members, scraped, **words):
-    """(reason, mend) for targets of one host that gave the same answer.
+    """(reason, fix) for targets of one host that gave the same answer.
 
     members: [(job, port)] of the targets; scraped: whether they are scraped though they are not up; words: node, monitor, timeout
     """
@@ -160,12 +160,12 @@ def _target_words(kind, detail, address, members, scraped, **words):
         ports="these ports" if len(ports) > 1 else "this port", paths=listing("%s_metrics_path" % job for job in jobs),
         rerun="site.yml --limit %s" % words["node"])
     closer = "ok scraped" if kind == "ok" and scraped else "%s %s" % (kind, detail)
-    reason, mend = TARGET_WORDS.get(closer) or TARGET_WORDS.get(kind) or TARGET_WORDS["down"]
-    return reason.format(**words), mend.format(**words)
+    reason, fix = TARGET_WORDS.get(closer) or TARGET_WORDS.get(kind) or TARGET_WORDS["down"]
+    return reason.format(**words), fix.format(**words)
 
 
-# What to do about a service of the stack, by what came of asking it: (words of `query`, mend).
-SERVICE_MENDS = (
+# What to do about a service of the stack, by what came of asking it: (words of `query`, fix).
+SERVICE_FIXES = (
     (r": refused$", "start it on %s; site.yml does"),
     (r"timed out$", "check whether %s is overloaded, then restart it there"),
     (r"TLS failed|HTTP 400.*HTTPS|does not speak HTTP", "one side uses TLS and the other does not: run site.yml to align the listener and certificate "
@@ -176,11 +176,11 @@ SERVICE_MENDS = (
 )
 
 
-def service_mend(problem, monitor):
+def service_fix(problem, monitor):
     """What to do about a service of the stack that could not be asked."""
-    for pattern, mend in SERVICE_MENDS:
+    for pattern, fix in SERVICE_FIXES:
         if re.search(pattern, problem):
-            return mend % monitor
+            return fix % monitor
     return "check its log on %s" % monitor
 
 
@@ -220,11 +220,11 @@ def target_failures(cluster, node, down, dials, monitor, timeout, idle=None):
         causes.setdefault(key, []).append((job, target[1]))
     found = []
     for (kind, detail, address, scraped, waiting), members in sorted(causes.items(), key=lambda item: min(p for _j, p in item[1])):
-        reason, mend = _target_words(kind, detail, address, members, scraped, node=node, monitor=monitor, timeout=timeout)
+        reason, fix = _target_words(kind, detail, address, members, scraped, node=node, monitor=monitor, timeout=timeout)
         if waiting:
-            mend = ("it did not take over from %s, which still reads the devices: check journalctl -u accelmon-%s on %s, or remove it from the choice"
-                    % (idle[waiting], waiting.replace("_", "-"), node))
-        found.append(failure(cluster, node, "target", reason, mend))
+            fix = ("it did not take over from %s, which still reads the devices: check journalctl -u accelmon-%s on %s, or remove it from the choice"
+                   % (idle[waiting], waiting.replace("_", "-"), node))
+        found.append(failure(cluster, node, "target", reason, fix))
     return found
 
 
@@ -292,7 +292,7 @@ def series_failures(cluster, node, host, seen):
 def rules_failures(seen, monitor, wanted_groups, watchdog):
     """Failures of the rule evaluator: unreachable, groups missing, rules unhealthy, watchdog silent."""
     if seen["rules_error"]:
-        return [failure("", monitor, "rules", seen["rules_error"], service_mend(seen["rules_error"], monitor))]
+        return [failure("", monitor, "rules", seen["rules_error"], service_fix(seen["rules_error"], monitor))]
     found = []
     loaded = dict((group["name"], group) for group in seen["groups"])
     if not loaded:
@@ -332,7 +332,7 @@ def alertmanager_failures(seen, monitor, watchdog):
     found = []
     for url, error, arrived in seen["alertmanagers"]:
         if error:
-            found.append(failure("", monitor, "alertmanager", error, service_mend(error, monitor)))
+            found.append(failure("", monitor, "alertmanager", error, service_fix(error, monitor)))
         elif watchdog and not arrived:
             found.append(failure(
                 "", monitor, "alertmanager", "the alert %s does not arrive at the Alertmanager at %s" % (watchdog, url),
@@ -394,7 +394,7 @@ def finish(failures, many_clusters):
         who = item["node"]
         if many_clusters and of_host and item["cluster"]:
             who = "%s (%s)" % (who, item["cluster"])
-        line = "%s: %s; %s" % (who, item["reason"], item["mend"])
+        line = "%s: %s; %s" % (who, item["reason"], item["fix"])
         order = (of_host, item["cluster"] if of_host else "", natural(item["node"]), CHECKS.index(item["check"]), line)
         unique[line] = (order, dict(item, line=line))
     return [item for _order, item in sorted(unique.values(), key=lambda pair: pair[0])]
@@ -416,8 +416,8 @@ def _with_status(status, cluster, node, found):
     now = "; ".join(item["reason"] for item in found)
     if status == "pending":
         reason = "never reached by any run" + ("; " + now if now else "")
-        mend = "make it reachable for Ansible and run site.yml --limit %s" % node
-        return [failure(cluster, node, "pending", reason, mend)], []
+        fix = "make it reachable for Ansible and run site.yml --limit %s" % node
+        return [failure(cluster, node, "pending", reason, fix)], []
     if status == "maintenance":
         note = "in maintenance, its alerts are muted" + ("; now " + now if now else "")
         return [], [{"cluster": cluster, "node": node, "note": note}]
@@ -439,7 +439,7 @@ def blind_note(cluster, vendor, found):
 
 # What `verdict` is asked beside the present state.
 # only: names of the nodes to judge, None for all; inventory_hosts: names that must be registered
-# registry_problems: [(cluster or "", reason, mend)] from reading the registry files
+# registry_problems: [(cluster or "", reason, fix)] from reading the registry files
 # rule_groups: names of those that must be loaded; watchdog: the alert that always fires, "" for none
 # collector_limit, dial_timeout: seconds
 Wanted = collections.namedtuple("Wanted", "only inventory_hosts registry_problems rule_groups watchdog collector_limit dial_timeout")
@@ -453,7 +453,7 @@ def verdict(clusters, seen, dials, monitor, **wanted):
     monitor: the name of this monitoring host, used in the lines
     wanted: fields of `Wanted`
 
-    Returns {"failures": [{cluster, node, check, reason, mend, line}], "notes": [{cluster, node, note}],
+    Returns {"failures": [{cluster, node, check, reason, fix, line}], "notes": [{cluster, node, note}],
     "counts": {...}, "to_dial": [target, ...]}.
     to_dial: targets that are not up and matter; dial them and judge again for the reasons.
     """
@@ -484,9 +484,9 @@ class Judge(object):
         return {"failures": finish(self.failures, len(self.clusters) > 1), "notes": self.notes, "counts": self.counts,
                 "to_dial": sorted(self.to_dial)}
 
-    def fail(self, cluster, node, check, reason, mend):
+    def fail(self, cluster, node, check, reason, fix):
         """Add a failure."""
-        self.failures.append(failure(cluster, node, check, reason, mend))
+        self.failures.append(failure(cluster, node, check, reason, fix))
 
     def note(self, cluster, node, text):
         """Add a note."""
@@ -494,11 +494,11 @@ class Judge(object):
 
     def judge_monitor(self):
         """The services of the monitoring host, and its registry."""
-        for cluster, reason, mend in self.wanted.registry_problems or ():
-            self.fail(cluster, self.monitor, "registry", reason, mend)
+        for cluster, reason, fix in self.wanted.registry_problems or ():
+            self.fail(cluster, self.monitor, "registry", reason, fix)
         error, watchdog = self.seen["storage_error"], self.wanted.watchdog
         if error:
-            self.fail("", self.monitor, "storage", error, "%s; until then no node can be checked" % service_mend(error, self.monitor))
+            self.fail("", self.monitor, "storage", error, "%s; until then no node can be checked" % service_fix(error, self.monitor))
         else:
             self.failures += generation_failures(self.clusters, self.seen, self.monitor)
             if not self.seen["up"] and any(has_targets(data) for data in self.clusters.values()):
@@ -703,11 +703,11 @@ def _lacks(row):
 def advice(rows):
     """[one line for each thing that is the matter with rows]: who they are, and what to do."""
     lines = []
-    for what, fits, mend in ADVICE:
+    for what, fits, fix in ADVICE:
         nodes = sorted(set(row["node"] for row in rows if fits(row)), key=natural)
         if nodes:
             named = listing(nodes) if len(nodes) < 4 else "%s and %d more" % (", ".join(nodes[:3]), len(nodes) - 3)
-            lines.append("%s: %s; %s" % (named, what, mend))
+            lines.append("%s: %s; %s" % (named, what, fix))
     return lines
 
 

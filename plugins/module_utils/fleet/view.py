@@ -40,13 +40,13 @@ def read_registry(state_dir, names):
     """(clusters, problems): the registry files of the named clusters, of all if `names` is empty.
 
     clusters: {cluster: registry}
-    problems: [(cluster or "", reason, mend)] for what could not be read
+    problems: [(cluster or "", reason, fix)] for what could not be read
     """
     if not names:
         try:
             names = sorted(name[:-5] for name in os.listdir(state_dir) if name.endswith(".json"))
         except OSError as error:
-            return {}, [("", "cannot read the registry %s: %s" % (state_dir, _os_words(error)), _os_mend(error))]
+            return {}, [("", "cannot read the registry %s: %s" % (state_dir, _os_words(error)), _os_fix(error))]
         if not names:
             return {}, [("", "the registry %s is empty" % state_dir, "run site.yml")]
     clusters, problems = {}, []
@@ -58,10 +58,10 @@ def read_registry(state_dir, names):
                 raise Failure("cannot read the registry file %s: no such file or directory; run site.yml" % path)
             clusters[name] = found
         except EnvironmentError as error:
-            problems.append((name, "cannot read the registry file %s: %s" % (path, _os_words(error)), _os_mend(error)))
+            problems.append((name, "cannot read the registry file %s: %s" % (path, _os_words(error)), _os_fix(error)))
         except Failure as error:
-            reason, _semicolon, mend = str(error).rpartition("; ")
-            problems.append((name, reason, mend))
+            reason, _semicolon, fix = str(error).rpartition("; ")
+            problems.append((name, reason, fix))
     return clusters, problems
 
 
@@ -69,7 +69,7 @@ def _os_words(error):
     return (error.strerror or str(error)).lower()
 
 
-def _os_mend(error):
+def _os_fix(error):
     if error.errno == errno.ENOENT:
         return "run site.yml"
     return "run as root (become: true)" if error.errno in (errno.EACCES, errno.EPERM) else "check the file and the kernel log on that host"

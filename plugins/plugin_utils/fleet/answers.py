@@ -34,9 +34,9 @@ MOST = 200
 
 
 def unanswered(text):
-    """{"what", "value", "mend"} of a host whose module did not run, by the words that say why."""
-    for pattern, what, wrong, mend in KINDS:
+    """{"what", "value", "fix"} of a host whose module did not run, by the words that say why."""
+    for pattern, what, wrong, fix in KINDS:
         if re.search(pattern, text, re.MULTILINE):
-            return {"what": what, "value": wrong, "mend": mend}
+            return {"what": what, "value": wrong, "fix": fix}
     words = next((line.strip() for line in text.splitlines() if line.strip()), "nothing")
-    return {"what": "answer", "value": words[:MOST], "mend": "check with ansible -m ping, or leave the host out of the run"}
+    return {"what": "answer", "value": words[:MOST], "fix": "check with ansible -m ping, or leave the host out of the run"}

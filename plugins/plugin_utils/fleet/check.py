@@ -72,11 +72,11 @@ def check_groups(groups, needed):
     """Errors about groups that are missing or empty."""
     errors = []
     for group in needed:
-        mend = GROUPS[group]
+        fix = GROUPS[group]
         if group not in groups:
-            errors.append(f"inventory: {group} = (no such group): this group is required; {mend}")
+            errors.append(f"inventory: {group} = (no such group): this group is required; {fix}")
         elif not groups[group]:
-            errors.append(f"inventory: {group} = []: the group is empty; {mend}")
+            errors.append(f"inventory: {group} = []: the group is empty; {fix}")
     return errors
 
 
@@ -236,8 +236,8 @@ def unknown_variable(name, variables_of_host):
     except Problem:
         pass
     near = proposal(name)
-    mend = f"did you mean {near}?" if near else "correct the name."
-    return str(Problem(f"no such variable; {mend} If it belongs to another tool, add it to accelmon_foreign_variables", name, value))
+    fix = f"did you mean {near}?" if near else "correct the name."
+    return str(Problem(f"no such variable; {fix} If it belongs to another tool, add it to accelmon_foreign_variables", name, value))
 
 
 @functools.lru_cache(maxsize=None)

@@ -33,7 +33,7 @@ FOREIGN_NAMES = frozenset((
     "limit", "omit", "play_hosts", "playbook_dir", "vars",
     "cycler", "dict", "joiner", "lipsum", "lookup", "namespace", "now", "q", "query", "range", "undef"))
 
-MEND = "check what answers there in place of the module, then run again"
+FIX = "check what answers there in place of the module, then run again"
 WORD = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,63}\Z")
 
 
@@ -66,7 +66,7 @@ class _Wrong(ValueError):
 
     def untrusted(self):
         """The line."""
-        return Untrusted(f"facts: {'.'.join(self.path)} = {shown(self.value)}: {self}; {MEND}")
+        return Untrusted(f"facts: {'.'.join(self.path)} = {shown(self.value)}: {self}; {FIX}")
 
 
 def text(value):
@@ -232,13 +232,13 @@ def read(told):
 def answer(told):
     """The facts of an answer of accelerator_facts that may be kept. Raises Untrusted, also for a fact that our module does not give."""
     if not isinstance(told, dict):
-        raise Untrusted(f"facts: {shown(told)}: not a dictionary; {MEND}")
+        raise Untrusted(f"facts: {shown(told)}: not a dictionary; {FIX}")
     for name in told:
         if name not in OURS and not is_discovered(name):
-            raise Untrusted(f"facts: {shown(name)} = {shown(told[name])}: not a fact of accelerator_facts; {MEND}")
+            raise Untrusted(f"facts: {shown(name)} = {shown(told[name])}: not a fact of accelerator_facts; {FIX}")
     for name in OURS:
         if name not in told:
-            raise Untrusted(f"facts: {name} is missing; {MEND}")
+            raise Untrusted(f"facts: {name} is missing; {FIX}")
     return {**told, **read(told)}
 
 

@@ -16,7 +16,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages i
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import is_closed
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, RIDING_EXPORTERS
 
-# States of a device that no tool can read, and what mends them.
+# States of a device that no tool can read, and what fixes them.
 DRIVERLESS = {
     "driver_missing": "install the vendor's driver",
     "driver_unbound": "check the kernel log for why the driver did not bind the device",
@@ -323,8 +323,8 @@ def check_drivers(facts):
     named = ", ".join(_device_words(device) for device in devices[:3])
     if len(devices) > 3:
         named += f" and {len(devices) - 3} more"
-    mends = sorted({DRIVERLESS[device["state"]] for device in devices}) or [DRIVERLESS["driver_missing"]]
-    raise Problem(f"{what} {have} no working driver ({named}); {', '.join(mends)}, "
+    fixes = sorted({DRIVERLESS[device["state"]] for device in devices}) or [DRIVERLESS["driver_missing"]]
+    raise Problem(f"{what} {have} no working driver ({named}); {', '.join(fixes)}, "
                   "or set accelmon_driver_missing to ignore to monitor the host without them")
 
 

@@ -4,7 +4,7 @@
 
 """Preflight: what to look at on each host, and what is in the way of an installation. Pure functions.
 
-A finding is {host, what, value, mend, severity: error | warning | note | summary, line}.
+A finding is {host, what, value, fix, severity: error | warning | note | summary, line}.
 """
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import systemd
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
@@ -47,11 +47,11 @@ PACKAGES = {"node_exporter": "prometheus-node-exporter", "alertmanager": "promet
             "victoriametrics": "victoria-metrics", "vmagent": "victoria-metrics", "vmalert": "victoria-metrics"}
 
 
-def finding(host, what, value, mend, severity="error"):
+def finding(host, what, value, fix, severity="error"):
     """One finding, with its line. A value may come from the host, and is made harmless."""
     value = facts.shown(value, 400) if isinstance(value, str) else value
-    return {"host": host, "what": what, "value": value, "mend": mend, "severity": severity,
-            "line": f"{severity}: {host}: {what} = {value}; {mend}"}
+    return {"host": host, "what": what, "value": value, "fix": fix, "severity": severity,
+            "line": f"{severity}: {host}: {what} = {value}; {fix}"}
 
 
 def specs():
@@ -129,7 +129,7 @@ def report(hosts, hostvars, observed, reached, checked, unanswered):
     """What is in the way, errors first; then what was found on each host that answered, as notes; and a summary last.
 
     hosts, hostvars, observed, reached: see `findings`
-    checked: {host: the errors about its variables, a line each}; unanswered: {host: {what, value, mend} of who did not answer}
+    checked: {host: the errors about its variables, a line each}; unanswered: {host: {what, value, fix} of who did not answer}
     """
     found = [one for name in hosts for one in checked_lines(name, checked.get(name, ""))]
     found = in_order(hosts, found + findings(hosts, hostvars, observed, reached, unanswered))
@@ -149,8 +149,8 @@ def checked_lines(name, text):
     for line in filter(None, text.split("\n")):
         words = line.partition(": ")[2]
         what, dummy, rest = words.partition(" = ")
-        value, dummy, mend = rest.rpartition("; ")
-        found.append(dict(finding(name, what, value or rest, mend), line=f"error: {name}: {words}"))
+        value, dummy, fix = rest.rpartition("; ")
+        found.append(dict(finding(name, what, value or rest, fix), line=f"error: {name}: {words}"))
     return found
 
 
@@ -163,7 +163,7 @@ def summary(hosts, found, observed):
     words += [f"{len(bad)} with errors"] * bool(bad) + [f"{silent} of them did not answer"] * bool(silent)
     words += [f"{len(wrong['warning'] - bad)} with warnings"] * bool(wrong["warning"] - bad)
     line = ", ".join(words)
-    return {"host": "", "what": "summary", "value": line, "mend": "", "severity": "summary",
+    return {"host": "", "what": "summary", "value": line, "fix": "", "severity": "summary",
             "line": line if bad or wrong["error"] else f"no errors: {line}"}
 
 
@@ -185,7 +185,7 @@ def chosen_note(name, hostvars):
                 word += f" ({better}: {why}; to change that, set {setting})"
             words.append(word)
     text = facts.shown(", ".join(words) or "no accelerators", 400)
-    return {"host": host.name, "what": "accelerators", "value": text, "mend": "", "severity": "note", "line": f"{host.name}: {text}"}
+    return {"host": host.name, "what": "accelerators", "value": text, "fix": "", "severity": "note", "line": f"{host.name}: {text}"}
 
 
 def findings(hosts, hostvars, observed, reached, unanswered=None):
@@ -193,15 +193,15 @@ def findings(hosts, hostvars, observed, reached, unanswered=None):
 
     hosts: names; observed: {host: what node_preflight_info saw there}, without hosts that did not answer
     reached: {monitoring host: {host: [kind, place]}}
-    unanswered: {host: {what, value, mend}} of those that did not answer, as far as it is known
+    unanswered: {host: {what, value, fix}} of those that did not answer, as far as it is known
     """
     monitors = [name for name in hostvars_group(hostvars, hosts) if isinstance(observed.get(name, {}).get("clock_offset"), (int, float))]
     clock = observed[monitors[0]]["clock_offset"] if monitors else None
     found = []
     for name in hosts:
         if name not in observed:
-            why = (unanswered or {}).get(name) or {"what": "answer", "value": "none", "mend": "make it reachable for Ansible, or leave it out of the run"}
-            found.append(finding(name, why["what"], why["value"], why["mend"]))
+            why = (unanswered or {}).get(name) or {"what": "answer", "value": "none", "fix": "make it reachable for Ansible, or leave it out of the run"}
+            found.append(finding(name, why["what"], why["value"], why["fix"]))
             continue
         found += judge_stranger(name, hostvars, observed[name], clock, monitors[:1])
     for monitor, answers in sorted(reached.items()):
@@ -225,15 +225,15 @@ def judge_stranger(name, hostvars, observed, clock, monitors):
     try:
         return judge(Host(name, hostvars), observed, clock, monitors)
     except facts.Untrusted as error:
-        value, dummy, mend = error.problem.rpartition("; ")
-        return [finding(name, "answer", value, mend)]
+        value, dummy, fix = error.problem.rpartition("; ")
+        return [finding(name, "answer", value, fix)]
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
-        return [finding(name, "answer", "not from the collection's module", facts.MEND)]
+        return [finding(name, "answer", "not from the collection's module", facts.FIX)]
 
 
 def judge(host, observed, clock, monitors):
     """Findings about one host that answered."""
-    found = [finding(host.name, f"{entry['variable']} {entry['port']}", f"taken by {entry['owner']}", port_mend(entry))
+    found = [finding(host.name, f"{entry['variable']} {entry['port']}", f"taken by {entry['owner']}", port_fix(entry))
              for entry in observed["ports"]]
     found += judge_room(host, observed["paths"])
     found += judge_system(host, observed)
@@ -246,12 +246,12 @@ def judge(host, observed, clock, monitors):
         try:
             plan.check_drivers(host.facts)
         except Problem as problem:
-            value, dummy, mend = str(problem).partition("; ")
-            found.append(finding(host.name, "driver", value, mend))
+            value, dummy, fix = str(problem).partition("; ")
+            found.append(finding(host.name, "driver", value, fix))
     return found
 
 
-def port_mend(entry):
+def port_fix(entry):
     """What to do about a port that somebody has."""
     role = entry["variable"][:-len("_port")]
     if role in PORT_EXPORTERS and role.replace("_", "-") in entry["owner"].replace("_", "-"):
@@ -296,8 +296,8 @@ def judge_system(host, observed):
     wanted = set(plan.choose(host.values, host.facts).wanted) | {role for role, dummy, dummy in host.services()}
     if observed.get("python_problem") and wanted.intersection(WITH_PROGRAMS):
         what, dummy, told = observed["python_problem"].partition(" = ")
-        wrong, dummy, mend = told.partition("; ")
-        found.append(finding(host.name, what, wrong, mend))
+        wrong, dummy, fix = told.partition("; ")
+        found.append(finding(host.name, what, wrong, fix))
     if observed["fapolicyd"] and any(host.source(role)[0] != "package" for role, dummy, dummy in host.services()):
         found.append(finding(host.name, "fapolicyd", "running", f"trust the programs: fapolicyd-cli --file add {PROGRAMS}/ && fapolicyd-cli --update",
                              "warning"))
@@ -317,12 +317,12 @@ def judge_sources(host):
         wrong = plan.unpackaged(source, host.facts) if role not in fleet.BUNDLED else None
         if wrong:
             found[name] = wrong.partition("; ")
-    told = [finding(host.name, name, f"package, and {wrong}", mend) for name, (wrong, dummy, mend) in sorted(found.items())]
+    told = [finding(host.name, name, f"package, and {wrong}", fix) for name, (wrong, dummy, fix) in sorted(found.items())]
     try:
         plan.check_sources(host.values, host.facts, plan.choose(host.values, host.facts))
     except choice.Unsuitable as problem:
-        wrong, dummy, mend = problem.problem.partition("; ")
-        told.append(finding(host.name, problem.variable, f"{problem.value}, and {wrong}", mend))
+        wrong, dummy, fix = problem.problem.partition("; ")
+        told.append(finding(host.name, problem.variable, f"{problem.value}, and {wrong}", fix))
     return told
 
 
@@ -345,6 +345,6 @@ def unreached(monitor, answers):
     found = []
     for name, (kind, place) in sorted(answers.items()):
         if kind not in THERE:
-            words, mend = WAYS.get(kind, WAYS["error"])
-            found.append(finding(name, f"scrape address {place} from {monitor}", words, mend.format(monitor=monitor)))
+            words, fix = WAYS.get(kind, WAYS["error"])
+            found.append(finding(name, f"scrape address {place} from {monitor}", words, fix.format(monitor=monitor)))
     return found

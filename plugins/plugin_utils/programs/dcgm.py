@@ -47,8 +47,8 @@ def pair(version, dcgm, more=None):
                       f"use one of {listed}, or add a pair you have tested to dcgm_exporter_pairs", "dcgm_exporter_version", version)
     if dcgm and str(dcgm) != known[version]:
         fitting = [exporter for exporter, other in known.items() if other == str(dcgm)]
-        mend = f"set dcgm_exporter_version to {fitting[0]}" if fitting else f"set dcgm_exporter_dcgm_version to {known[version]}"
-        raise Problem(f"dcgm_exporter {version} matches DCGM {known[version]}, not DCGM {dcgm}; {mend}", "dcgm_exporter_dcgm_version", dcgm)
+        fix = f"set dcgm_exporter_version to {fitting[0]}" if fitting else f"set dcgm_exporter_dcgm_version to {known[version]}"
+        raise Problem(f"dcgm_exporter {version} matches DCGM {known[version]}, not DCGM {dcgm}; {fix}", "dcgm_exporter_dcgm_version", dcgm)
     return version, known[version]
 
 

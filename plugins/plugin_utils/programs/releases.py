@@ -73,11 +73,11 @@ def release_artifact(pinned, role, architecture, lock_file="", prefix=""):
     sums = dict(entry.get("sha256") or {}) if version == entry.get("version") else {}
     sums.update(pinned.get("sha256") or {})
     if architecture not in sums:
-        mend = f"set {role}_sha256"
+        fix = f"set {role}_sha256"
         if product:
-            mend = (f"lock it on a connected machine with ansible-playbook accelmon.fleet.lock -e accelmon_lock_file=FILE "
-                    f"-e '{{\"accelmon_lock_versions\": {{\"{product}\": \"{version}\"}}, \"accelmon_lock_architectures\": [\"{architecture}\"]}}', or {mend}")
-        raise Problem(f"no checksum known for version {version} on {architecture}; {mend}", f"{role}_sha256", dict(pinned.get("sha256") or {}))
+            fix = (f"lock it on a connected machine with ansible-playbook accelmon.fleet.lock -e accelmon_lock_file=FILE "
+                   f"-e '{{\"accelmon_lock_versions\": {{\"{product}\": \"{version}\"}}, \"accelmon_lock_architectures\": [\"{architecture}\"]}}', or {fix}")
+        raise Problem(f"no checksum known for version {version} on {architecture}; {fix}", f"{role}_sha256", dict(pinned.get("sha256") or {}))
     url = filled(whole_url(url, prefix), version, architecture)
     return {"version": version, "url": url, "sha256": str(sums[architecture])}
 

@@ -46,7 +46,7 @@ def test_batches_in_every_way_of_writing(value, expected):
 
 
 @pytest.mark.parametrize("value", [0, -1, "0", "0%", "101%", "half", "1;2", [[1]], True, {"a": 1}, 1.5])
-def test_what_is_no_batch_is_refused_with_the_mend(value):
+def test_what_is_no_batch_is_refused_with_the_fix(value):
     with pytest.raises(Problem, match="not a batch; use a number"):
         FORMATS["batches"](value)
     with pytest.raises(AnsibleFilterError, match="^a: accelmon_serial = .*not a batch"):

@@ -129,7 +129,7 @@ def test_a_directory_in_use_stays_and_goes_when_it_is_free(place):
     assert place.set({}).run()["changed"] and place.tree() == {}
 
 
-def test_mode_and_owner_are_mended_in_place(place):
+def test_mode_and_owner_are_fixed_in_place(place):
     place.set({"a": "1"}).run()
     inode = os.stat(place.path("a")).st_ino
     os.chmod(place.path("a"), 0o666)
@@ -548,7 +548,7 @@ def test_bad_requests_are_told_in_one_line(options, message):
     assert "\n" not in str(caught.value) and "hunter2" not in str(caught.value)
 
 
-def test_a_broken_manifest_is_named_with_its_mend(place):
+def test_a_broken_manifest_is_named_with_its_fix(place):
     place.set({"a": "1"}).run()
     (place.state / "manifests" / "web.json").write_text("{")
     with pytest.raises(Failure, match="manifest = .*web.json: cannot be read .*; remove it"):

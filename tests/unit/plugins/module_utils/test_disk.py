@@ -119,7 +119,7 @@ def test_a_full_disk_leaves_the_files_as_they_are(tmp_path):
     (errno.ENOTDIR, "a different kind of file is in the way"), (errno.ENAMETOOLONG, "File name too long; fix this, then run again"),
     (errno.EACCES, "permission denied "), (errno.EPERM, "permission denied "),
 ])
-def test_each_cause_has_its_mend(code, words):
+def test_each_cause_has_its_fix(code, words):
     told = disk.explain(OSError(code, os.strerror(code), "/etc/x"))
     assert told.startswith("path = /etc/x: ") and words in told and len(told.splitlines()) == 1
 

@@ -491,7 +491,7 @@ def test_another_inventory_with_the_same_names_is_left_alone():
 # ---- what is damaged ----
 
 
-def test_damage_is_told_with_host_member_and_mend():
+def test_damage_is_told_with_host_member_and_fix():
     good, _changes = merge(None, record("a"), unanswered("b"))
     for name in ("address", "exporters", "seen", "highest", "status", "labels", "state", "expected", "reached"):
         for value in (None, 7.5, [7], "x\ny", {"a": None}, {"a": {"b": -1}}, [{}], [{"job": "x", "port": "y"}]):

@@ -325,7 +325,7 @@ def test_a_damaged_program_is_replaced(host):
     lambda folder: (os.unlink(folder + "/bin/tool"), os.symlink("/bin/true", folder + "/bin/tool")),
     shutil.rmtree,
 ], ids=["gone", "short", "no marker", "empty marker", "a link", "all gone"])
-def test_every_harm_is_mended(host, harm):
+def test_every_harm_is_fixed(host, harm):
     data = archive_of("one")
     harm(host.install(data)["directory"])
     assert host.install(data)["changed"]
@@ -342,7 +342,7 @@ def test_a_copied_disk_costs_one_reading_and_no_change(host):
     assert marker["programs"]["tool"]["stamp"] == releases.stamp(os.lstat(program))
 
 
-def test_a_wrong_mode_is_mended_without_the_network(host):
+def test_a_wrong_mode_is_fixed_without_the_network(host):
     data = archive_of("one")
     program = host.install(data)["directory"] + "/bin/tool"
     os.chmod(program, 0o777)
@@ -572,7 +572,7 @@ def install_and_die(host, data, version, step):
 
 @pytest.mark.parametrize("damage", [False, True])
 def test_a_run_killed_at_any_moment_leaves_a_whole_version_and_is_completed(tmp_path, damage):
-    """Upgrade 1 -> 2 -> 3, or mend a damaged 3; killed at every change in turn."""
+    """Upgrade 1 -> 2 -> 3, or fix a damaged 3; killed at every change in turn."""
     path = tmp_path / "three.tgz"
     path.write_bytes(archive_of("3.0"))
     step, killed = 0, True

@@ -54,7 +54,7 @@ def one(result):
     """The one failure, which is also checked for being well formed."""
     assert len(result["failures"]) == 1, lines(result)
     item = result["failures"][0]
-    assert item["line"].startswith(item["node"]) and item["line"].endswith("%s; %s" % (item["reason"], item["mend"]))
+    assert item["line"].startswith(item["node"]) and item["line"].endswith("%s; %s" % (item["reason"], item["fix"]))
     assert "\n" not in item["line"]
     return item
 
@@ -91,7 +91,7 @@ def test_a_recorded_series_that_a_source_tells_and_nobody_records():
 # ---- targets ----
 
 
-@pytest.mark.parametrize("answer, scraped, reason, mend", [
+@pytest.mark.parametrize("answer, scraped, reason, fix", [
     (("unresolved", ""), False, "name 10.0.0.7 does not resolve on mon01", "accelmon_address of gpu7"),
     (("refused", ""), True, "connection refused on 10.0.0.7:9100 (node_exporter not running there)", "site.yml --limit gpu7"),
     (("timeout", ""), True, "no answer from 10.0.0.7:9100 within 2 s (host down or blocked by a firewall)", "this port"),
@@ -105,7 +105,7 @@ def test_a_recorded_series_that_a_source_tells_and_nobody_records():
     (("error", "Permission denied"), True, "cannot dial 10.0.0.7:9100: Permission denied (node_exporter)", "mon01"),
     (("skipped", ""), True, "node_exporter not up on 10.0.0.7:9100 (no time left to dial it)", "verify.yml --limit gpu7"),
 ])
-def test_a_target_that_is_not_up_gives_one_line_with_what_dialling_found(answer, scraped, reason, mend):
+def test_a_target_that_is_not_up_gives_one_line_with_what_dialling_found(answer, scraped, reason, fix):
     clusters = fleet({"gpu7": node(), "gpu8": node("10.0.0.8")})
     seen = healthy(clusters)
     seen["up"][("west", "gpu7", "node_exporter", "10.0.0.7:9100")] = False
@@ -118,7 +118,7 @@ def test_a_target_that_is_not_up_gives_one_line_with_what_dialling_found(answer,
     result = judge(clusters, seen, {target: answer})
     item = one(result)
     assert (item["node"], item["check"], item["cluster"], item["reason"]) == ("gpu7", "target", "west", reason)
-    assert mend in item["mend"]
+    assert fix in item["fix"]
     assert result["counts"]["fine"] == 1 and result["counts"]["targets_up"] == 1
 
 
@@ -138,9 +138,9 @@ def test_targets_of_a_host_with_one_cause_share_a_line_and_other_causes_get_thei
     targets = [("10.0.0.7", 9100 + number, "http", "/metrics") for number in range(3)]
     same = judge(clusters, seen, dict.fromkeys(targets, ("refused", "")))
     assert one(same)["reason"] == "connection refused on 10.0.0.7 ports 9100, 9101 and 9102 (all_smi, lustre and node_exporter not running there)"
-    assert "start them" in one(same)["mend"]
+    assert "start them" in one(same)["fix"]
     silent = judge(clusters, seen, dict.fromkeys(targets, ("timeout", "")))
-    assert "these ports" in one(silent)["mend"]
+    assert "these ports" in one(silent)["fix"]
     mixed = judge(clusters, seen, {targets[0]: ("refused", ""), targets[1]: ("http", "500"), targets[2]: ("http", "503")})
     assert [item["reason"].split(" (")[0] for item in mixed["failures"]] == [
         "10.0.0.7:9101 answers HTTP 500", "10.0.0.7:9102 answers HTTP 503", "connection refused on 10.0.0.7:9100"]
@@ -197,7 +197,7 @@ def test_missing_devices_are_named_by_node_vendor_and_identity():
     seen["lost"] = {("west", "gpu7", "nvidia"): ["index 3 (GPU-3)"]}
     item = one(judge(clusters, seen))
     assert item["reason"] == "7 of 8 nvidia accelerators fresh; gone: index 3 (GPU-3)"
-    assert item["check"] == "devices" and "accept_devices.yml --limit gpu7" in item["mend"]
+    assert item["check"] == "devices" and "accept_devices.yml --limit gpu7" in item["fix"]
     seen["lost"][("west", "gpu7", "nvidia")] = ["index %d" % number for number in range(10)]
     assert one(judge(clusters, seen))["reason"].endswith("index 6, index 7 and 2 more")
 
@@ -288,7 +288,7 @@ def test_a_pending_host_fails_with_the_reason_it_is_not_up():
     result = judge(clusters, seen, {target: ("refused", "")})
     assert result["to_dial"] == [target] and result["counts"]["pending"] == 1
     assert one(result)["reason"].startswith("never reached by any run; connection refused on 10.0.0.7:9100")
-    assert "site.yml --limit gpu7" in one(result)["mend"]
+    assert "site.yml --limit gpu7" in one(result)["fix"]
 
 
 @pytest.mark.parametrize("status, words", [
@@ -324,7 +324,7 @@ def test_only_the_chosen_nodes_are_judged_but_the_monitoring_host_always_is():
 def test_an_inventory_host_that_is_not_registered_is_a_failure():
     clusters = fleet({"gpu7": node()})
     item = one(judge(clusters, healthy(clusters), only=["gpu9"], inventory_hosts=["gpu9", "gpu7"]))
-    assert (item["node"], item["check"]) == ("gpu9", "registered") and "site.yml --limit gpu9" in item["mend"]
+    assert (item["node"], item["check"]) == ("gpu9", "registered") and "site.yml --limit gpu9" in item["fix"]
 
 
 # ---- the monitoring host ----
@@ -561,7 +561,7 @@ def test_a_replaced_host_is_told_and_not_counted():
     assert verdict.totals(rows)["accelerators"] == {"nvidia": {"seen": 8, "expected": 8}}
 
 
-@pytest.mark.parametrize("problem, mend", [
+@pytest.mark.parametrize("problem, fix", [
     ("cannot reach the storage at http://127.0.0.1:8428: refused", "start it on mon01; site.yml does"),
     ("cannot reach the storage at http://127.0.0.1:8428: timed out", "check whether mon01 is overloaded"),
     ("cannot reach the storage at https://127.0.0.1:8428: TLS failed (WRONG_VERSION_NUMBER)", "one side uses TLS and the other does not"),
@@ -572,30 +572,30 @@ def test_a_replaced_host_is_told_and_not_counted():
     ("cannot reach the storage at http://mon01:8428: name does not resolve", "check the name and the network of mon01"),
     ("the storage at http://127.0.0.1:8428 answers HTTP 503", "check its log on mon01"),
 ])
-def test_only_what_does_not_run_is_to_be_started(problem, mend):
+def test_only_what_does_not_run_is_to_be_started(problem, fix):
     clusters = fleet({"gpu7": node()})
     seen = dict(healthy(clusters), storage_error=problem, rules_error=problem, alertmanagers=[("http://a", problem, False)])
     failures = judge(clusters, seen)["failures"]
     # What the last two say alike is one line.
     assert [item["check"] for item in failures] == ["storage", "alertmanager"]
     for item in failures:
-        assert item["mend"].startswith(mend)
+        assert item["fix"].startswith(fix)
 
 
-@pytest.mark.parametrize("answer, mend", [
+@pytest.mark.parametrize("answer, fix", [
     (("refused", ""), "start it on gpu7; site.yml --limit gpu7 does"),
     (("http", "401"), "it requires a password or certificate that mon01 does not send"),
     (("http", "404"), "correct its path (node_exporter_metrics_path) or its port"),
     (("http", "500"), "check the port and path of node_exporter"),
     (("tls", "WRONG_VERSION_NUMBER"), "it does not use TLS, or its certificate is not from the CA that mon01 trusts"),
 ])
-def test_an_exporter_that_answers_is_not_to_be_started(answer, mend):
+def test_an_exporter_that_answers_is_not_to_be_started(answer, fix):
     clusters = fleet({"gpu7": node()})
     seen = healthy(clusters)
     seen["up"].clear()
     seen["up"][("west", "other", "x", "y")] = True
     target = ("10.0.0.7", 9100, "http", "/metrics")
-    assert one(judge(clusters, seen, {target: answer}))["mend"].startswith(mend)
+    assert one(judge(clusters, seen, {target: answer}))["fix"].startswith(fix)
 
 
 def test_a_hand_over_that_failed_is_not_to_be_tried_again_without_looking_why():
@@ -606,8 +606,8 @@ def test_a_hand_over_that_failed_is_not_to_be_tried_again_without_looking_why():
     seen = healthy(clusters)
     seen["up"][("west", "gpu7", "dcgm_exporter", "10.0.0.7:9101")] = False
     item = one(judge(clusters, seen, {("10.0.0.7", 9101, "http", "/metrics"): ("refused", "")}))
-    assert item["mend"] == ("it did not take over from textfile, which still reads the devices: check journalctl -u accelmon-dcgm-exporter on gpu7, "
-                            "or remove it from the choice")
+    assert item["fix"] == ("it did not take over from textfile, which still reads the devices: check journalctl -u accelmon-dcgm-exporter on gpu7, "
+                           "or remove it from the choice")
 
 
 def test_devices_that_nobody_watches_are_told_by_node():

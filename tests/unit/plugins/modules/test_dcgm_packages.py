@@ -76,7 +76,7 @@ def test_a_dcgm_of_the_site_that_fits_stays_and_never_goes(record):
     assert packages(Host({CORE: "1:4.6.0-1", EXPORTER: "4.8.3-1"}, state="absent")).absent()["brought"] == [EXPORTER] and not record.exists()
 
 
-def test_a_dcgm_of_the_site_that_does_not_fit_is_an_error_with_both_versions_and_a_mend(record):
+def test_a_dcgm_of_the_site_that_does_not_fit_is_an_error_with_both_versions_and_a_fix(record):
     assert refused(Host({CORE: "1:4.5.3-1"})) == (
         "dcgm_exporter_version = 4.8.3: it matches DCGM 4.6.0, but this host has DCGM 4.5.3 (datacenter-gpu-manager-4-core), not "
         "installed by accelmon.fleet; set dcgm_exporter_version to the matching 4.8.2, or update DCGM to 4.6.0")

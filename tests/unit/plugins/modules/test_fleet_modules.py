@@ -218,7 +218,7 @@ def test_a_damaged_registry_is_named(services):
     for text, words in ((b"{", "not JSON"), (b"\xff", "not text"), (b"[]", "not a fleet registry")):
         path.write_bytes(text)
         result = services.run("fleet_verify_info", monitoring_host="mon01")
-        assert result["failures"][0]["line"].startswith("mon01: registry %s: %s" % (path, words)) and result["failures"][0]["mend"]
+        assert result["failures"][0]["line"].startswith("mon01: registry %s: %s" % (path, words)) and result["failures"][0]["fix"]
     assert str(path) in services.run("fleet_status_info")["problems"][0]
 
 

@@ -53,7 +53,7 @@ def test_who_is_not_asked(monkeypatch):
     assert found(monkeypatch, {PLAIN: ("http", "400")}, fleet(), certificate=False) == {}
 
 
-def test_the_line_names_host_and_mend():
+def test_the_line_names_host_and_fix():
     seen = dict(verdict.empty_seen(), open_targets={TARGET: "answers plain HTTP"})
     item = verdict.open_failures("west", "gpu7", fleet()["west"]["hosts"]["gpu7"], seen)[0]
     assert verdict.finish([item], False)[0]["line"] == (

@@ -392,7 +392,7 @@ def test_another_cluster_that_is_damaged_does_not_stop_the_run(host):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 100000, b"{}", b'{"version": 1, "cluster": "c", "generation": 1, "hosts": {"a": {}}}'])
-def test_a_damaged_registry_is_told_with_its_mend(host, content):
+def test_a_damaged_registry_is_told_with_its_fix(host, content):
     host.run([record("a")])
     (host.state / "c.json").write_bytes(content)
     message = host.fail([record("a")])

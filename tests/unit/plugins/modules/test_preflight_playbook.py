@@ -61,4 +61,4 @@ def test_a_host_that_does_not_answer_is_one_line_and_the_others_are_looked_at(tm
 
 def test_json_has_the_same(tmp_path):
     _code, _out, found = run(tmp_path, {"gpu1": LOCAL}, "-e", "accelmon_output=json")
-    assert found[-1]["severity"] == "summary" and {"host", "what", "value", "mend", "severity", "line"} == set(found[0])
+    assert found[-1]["severity"] == "summary" and {"host", "what", "value", "fix", "severity", "line"} == set(found[0])

@@ -24,11 +24,12 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import answer
     ("The module failed to execute correctly, you probably need to set the interpreter.\n"
      "/bin/sh: /usr/bin/python: No such file or directory", "Python", "no interpreter found"),
     ("SyntaxError: invalid syntax", "Python", "cannot run"),
-    ("Failed to create temporary directory. In some cases, you may have been able to authenticate and did not have permissions", "temporary directory", "cannot create it"),
+    ("Failed to create temporary directory. In some cases, you may have been able to authenticate and did not have permissions",
+     "temporary directory", "cannot create it"),
     ("mysterious\nlines", "answer", "mysterious"),
     ("", "answer", "nothing"),
 ])
 def test_words(words, what, value):
     told = answers.unanswered(words)
-    assert told["what"] == what and value in told["value"] and told["mend"]
+    assert told["what"] == what and value in told["value"] and told["fix"]
     assert "\n" not in "".join(told.values())

@@ -255,7 +255,7 @@ def test_canaries_are_hosts_and_groups():
     assert check({"gpu1": {}}, everywhere={"accelmon_update_canaries": ["gpu1", "monitoring"]}) == {"fleet": [], "hosts": {}}
 
 
-def test_the_mend_for_a_word_that_yaml_reads_as_true_or_false():
+def test_the_fix_for_a_word_that_yaml_reads_as_true_or_false():
     assert errors(accelmon_exporter_tls=True)[0] == "h: accelmon_exporter_tls = true: not a choice; use none or managed or files"
     assert errors(accelmon_scrape_interval=True)[0].startswith("h: accelmon_scrape_interval = true: not a duration; use a number with a unit")
     assert errors(accelmon_labels={"zone": False})[0].endswith("(YAML also reads yes, no, on and off as booleans); put it in quotes")

@@ -32,7 +32,7 @@ def test_a_version_brings_its_dcgm():
     assert dcgm_build({"version": "4.8.2"}, "package")["packages"] == {"datacenter-gpu-manager-4-core": "4.5.3", "datacenter-gpu-manager-exporter": "4.8.2"}
 
 
-def test_what_does_not_belong_together_is_one_error_with_both_and_a_mend():
+def test_what_does_not_belong_together_is_one_error_with_both_and_a_fix():
     message = refused(dcgm_build, {"version": "4.8.3", "dcgm_version": "4.5.3"}, "package")
     assert message == ("dcgm_exporter_dcgm_version = 4.5.3: dcgm_exporter 4.8.3 matches DCGM 4.6.0, not DCGM 4.5.3; "
                        "set dcgm_exporter_version to 4.8.2")

@@ -15,14 +15,14 @@ PLUGINS = pathlib.Path(__file__).resolve().parents[4] / "plugins"
 
 
 @pytest.mark.parametrize("problem,line", [
-    (Problem("wrong; mend"), "wrong; mend"), (Problem("wrong; mend", host="h"), "h: wrong; mend"),
-    (Problem("wrong; mend", "accelmon_rack", "r1", "h"), "h: accelmon_rack = r1: wrong; mend"),
-    (Problem("wrong; mend", "accelmon_rack", ""), "accelmon_rack = '': wrong; mend"),
-    (Problem("wrong; mend", "accelmon_labels", {"a": None}), 'accelmon_labels = {"a": null}: wrong; mend'),
-    (Problem("wrong; mend", "accelmon_rack", HIDDEN), "accelmon_rack = (not shown): wrong; mend"),
-    (Problem("wrong; mend", "accelmon_rack", UNEVALUATED), "accelmon_rack = (a template): wrong; mend"),
-    (Problem("wrong; mend", "accelmon_stack_password", "hunter2"), "accelmon_stack_password = (not shown): wrong; mend"),
-    (Problem("wrong; mend", "url", "https://me:hunter2@mirror/"), "url = https://(not shown)@mirror/: wrong; mend"),
+    (Problem("wrong; fix"), "wrong; fix"), (Problem("wrong; fix", host="h"), "h: wrong; fix"),
+    (Problem("wrong; fix", "accelmon_rack", "r1", "h"), "h: accelmon_rack = r1: wrong; fix"),
+    (Problem("wrong; fix", "accelmon_rack", ""), "accelmon_rack = '': wrong; fix"),
+    (Problem("wrong; fix", "accelmon_labels", {"a": None}), 'accelmon_labels = {"a": null}: wrong; fix'),
+    (Problem("wrong; fix", "accelmon_rack", HIDDEN), "accelmon_rack = (not shown): wrong; fix"),
+    (Problem("wrong; fix", "accelmon_rack", UNEVALUATED), "accelmon_rack = (a template): wrong; fix"),
+    (Problem("wrong; fix", "accelmon_stack_password", "hunter2"), "accelmon_stack_password = (not shown): wrong; fix"),
+    (Problem("wrong; fix", "url", "https://me:hunter2@mirror/"), "url = https://(not shown)@mirror/: wrong; fix"),
 ])
 def test_the_line_says_what_is_known(problem, line):
     assert str(problem) == line

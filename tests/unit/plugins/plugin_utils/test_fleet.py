@@ -100,14 +100,14 @@ def test_failing_template_is_one_line():
 
 
 def test_long_values_are_cut_and_secret_ones_hidden():
-    assert len(str(Problem("wrong; mend", "accelmon_rack", "x" * 500))) < 120
-    assert str(Problem("wrong; mend", "accelmon_monkey", "hunter2")) == "accelmon_monkey = hunter2: wrong; mend"
+    assert len(str(Problem("wrong; fix", "accelmon_rack", "x" * 500))) < 120
+    assert str(Problem("wrong; fix", "accelmon_monkey", "hunter2")) == "accelmon_monkey = hunter2: wrong; fix"
     for name in ("accelmon_password", "accelmon_pasword", "accelmon_api_token", "grafana_secret", "accelmon_key_file", "accelmon_tls_key"):
-        assert str(Problem("wrong; mend", name, "hunter2")) == f"{name} = (not shown): wrong; mend"
+        assert str(Problem("wrong; fix", name, "hunter2")) == f"{name} = (not shown): wrong; fix"
 
 
 def test_error_holds_no_template():
-    assert "{{" not in str(Problem("wrong; mend", "a", "{{ x }}"))
+    assert "{{" not in str(Problem("wrong; fix", "a", "{{ x }}"))
 
 
 @pytest.mark.parametrize("variables,expected", [

@@ -113,7 +113,7 @@ def test_fapolicyd_matters_to_programs_that_no_package_brought():
     assert lines == ["warning: gpu: fapolicyd = running; trust the programs: fapolicyd-cli --file add /opt/accelmon/ && fapolicyd-cli --update"]
 
 
-def test_a_device_without_a_driver_is_an_error_with_its_mend():
+def test_a_device_without_a_driver_is_an_error_with_its_fix():
     hostvars = fleet()
     hostvars["gpu"]["ansible_facts"] = facts(device(state="driver_missing"))
     assert judge(hostvars=hostvars)[0].startswith("error: gpu: driver = 1 nvidia accelerator has no working driver")
@@ -184,7 +184,7 @@ def test_what_the_check_of_the_inventory_says_is_said_as_site_yml_says_it():
 
 
 def test_a_host_that_does_not_answer_is_one_line_with_its_reason():
-    assert reported(fleet(), silent=["gpu"], unanswered={"gpu": {"what": "ssh", "value": "login refused", "mend": "set ansible_user"}}) == [
+    assert reported(fleet(), silent=["gpu"], unanswered={"gpu": {"what": "ssh", "value": "login refused", "fix": "set ansible_user"}}) == [
         "error: gpu: ssh = login refused; set ansible_user", "mon: no accelerators", "1 of 2 hosts ready, 1 with errors, 1 of them did not answer"]
 
 

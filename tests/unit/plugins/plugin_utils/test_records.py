@@ -172,15 +172,15 @@ def test_a_bad_address_to_listen_on_is_refused_with_its_host():
         listen(accelmon_listen="nonsense!")
 
 
-@pytest.mark.parametrize("state,mend", [
+@pytest.mark.parametrize("state,fix", [
     ("driver_missing", "install the vendor's driver"),
     ("driver_unbound", "check the kernel log for why the driver did not bind the device"),
     ("wrong_driver", "replace the driver bound to the device with the vendor's"),
 ])
-def test_missing_driver_is_an_error(state, mend):
+def test_missing_driver_is_an_error(state, fix):
     assert refused(facts(device(), device(state=state))) == (
         f"h: accelmon_driver_missing = fail: 1 nvidia accelerator has no working driver (H100 SXM 10de:2330 0000:1b:00.0 {state}); "
-        f"{mend}, or set accelmon_driver_missing to ignore to monitor the host without them")
+        f"{fix}, or set accelmon_driver_missing to ignore to monitor the host without them")
 
 
 def test_missing_drivers_of_two_vendors_are_counted():

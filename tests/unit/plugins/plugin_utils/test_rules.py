@@ -261,7 +261,7 @@ def test_a_site_may_turn_everything_off():
     ({"HostDown": None}, ["accelmon_alert_overrides.HostDown = null:", "not a mapping"]),
     (["HostDown"], ["accelmon_alert_overrides = [\"HostDown\"]:", "not a mapping"]),
 ])
-def test_a_wrong_override_is_named_with_its_mend(overrides, parts):
+def test_a_wrong_override_is_named_with_its_fix(overrides, parts):
     with pytest.raises(Problem) as caught:
         alert_file(overrides)
     assert all(part in str(caught.value) for part in parts), str(caught.value)

@@ -398,7 +398,7 @@ def test_a_timeout_of_ones_own():
     ({"node": None}, ["node = null:", "not a name"]),
     ({"targets_dir": "targets"}, ["targets_dir = targets:", "absolute"]),
 ])
-def test_a_wrong_option_is_named_with_its_mend(options, parts):
+def test_a_wrong_option_is_named_with_its_fix(options, parts):
     with pytest.raises(Problem) as caught:
         scrape_file({**OPTIONS, **options})
     assert all(part in str(caught.value) for part in parts), str(caught.value)

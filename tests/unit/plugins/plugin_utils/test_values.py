@@ -15,8 +15,8 @@ def problem(name, value):
         formats.normalise(name, variables.all_variables()[name], value)
     text = str(error.value)
     assert "\n" not in text
-    wrong, separator, mend = text.rpartition("; ")
-    assert wrong and separator and mend
+    wrong, separator, fix = text.rpartition("; ")
+    assert wrong and separator and fix
     return text
 
 
