@@ -68,7 +68,7 @@ options:
     type: int
     default: 3
   recording_delay:
-    description: Seconds that recorded series may be older than scraped ones; vmalert evaluates 30 s late unless told otherwise.
+    description: Seconds that recorded series may be older than scraped ones; vmalert evaluates 30 s late by default.
     type: int
     default: 30
 """

@@ -11,21 +11,21 @@ short_description: Write the rule file of the alerts
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - The alerts of the catalogue, with a site's own settings. Prometheus and vmalert both read them.
+  - The alerts of the catalogue with the site's overrides. Prometheus and vmalert can both read them.
 positional: interval, limits
 options:
   _input:
     description:
-      - What to change, by name of the alert. Each takes C(for) (a duration), C(severity) (V(critical), V(warning),
-        V(info) or V(none)), C(enabled) (a truth value) and, where the alert has one, C(threshold).
+      - What to change, by alert name. Each entry takes C(for) (a duration), C(severity) (V(critical), V(warning),
+        V(info) or V(none)), C(enabled) (a boolean) and, where the alert has one, C(threshold).
     type: dict
     required: true
   interval:
-    description: How often every target is scraped. What has not been scraped for three of them counts as stopped.
+    description: How often every target is scraped. A series without a sample for three intervals counts as stopped.
     type: str
     default: 15s
   limits:
-    description: How many series a page may hold, by job, where it is not what the catalogue says.
+    description: The most series a page may have, by job, where it differs from the catalogue.
     type: dict
     default: {}
 """

@@ -12,13 +12,13 @@ version_added: 0.1.0
 author:
   - accelmon.fleet contributors (@accelmon)
 description:
-  - Makes one record per host from its variables and facts, in one pass over the hosts.
+  - Creates one record per host from its variables and facts, in one pass.
   - The result is one JSON text for M(accelmon.fleet.fleet_registry); a list of 10,000 dictionaries would cost
     seconds on its way to the module.
 positional: _input, hostvars
 options:
   _input:
-    description: Names of the hosts that this run is about.
+    description: Names of the hosts of this run.
     type: list
     elements: str
     required: true
@@ -28,16 +28,16 @@ options:
     required: true
   answered:
     description:
-      - The hosts that told their facts in this run. Any other host is recorded as not answering, whatever older facts
-        a cache holds about it.
+      - The hosts whose facts were gathered in this run. Any other host is recorded as not answering, whatever facts
+        a cache has about it.
     type: list
     elements: str
     default: []
   stage:
     description:
-      - How far the run is with handing vendors over to another source of metrics.
-      - V(first), the exporters have not been changed yet; one that is not on its host yet waits. V(elected), the one that is wanted is
-        in charge. V(retired), those that nobody needs any more are gone, and no targets.
+      - How far the run has come in handing vendors over to another source.
+      - V(first), exporters have not been changed yet; a new one is on standby. V(elected), the chosen one is in charge.
+        V(retired), exporters that are no longer needed are gone and no longer targets.
     type: str
     choices: [first, elected, retired]
     default: first

@@ -11,8 +11,8 @@ short_description: Write the rule file of the recording layer
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Rules that turn what exporters write into C(accelerator_*), and roll-ups by node, rack and cluster.
-  - The rules are the same for Prometheus and vmalert. Of a group vmalert is told also when within the interval to evaluate it.
+  - Rules that turn the exporters' series into C(accelerator_*) series and roll-ups by node, rack and cluster.
+  - The rules are the same for Prometheus and vmalert. For vmalert a group also sets when within the interval it is evaluated.
 positional: backend
 options:
   _input:

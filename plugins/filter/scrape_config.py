@@ -11,10 +11,10 @@ short_description: Write the scrape configuration of vmagent or Prometheus
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Jobs for the exporters of the fleet, whose targets are in files of the registry, for the series of the registry
-    itself, and for the services of the monitoring stack.
-  - Relabelling gives the series of devices the label C(index), and C(source) where their source is in charge of the
-    vendor on that node.
+  - Jobs for the fleet's exporters, whose targets the registry writes to files, for the registry's own series,
+    and for the services of the monitoring stack.
+  - Relabelling gives device series the label C(index), and the label C(source) where their source is in charge of
+    the vendor on that node.
 options:
   _input:
     description: The options below.
@@ -22,27 +22,27 @@ options:
     required: true
     suboptions:
       node_exporter:
-        description: C(host:port) of the node_exporter on the host that scrapes; it publishes the registry's series.
+        description: C(host:port) of the node_exporter on the monitoring host; it publishes the registry's series.
         type: str
         required: true
       node_exporter_path:
-        description: Page of its metrics.
+        description: Path of its metrics page.
         type: str
         default: /metrics
       node_exporter_scheme:
-        description: Whether it speaks TLS.
+        description: Whether it uses TLS.
         type: str
         choices: [http, https]
         default: http
       exporter_tls:
-        description: Whether exporters of ours may speak TLS; those that do are in the files of targets with C(https).
+        description: Whether the collection's exporters may use TLS; those that do have C(https) in the target files.
         type: bool
         default: false
       exporter_password_file:
-        description: File with the password for exporters of ours, if they want one. Where exporters speak TLS it goes to no other.
+        description: File with the password of the collection's exporters, if they require one. Where they use TLS, it is sent to no other target.
         type: path
       stack_password_file:
-        description: File with the password for services of the stack.
+        description: File with the password of the stack's services.
         type: path
       alertmanagers:
         description: Where Prometheus sends alerts, C(target), C(scheme) and C(server_name) of each.
@@ -55,21 +55,21 @@ options:
         elements: str
         default: []
       cluster:
-        description: Cluster of the host that scrapes.
+        description: Cluster of the monitoring host.
         type: str
         required: true
       node:
-        description: Name of the host that scrapes.
+        description: Name of the monitoring host.
         type: str
         required: true
       stack:
-        description: Services of the stack that are scraped as well, job to C(host:port), or to C(target), C(scheme) and C(server_name).
+        description: Services of the stack to scrape, as job to C(host:port), or to C(target), C(scheme) and C(server_name).
         type: dict
         default: {}
       limits:
         description: >-
-          How many series a page may hold, by C(dcgm_exporter), C(amd_exporter), C(all_smi), C(node_exporter) and C(custom), where it
-          is not what the catalogue says. Of a page with more nothing is stored.
+          The most series a page may have, by C(dcgm_exporter), C(amd_exporter), C(all_smi), C(node_exporter) and C(custom), where it
+          differs from the catalogue. A page with more is not stored at all.
         type: dict
         default: {}
       scrape_interval:
@@ -77,14 +77,14 @@ options:
         type: str
         default: 15s
       scrape_timeout:
-        description: After which time a scrape counts as failed; shorter than the interval. Without it 10 s, or four fifths of a short interval.
+        description: Time after which a scrape counts as failed; shorter than the interval. Defaults to 10 s, or four fifths of a short interval.
         type: str
       targets_dir:
-        description: Where the registry writes the files of targets.
+        description: Directory to which the registry writes the target files.
         type: path
         default: /var/lib/accelmon/targets
       backend:
-        description: Who reads the file. Prometheus gets C(refresh_interval) in it; vmagent takes C(-promscrape.fileSDCheckInterval).
+        description: Which program reads the file. For Prometheus it contains C(refresh_interval); vmagent takes C(-promscrape.fileSDCheckInterval).
         type: str
         choices: [vmagent, prometheus]
         default: vmagent

@@ -11,9 +11,9 @@ short_description: Lists what to scrape on hosts of the fleet
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Makes the scrape targets of hosts from their variables and, where M(accelmon.fleet.accelerator_facts) has run, from what was found on them.
-  - The entries are what the file-based and the HTTP service discovery of Prometheus and vmagent read.
-  - A node without facts is a target of the exporters that the inventory alone gives it. M(accelmon.fleet.fleet_registry) writes the same
+  - Builds the scrape targets of hosts from their variables and, where M(accelmon.fleet.accelerator_facts) has run, from what it found.
+  - File-based and HTTP service discovery of Prometheus and vmagent can read the entries.
+  - A node without facts becomes a target of the exporters that follow from the inventory alone. M(accelmon.fleet.fleet_registry) writes the same
     targets, and also remembers hosts and devices that have gone.
 positional: _input, hostvars
 options:
@@ -41,7 +41,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Targets by job. Each has C(targets), one address with its port, and C(labels), among them C(cluster) and C(node).
+  description: Targets by job. Each has C(targets), one address with its port, and C(labels), including C(cluster) and C(node).
   type: dict
   sample:
     node_exporter:

@@ -10,19 +10,19 @@ short_description: Inventory from a plain list of names and addresses
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Reads a text file with one host in each line, its name and its address, as people keep it beside a rack plan.
-  - Blank lines, and everything after a C(#) at the start of a word, mean nothing. Name and address are separated by
-    any blanks. A line may hold the name alone; the name is then looked up. A line of column headings is left out.
+  - Reads a text file with one host per line, its name and address, as kept beside many rack plans.
+  - Blank lines, and everything after a C(#) at the start of a word, are ignored. Name and address are separated by
+    spaces or tabs. A line may have only the name, which is then looked up. A line of column headings is skipped.
   - Words of the form C(name=value) after them set variables of the host, those that O(variables) allows.
-  - Line ends of any system, a byte order mark and IPv6 addresses, also in brackets, are fine. Ranges are not known.
-  - The same line twice is one host. Two lines that contradict each other, or two hosts with one address, are mistakes.
-  - What the file says is never evaluated as a template.
+  - Line endings of any system, a byte order mark and IPv6 addresses, with or without brackets, are accepted. Ranges are not supported.
+  - The same line twice is one host. Two lines that contradict each other, or two hosts with one address, are errors.
+  - The content is never evaluated as a template.
 notes:
-  - The inventory source is a YAML file whose name ends in C(hosts_txt.yml) or C(hosts_txt.yaml). Ansible finds the plugin by it.
+  - The inventory source is a YAML file whose name ends in C(hosts_txt.yml) or C(hosts_txt.yaml). Ansible selects the plugin by this name.
   - A list itself whose name ends in C(hosts.txt) is a source too, with default options, where this plugin is among
     the enabled inventory plugins.
-  - Ansible goes on after a source that it cannot read. Set C(any_unparsed_is_failed) in the section C(inventory) of
-    C(ansible.cfg) so that it stops instead.
+  - Ansible continues after a source that it cannot read. Set C(any_unparsed_is_failed) in the section C(inventory) of
+    C(ansible.cfg) to make it stop instead.
 extends_documentation_fragment:
   - ansible.builtin.constructed
 options:
@@ -31,23 +31,23 @@ options:
     type: str
     choices: [accelmon.fleet.hosts_txt]
   file:
-    description: The list. A relative path begins in the folder of the inventory source.
+    description: The list. A relative path starts at the folder of the inventory source.
     type: str
     default: hosts.txt
   order:
     description:
       - Which word comes first.
-      - With V(address_first), the order of C(/etc/hosts), further names of a line are ignored, and lines with
-        loopback, link-local and multicast addresses are left out.
+      - With V(address_first), the order of C(/etc/hosts), further names in a line are ignored, and lines with
+        loopback, link-local and multicast addresses are skipped.
     type: str
     choices: [name_first, address_first]
     default: name_first
   further_names:
     description:
-      - Words that tell the name of a further address from the machine's own, such as C(gpu1-bmc), C(ib0-gpu1) and C(gpu1.ipmi) beside C(gpu1).
+      - Words that distinguish the name of an additional address from the machine's own name, such as C(gpu1-bmc), C(ib0-gpu1) and C(gpu1.ipmi) beside C(gpu1).
         C(<n>) stands for a number.
-      - With O(order=address_first) such names are left out, with a warning, where the list has the machine under its own name. Empty takes
-        them as hosts.
+      - With O(order=address_first) such names are left out, with a warning, if the list has the machine under its own name. An empty
+        list makes them hosts.
     type: list
     elements: str
     default: [bmc, ipmi, ilo, idrac, drac, imm, xcc, irmc, oob, ib, ib<n>, ipoib, opa, opa<n>, hsn, hsn<n>, roce, roce<n>]
@@ -59,13 +59,13 @@ options:
   variables:
     description:
       - Variables that lines may set. Shell patterns are allowed.
-      - Whoever may write the list can do with these what a variable can do. C(ansible_*) would let them run programs on
-        the control node.
+      - Whoever can write the list can set these variables. C(ansible_*) would let them run programs on the control
+        node.
     type: list
     elements: str
     default: [accelmon_address, accelmon_cluster, accelmon_driver_missing, accelmon_rack, accelmon_state]
   bad_lines:
-    description: Whether one line that is wrong makes the whole source fail, or is left out with a warning.
+    description: Whether an invalid line makes the whole source fail or is skipped with a warning.
     type: str
     choices: [fail, warn]
     default: fail
@@ -104,7 +104,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     NAME = "accelmon.fleet.hosts_txt"
 
     def verify_file(self, path):
-        """Whether a source is for this plugin, told by its name."""
+        """Whether a source is for this plugin, judged by its name."""
         return super().verify_file(path) and path.endswith(("hosts_txt.yml", "hosts_txt.yaml", LIST))
 
     def parse(self, inventory, loader, path, cache=True):

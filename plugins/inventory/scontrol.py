@@ -10,16 +10,16 @@ short_description: Inventory from the nodes that Slurm knows
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Reads what C(scontrol show node) prints, in blocks or with C(--oneliner), from a file or, with O(live), from the program itself.
+  - Reads the output of C(scontrol show node), in blocks or with C(--oneliner), from a file or, with O(live), from the program itself.
   - A node's inventory name is its C(NodeName). Its C(ansible_host) is its C(NodeAddr), else its C(NodeHostName), where that is
-    another. An address of the network 0, which cloud plug-ins give to a node that has none now, does not count.
+    another. An address in 0.0.0.0/8, which cloud plugins give to a node without an address, is ignored.
   - Every host has the variables C(slurm_states), C(slurm_partitions), C(slurm_features) and C(slurm_gres), all lists, for
     O(groups), O(keyed_groups) and O(compose).
-  - What Slurm says is never evaluated as a template. Free text (C(Reason), C(Comment), C(Extra)) is not read.
+  - The output is never evaluated as a template. Free text (C(Reason), C(Comment), C(Extra)) is not read.
 notes:
-  - The inventory source is a YAML file whose name ends in C(scontrol.yml) or C(scontrol.yaml). Ansible finds the plugin by it.
-  - Ansible goes on after a source that it cannot read. Set C(any_unparsed_is_failed) in the section C(inventory) of
-    C(ansible.cfg) so that it stops instead.
+  - The inventory source is a YAML file whose name ends in C(scontrol.yml) or C(scontrol.yaml). Ansible selects the plugin by this name.
+  - Ansible continues after a source that it cannot read. Set C(any_unparsed_is_failed) in the section C(inventory) of
+    C(ansible.cfg) to make it stop instead.
 extends_documentation_fragment:
   - ansible.builtin.constructed
 options:
@@ -29,7 +29,7 @@ options:
     choices: [accelmon.fleet.scontrol]
     required: true
   file:
-    description: The saved output. A relative path begins in the folder of the inventory source. Needed unless O(live) is set.
+    description: The saved output. A relative path starts at the folder of the inventory source. Required unless O(live) is set.
     type: str
   live:
     description: Run O(program) on the control node instead of reading a file.
@@ -40,13 +40,13 @@ options:
     type: str
     default: scontrol
   timeout:
-    description: Seconds after which O(program) is killed, and the source fails.
+    description: Seconds after which O(program) is killed and the source fails.
     type: int
     default: 20
   accelerators_only:
     description:
-      - Leave out nodes without accelerators among their generic resources. C(gpu) is one, and what O(vendors) names.
-      - V(false) takes every node; its host metrics are then monitored.
+      - Leave out nodes without accelerators among their generic resources: C(gpu) and those listed in O(vendors).
+      - V(false) takes every node; those without accelerators are then monitored for host metrics only.
     type: bool
     default: true
   partitions:
@@ -61,28 +61,28 @@ options:
     default: [accelerator_nodes]
   expected:
     description:
-      - Set C(accelmon_expected) to the number of accelerators by vendor, where Slurm's words leave no doubt about both.
-      - The vendor is told from the type of the generic resource, for instance C(gpu:h100:8). Where C(Gres) has no type, that of C(CfgTRES)
-        counts if the numbers agree. A resource without type, slices of devices (MIG) and numbers above 16 leave doubt; nothing is set then.
+      - Set C(accelmon_expected) to the number of accelerators by vendor, where Slurm's output is clear about both.
+      - The vendor follows from the type of the generic resource, for example C(gpu:h100:8). Where C(Gres) has no type, that of C(CfgTRES)
+        counts if the numbers agree. With a resource without a type, slices of devices (MIG) or more than 16 devices it is not clear, and nothing is set.
     type: bool
     default: true
   vendors:
     description:
-      - Vendors of generic resources by their name, or name and type, for those whose vendor the plugin cannot tell.
+      - Vendors of generic resources by their name, or name and type, for those whose vendor the plugin cannot determine.
       - A vendor is one of C(nvidia), C(amd), C(intel_gaudi), C(intel_gpu), C(google_tpu), C(tenstorrent), C(rebellions),
         C(furiosa), C(aws_neuron), C(apple).
     type: dict
     default: {}
   maintenance_states:
     description:
-      - States of Slurm in which C(accelmon_state) is set to C(maintenance). The node stays a target; its alerts are muted.
+      - Slurm states in which C(accelmon_state) is set to C(maintenance). The node stays a target; its alerts are muted.
       - DOWN and DRAIN are not among them, so that a node that failed, or was drained because of its hardware, is not muted.
-        V(DRAIN) means DRAINED and DRAINING too.
+        V(DRAIN) also covers DRAINED and DRAINING.
     type: list
     elements: str
     default: [MAINT, POWERED_DOWN, POWERING_DOWN, POWER_DOWN]
   skip_states:
-    description: States of Slurm in which a node is left out.
+    description: Slurm states in which a node is left out.
     type: list
     elements: str
     default: [FUTURE]
@@ -122,7 +122,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     NAME = "accelmon.fleet.scontrol"
 
     def verify_file(self, path):
-        """Whether a source is for this plugin, told by its name."""
+        """Whether a source is for this plugin, judged by its name."""
         return super().verify_file(path) and path.endswith(("scontrol.yml", "scontrol.yaml"))
 
     def parse(self, inventory, loader, path, cache=True):

@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - What an error code of an NVIDIA or AMD device means, how bad it is and what to do. Contacts no host.
-  - A code that the catalogue does not have gets an answer too.
+  - A code that the catalogue lacks gets an answer too.
 options:
   _terms:
     description:
@@ -33,7 +33,7 @@ _list:
   description:
     - One dictionary for each term, with C(kind), C(code), C(title), C(class), C(severity) (V(critical), V(warning) or V(info)), C(known),
       C(meaning), C(causes), C(actions) (first one first), C(sources) (what is decided where sources disagree) and C(dated).
-    - For an alert, C(scope) stands in the place of C(class).
+    - For an alert, C(scope) replaces C(class).
   type: list
   elements: dict
 """

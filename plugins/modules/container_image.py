@@ -14,7 +14,7 @@ description:
   - Loads an image from an archive, or pulls it by its digest, and tells what a unit needs
     to run it without ever pulling, podman where there is one, else docker.
   - An image is known by its id, which is a hash of what is in it. What was installed is remembered in C(/var/lib/accelmon/images), with the
-    image before it, which stays for the way back. Older ones of ours are removed.
+    image before it, which stays for the way back. Older images of the collection are removed.
   - No network is used, and nothing is transferred, when the image is there.
 attributes:
   check_mode:
@@ -201,7 +201,7 @@ class Image(object):
         return self.inspect(program, name)
 
     def used_elsewhere(self, image):
-        """Whether another service of ours has this image."""
+        """Whether another service of the collection has this image."""
         for path in glob.glob(os.path.join(STATE, "*.json")):
             if path != self.path:
                 try:
@@ -213,7 +213,7 @@ class Image(object):
         return False
 
     def drop(self, program, image):
-        """Remove an image of ours. One that a container still uses stays; nothing depends on it."""
+        """Remove an image of the collection. One that a container still uses stays; nothing depends on it."""
         if image and not self.used_elsewhere(image):
             self.module.run_command([program, "image", "rm", image])
 

@@ -263,7 +263,7 @@ class Store(object):
         return os.path.join(self.state_dir, cluster + ".json")
 
     def load(self, cluster, full_run):
-        """The registry of a cluster; an empty one if the cluster is new, or is built anew by a full run."""
+        """The registry of a cluster; an empty one if the cluster is new, or is rebuilt by a full run."""
         path = self.registry_path(cluster)
         registry = fleet.read(path, cluster)
         if registry is not None:

@@ -124,7 +124,7 @@ observed:
       type: bool
     systemd_version:
       description: Its version.
-      returned: when it can be told
+      returned: when known
       type: int
     fapolicyd:
       description: Whether fapolicyd controls which programs may run.

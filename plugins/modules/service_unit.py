@@ -49,7 +49,7 @@ options:
     type: bool
     default: false
   state:
-    description: Whether the service shall be there.
+    description: Whether the service is set up or removed.
     type: str
     choices: [present, absent]
     default: present

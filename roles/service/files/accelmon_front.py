@@ -77,7 +77,7 @@ def plain(text):
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1]
     if not text or re.search(r"""^[&*!|>%@`'"\[{#]| #|: """, text):
-        raise Unusable("%r is no plain text" % text)
+        raise Unusable("%r is not plain text" % text)
     return text
 
 
@@ -97,7 +97,7 @@ def parse(text):
                     raise Unusable("no section")
                 section = sections.setdefault(key, {})
             elif section is None or key in section:
-                raise Unusable("outside of a section, or twice")
+                raise Unusable("outside a section, or a duplicate")
             else:
                 section[key] = plain(value or "")
         except Unusable as error:
@@ -113,21 +113,21 @@ def meant(text, tls, auth):
     sections = parse(text)
     known, users = sections.pop("tls_server_config", {}), sections.pop("basic_auth_users", {})
     if sections:
-        raise Unusable("%s is not understood" % sorted(sections)[0])
+        raise Unusable("%s is not supported" % sorted(sections)[0])
     if set(known) - TLS_KEYS:
-        raise Unusable("%s is not understood" % sorted(set(known) - TLS_KEYS)[0])
+        raise Unusable("%s is not supported" % sorted(set(known) - TLS_KEYS)[0])
     if known and not (known.get("cert_file") and known.get("key_file")):
         raise Unusable("cert_file or key_file is missing")
     if known.get("client_auth_type", "NoClientCert") not in CLIENTS:
-        raise Unusable("client_auth_type %s is not understood" % known["client_auth_type"])
+        raise Unusable("client_auth_type %s is not supported" % known["client_auth_type"])
     if known.get("client_auth_type") == "RequireAndVerifyClientCert" and not known.get("client_ca_file"):
         raise Unusable("client_ca_file is missing")
     if tls and not known:
-        raise Unusable("it does not ask for TLS")
+        raise Unusable("it does not require TLS")
     if auth and not users:
-        raise Unusable("it does not ask for a password")
+        raise Unusable("it does not require a password")
     if any(not accelmon_bcrypt.HASH.match(made) for made in users.values()):
-        raise Unusable("a password's hash is none of bcrypt")
+        raise Unusable("a password's hash is not bcrypt")
     return known, users
 
 
@@ -442,7 +442,7 @@ class Front(object):
         while True:
             more = one.socket.recv(4096)
             if not more:
-                raise ValueError("it ends before its request does")
+                raise ValueError("the connection ended before the request was complete")
             seen = max(0, len(one.data) - 3)
             one.data += more
             end = one.data.find(b"\r\n\r\n", seen)
@@ -597,15 +597,15 @@ def keep_private():
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description="Limits, TLS and passwords before an exporter that knows none.")
+    parser = argparse.ArgumentParser(description="Limits, TLS and passwords in front of an exporter that supports none.")
     parser.add_argument("--to", required=True, metavar="PLACE", help="where the exporter listens: path of a Unix socket, or ADDRESS:PORT")
-    parser.add_argument("--config", metavar="FILE", help="what to ask for")
-    parser.add_argument("--page", action="append", default=[], metavar="PATH", help="a page that may be asked for; may be given again")
-    parser.add_argument("--tls", action="store_true", help="refuse everybody unless the file asks for TLS")
-    parser.add_argument("--auth", action="store_true", help="refuse everybody unless the file asks for a password")
-    parser.add_argument("--open", action="store_true", help="ask nobody for anything")
-    parser.add_argument("--connections", type=int, default=32, metavar="NUMBER", help="requests that are served at a time (default 32)")
-    parser.add_argument("--patience", type=float, default=10, metavar="SECONDS", help="how long a client may take to ask (default 10)")
+    parser.add_argument("--config", metavar="FILE", help="web configuration: what clients must present")
+    parser.add_argument("--page", action="append", default=[], metavar="PATH", help="page that may be requested; repeatable")
+    parser.add_argument("--tls", action="store_true", help="refuse everybody unless the file requires TLS")
+    parser.add_argument("--auth", action="store_true", help="refuse everybody unless the file requires a password")
+    parser.add_argument("--open", action="store_true", help="require nothing of clients")
+    parser.add_argument("--connections", type=int, default=32, metavar="NUMBER", help="requests served at the same time (default 32)")
+    parser.add_argument("--patience", type=float, default=10, metavar="SECONDS", help="how long a client may take to send its request (default 10)")
     options = parser.parse_args(arguments)
     closed = options.tls or options.auth
     if bool(closed) == options.open or bool(closed) != bool(options.config):

@@ -66,9 +66,9 @@ class Passage(object):
 
 def main(arguments=None, opening=None):
     """The command line; opening: the listening socket, systemd's if there is none."""
-    parser = argparse.ArgumentParser(description="Pass connections on")
+    parser = argparse.ArgumentParser(description="Forward connections.")
     parser.add_argument("--to", required=True, help="ADDRESS:PORT")
-    parser.add_argument("--limit", type=int, default=CONNECTIONS, help="connections at a time")
+    parser.add_argument("--limit", type=int, default=CONNECTIONS, help="connections at the same time")
     options = parser.parse_args(arguments)
     address, _colon, port = options.to.rpartition(":")
     opening = opening or socket.socket(fileno=FIRST_SOCKET)

@@ -106,7 +106,7 @@ def too_old(program, floor):
     except (OSError, subprocess.SubprocessError) as error:
         return "%s --version: %s; install %s or newer" % (program, error, floor)
     if numbers(told) and numbers(told) < numbers(floor):
-        return "%s is %s; this host needs %s or newer" % (program, told.strip(), floor)
+        return "%s is %s; this host needs %s or later" % (program, told.strip(), floor)
     return ""
 
 
@@ -137,17 +137,17 @@ def write(path, text):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Restart an exporter that does not answer.")
-    parser.add_argument("--require", nargs=2, metavar=("PROGRAM", "VERSION"), help="only say whether a program is older than that")
+    parser.add_argument("--require", nargs=2, metavar=("PROGRAM", "VERSION"), help="only check whether a program is older than VERSION")
     parser.add_argument("--name", default="", help="the exporter's name, for the counter")
     parser.add_argument("--unit", default="", help="its unit")
     parser.add_argument("--to", default="", metavar="PLACE", help="where it listens: path of a Unix socket, or ADDRESS:PORT")
-    parser.add_argument("--page", default="/metrics", help="the page that must have rows")
-    parser.add_argument("--rows", default="", help="how one of the rows begins")
-    parser.add_argument("--ready", default="", help="a page that answers 200 when it is well, where it has such a page")
-    parser.add_argument("--seconds", type=float, default=10, help="that it has for its answer")
-    parser.add_argument("--grace", type=float, default=60, help="seconds after its start in which nothing counts")
-    parser.add_argument("--state", default="", metavar="FILE", help="what is kept between runs")
-    parser.add_argument("--output", default="", metavar="FILE", help="the counter; left out where the directory is missing")
+    parser.add_argument("--page", default="/metrics", help="page that must have the rows")
+    parser.add_argument("--rows", default="", help="how one of these rows begins")
+    parser.add_argument("--ready", default="", help="page that answers 200 when the exporter is healthy, if it has one")
+    parser.add_argument("--seconds", type=float, default=10, help="time limit for an answer")
+    parser.add_argument("--grace", type=float, default=60, help="seconds after a start in which failures are ignored")
+    parser.add_argument("--state", default="", metavar="FILE", help="state kept between runs")
+    parser.add_argument("--output", default="", metavar="FILE", help="file for the counter; skipped if its directory is missing")
     options = parser.parse_args(arguments)
     if options.require:
         problem = too_old(*options.require)
@@ -167,11 +167,11 @@ def main(arguments=None):
         sys.stderr.write("%s: %s\n" % (error.filename, error.strerror))
         return 1
     if restart:
-        sys.stderr.write("%s does not answer (%s); it is restarted\n" % (options.unit, seen))
+        sys.stderr.write("%s does not answer (%s); restarting it\n" % (options.unit, seen))
         try:
             subprocess.check_call(["systemctl", "--no-block", "try-restart", options.unit], timeout=SECONDS)
         except (OSError, subprocess.SubprocessError) as error:
-            sys.stderr.write("%s is not restarted: %s\n" % (options.unit, error))
+            sys.stderr.write("cannot restart %s: %s\n" % (options.unit, error))
             return 1
     return 0
 

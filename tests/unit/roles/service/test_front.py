@@ -67,16 +67,16 @@ def test_what_the_role_writes_is_understood(front, made):
 
 
 @pytest.mark.parametrize("content,tls,auth,words", [
-    ("{}\n", True, False, "does not ask for TLS"),
-    ("", False, True, "does not ask for a password"),
-    (text(TLS), True, True, "does not ask for a password"),
-    (text(dict(TLS, min_version="TLS13")), True, False, "min_version is not understood"),
+    ("{}\n", True, False, "does not require TLS"),
+    ("", False, True, "does not require a password"),
+    (text(TLS), True, True, "does not require a password"),
+    (text(dict(TLS, min_version="TLS13")), True, False, "min_version is not supported"),
     (text(dict(TLS, client_auth_type="VerifyClientCertIfGiven")), True, False, "client_auth_type VerifyClientCertIfGiven"),
     (text(dict(TLS, client_auth_type="RequireAndVerifyClientCert")), True, False, "client_ca_file is missing"),
     (text({"cert_file": "/c"}), True, False, "key_file is missing"),
-    (text(TLS) + "http_server_config:\n  http2: true\n", True, False, "http_server_config is not understood"),
-    (text(None, {"accelmon": "plain"}), False, True, "none of bcrypt"),
-    (text(TLS) + "  cert_file: /other\n", True, False, "line 4: outside of a section, or twice"),
+    (text(TLS) + "http_server_config:\n  http2: true\n", True, False, "http_server_config is not supported"),
+    (text(None, {"accelmon": "plain"}), False, True, "not bcrypt"),
+    (text(TLS) + "  cert_file: /other\n", True, False, "line 4: outside a section, or a duplicate"),
     ("tls_server_config: {cert_file: /c}\n", True, False, "line 1: no section"),
     ("tls_server_config:\n  cert_file: [a]\n", True, False, "not plain text"),
     ("\tx\n", True, False, "line 1: no key and value"),

@@ -123,5 +123,5 @@ def test_a_packaged_program_that_is_too_old_is_refused(watch, tmp_path, capsys, 
     program.write_text(f"#!/bin/sh\necho '{told}'\n")
     program.chmod(0o755)
     assert watch.main(["--require", str(program), "0.21.0"]) == status
-    assert ("this host needs 0.21.0 or newer" in capsys.readouterr().err) is bool(status)
+    assert ("this host needs 0.21.0 or later" in capsys.readouterr().err) is bool(status)
     assert watch.main(["--require", str(tmp_path / "none"), "0.21.0"]) == 0, "what is not there yet, in check mode"
