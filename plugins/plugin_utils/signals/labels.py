@@ -77,7 +77,7 @@ def labels(value):
             raise Problem(f"the label {name} begins with a reserved prefix; choose another name")
         if name in reserved():
             raise Problem(f"the label {name} is reserved; " + INSTEAD.get(
-                name, f"series or rules of ours have one of this name. Choose another, such as site_{name.lower()}"))
+                name, f"the collection's series or rules use it. Choose another, such as site_{name.lower()}"))
         try:
             found[name] = label_value(item)
         except Problem as problem:
