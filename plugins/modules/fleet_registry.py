@@ -406,6 +406,8 @@ def run(module, store):
         store.publish(cluster, merged[cluster])
         if cluster in found:
             warn_declared(module, merged[cluster], chosen(params["accept"], merged[cluster], ()))
+            for line in fleet.handed_over(before[cluster], merged[cluster], found[cluster]):
+                module.warn(line)
     # Of this run's hosts alone: a run for one node tells nothing about others.
     for line in fleet.better_sources(dict((cluster, {"hosts": dict((host, data["hosts"][host]) for host in found[cluster])})
                                           for cluster, data in merged.items() if cluster in found)):

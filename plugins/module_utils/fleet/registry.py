@@ -234,11 +234,26 @@ def better_sources(clusters):
             for vendor, told in (entry.get("better") or {}).items():
                 used = next((source for one, source, _job, charge in elections(entry) if one == vendor and charge), "nothing")
                 found.setdefault((vendor, used) + tuple(told), []).append(host)
-    lines = []
-    for (vendor, used, source, why, setting), hosts in sorted(found.items()):
-        named = ", ".join(hosts[:3]) + (" and %d more" % (len(hosts) - 3) if len(hosts) > 3 else "")
-        lines.append("%s: %s is read by %s instead of %s: %s; to change that, set %s" % (named, vendor, used, source, why, setting))
-    return lines
+    return ["%s: %s is read by %s instead of %s: %s; to change that, set %s" % (_named(hosts), vendor, used, source, why, setting)
+            for (vendor, used, source, why, setting), hosts in sorted(found.items())]
+
+
+def _named(hosts):
+    """The first hosts by name, and how many more there are."""
+    return ", ".join(hosts[:3]) + (" and %d more" % (len(hosts) - 3) if len(hosts) > 3 else "")
+
+
+def handed_over(before, after, hosts):
+    """[one line for each vendor that another source has come to read on some of these hosts]; before, after: the registry at both times."""
+    found = {}
+    for host in sorted(hosts):
+        former, now = ({vendor: source for vendor, source, _job, charge in elections(entry) if charge} if entry else {}
+                       for entry in (before["hosts"].get(host), after["hosts"].get(host)))
+        for vendor, source in now.items():
+            if former.get(vendor, source) != source:
+                found.setdefault((vendor, former[vendor], source), []).append(host)
+    return ["%s: %s is now read by %s instead of %s" % (_named(hosts), vendor, source, former)
+            for (vendor, former, source), hosts in sorted(found.items())]
 
 
 def by_cluster(records_of_run):

@@ -330,6 +330,18 @@ def test_hosts_that_go_without_a_better_source_are_one_line():
     assert "better" in again["hosts"]["g0"] and "better" not in again["hosts"]["g1"]
 
 
+def test_a_vendor_that_another_source_has_come_to_read_is_one_line():
+    def read_by(host, source):
+        return record(host, exporters=[exporter(), exporter(job="dcgm_exporter", source=source, elected=["nvidia"])])
+    before, _changes = merge(None, *[read_by("g%d" % number, "textfile") for number in range(5)], read_by("same", "dcgm"),
+                             record("none", exporters=[]))
+    after, _changes = merge(before, *[read_by("g%d" % number, "dcgm") for number in range(5)], read_by("same", "dcgm"), read_by("none", "dcgm"),
+                            read_by("new", "dcgm"))
+    assert registry.handed_over(before, after, after["hosts"]) == ["g0, g1, g2 and 2 more: nvidia is now read by dcgm instead of textfile"]
+    assert registry.handed_over(after, before, ["g4", "gone"]) == ["g4: nvidia is now read by textfile instead of dcgm"]
+    assert registry.handed_over(after, after, after["hosts"]) == []
+
+
 def test_what_is_shown_and_not_counted_is_told_and_kept_while_the_host_is_silent():
     shown = [["amd", "GPU-0000:0d:00.0"]]
     merged, _changes = merge(None, record("a", uncounted=shown), record("b"))

@@ -159,7 +159,7 @@ def test_what_is_no_node_exporter_is_refused(exporter):
     exporter.page = "other_info 1\n"
     assert "is not from node_exporter; correct node_exporter_port" in refused(exporter)
     exporter.page = 'node_scrape_collector_success{collector="cpu"} 1\n'
-    assert "its textfile collector is off" in (exporter.directory.rmdir() or refused(exporter))
+    assert "its textfile collector is disabled" in (exporter.directory.rmdir() or refused(exporter))
 
 
 def test_nobody_there_is_refused(exporter, monkeypatch):

@@ -203,7 +203,7 @@ def test_refused_prune_changes_nothing_in_any_cluster(host):
     host.run(many + [record("x", cluster="b")])
     before = host.files()
     message = host.fail([record("h0"), record("x", cluster="b", address="10.1.1.1")], prune=True)
-    assert "5 of 6 hosts would be forgotten" in message
+    assert "5 of 6 hosts would be removed from the registry" in message
     assert "h1, h2, h3, h4, h5" in message
     assert host.files() == before
 
@@ -289,6 +289,13 @@ def test_accept(host):
     assert result["clusters"]["c"]["accepted"] == {"b": {"nvidia": [8, 6]}}
 
 
+def test_a_hand_over_is_said_once(host):
+    by_dcgm = record("a", exporters=[exporter(job="dcgm_exporter", source="dcgm", elected=["nvidia"])])
+    assert "is now read by" not in warnings(host.run([record("a")]))
+    assert "a: nvidia is now read by dcgm instead of textfile" in warnings(host.run([by_dcgm]))
+    assert "is now read by" not in warnings(host.run([by_dcgm]))
+
+
 def test_accept_of_an_unknown_host_changes_nothing(host):
     host.run([record("a")])
     before = host.files()
@@ -363,7 +370,7 @@ def test_a_cluster_that_gets_another_name_is_pruned_whole(host):
     assert not (host.targets / "node_exporter" / "c.json").exists()
     assert not host.run(moved)["changed"]
     # With the same safety as ever.
-    assert "cluster c: accelmon_prune = true: 4 of 4 hosts would be forgotten" in host.fail(moved, prune=True)
+    assert "cluster c: accelmon_prune = true: 4 of 4 hosts would be removed from the registry" in host.fail(moved, prune=True)
     assert host.run(moved, prune=True, prune_force=True)["clusters"]["c"]["removed"] == names
     assert not (host.state / "c.json").exists() and not (host.series / "accelmon_fleet_c.prom").exists()
     result = host.run(moved, full_run=False)

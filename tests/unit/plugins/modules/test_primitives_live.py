@@ -232,7 +232,7 @@ def test_requests_that_cannot_be_met_fail_in_one_line(control):
         config_set(control, files=[{"path": path, "content": "x"}], validate=[{"argv": ["/nowhere/checker"]}]),
     )
     for result, message in zip(results, ("owner = accelmon-nobody-here: this host has no such user", "path = a: not a plain absolute path",
-                                         "validate = /nowhere/checker: this host has no such program")):
+                                         "validate = /nowhere/checker: no such program on this host")):
         assert result["failed"] and result["msg"].startswith(message) and "\n" not in result["msg"]
     results, output = control.play(
         config_set(control, files=[{"path": path, "content": "x", "owner": "accelmon-nobody-here"}], validate=[{"argv": ["/nowhere/checker"]}]),

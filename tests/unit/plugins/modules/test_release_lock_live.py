@@ -97,7 +97,7 @@ def test_what_upstream_changed_later_is_not_taken(lock, upstream, tmp_path):
     assert code != 0 and "never changes" in output and (tmp_path / "lock.json").read_text() == before
 
 
-@pytest.mark.parametrize("page,words", [("<html>", "line 1 is not a checksum"), (None, "answers 404")])
+@pytest.mark.parametrize("page,words", [("<html>", "line 1 is not a checksum"), (None, "responds 404")])
 def test_what_upstream_does_not_have_is_said(lock, upstream, tmp_path, page, words):
     upstream.pages[NODE_EXPORTER] = page
     code, output = lock()
