@@ -141,13 +141,13 @@ def receiver(**changed):
     (receiver(name="a b"), "entry 1: name = a b: not a name"), (receiver(name="nobody"), "name = nobody"), (receiver(name=7), "name = 7"),
     (receiver(match={"serverity": "critical"}), "match: no alert has the label serverity; did you mean severity?"),
     (receiver(match={"severity": "page"}), "match: severity: page is not a severity"), (receiver(match={"team": []}), "match: team: an empty list"),
-    (receiver(match="all"), "match: not a dictionary of labels but a text"), (receiver(match={"a-b": "c"}), "a-b is not a label name"),
-    (receiver(match={"team": "a\nb"}), "match: it has a line break"), (receiver(match={"team": True}), "match: not a text but true or false"),
-    (receiver(send_resolved="maybe"), "send_resolved = maybe: neither true nor false"), (receiver(settings=["a"]), "settings: not a dictionary"),
-    ({**EACH[0], "api_url": "hooks.example.org/S3cret"}, "api_url: not an address"),
+    (receiver(match="all"), "match: not a dictionary of labels but a string"), (receiver(match={"a-b": "c"}), "a-b is not a label name"),
+    (receiver(match={"team": "a\nb"}), "match: it has a line break"), (receiver(match={"team": True}), "match: not a string but a boolean"),
+    (receiver(send_resolved="maybe"), "send_resolved = maybe: not a boolean"), (receiver(settings=["a"]), "settings: not a dictionary"),
+    ({**EACH[0], "api_url": "hooks.example.org/S3cret"}, "api_url: not a URL"),
     ({**EACH[1], "to": ["a"]}, "to = ['a']: a is not a mail address"), ({**EACH[1], "smarthost": "mail"}, "smarthost = mail: not the address of a mail server"),
     ({**EACH[1], "password": ""}, "username and password go together"), ({**EACH[6], "chat_id": "@gpu"}, "chat_id = @gpu: not a whole number"),
-    ("pager", "entry 1: not a dictionary but a text"),
+    ("pager", "entry 1: not a dictionary but a string"),
 ])
 def test_what_is_wrong_with_a_receiver_is_one_line_without_its_secret(entry, words):
     with pytest.raises(Problem) as caught:
