@@ -52,5 +52,14 @@ def test_what_the_site_runs_is_checked_and_what_nobody_needs_goes(tmp_path):
         (f"Retire {role}", [f"old_{role}"], {role, "service"}) for role in EXPORTERS[1:]]
 
 
+@pytest.mark.parametrize("playbook", ["playbooks/parts/exporters.yml", "playbooks/image.yml"])
+def test_the_kernel_log_is_read_by_a_collector_without_devices(tmp_path, playbook):
+    """After it was retired where it read devices."""
+    counted = ("Count errors in the kernel log", ["gpu"], {"textfile_collector", "service"})
+    assert [play for play in listed(tmp_path, playbook, {"kernel_log": "gpu"}) if play[2]] == [counted]
+    assert listed(tmp_path, "playbooks/parts/exporters.yml", {"kernel_log": "gpu", "textfile_collector_retired": "gpu"}) == [
+        ("Retire textfile_collector", ["gpu"], {"textfile_collector", "service"}), counted]
+
+
 def test_macos_has_its_own_way(tmp_path):
     assert listed(tmp_path, "playbooks/parts/exporters.yml", {"all_smi_macos": "mac"}) == [("Install all_smi on macOS", ["mac"], {"all_smi"})]

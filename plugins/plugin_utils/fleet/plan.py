@@ -23,6 +23,9 @@ DRIVERLESS = {
     "wrong_driver": "replace the driver bound to the device with the vendor's",
 }
 
+# Vendors whose drivers write errors to the kernel log that the textfile collector understands.
+LOGGED = ("nvidia", "amd", "intel_gaudi", "intel_gpu")
+
 # Exporters whose own page can be elsewhere than at /metrics.
 OWN_PAGES = ("node_exporter", "all_smi")
 
@@ -254,7 +257,8 @@ def _check(name, value, source, vendors, values, facts):
 def roles_to_run(values, chosen, facts, monitoring):
     """What to run on the host: `access` first, its backend, then its exporters. One that someone else manages is scraped all the same.
 
-    `<role>_adopted` proves that somebody else's serves us; `<role>_retired` takes one away, after the `election` of another.
+    `<role>_adopted` proves that somebody else's serves us; `<role>_retired` takes one away, after the `election` of another. `kernel_log` is the
+    textfile collector without devices to read, last, since it may be retired before.
     monitoring: whether the host scrapes the fleet
     """
     roles = ["access"] if needs_access(values, facts, monitoring) else []
@@ -270,7 +274,14 @@ def roles_to_run(values, chosen, facts, monitoring):
             roles.append("all_smi_macos" if role == "all_smi" and is_macos(facts) else role)
     if chosen.retired or chosen.charge != chosen.final:
         roles.append("election")
-    return roles + [f"{role}_retired" for role in chosen.retired]
+    roles += [f"{role}_retired" for role in chosen.retired]
+    return roles + ["kernel_log"] * needs_kernel_log(values, chosen)
+
+
+def needs_kernel_log(values, chosen):
+    """Whether the textfile collector belongs on the host for the kernel's log alone: other exporters read all devices, and miss some errors."""
+    ours = "node_exporter" in chosen.wanted and choice.is_ours("node_exporter", values) and values["node_exporter_state"] != "absent"
+    return ours and values["accelmon_exporters"] == "auto" and "textfile_collector" not in chosen.wanted and bool(set(chosen.present).intersection(LOGGED))
 
 
 def needs_access(values, facts, monitoring):

@@ -1379,10 +1379,12 @@ def run(options):
 
 
 def vendor_list(text):
-    """'auto' or vendors separated by commas, as a list."""
+    """'auto', or vendors separated by commas as a list, which 'none' leaves empty."""
+    if text == "none":
+        return []
     names = [name.strip() for name in text.split(",") if name.strip()]
     if names != ["auto"] and (not names or set(names) - set(VENDORS)):
-        raise argparse.ArgumentTypeError("%r: give auto, or some of %s separated by commas" % (text, ", ".join(VENDORS)))
+        raise argparse.ArgumentTypeError("%r: give auto, none, or some of %s separated by commas" % (text, ", ".join(VENDORS)))
     return names
 
 
@@ -1400,7 +1402,7 @@ def main(argv=None):
     parser.add_argument("--output", required=True, metavar="FILE", help="file to replace, ending in .prom")
     parser.add_argument("--state", required=True, metavar="FILE", help="file that keeps counters between runs")
     parser.add_argument("--vendors", type=vendor_list, default=["auto"], metavar="LIST",
-                        help="auto (those with a device here), or some of nvidia,amd")
+                        help="auto (those with a device here), none, or some of nvidia,amd")
     parser.add_argument("--timeout", type=seconds, default=10.0, metavar="SECONDS", help="time for each vendor (default 10)")
     parser.add_argument("--nvidia-smi", default="nvidia-smi", metavar="PROGRAM", help="name or path of nvidia-smi")
     parser.add_argument("--amd-smi", default="", metavar="PROGRAM", help="name or path of amd-smi or rocm-smi (default: the first found)")

@@ -52,7 +52,8 @@ RESET_FAILED = re.compile(r"GPU reset\([0-9]+\) failed")
 MES = re.compile(r"MES (?:\([0-9]+\) )?(?:(failed to respond to msg=)|might be in unrecoverable state)")
 AMD_INIT = re.compile(r"Fatal error during GPU init")
 # Older drivers give the sum ("in" without "new"), newer ones what is new and then the sum ("in total in").
-UNCORRECTABLE = re.compile(r"(?:socket: ?[0-9]+,? (?:die: ?[0-9]+,? )?)?([0-9]{1,20}) (new )?uncorrectable hardware errors detected in ((?!total\b)\w{1,32}) block")
+UNCORRECTABLE = re.compile(r"(?:socket: ?[0-9]+,? (?:die: ?[0-9]+,? )?)?([0-9]{1,20}) (new )?"
+                           r"uncorrectable hardware errors detected in ((?!total\b)\w{1,32}) block")
 ATHUB = re.compile(r"uncorrectable hardware error ?\(ERREVENT_ATHUB_INTERRUPT\) detected")
 # What a sleeping device adds to its sum whenever it is asked.
 ASLEEP = 1048560

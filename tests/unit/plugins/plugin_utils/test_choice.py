@@ -14,6 +14,7 @@ from ansible_collections.accelmon.fleet.plugins.filter.fleet_records import flee
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import fleet_check
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, hosts as fleet, plan, records
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
 from ansible.errors import AnsibleFilterError
 
@@ -56,48 +57,48 @@ TEGRA = {"nvidia": {"count": 1, "models": {"Jetson AGX Orin": 1}, "states": {"re
 
 @pytest.mark.parametrize("facts_of_host, variables, roles", [
     (told(), {}, ["node_exporter"]),
-    (told(device()), {}, ["node_exporter", "dcgm_exporter"]),
-    (told(device("amd")), {}, ["node_exporter", "amd_exporter"]),
-    (told(GAUDI), {}, ["node_exporter", "all_smi"]),
-    (told(device(), device("amd"), GAUDI), {}, ["node_exporter", "all_smi", "dcgm_exporter", "amd_exporter"]),
-    (facts(summary=TEGRA, node=UBUNTU), {}, ["node_exporter", "all_smi"]),
+    (told(device()), {}, ["node_exporter", "dcgm_exporter", "kernel_log"]),
+    (told(device("amd")), {}, ["node_exporter", "amd_exporter", "kernel_log"]),
+    (told(GAUDI), {}, ["node_exporter", "all_smi", "kernel_log"]),
+    (told(device(), device("amd"), GAUDI), {}, ["node_exporter", "all_smi", "dcgm_exporter", "amd_exporter", "kernel_log"]),
+    (facts(summary=TEGRA, node=UBUNTU), {}, ["node_exporter", "all_smi", "kernel_log"]),
     # Distributions that the vendors have no packages for.
-    (facts(device(), node=dict(UBUNTU, distribution="fedora", distribution_version="40")), {}, ["node_exporter", "all_smi"]),
-    (facts(device(), node=ROCKY), {}, ["node_exporter", "dcgm_exporter"]),
+    (facts(device(), node=dict(UBUNTU, distribution="fedora", distribution_version="40")), {}, ["node_exporter", "all_smi", "kernel_log"]),
+    (facts(device(), node=ROCKY), {}, ["node_exporter", "dcgm_exporter", "kernel_log"]),
     (facts(device("amd"), node=ROCKY), {}, ["node_exporter", "textfile_collector"]),
-    (facts(device("amd"), node=dict(ROCKY, libc={"name": "glibc", "version": "2.39"})), {}, ["node_exporter", "all_smi"]),
+    (facts(device("amd"), node=dict(ROCKY, libc={"name": "glibc", "version": "2.39"})), {}, ["node_exporter", "all_smi", "kernel_log"]),
     (facts(device("amd"), node=dict(ROCKY, container_runtimes=["podman"])), {"amd_exporter_source": "container"},
-     ["node_exporter", "amd_exporter"]),
-    (facts(device("amd"), node=ROCKY), {"accelmon_source": "bundle"}, ["node_exporter", "amd_exporter"]),
+     ["node_exporter", "amd_exporter", "kernel_log"]),
+    (facts(device("amd"), node=ROCKY), {"accelmon_source": "bundle"}, ["node_exporter", "amd_exporter", "kernel_log"]),
     (facts(device("amd"), node=dict(UBUNTU, libc={"name": "musl"})), {}, ["node_exporter", "textfile_collector"]),
     # No checksum of all-smi's static build is known, until the site gives one.
     (facts(device(), node=dict(UBUNTU, libc={"name": "musl"})), {}, ["node_exporter", "textfile_collector"]),
-    (facts(device(), node=dict(UBUNTU, libc={"name": "musl"})), {"all_smi_sha256": {"amd64": "0" * 64}}, ["node_exporter", "all_smi"]),
-    (facts(GAUDI, node=dict(UBUNTU, libc={"name": "musl"})), {}, ["node_exporter", "all_smi"]),
+    (facts(device(), node=dict(UBUNTU, libc={"name": "musl"})), {"all_smi_sha256": {"amd64": "0" * 64}}, ["node_exporter", "all_smi", "kernel_log"]),
+    (facts(GAUDI, node=dict(UBUNTU, libc={"name": "musl"})), {}, ["node_exporter", "all_smi", "kernel_log"]),
     (facts(device(), node=dict(UBUNTU, architecture="ppc64le")), {}, ["node_exporter", "textfile_collector"]),
-    (told(device("amd", model="AMD Radeon AI PRO R9700")), {}, ["node_exporter", "amd_exporter"]),
-    (told(device("amd", model="AMD Instinct 1002:75c1")), {}, ["node_exporter", "amd_exporter"]),
+    (told(device("amd", model="AMD Radeon AI PRO R9700")), {}, ["node_exporter", "amd_exporter", "kernel_log"]),
+    (told(device("amd", model="AMD Instinct 1002:75c1")), {}, ["node_exporter", "amd_exporter", "kernel_log"]),
     # Radeon is no Instinct.
-    (told(device("amd", model="Radeon RX 7900 XTX")), {}, ["node_exporter", "all_smi"]),
+    (told(device("amd", model="Radeon RX 7900 XTX")), {}, ["node_exporter", "all_smi", "kernel_log"]),
     # All-smi reads AMD from 0.23.1 on.
     (facts(device("amd"), node=dict(ROCKY, libc={"name": "glibc", "version": "2.39"})), {"all_smi_version": "0.23.0"},
      ["node_exporter", "textfile_collector"]),
     (facts(device("apple", model="Apple M2"), node={"distribution": "macos", "architecture": "arm64"}), {}, ["all_smi_macos"]),
     # Overrides.
-    (told(device()), {"accelmon_accelerator_source": "all_smi"}, ["node_exporter", "all_smi"]),
+    (told(device()), {"accelmon_accelerator_source": "all_smi"}, ["node_exporter", "all_smi", "kernel_log"]),
     (told(device()), {"accelmon_accelerator_source": "textfile"}, ["node_exporter", "textfile_collector"]),
     (told(device(), GAUDI), {"accelmon_accelerator_source": "textfile"}, ["node_exporter", "all_smi", "textfile_collector"]),
     (told(device(), device("amd")), {"accelmon_accelerator_source": {"amd": "textfile"}},
      ["node_exporter", "dcgm_exporter", "textfile_collector"]),
-    (told(device()), {"dcgm_exporter_state": "absent"}, ["node_exporter", "all_smi"]),
-    (told(device()), {"accelmon_accelerator_source": "dcgm", "dcgm_exporter_state": "absent"}, ["node_exporter"]),
+    (told(device()), {"dcgm_exporter_state": "absent"}, ["node_exporter", "all_smi", "kernel_log"]),
+    (told(device()), {"accelmon_accelerator_source": "dcgm", "dcgm_exporter_state": "absent"}, ["node_exporter", "kernel_log"]),
     (told(device(), exporters=["node_exporter", "textfile_collector"]),
-     {"accelmon_accelerator_source": "textfile", "textfile_collector_state": "absent"}, ["node_exporter", "election", "textfile_collector_retired"]),
-    (told(device()), {"dcgm_exporter_managed": "external"}, ["node_exporter"]),
-    (told(device()), {"dcgm_exporter_managed": "adopt"}, ["node_exporter", "dcgm_exporter_adopted"]),
+     {"accelmon_accelerator_source": "textfile", "textfile_collector_state": "absent"}, ["node_exporter", "election", "textfile_collector_retired", "kernel_log"]),
+    (told(device()), {"dcgm_exporter_managed": "external"}, ["node_exporter", "kernel_log"]),
+    (told(device()), {"dcgm_exporter_managed": "adopt"}, ["node_exporter", "dcgm_exporter_adopted", "kernel_log"]),
     (told(device()), {"accelmon_exporters": ["node_exporter", "dcgm_exporter", "all_smi"]}, ["all_smi", "dcgm_exporter", "node_exporter"]),
     (told(device()), {"accelmon_exporters": ["node_exporter"], "accelmon_accelerator_source": "textfile"}, ["node_exporter"]),
-    (None, {"accelmon_expected": {"nvidia": 8}}, ["node_exporter", "dcgm_exporter"]),
+    (None, {"accelmon_expected": {"nvidia": 8}}, ["node_exporter", "dcgm_exporter", "kernel_log"]),
 ])
 def test_what_is_deployed(facts_of_host, variables, roles):
     assert planned(facts_of_host, **variables)["roles"] == roles
@@ -171,13 +172,23 @@ def test_a_mixed_host_has_a_source_for_each_vendor():
 def test_a_vendor_is_handed_over_when_the_new_exporter_is_there_and_not_before():
     """From the textfile collector, which is on the host, to NVIDIA's exporter, which is not."""
     before = told(device(), exporters=["node_exporter", "textfile_collector"])
-    assert planned(before)["roles"] == ["node_exporter", "dcgm_exporter", "election", "textfile_collector_retired"]
+    assert planned(before)["roles"] == ["node_exporter", "dcgm_exporter", "election", "textfile_collector_retired", "kernel_log"]
     assert entries(before) == {"node_exporter": ("textfile", ["nvidia"], []), "dcgm_exporter": ("dcgm", [], ["nvidia"])}
     assert entries(before, "elected") == {"node_exporter": ("textfile", [], ["nvidia"]), "dcgm_exporter": ("dcgm", ["nvidia"], [])}
     assert entries(before, "retired") == {"node_exporter": (None, [], []), "dcgm_exporter": ("dcgm", ["nvidia"], [])}
     after = told(device(), exporters=["dcgm_exporter", "node_exporter"])
-    assert planned(after)["roles"] == ["node_exporter", "dcgm_exporter"]
+    assert planned(after)["roles"] == ["node_exporter", "dcgm_exporter", "kernel_log"]
     assert entries(after) == entries(before, "retired")
+
+
+def test_errors_in_the_kernel_log_are_counted_wherever_drivers_write_them():
+    """By the collector that reads the devices, or by one that reads none; as our own node_exporter exports it."""
+    assert set(plan.LOGGED) == set(errors.fatal())
+    assert "kernel_log" in planned(told(GAUDI))["roles"] and "kernel_log" not in planned(told(device("tenstorrent", model="n300")))["roles"]
+    for variables in ({"node_exporter_managed": "external"}, {"node_exporter_managed": "adopt"}, {"node_exporter_state": "absent"},
+                      {"accelmon_exporters": ["node_exporter", "dcgm_exporter"]}, {"accelmon_accelerator_source": "textfile"}):
+        assert "kernel_log" not in planned(told(device()), **variables)["roles"], variables
+    assert entries(told(device(), exporters=["dcgm_exporter", "node_exporter"]))["node_exporter"] == (None, [], [])
 
 
 def test_the_way_back_is_the_same():
@@ -189,7 +200,7 @@ def test_the_way_back_is_the_same():
 
 def test_a_run_that_broke_off_between_election_and_retirement_is_finished_by_the_next():
     halfway = told(device(), exporters=["dcgm_exporter", "node_exporter", "textfile_collector"])
-    assert planned(halfway)["roles"] == ["node_exporter", "dcgm_exporter", "election", "textfile_collector_retired"]
+    assert planned(halfway)["roles"] == ["node_exporter", "dcgm_exporter", "election", "textfile_collector_retired", "kernel_log"]
     assert entries(halfway) == {"node_exporter": ("textfile", [], ["nvidia"]), "dcgm_exporter": ("dcgm", ["nvidia"], [])}
 
 
@@ -233,26 +244,26 @@ OFFLINE = dict(BARE, all_smi="address")
 
 
 @pytest.mark.parametrize("facts_of_host, variables, roles", [
-    (told(device(), lacking={}), {}, ["node_exporter", "dcgm_exporter"]),
-    (told(device(), lacking=BARE), {}, ["node_exporter", "all_smi"]),
-    (told(device("amd"), lacking=BARE), {}, ["node_exporter", "all_smi"]),
+    (told(device(), lacking={}), {}, ["node_exporter", "dcgm_exporter", "kernel_log"]),
+    (told(device(), lacking=BARE), {}, ["node_exporter", "all_smi", "kernel_log"]),
+    (told(device("amd"), lacking=BARE), {}, ["node_exporter", "all_smi", "kernel_log"]),
     (told(device(), lacking=OFFLINE), {}, ["node_exporter", "textfile_collector"]),
     (told(device(), GAUDI, lacking=OFFLINE), {}, ["node_exporter", "all_smi", "textfile_collector"]),
     # Nothing else reads it: the role says what is in the way.
-    (told(GAUDI, lacking=OFFLINE), {}, ["node_exporter", "all_smi"]),
-    (told(device(), lacking=OFFLINE), {"textfile_collector_state": "absent"}, ["node_exporter", "dcgm_exporter"]),
+    (told(GAUDI, lacking=OFFLINE), {}, ["node_exporter", "all_smi", "kernel_log"]),
+    (told(device(), lacking=OFFLINE), {"textfile_collector_state": "absent"}, ["node_exporter", "dcgm_exporter", "kernel_log"]),
     # One that is there stays, whatever became of its repository.
-    (told(device(), lacking=OFFLINE, exporters=["dcgm_exporter", "node_exporter"]), {}, ["node_exporter", "dcgm_exporter"]),
-    (told(device(), lacking=OFFLINE, exporters=["all_smi", "node_exporter"]), {}, ["node_exporter", "all_smi"]),
+    (told(device(), lacking=OFFLINE, exporters=["dcgm_exporter", "node_exporter"]), {}, ["node_exporter", "dcgm_exporter", "kernel_log"]),
+    (told(device(), lacking=OFFLINE, exporters=["all_smi", "node_exporter"]), {}, ["node_exporter", "all_smi", "kernel_log"]),
     (told(device(), lacking=OFFLINE, exporters=["node_exporter", "textfile_collector"]), {}, ["node_exporter", "textfile_collector"]),
     # One that came to be had is taken.
     (told(device(), lacking={"all_smi": "address"}, exporters=["node_exporter", "textfile_collector"]), {},
-     ["node_exporter", "dcgm_exporter", "election", "textfile_collector_retired"]),
+     ["node_exporter", "dcgm_exporter", "election", "textfile_collector_retired", "kernel_log"]),
     # Somebody else's is there.
-    (told(device(), lacking=OFFLINE), {"dcgm_exporter_managed": "adopt"}, ["node_exporter", "dcgm_exporter_adopted"]),
+    (told(device(), lacking=OFFLINE), {"dcgm_exporter_managed": "adopt"}, ["node_exporter", "dcgm_exporter_adopted", "kernel_log"]),
     # dnf may know more as root than as the user that was asked.
-    (facts(device(), node=dict(ROCKY, lacking=OFFLINE)), {"accelmon_accelerator_source": "dcgm"}, ["node_exporter", "dcgm_exporter"]),
-    (told(device(), lacking=OFFLINE), {"accelmon_accelerator_source": "all_smi"}, ["node_exporter", "all_smi"]),
+    (facts(device(), node=dict(ROCKY, lacking=OFFLINE)), {"accelmon_accelerator_source": "dcgm"}, ["node_exporter", "dcgm_exporter", "kernel_log"]),
+    (told(device(), lacking=OFFLINE), {"accelmon_accelerator_source": "all_smi"}, ["node_exporter", "all_smi", "kernel_log"]),
 ])
 def test_what_the_host_cannot_get_is_not_chosen_while_something_else_can(facts_of_host, variables, roles):
     assert planned(facts_of_host, **variables)["roles"] == roles

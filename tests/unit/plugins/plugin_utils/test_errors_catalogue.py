@@ -59,7 +59,8 @@ def test_what_pages_and_what_does_not(severity, numbers):
 
 @pytest.mark.parametrize("asked,kind,code", [
     (79, "xid", 79), ("79", "xid", 79), (" Xid 79 ", "xid", 79), ("xid:79", "xid", 79), ("XID-79", "xid", 79), ("sxid 20034", "sxid", 20034),
-    (20034, "sxid", 20034), ("afid 24", "afid", 24), ("ras ue", "ras", "ue"), ("UE", "ras", "ue"), ("kernel mes_hang", "kernel", "mes_hang"), ("Wedged", "kernel", "wedged"), ("recovery 2", "recovery", 2),
+    (20034, "sxid", 20034), ("afid 24", "afid", 24), ("ras ue", "ras", "ue"), ("UE", "ras", "ue"), ("recovery 2", "recovery", 2),
+    ("kernel mes_hang", "kernel", "mes_hang"), ("Wedged", "kernel", "wedged"),
     ("recovery action 0x4", "recovery", 4), ("hostdown", "alert", "HostDown"),
 ])
 def test_the_forms_of_a_code(asked, kind, code):
@@ -96,7 +97,8 @@ def test_recovery_actions_go_by_their_number():
     assert "recovery action" in errors.explain(79)["actions"][0]
 
 
-@pytest.mark.parametrize("asked", ["HostDwon", "", "xid", "xid ue", "ras 5", "kernel ue", "ras wedged", "kernel 5", "-1", "7.9", "None", "79; 80", None, [79], "9" * 21])
+@pytest.mark.parametrize("asked", ["HostDwon", "", "xid", "xid ue", "ras 5", "kernel ue", "ras wedged", "kernel 5", "-1", "7.9", "None", "79; 80",
+                                   None, [79], "9" * 21])
 def test_what_is_no_code_is_refused(asked):
     with pytest.raises(Problem, match="neither an error code nor an alert; give a code"):
         errors.explain(asked)

@@ -101,7 +101,8 @@ def test_the_recovery_action_is_its_number(program, text, action):
 
 def test_a_message_in_three_records(program):
     parser = program.kernel_log.Parser()
-    lines = "NVRM: The NVIDIA GPU 0000:18:00.0", "NVRM: (PCI ID: 10de:2901) installed in this system has", "NVRM: fallen off the bus and is not responding to commands."
+    lines = ("NVRM: The NVIDIA GPU 0000:18:00.0", "NVRM: (PCI ID: 10de:2901) installed in this system has",
+             "NVRM: fallen off the bus and is not responding to commands.")
     assert [one.address + " " + one.code for line in lines for one in parser.events(line)] == ["0000:18:00.0 79"]
 
 
@@ -142,6 +143,15 @@ def test_known_fatal_codes_start_at_zero(node, journal):
                   if name == "node_gpu_errors_total" and ("pci_address", address) in labels}
         assert series == dict.fromkeys(FATAL[vendor], 0)
     assert not [name for name, _labels in metrics.series if name == "node_gpu_error_last_timestamp_seconds"] and problem(metrics) is None
+
+
+def test_it_counts_where_it_reads_no_devices(node, journal):
+    support.replayed_nvidia_smi(node.folder, "h100_8.csv")
+    journal.write(XID % 79)
+    metrics = node.collect("--vendors", "none")
+    assert total(metrics, "79", vendor="nvidia") == 1 and metrics.devices() == [] and node.calls() == []
+    assert {name for name, _labels in metrics.series} == {
+        "node_gpu_errors_total", "node_gpu_error_last_timestamp_seconds", "accelmon_collector_kernel_log_problem"}
 
 
 def test_an_error_counts_once_however_often_the_log_is_read(node, journal):

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a host says of itself. fib_trie and if_inet6 have the layout of Linux 6; their addresses are invented."""
 import os
+import pathlib
 import pytest
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import node, pci
@@ -107,6 +108,14 @@ def test_our_exporters_on_the_host(host):
                  "accelmon-all-smi.socket", "accelmon-vmagent.service", "dcgm-exporter.service"):
         host(f"etc/systemd/system/{name}", "")
     assert node.exporters(host.root) == ["all_smi", "textfile_collector"]
+
+
+def test_a_collector_that_reads_no_devices_is_no_exporter(host):
+    """With the words that its role gives it."""
+    host("etc/systemd/system/accelmon-textfile-collector.service", "[Service]\nExecStart=python3 -IS collector --amd-smi= --vendors=none --x=y\n")
+    assert node.exporters(host.root) == []
+    role = (pathlib.Path(__file__).resolve().parents[5] / "roles/textfile_collector/vars/main.yml").read_text(encoding="utf-8")
+    assert "'--vendors=' ~ textfile_collector_vendors" in role
 
 
 def test_hostengine(host):
