@@ -43,7 +43,7 @@ options:
     description:
       - Programs that could read devices of the host, to learn which of them it could not get. What C(accelmon.fleet._source_questions)
         gives.
-      - The package manager is asked for what it already knows (C(apt-cache), else C(dnf)), without network access. Only a host whose
+      - The package manager is asked for what it already knows (C(apt-cache), else C(dnf) and C(rpm)), without network access. Only a host whose
         devices no exporter of the collection reads yet connects to a URL.
     type: list
     elements: dict

@@ -60,12 +60,12 @@ def parse_policy(text):
 
 
 def parse_names(text):
-    """The same of rows `name version`, which say nothing of what is installed."""
+    """{package: [versions]} of rows `name version`."""
     found = {}
     for line in text.splitlines():
         words = line.split()
         if len(words) == 2:
-            found.setdefault(words[0], ("", []))[1].append(upstream(words[1]))
+            found.setdefault(words[0], []).append(upstream(words[1]))
     return found
 
 
@@ -74,7 +74,10 @@ def versions(names, ask=run):
     text = ask(["apt-cache", "policy"] + names)
     if text is not None:
         return parse_policy(text)
-    return parse_names(ask(["dnf", "--quiet", "--cacheonly", "repoquery", "--qf", "%{name} %{version}\n"] + names) or "")
+    row = ["--qf", "%{name} %{version}\n"]
+    available = parse_names(ask(["dnf", "--quiet", "--cacheonly", "repoquery"] + row + names) or "")
+    installed = parse_names(ask(["rpm", "-qa"] + row + names) or "")
+    return dict((name, (installed.get(name, [""])[-1], available.get(name, []))) for name in names if name in installed or name in available)
 
 
 def unknown(names, root="/", ask=run):

@@ -21,6 +21,7 @@ from ansible.errors import AnsibleFilterError
 UBUNTU = {"architecture": "amd64", "distribution": "ubuntu", "distribution_version": "22.04", "libc": {"name": "glibc", "version": "2.35"},
           "container_runtimes": [], "exporters": []}
 ROCKY = dict(UBUNTU, distribution="rocky", distribution_version="9.4", libc={"name": "glibc", "version": "2.34"})
+RECENT = dict(ROCKY, distribution_version="9.9", libc={"name": "glibc", "version": "2.39"})
 # Programs of the distribution are no matter here.
 PLAIN = {"accelmon_source": "release"}
 
@@ -52,6 +53,7 @@ def entries(facts_of_host, stage="first", **variables):
 
 
 GAUDI = device("intel_gaudi", model="Gaudi 2")
+RADEON = device("amd", model="Radeon RX 7900 XTX")
 TEGRA = {"nvidia": {"count": 1, "models": {"Jetson AGX Orin": 1}, "states": {"ready": 1}, "embedded": 1}}
 
 
@@ -79,7 +81,7 @@ TEGRA = {"nvidia": {"count": 1, "models": {"Jetson AGX Orin": 1}, "states": {"re
     (told(device("amd", model="AMD Radeon AI PRO R9700")), {}, ["node_exporter", "amd_exporter", "kernel_log"]),
     (told(device("amd", model="AMD Instinct 1002:75c1")), {}, ["node_exporter", "amd_exporter", "kernel_log"]),
     # Radeon is no Instinct.
-    (told(device("amd", model="Radeon RX 7900 XTX")), {}, ["node_exporter", "all_smi", "kernel_log"]),
+    (told(RADEON), {}, ["node_exporter", "all_smi", "kernel_log"]),
     # All-smi reads AMD from 0.23.1 on.
     (facts(device("amd"), node=dict(ROCKY, libc={"name": "glibc", "version": "2.39"})), {"all_smi_version": "0.23.0"},
      ["node_exporter", "textfile_collector"]),
@@ -263,6 +265,21 @@ OFFLINE = dict(BARE, all_smi="address")
     (told(device(), lacking=OFFLINE), {"dcgm_exporter_managed": "adopt"}, ["node_exporter", "dcgm_exporter_adopted", "kernel_log"]),
     # dnf may know more as root than as the user that was asked.
     (facts(device(), node=dict(ROCKY, lacking=OFFLINE)), {"accelmon_accelerator_source": "dcgm"}, ["node_exporter", "dcgm_exporter", "kernel_log"]),
+    # A host with dnf: its repository, then a release if it has the C library for one with a known checksum, then the collector.
+    (facts(device(), node=dict(ROCKY, lacking={})), {}, ["node_exporter", "dcgm_exporter", "kernel_log"]),
+    (facts(device(), node=dict(ROCKY, lacking={"dcgm_exporter": "package"})), {}, ["node_exporter", "textfile_collector"]),
+    (facts(device(), node=dict(RECENT, lacking={"dcgm_exporter": "package"})), {}, ["node_exporter", "all_smi", "kernel_log"]),
+    (facts(device(), node=dict(RECENT, lacking=OFFLINE)), {}, ["node_exporter", "textfile_collector"]),
+    (facts(device(), node=dict(ROCKY, lacking={}, exporters=["node_exporter", "textfile_collector"])), {},
+     ["node_exporter", "dcgm_exporter", "election", "textfile_collector_retired", "kernel_log"]),
+    (facts(device(), node=dict(ROCKY, lacking={}, exporters=["all_smi", "node_exporter"])), {},
+     ["node_exporter", "dcgm_exporter", "election", "all_smi_retired", "kernel_log"]),
+    # The best source is a release.
+    (told(RADEON, lacking={"all_smi": "address"}), {}, ["node_exporter", "textfile_collector"]),
+    (told(RADEON, lacking={}), {}, ["node_exporter", "all_smi", "kernel_log"]),
+    (told(RADEON, lacking={"all_smi": "address"}, exporters=["all_smi", "node_exporter"]), {}, ["node_exporter", "all_smi", "kernel_log"]),
+    (told(RADEON, lacking={}, exporters=["node_exporter", "textfile_collector"]), {},
+     ["node_exporter", "all_smi", "election", "textfile_collector_retired", "kernel_log"]),
     (told(device(), lacking=OFFLINE), {"accelmon_accelerator_source": "all_smi"}, ["node_exporter", "all_smi", "kernel_log"]),
 ])
 def test_what_the_host_cannot_get_is_not_chosen_while_something_else_can(facts_of_host, variables, roles):
@@ -288,6 +305,10 @@ def test_the_better_source_is_recorded_with_the_setting_that_brings_it():
         "nvidia": ["dcgm", "none of the host's repositories has datacenter-gpu-manager-4-core 4.6.0 and datacenter-gpu-manager-exporter 4.8.3",
                    "dcgm_exporter_repository: nvidia"],
         "amd": ["amd_exporter", "none of the host's repositories has amdgpu-exporter 1.5.2", "amd_exporter_repository: amd"]}
+    made = records.make_record("h", fleet.HostVariables({"h": host_variables(told(RADEON, lacking={"all_smi": "address"}), {})}, "h"),
+                               fleet.Reader(fleet.plan_specs()), True)
+    assert made["better"] == {
+        "amd": ["all_smi", "the host cannot download its release", "accelmon_release_url_prefix to a mirror that the host can reach"]}
     assert "better" not in records.make_record("h", fleet.HostVariables({"h": host_variables(told(device(), lacking={}), {})}, "h"),
                                                fleet.Reader(fleet.plan_specs()), True)
 

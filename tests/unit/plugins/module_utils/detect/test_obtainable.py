@@ -103,6 +103,21 @@ def test_dnf_is_asked_where_there_is_no_apt(tmp_path):
     assert obtainable.lacking([DCGM], ["nvidia"], [], "amd64", str(tmp_path), lambda argv: None, None) == {"dcgm_exporter": "package"}
 
 
+@pytest.mark.parametrize("installed, available, answer", [
+    # Someone else's DCGM stays as it is, as on a host with apt.
+    ("4.5.3", "4.6.0", {"dcgm_exporter": "version"}),
+    ("4.6.0", "", {}),
+    ("", "4.5.3", {"dcgm_exporter": "package"}),
+])
+def test_a_host_with_rpm_says_what_is_installed(tmp_path, installed, available, answer):
+    one = dict(DCGM, packages={"datacenter-gpu-manager-4-core": "4.6.0"})
+    said = {"dnf": available, "rpm": installed}
+
+    def ask(argv):
+        return f"datacenter-gpu-manager-4-core {said[argv[0]]}\n" if said.get(argv[0]) else None
+    assert obtainable.lacking([one], ["nvidia"], [], "amd64", str(tmp_path), ask, None) == answer
+
+
 def test_a_tool_that_fails_or_hangs_is_one_that_knows_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(obtainable, "TOOL", 0.2)
     assert obtainable.run(["/nonexistent/apt-cache"]) is None
