@@ -1,7 +1,7 @@
 # Copyright (c) 2026 accelmon.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller cost of preflight check, records, registry and targets for large fleets.
+"""Controller cost of variable check, records, registry and targets for large fleets.
 
 Runs real `ansible-playbook` processes over generated JSON inventories and measures their CPU time (user and system,
 with all children) and the memory of the largest process. Every figure is the difference to the same play with a task
@@ -118,7 +118,7 @@ NOTHING = """
 PLAYS = {
     "nothing": NOTHING,
     "reading each host once": READ,
-    "preflight check": CHECK,
+    "variable check": CHECK,
     "records alone": RECORDS,
     "records, registry, targets": REGISTRY,
     "whole": CHECK + REGISTRY,

@@ -196,7 +196,7 @@ accelerator_power_watts
 
 ## The registry
 
-The scraping host publishes what it knows about the fleet through its own node_exporter, as job `accelmon_fleet`. Series with these names from
+The monitoring host publishes what it knows about the fleet through its own node_exporter, as job `accelmon_fleet`. Series with these names from
 any other exporter are dropped.
 
 | Series | Labels |

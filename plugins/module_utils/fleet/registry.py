@@ -15,7 +15,7 @@ and an entry is
    "replaced_by"?: {"cluster", "host"} of that one,
    "seen": {vendor: {model: count}} when it last answered,
    "highest": {vendor: {model: count}}, the most ever recorded, lowered only by accepting what was seen,
-   "unwatched"?: [vendor] whose devices the host has though no exporter of it reads them,
+   "unmonitored"?: [vendor] whose devices the host has though no exporter of it reads them,
    "uncounted"?: [[vendor, uuid]] of what all-smi shows as the vendor's device and is not counted, as graphics inside a processor,
    "better"?: {vendor: [source that would know more, why the host cannot get it, the setting that brings it]}}
 Nothing here forgets a host or lowers a count unless `prune` or `accept` says so.
@@ -35,7 +35,7 @@ FORMER_VENDORS = ("amd", "nvidia")
 
 # What the inventory declares holds for a host that did not answer as well; the rest is what was found on it.
 DECLARED = ("address", "labels", "state", "expected")
-FOUND = ("unwatched", "uncounted", "better")
+FOUND = ("unmonitored", "uncounted", "better")
 
 
 FIX = "restore the file from a backup, or move it away and run site.yml without --limit to rebuild it"
@@ -127,7 +127,7 @@ MEMBERS = (
     ("status", "one of %s" % ", ".join(STATUSES), lambda value: value in STATUSES),
     ("seen", "counts by vendor and model", map_of(map_of(is_count))), ("highest", "counts by vendor and model", map_of(map_of(is_count))))
 MORE = (
-    ("unwatched", "a list of vendors", list_of(is_text)),
+    ("unmonitored", "a list of vendors", list_of(is_text)),
     ("uncounted", "pairs of vendor and name", list_of(lambda value: list_of(is_text)(value) and len(value) == 2)),
     ("better", "three strings by vendor", map_of(lambda value: list_of(is_text)(value) and len(value) == 3)),
     ("replaced_by", "a cluster and a host", lambda value: map_of(is_text)(value) and set(value) == set(("cluster", "host"))))
@@ -199,13 +199,13 @@ def elections(entry):
     return sorted(found)
 
 
-def is_watched(entry, vendor):
+def is_monitored(entry, vendor):
     """Whether this vendor's devices are missed when they are not there.
 
     That is so where an exporter is in charge of them, and where all of them are gone, as then nobody can be in charge. Not so
     where they are there and no exporter of the host reads them.
     """
-    if vendor in entry.get("unwatched", ()):
+    if vendor in entry.get("unmonitored", ()):
         return False
     if any(vendor in (exporter.get("elected") or ()) for exporter in entry["exporters"]):
         return True
@@ -213,14 +213,14 @@ def is_watched(entry, vendor):
     return vendor in FORMER_VENDORS or not former
 
 
-def watched(entry):
+def monitored(entry):
     """The part of expected() that alerts and checks go by."""
-    return dict((vendor, count) for vendor, count in expected(entry).items() if is_watched(entry, vendor))
+    return dict((vendor, count) for vendor, count in expected(entry).items() if is_monitored(entry, vendor))
 
 
-def unwatched(entry):
+def unmonitored(entry):
     """The part of expected() that is only recorded, without zeros."""
-    return dict((vendor, count) for vendor, count in expected(entry).items() if count and not is_watched(entry, vendor))
+    return dict((vendor, count) for vendor, count in expected(entry).items() if count and not is_monitored(entry, vendor))
 
 
 def better_sources(clusters):
@@ -475,7 +475,7 @@ def series(registry):
     lines.append("# HELP accelmon_expected_accelerators Number of accelerators that the host must have.")
     lines.append("# TYPE accelmon_expected_accelerators gauge")
     for host, entry in hosts:
-        for vendor, count in sorted(watched(entry).items()):
+        for vendor, count in sorted(monitored(entry).items()):
             lines.append("accelmon_expected_accelerators%s %d" % (_labels(cluster=cluster, node=host, vendor=vendor), count))
     lines.append("# HELP accelmon_fleet_uncounted_device Shown by an exporter as a device of the vendor but not counted, such as integrated graphics.")
     lines.append("# TYPE accelmon_fleet_uncounted_device gauge")

@@ -13,8 +13,8 @@ import collections
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import elections, present_hosts, source_of
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import unwatched as unwatched_devices
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import watched as expected_devices
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import unmonitored as unmonitored_devices
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import monitored as expected_devices
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
 
 # Lines about the monitoring host come first: they often explain the others.
@@ -428,12 +428,12 @@ def _with_status(status, cluster, node, found):
 
 
 def blind_note(cluster, vendor, found):
-    """The note about devices that nobody watches; found: [(node, count)]."""
+    """The note about devices that are not monitored; found: [(node, count)]."""
     nodes = sorted((node for node, _count in found), key=natural)
     total = sum(count for _node, count in found)
     named = ", ".join(nodes[:3]) + (" and %d more" % (len(nodes) - 3) if len(nodes) > 3 else "")
     return {"cluster": cluster, "node": named, "note": (
-        "%d %s accelerator%s recorded but not watched: no exporter on the node reads them; list one that does (all_smi reads all vendors) in "
+        "%d %s accelerator%s recorded but not monitored: no exporter on the node reads them; list one that does (all_smi reads all vendors) in "
         "accelmon_exporters and accelmon_accelerator_source, or set both to auto" % (total, vendor, "" if total == 1 else "s"))}
 
 
@@ -523,7 +523,7 @@ class Judge(object):
             if host["status"] == "replaced":
                 self.note(cluster, node, "replaced by %s; prune.yml removes it from the registry" % replacement(cluster, host))
                 continue
-            for vendor, count in unwatched_devices(host).items():
+            for vendor, count in unmonitored_devices(host).items():
                 blind.setdefault(vendor, []).append((node, count))
             unrecorded += self.judge_host(cluster, node, host)
         for vendor in sorted(blind):
@@ -605,11 +605,11 @@ def report(result):
 def status_rows(clusters, seen, only=None):
     """One row for each registered node.
 
-    Row: {cluster, node, address, state, accelerators: {vendor: {"seen": n or None, "expected": n, "unwatched"?: n,
+    Row: {cluster, node, address, state, accelerators: {vendor: {"seen": n or None, "expected": n, "unmonitored"?: n,
     "source"?: the source in charge, "standby"?: [sources that could be]}},
     exporters: {job: up | down | unknown}, alerts: [name], problem: bool}
     state: active, maintenance, retired, pending, replaced ("replaced_by": by which host), or down: active, with exporters and none of them up
-    unwatched counts the recorded devices that no exporter of the host reads; they are not among the expected ones
+    unmonitored counts the recorded devices that no exporter of the host reads; they are not among the expected ones
     seen is None and exporters are unknown while the storage cannot be asked.
     Rows are sorted by cluster and node.
     """
@@ -634,8 +634,8 @@ def status_rows(clusters, seen, only=None):
                 if expected.get(vendor, 0) or count:
                     accelerators[vendor] = {"seen": count if storage else None, "expected": expected.get(vendor, 0)}
                     accelerators[vendor].update(sources_of(host, vendor))
-            for vendor, count in unwatched_devices(host).items():
-                accelerators.setdefault(vendor, {"seen": 0, "expected": 0})["unwatched"] = count
+            for vendor, count in unmonitored_devices(host).items():
+                accelerators.setdefault(vendor, {"seen": 0, "expected": 0})["unmonitored"] = count
             exporters = {}
             for job, _target, name in exporter_targets(host):
                 value = "unknown" if not storage else "up" if seen["up"].get((cluster, node, job, name)) else "down"
@@ -687,7 +687,7 @@ ADVICE = (
     ("an exporter is down", lambda row: row["state"] == "active" and "down" in row["exporters"].values(), "run verify.yml to learn why"),
     ("fewer accelerators than expected", lambda row: row["state"] == "active" and _lacks(row),
      "run verify.yml to see which are gone; repair them, or accept it with accept_devices.yml"),
-    ("accelerators that no exporter reads", lambda row: any("unwatched" in item for item in row["accelerators"].values()),
+    ("accelerators that no exporter reads", lambda row: any("unmonitored" in item for item in row["accelerators"].values()),
      "name an exporter that reads them in accelmon_exporters, or set it to auto"),
     ("in maintenance", lambda row: row["state"] == "maintenance", "set accelmon_state to active when it is back"),
     ("retired", lambda row: row["state"] == "retired", "put it back into the inventory, or run prune.yml"),
@@ -720,8 +720,8 @@ def totals(rows):
         for vendor, item in row["accelerators"].items():
             entry = accelerators.setdefault(vendor, {"seen": 0, "expected": 0})
             entry["expected"] += item["expected"]
-            if "unwatched" in item:
-                entry["unwatched"] = entry.get("unwatched", 0) + item["unwatched"]
+            if "unmonitored" in item:
+                entry["unmonitored"] = entry.get("unmonitored", 0) + item["unmonitored"]
             if item["seen"] is None:
                 entry["seen"] = None
             elif entry["seen"] is not None:
@@ -733,18 +733,18 @@ def totals(rows):
 
 
 def _accelerator_words(accelerators):
-    """ "nvidia 7/8, amd 4/4", "nvidia ?/8" while nothing is known, "furiosa 2 (not watched)", "-" for none.
+    """ "nvidia 7/8, amd 4/4", "nvidia ?/8" while nothing is known, "furiosa 2 (not monitored)", "-" for none.
 
     Of a node also by which source: "nvidia 7/8 dcgm (standby all_smi)".
     """
     words = []
     for vendor, item in sorted(accelerators.items()):
-        if item["expected"] or item["seen"] or not item.get("unwatched"):
+        if item["expected"] or item["seen"] or not item.get("unmonitored"):
             words.append("%s %s/%d" % (vendor, "?" if item["seen"] is None else item["seen"], item["expected"])
                          + (" " + item["source"] if item.get("source") else "")
                          + (" (standby %s)" % " ".join(item["standby"]) if item.get("standby") else ""))
-        if item.get("unwatched"):
-            words.append("%s %d (not watched)" % (vendor, item["unwatched"]))
+        if item.get("unmonitored"):
+            words.append("%s %d (not monitored)" % (vendor, item["unmonitored"]))
     return ", ".join(words) or "-"
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The preflight check: every variable of every host, once, before anything is changed."""
+"""The variable check: every variable of every host, once, before anything is changed."""
 import collections
 import difflib
 import fnmatch

@@ -166,10 +166,11 @@ def _origin(role, values, facts, packages, product):
     if value == "package" and not _packaged(facts, packages):
         node = facts["node"]
         words = f"{node['distribution']} {node.get('distribution_version', '')}".strip()
-        raise Unsuitable(f"{product} has no packages for {words}; set it to bundle or container, or choose another source", name, value)
+        raise Unsuitable(f"{product} has no packages for {words}; set it to bundle or container, "
+                         "or choose another exporter with accelmon_accelerator_source", name, value)
     if value == "container" and facts["node"].get("container_runtimes") == []:
         raise Unsuitable("the host has neither podman nor docker; install one of them, set it to package or bundle, "
-                         "or choose another source", name, value)
+                         "or choose another exporter with accelmon_accelerator_source", name, value)
 
 
 def _dcgm(vendors, values, facts, ours):

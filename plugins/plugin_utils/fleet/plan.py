@@ -210,7 +210,7 @@ def is_macos(facts):
     return facts is not None and facts["distribution"] == "macos"
 
 
-def unwatched(chosen, facts):
+def unmonitored(chosen, facts):
     """Vendors of which the host has devices that no exporter of it reads, sorted."""
     found = [vendor for vendor in chosen.present if not chosen.charge.get(vendor)]
     # GPUs inside a Tegra, beside others.

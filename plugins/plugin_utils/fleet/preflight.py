@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Preflight: what to look at on each host, and what is in the way of an installation. Pure functions.
+"""For preflight.yml: what to look at on each host, and what is in the way of an installation. Pure functions.
 
 A finding is {host, what, value, fix, severity: error | warning | note | summary, line}.
 """

@@ -62,7 +62,7 @@ def make_record(host, variables_of_host, reader, answered, stage="first"):
 
     reader: a `fleet.Reader` of `fleet.plan_specs`
     answered: whether the host told its facts in this run. A host that did not is recorded with the exporters that the
-    inventory gives it and without accelerators; its bad values, which the preflight check has reported, are replaced by
+    inventory gives it and without accelerators; its bad values, which the variable check has reported, are replaced by
     their defaults, so that it stays a target.
     stage: how far the run is with handing vendors over, one of `plan.STAGES`
 
@@ -76,10 +76,10 @@ def make_record(host, variables_of_host, reader, answered, stage="first"):
     if values["accelmon_rack"]:
         labels = dict(labels, rack=values["accelmon_rack"])
     chosen = plan.choose(values, facts, stage)
-    blind = plan.unwatched(chosen, facts) if facts is not None else []
+    blind = plan.unmonitored(chosen, facts) if facts is not None else []
     shown = uncounted(facts) if facts is not None else []
     return {
-        **({"unwatched": blind} if blind else {}),
+        **({"unmonitored": blind} if blind else {}),
         **({"uncounted": shown} if shown else {}),
         **({"better": {vendor: list(told) for vendor, told in chosen.better.items()}} if chosen.better else {}),
         "host": host,

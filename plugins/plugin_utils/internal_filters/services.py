@@ -134,7 +134,7 @@ def stack_urls(host, hostvars, monitoring):
         for service in backend.services:
             declared = variables.role_variables(service)
             specs.update({f"{service}_{name}": declared[f"{service}_{name}"] for name in ("listen", "port")})
-    # A bad value is the preflight check's to tell; what can be asked all the same is asked.
+    # The variable check reports a bad value; what can be asked is asked all the same.
     values = fleet.Reader(specs).read_all(fleet.HostVariables(hostvars, str(host)))[0]
     backend = stack.BACKENDS[values["accelmon_backend"]]
     urls = {service: stack.listener(values[f"{service}_listen"], values[f"{service}_port"])["url"] for service in backend.services}

@@ -93,7 +93,7 @@ def check_driver(version, devices):
         driver = device.get("driver_version")
         if device.get("vendor") == "amd" and driver and parts(driver) and parts(driver) < parts(DRIVER_FLOOR):
             raise Problem(f"amdgpu {driver} of {device.get('pci_address') or 'a device'} is older than {DRIVER_FLOOR}, which came with ROCm 6.2; "
-                          "upgrade the driver, or choose another source with accelmon_accelerator_source",
+                          "upgrade the driver, or choose another exporter with accelmon_accelerator_source",
                           "amd_exporter_version", version or "(latest)")
 
 
@@ -176,7 +176,7 @@ def build(version, source, node, bundle="", image=""):
     architecture = node.get("architecture", "amd64")
     if architecture != "amd64":
         raise Problem(f"AMD publishes its exporter only for amd64, but this host is {architecture}; "
-                      "choose another source with accelmon_accelerator_source", "amd_exporter_source", source)
+                      "choose another exporter with accelmon_accelerator_source", "amd_exporter_source", source)
     if source == "container":
         if not IMAGE.fullmatch(image):
             raise Problem("it has no digest, so it could change at any time; "
@@ -201,7 +201,7 @@ def repository(base, version, node, key=""):
     release = (str(node.get("distribution", "")), str(node.get("distribution_version", "")))
     if release not in SUITES:
         raise Problem(f"AMD only has packages for Ubuntu 22.04 and 24.04, but this host has {' '.join(release)}; "
-                      "set amd_exporter_source to bundle or container, or choose another source with accelmon_accelerator_source",
+                      "set amd_exporter_source to bundle or container, or choose another exporter with accelmon_accelerator_source",
                       "amd_exporter_repository", base)
     if base != "amd" and not re.fullmatch(r"(https?|file)://[!-~]+", base):
         raise Problem("not a URL; use amd, or the URL of a mirror", "amd_exporter_repository", base)

@@ -81,7 +81,7 @@ def test_whatever_a_node_tells_it_is_refused_or_harmless(path, new, how):
 
 def good_registry():
     """A registry with every kind of member."""
-    one = record("a", better={"amd": ["amd_exporter", "not there", "amd_exporter_source"]}, unwatched=["amd"], expected={"nvidia": 8}, exporters=[
+    one = record("a", better={"amd": ["amd_exporter", "not there", "amd_exporter_source"]}, unmonitored=["amd"], expected={"nvidia": 8}, exporters=[
         exporter(elected=["nvidia"]), {"job": "ipmi", "port": 9290, "scheme": "https", "path": "/ipmi", "elected": [], "custom": True, "labels": {"x": "y"}}])
     made, _changes = registry.merge(registry.empty("c"), {"a": one, "b": unanswered("b"), "old": record("old")}, {"a", "b", "old"}, full_run=True)
     return registry.merge(made, {"a": one}, {"a", "b"}, full_run=True, replaced={"old": {"cluster": "c", "host": "a"}})[0]

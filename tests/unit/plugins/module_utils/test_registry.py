@@ -296,12 +296,12 @@ def test_a_registry_from_before_there_were_sources_still_works():
         record("b", exporters=[dict(former, elected=[])], accelerators={"intel_gaudi": {"Gaudi 2": 8}, "amd": {"MI300X": 1}}))
     read = registry.load(registry.dump(merged), "c", "x")
     assert elected_lines(read) == ['accelmon_source_elected{cluster="c",job="node_exporter",node="a",source="textfile",vendor="nvidia"} 1']
-    assert registry.watched(read["hosts"]["a"]) == {"nvidia": 8}
-    assert registry.watched(read["hosts"]["b"]) == {"amd": 1}
-    assert registry.unwatched(read["hosts"]["b"]) == {"intel_gaudi": 8}
+    assert registry.monitored(read["hosts"]["a"]) == {"nvidia": 8}
+    assert registry.monitored(read["hosts"]["b"]) == {"amd": 1}
+    assert registry.unmonitored(read["hosts"]["b"]) == {"intel_gaudi": 8}
     again, _changes = merge(read, unanswered("a"), record("b", exporters=[exporter(job="all_smi", elected=["intel_gaudi"], source="all_smi")],
                                                           accelerators={"intel_gaudi": {"Gaudi 2": 8}}))
-    assert registry.watched(again["hosts"]["b"]) == {"amd": 1, "intel_gaudi": 8}
+    assert registry.monitored(again["hosts"]["b"]) == {"amd": 1, "intel_gaudi": 8}
     assert again["hosts"]["a"]["exporters"] == [dict(former, elected=["nvidia"])]
 
 
@@ -309,13 +309,13 @@ def test_devices_of_any_vendor_that_are_all_gone_are_missed():
     before, _changes = merge(None, record("a", accelerators={"furiosa": {"RNGD": 2}},
                                           exporters=[exporter(job="all_smi", elected=["furiosa"], source="all_smi")]))
     merged, _changes = merge(before, record("a", accelerators={}, exporters=[exporter()]))
-    assert registry.watched(merged["hosts"]["a"]) == {"furiosa": 2}
+    assert registry.monitored(merged["hosts"]["a"]) == {"furiosa": 2}
 
 
 def test_devices_that_nobody_reads_are_not_missed():
-    merged, _changes = merge(None, record("a", exporters=[exporter()], unwatched=["nvidia"]))
-    assert registry.watched(merged["hosts"]["a"]) == {}
-    assert registry.unwatched(merged["hosts"]["a"]) == {"nvidia": 8}
+    merged, _changes = merge(None, record("a", exporters=[exporter()], unmonitored=["nvidia"]))
+    assert registry.monitored(merged["hosts"]["a"]) == {}
+    assert registry.unmonitored(merged["hosts"]["a"]) == {"nvidia": 8}
 
 
 def test_hosts_that_go_without_a_better_source_are_one_line():

@@ -459,7 +459,7 @@ def test_rows_say_state_accelerators_exporters_and_alerts():
 def test_status_says_for_each_kind_of_trouble_what_to_do():
     clusters, seen = status_fleet()
     clusters["west"]["hosts"]["old"] = dict(node("10.0.0.8"), status="replaced", replaced_by={"cluster": "west", "host": "gpu1"})
-    clusters["west"]["hosts"].update(("blind%d" % number, node(nvidia=0, highest={"furiosa": {"RNGD": 2}}, unwatched=["furiosa"])) for number in range(5))
+    clusters["west"]["hosts"].update(("blind%d" % number, node(nvidia=0, highest={"furiosa": {"RNGD": 2}}, unmonitored=["furiosa"])) for number in range(5))
     seen["up"].update(((("west", "blind%d" % number, "node_exporter", "10.0.0.7:9100"), True) for number in range(5)))
     assert verdict.advice(verdict.status_rows(clusters, seen)) == [
         "gpu4: down; run verify.yml to learn why",
@@ -611,7 +611,7 @@ def test_a_hand_over_that_failed_is_not_to_be_tried_again_without_looking_why():
 
 
 def test_devices_that_nobody_watches_are_told_by_node():
-    hosts = {"gpu%d" % number: node(nvidia=0, highest={"furiosa": {"RNGD": 2}}, unwatched=["furiosa"]) for number in range(12)}
+    hosts = {"gpu%d" % number: node(nvidia=0, highest={"furiosa": {"RNGD": 2}}, unmonitored=["furiosa"]) for number in range(12)}
     notes = judge(fleet(hosts), healthy(fleet(hosts)))["notes"]
     assert [item["node"] for item in notes] == ["gpu0, gpu1, gpu2 and 9 more"]
-    assert notes[0]["note"].startswith("24 furiosa accelerators recorded but not watched")
+    assert notes[0]["note"].startswith("24 furiosa accelerators recorded but not monitored")

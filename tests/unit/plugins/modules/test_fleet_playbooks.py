@@ -113,7 +113,7 @@ def test_verify_finds_an_inventory_host_that_is_not_registered(playbooks):
 @pytest.mark.parametrize("name", ["verify", "status"])
 def test_without_a_monitoring_host_there_is_a_clear_error(playbooks, name):
     code, out = playbooks.run(name, inventory="none.yml")
-    assert code == 2 and "group monitoring is empty or missing; put the host that scrapes the fleet into it" in out
+    assert code == 2 and "group monitoring is empty or missing; add the host that stores, scrapes and alerts" in out
 
 
 def test_status_shows_a_table(playbooks):

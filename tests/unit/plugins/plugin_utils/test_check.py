@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The preflight check. Stubbed: `hostvars` is a dictionary."""
+"""The variable check. Stubbed: `hostvars` is a dictionary."""
 import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import given
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import argument_errors, fleet_check

@@ -95,7 +95,8 @@ TEGRA = {"nvidia": {"count": 1, "models": {"Jetson AGX Orin": 1}, "states": {"re
     (told(device()), {"dcgm_exporter_state": "absent"}, ["node_exporter", "all_smi", "kernel_log"]),
     (told(device()), {"accelmon_accelerator_source": "dcgm", "dcgm_exporter_state": "absent"}, ["node_exporter", "kernel_log"]),
     (told(device(), exporters=["node_exporter", "textfile_collector"]),
-     {"accelmon_accelerator_source": "textfile", "textfile_collector_state": "absent"}, ["node_exporter", "election", "textfile_collector_retired", "kernel_log"]),
+     {"accelmon_accelerator_source": "textfile", "textfile_collector_state": "absent"},
+     ["node_exporter", "election", "textfile_collector_retired", "kernel_log"]),
     (told(device()), {"dcgm_exporter_managed": "external"}, ["node_exporter", "kernel_log"]),
     (told(device()), {"dcgm_exporter_managed": "adopt"}, ["node_exporter", "dcgm_exporter_adopted", "kernel_log"]),
     (told(device()), {"accelmon_exporters": ["node_exporter", "dcgm_exporter", "all_smi"]}, ["all_smi", "dcgm_exporter", "node_exporter"]),
@@ -124,9 +125,10 @@ def test_what_is_deployed(facts_of_host, variables, roles):
      "h: all_smi_version = 0.26.0: a host with aws_neuron devices needs 0.27.0 or later; set all_smi_version"),
     (told(device()), {"accelmon_accelerator_source": "dcgm", "dcgm_exporter_source": "container"},
      "h: dcgm_exporter_source = container: the host has neither podman nor docker; install one of them, set it to package or bundle, "
-     "or choose another source"),
+     "or choose another exporter with accelmon_accelerator_source"),
     (facts(device("amd"), node=ROCKY), {"accelmon_accelerator_source": "amd_exporter"},
-     "h: amd_exporter_source = package: AMD's exporter has no packages for rocky 9.4; set it to bundle or container, or choose another source"),
+     "h: amd_exporter_source = package: AMD's exporter has no packages for rocky 9.4; set it to bundle or container, "
+     "or choose another exporter with accelmon_accelerator_source"),
     (told(device("amd", model="Radeon RX 7900 XTX")), {"accelmon_accelerator_source": "amd_exporter"},
      "h: accelmon_accelerator_source = amd_exporter: AMD's exporter only supports Instinct and Radeon AI accelerators, but this host has Radeon RX 7900 XTX; "
      "set accelmon_accelerator_source to all_smi, textfile or auto for it"),
@@ -238,7 +240,7 @@ def test_what_is_not_listed_any_more_is_retired():
 def test_devices_that_nobody_reads_are_told():
     made = records.make_record("h", fleet.HostVariables({"h": host_variables(told(device()), {"accelmon_exporters": ["node_exporter"]})}, "h"),
                                fleet.Reader(fleet.plan_specs()), True)
-    assert made["unwatched"] == ["nvidia"]
+    assert made["unmonitored"] == ["nvidia"]
 
 
 BARE = {"dcgm_exporter": "package", "amd_exporter": "package"}

@@ -72,20 +72,20 @@ def test_from_detection_to_verify(machine):
     assert ("%s 0/%d%s" % (vendor, count, "" if driverless else " all_smi")) in verdict.table(verdict.status_rows(clusters, seen))
 
 
-def test_a_vendor_that_no_exporter_of_the_host_reads_is_recorded_and_not_watched():
+def test_a_vendor_that_no_exporter_of_the_host_reads_is_recorded_and_not_monitored():
     whole = entry("gaudi2_8", accelmon_exporters=["node_exporter"])
-    assert whole["hosts"]["h"]["unwatched"] == ["intel_gaudi"]
+    assert whole["hosts"]["h"]["unmonitored"] == ["intel_gaudi"]
     assert "accelmon_expected_accelerators{" not in registry.series(whole)
     clusters = {whole["cluster"]: whole}
     result = verdict.verdict(clusters, seen_of(whole), {}, "mon01")
     assert result["failures"] == []
     assert [(one["node"], one["note"]) for one in result["notes"]] == [("h", (
-        "8 intel_gaudi accelerators recorded but not watched: no exporter on the node reads them; list one that does (all_smi reads all vendors) in "
+        "8 intel_gaudi accelerators recorded but not monitored: no exporter on the node reads them; list one that does (all_smi reads all vendors) in "
         "accelmon_exporters and accelmon_accelerator_source, or set both to auto"))]
     rows = verdict.status_rows(clusters, seen_of(whole))
     assert rows[0]["problem"] is False
-    assert "intel_gaudi 8 (not watched)" in verdict.table(rows)
-    assert "intel_gaudi 8 (not watched)" in verdict.totals_line(verdict.totals(rows))
+    assert "intel_gaudi 8 (not monitored)" in verdict.table(rows)
+    assert "intel_gaudi 8 (not monitored)" in verdict.totals_line(verdict.totals(rows))
 
 
 @pytest.mark.parametrize("machine", ["gaudi3_no_driver", "l4_no_driver"])
@@ -94,7 +94,7 @@ def test_a_missing_driver_of_any_vendor_stops_the_host(machine):
         records.make_plan("h", fleet.HostVariables(hostvars(machine), "h"))
 
 
-def test_a_card_in_a_tegra_is_watched():
+def test_a_card_in_a_tegra_is_monitored():
     variables = hostvars("igx_orin_with_card", accelmon_accelerator_source="textfile")
     assert "textfile_collector" in records.make_plan("h", fleet.HostVariables(variables, "h"))["roles"]
     assert 'accelmon_expected_accelerators{cluster="default",node="h",vendor="nvidia"} 1' in registry.series(entry("igx_orin_with_card"))
@@ -107,11 +107,11 @@ def test_devices_that_vanish_are_not_forgiven():
     assert 'vendor="nvidia"} 1' in registry.series(merged)
 
 
-def test_unwatched_is_kept_while_the_host_is_silent():
+def test_unmonitored_is_kept_while_the_host_is_silent():
     whole = entry("jetson_agx_orin", accelmon_exporters=["node_exporter"])
     silent = json.loads(fleet_records(["h"], {"h": {"ansible_host": "10.0.0.7"}}, []))
     merged = registry.merge(whole, {one["host"]: one for one in (silent["records"] if isinstance(silent, dict) else silent)}, {"h"})[0]
-    assert merged["hosts"]["h"]["unwatched"] == ["nvidia"]
+    assert merged["hosts"]["h"]["unmonitored"] == ["nvidia"]
 
 
 def test_every_detected_vendor_may_be_declared():
@@ -120,7 +120,7 @@ def test_every_detected_vendor_may_be_declared():
     declared = {vendor: 2 for vendor in found}
     assert values.expected(declared) == declared
     whole = entry("empty_vm", accelmon_expected=declared)
-    assert registry.watched(whole["hosts"]["h"]) == declared
+    assert registry.monitored(whole["hosts"]["h"]) == declared
 
 
 def test_every_vendor_is_read_by_some_source():
