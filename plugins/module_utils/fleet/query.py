@@ -52,18 +52,24 @@ def one_line(text, limit=200):
     return flat if len(flat) <= limit else flat[:limit - 3] + "..."
 
 
-def get_text(what, url, timeout, form=None, access=None):
+def get_text(what, url, timeout, form=None, access=None, document=None, method=None):
     """The body of an answer.
 
     what: what the service is called in errors, "storage" or "rule evaluator"
     form: dict; sent as a POST, so that long queries fit
     access: a client.Access
+    document: data; sent as JSON in a POST
+    method: of a request that is neither GET nor POST
     """
     access = access or Access()
     body = urlencode(form).encode("ascii") if form is not None else None
+    if document is not None:
+        body = json.dumps(document).encode("utf-8")
     try:
         handlers = [ProxyHandler({})] + ([HTTPSHandler(context=access.context())] if url.startswith("https:") else [])
-        request = Request(url, data=body)
+        request = Request(url, data=body, method=method)
+        if document is not None:
+            request.add_header("Content-Type", "application/json")
         for name, value in access.headers().items():
             request.add_unredirected_header(name, value)
         answer = build_opener(*handlers).open(request, timeout=timeout)

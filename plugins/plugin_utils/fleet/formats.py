@@ -352,6 +352,7 @@ FORMATS = {
     "lock_file": passed(values.path, releases.read_lock),
     "pairs": passed(dcgm.pairs),
     "receivers": passed(receivers.checked),
+    "label_set": receivers.label_set,
     "rule_files": passed(values.strings, lambda value: site_rules.site_files(value, "")),
     "scrape_limits": limits.checked,
     "unit_overrides": passed(units.check),

@@ -9,6 +9,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import notified
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, compare, errors, recording, routes, site_rules
 
@@ -70,9 +71,44 @@ def explanation(asked, output):
     return told if output == "json" else errors.box(told)
 
 
+@as_filter
+def alert_routes(labels, hostvars, groups, output):
+    """Who is told of the alert with these labels: lines of text, or a dictionary where the output is json."""
+    asked = notified.asked_for("accelmon_alert", labels, groups)
+    monitors = list(groups.get("monitoring", ()))
+    if not monitors:
+        raise Problem("the group is empty or missing; put the host that scrapes the fleet into it", "monitoring", [])
+    answer = notified.told(asked, hostvars, monitors)
+    return answer if output == "json" else notified.lines(answer)
+
+
+@as_filter
+def silenced(labels, groups):
+    """The labels of the alerts that somebody wants silent, checked against the inventory."""
+    return notified.asked_for("accelmon_silence", labels, groups)
+
+
+@as_filter
+def receivers(host_variables):
+    """[{"name", "integration"}] of every receiver of a monitoring host, from its `hostvars` entry."""
+    return notified.integrations(host_variables)
+
+
+def silence_lines(silences):
+    """Silences as text, one line each."""
+    return [f"{one['labels']} until {one['ends']} ({one['by']}: {one['comment']})" for one in silences]
+
+
+def delivery_lines(tests):
+    """What became of the tests of each monitoring host, {host: [test]}, as text; one line each."""
+    return [f"{host}: {one['receiver']} ({one['integration']}): " + ("delivered" if one["delivered"] else f"not delivered: {one['error']}")
+            for host, several in tests.items() for one in several] or ["there are no receivers; set alertmanager_receivers"]
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self):
         """Name to function."""
-        return internal(rule_files, rule_groups, alertmanager_files, expected_series, source_comparisons, explanation)
+        return internal(rule_files, rule_groups, alertmanager_files, expected_series, source_comparisons, explanation, alert_routes, silenced,
+                        receivers, silence_lines, delivery_lines)

@@ -13,13 +13,13 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses, v
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import shown
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import SEVERITIES
 
 # What a receiver of any type may have.
 COMMON = ("name", "type", "match", "send_resolved", "settings")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 MAILBOX = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+\Z")
-SEVERITIES = ("critical", "warning", "info", "none")
 # Told what no other receiver asks for.
 REST = "rest"
 # Receivers that we add, and how the names of more of them begin.
@@ -82,13 +82,15 @@ def known_labels():
 
 
 def label_set(value):
-    """{label: text} of NAME=VALUE,NAME=VALUE or of a dictionary of texts."""
+    """{label: text} of LABEL=VALUE,LABEL=VALUE, of which the first may be the name of an alert alone, or of a dictionary of texts."""
     if isinstance(value, str):
-        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
-        wrong = next((name for name, equals, _text_of in pairs if not equals), None)
+        parts = [values.line(part).strip() for part in value.split(",") if part.strip()]
+        if parts and "=" not in parts[0]:
+            parts[0] = f"alertname={parts[0]}"
+        wrong = next((part for part in parts if "=" not in part), None)
         if wrong is not None:
             raise Problem(f"{shown(wrong)} has no value; write label=value, and commas between several")
-        value = {name.strip(): text.strip().strip('"') for name, _equals, text in pairs}
+        value = {name.strip(): text.strip().strip('"') for name, _equals, text in (part.partition("=") for part in parts)}
     return {_label(name): _text(text) for name, text in values.dict_of(value).items()}
 
 

@@ -22,6 +22,7 @@ WRONG = {
 # Any text of one line is right for these; what else they must not hold is above.
 FREE = {
     "accelmon_rack": "a label, which says what the site says",
+    "accelmon_silence_by": "a name", "accelmon_silence_comment": "a sentence",
 }
 # One word of ASCII, which no path is made of.
 SECRETS = ("accelmon_stack_password", "accelmon_exporter_password", "accelmon_release_token")

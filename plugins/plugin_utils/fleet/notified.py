@@ -1,0 +1,82 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who is told of an alert, as the inventory has it: of a described alert, by labels; and which receivers there are."""
+import difflib
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, receivers, routes
+
+SETTINGS = ("alertmanager_receivers", "alertmanager_webhook_urls", "alertmanager_watchdog_urls")
+
+
+def chosen(host_variables):
+    """(receivers, receivers of the watchdog) of a monitoring host, as routes.checked gives them."""
+    found = fleet.settings(host_variables, SETTINGS)
+    checked = routes.checked({name[len("alertmanager_"):]: value for name, value in found.items()})
+    return checked["receivers"], checked["watchdog"]
+
+
+def integrations(host_variables):
+    """[{"name", "integration"}] of every receiver of a monitoring host."""
+    return [{"name": one["name"], "integration": receivers.types()[one["type"]]["integration"]} for part in chosen(host_variables) for one in part]
+
+
+def asked_for(variable, labels, groups):
+    """Labels of alerts that somebody names. Raises Problem for a node that the inventory does not have, and for an alert name that looks misspelt."""
+    if not labels:
+        raise Problem(f"no alert is named; give labels, for example -e {variable}=node=gpu7, or -e {variable}=HostDown,cluster=west", variable, "")
+    node, name = labels.get("node"), labels.get("alertname")
+    hosts = {host for members in groups.values() for host in members}
+    if node and node not in hosts:
+        near = difflib.get_close_matches(node, hosts, n=1)
+        raise Problem(f"{node} is not in the inventory; {f'did you mean {near[0]}?' if near else 'name one of its hosts'}", variable, labels)
+    names = [rule["alert"] for group in alerts.alert_groups() for rule in group["rules"]]
+    near = difflib.get_close_matches(name or "", names, n=1, cutoff=0.8)
+    if near and name not in names:
+        raise Problem(f"{name} is no alert; did you mean {near[0]}?", variable, labels)
+    return labels
+
+
+def completed(labels, hostvars, monitor):
+    """Labels of an alert with those that follow from its name and its node, where they are not given."""
+    found = {}
+    for group in alerts.alert_groups(fleet.setting(hostvars[monitor], "accelmon_alert_overrides")):
+        for rule in group["rules"]:
+            if rule["alert"] == labels.get("alertname"):
+                found.update(rule["labels"])
+    if labels.get("node"):
+        cluster, rack = (fleet.setting(hostvars[labels["node"]], name) for name in ("accelmon_cluster", "accelmon_rack"))
+        found.update({"cluster": cluster, **({"rack": rack} if rack else {})})
+    return {**found, **labels}
+
+
+def told(labels, hostvars, monitors):
+    """{monitoring host: {"alert": labels, "receivers": [{"name", "type", "match"}]}}."""
+    found = {}
+    for monitor in monitors:
+        alert = completed(labels, hostvars, monitor)
+        known, watchdog = chosen(hostvars[monitor])
+        names = routes.told(alert, known, watchdog)
+        found[monitor] = {"alert": alert, "receivers": [
+            {key: one[key] for key in ("name", "type", "match")} for one in known + watchdog if one["name"] in names]}
+    return found
+
+
+def lines(answer):
+    """What `told` found, as text: monitoring hosts that agree together."""
+    shown = {}
+    for monitor, one in answer.items():
+        alert = ", ".join(f"{name}={value}" for name, value in sorted(one["alert"].items()))
+        text = [f"  {receiver['name']} ({receiver['type']}): {wanted(receiver['match'])}" for receiver in one["receivers"]]
+        shown.setdefault((f"{alert}: {'goes to' if text else 'goes to nobody'}", *text), []).append(monitor)
+    return [part for text, monitors in shown.items() for part in (f"{', '.join(monitors)}: {text[0]}", *text[1:])]
+
+
+def wanted(match):
+    """What a receiver asks for, in words."""
+    if not match:
+        return "gets every alert"
+    return "gets the rest" if match == receivers.REST else "asks for " + ", ".join(f"{name}={'|'.join(values)}" for name, values in match.items())
