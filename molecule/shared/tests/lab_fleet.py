@@ -4,6 +4,8 @@ For the tests of every scenario. Simulated in all of them: the accelerators, bel
 AMD. The hosts are containers with a systemd of their own; nothing else is stubbed.
 """
 
+import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -176,6 +178,26 @@ class Fleet:
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         assert not check or done.returncode == 0, f"{host}: {command}: {done.stdout}"
         return done.stdout
+
+    @contextlib.contextmanager
+    def kernel_log(self, host):
+        """A function that writes a record of the kernel on a host, where journald reads a pipe: containers have no /dev/kmsg.
+
+        Afterwards the journal is empty, so that nothing counts there that only a test wrote.
+        """
+        # Somebody has to hold the pipe open: journald would wait for that. It passes over records whose number is not higher than the last.
+        self.shell(host, "mknod -m 600 /dev/kmsg p && systemd-run --quiet --unit=lab-kmsg sh -c 'exec sleep infinity <>/dev/kmsg' && "
+                         "systemctl reset-failed systemd-journald; systemctl restart systemd-journald")
+        numbers = itertools.count(int(time.time()))
+
+        def write(message):
+            record = f"3,{next(numbers)},{time.monotonic_ns() // 1000},-;{message}"
+            self.shell(host, f"printf '%s\\n' {shlex.quote(record)} > /dev/kmsg")
+
+        try:
+            yield write
+        finally:
+            self.shell(host, "systemctl stop lab-kmsg; rm -f /dev/kmsg /var/log/journal/*/*; systemctl reset-failed systemd-journald; systemctl restart systemd-journald")
 
     def get(self, url, *arguments, monitor=None):
         """A page of the stack, with its password, as a monitoring host sees it (default: the first)."""
