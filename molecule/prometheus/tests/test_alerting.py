@@ -120,9 +120,38 @@ def test_one_of_the_pair_is_enough(fleet, receiver, backend, stopped):
     eventually(lambda: receiver.told("/all", "HostDown", "resolved", node="plain1"), "its end is told")
 
 
+def test_two_hundred_devices_of_a_rack_are_one_notification(fleet, receiver, backend):
+    name = f"RackFailsWith{backend.capitalize()}"
+    alerts = [{"labels": {"alertname": name, "severity": "critical", "cluster": "lab", "rack": "r1", "node": f"gpu{number // 8}", "index": str(number % 8)}}
+              for number in range(200)]
+    fleet.shell("mon1", f"cat > /root/rack.json <<'END'\n{json.dumps(alerts)}\nEND")
+    fleet.get("https://mon1:9093/api/v2/alerts", "--cacert", "/etc/accelmon/tls/ca.crt", "-H", "Content-Type: application/json", "-d", "@/root/rack.json",
+              monitor="mon1")
+    eventually(lambda: receiver.told("/all", name, "firing"), f"with {backend}: the rack is told")
+    assert [len(note["alerts"]) for note in receiver.told("/all", name, "firing")] == [200]
+
+
 def test_the_addresses_of_receivers_are_for_the_service_alone(fleet, backend):
+    folder = "/etc/accelmon/alertmanager"
     for host in fleet.monitors:
-        assert fleet.shell(host, "stat -c '%a %U:%G' /etc/accelmon/alertmanager/alertmanager.yml").strip() == "640 root:accelmon", backend
+        assert fleet.shell(host, f"stat -c '%a %U:%G' {folder}/alertmanager.yml").strip() == "640 root:accelmon", backend
+    # Debian 13's Alertmanager reads a webhook's address from a file, Debian 12's does not.
+    assert fleet.shell("mon1", f"stat -c '%a %U:%G' {folder}/secret-webhook-1-url").strip() == "640 root:accelmon", backend
+    count = f"grep -c mon1:{PORT} {folder}/alertmanager.yml"
+    assert fleet.shell("mon1", count, check=False).strip() == "0" and fleet.shell("mon2", count).strip() != "0", backend
+
+
+def test_a_test_says_what_became_of_it(fleet, receiver, backend, tmp_path):
+    inventory = fleet.inventory_of(tmp_path / "inventory.json", settings=settings(backend))
+    run = fleet.play("playbooks/test_notification.yml", inventory=inventory)
+    assert run.code == 0 and all(f"{host}: webhook-1 (webhook): delivered" in run.output for host in fleet.monitors), run.output
+    receiver.stop()
+    try:
+        run = fleet.play("playbooks/test_notification.yml", inventory=inventory)
+    finally:
+        receiver.start()
+    assert run.code == 2 and all(f"{host}: webhook-1 (webhook): not delivered: " in run.output for host in fleet.monitors), run.output
+    assert "connection refused" in run.output, run.output
 
 
 def test_gossip_wants_the_certificate_of_a_monitoring_host(fleet, backend):

@@ -96,10 +96,12 @@ def vmauth_config(password):
 
 
 @as_filter
-def alertmanagers(hosts, hostvars, host):
+def alertmanagers(hosts, hostvars, host, unseen=False):
     """The Alertmanagers of all monitoring hosts, as one of them sees them.
 
     One alone listens on loopback. Several listen at the address by which the others reach them, with TLS, and gossip.
+
+    unseen: whether nobody looked at the host in this run, so that the address by which the others reach it is taken for one of its own
     """
     declared = variables.role_variables("alertmanager")
     reader = fleet.Reader({name: declared[name] for name in ALERTMANAGER})
@@ -116,7 +118,7 @@ def alertmanagers(hosts, hostvars, host):
     gossip = gossip_listen = ""
     if host in members:
         facts = fleet.facts_of(fleet.HostVariables(hostvars, host))
-        own = facts["addresses"] if facts else []
+        own = facts["addresses"] if facts else [members[host]["address"]] * unseen
         members[host]["listen"], gossip = stack.places(members[host], own, len(members) > 1)
         gossip_listen = stack.gossip_listener(gossip, members[host]["listen"], own)
     return {**stack.alertmanagers(host, members), "listen": members.get(host, {}).get("listen", "127.0.0.1"), "gossip": gossip,
@@ -139,7 +141,7 @@ def stack_urls(host, hostvars, monitoring):
     backend = stack.BACKENDS[values["accelmon_backend"]]
     urls = {service: stack.listener(values[f"{service}_listen"], values[f"{service}_port"])["url"] for service in backend.services}
     try:
-        receivers = alertmanagers(monitoring, hostvars, str(host))
+        receivers = alertmanagers(monitoring, hostvars, str(host), unseen=True)
     except AnsibleFilterError:
         receivers = {"services": [], "own": {}}
     own = {name: service["url"] for name, service in receivers["own"].items()}

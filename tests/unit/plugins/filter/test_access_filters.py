@@ -66,3 +66,10 @@ def test_urls_of_either_backend():
 def test_a_pair_of_alertmanagers_is_asked_at_both_places():
     hostvars = {name: host(name, ["monitoring"], ansible_host=address) for name, address in (("mon1", "10.0.0.1"), ("mon2", "10.0.0.2"))}
     assert stack_urls("mon2", hostvars, ["mon1", "mon2"])["alertmanagers"][0] == "https://10.0.0.1:9093"
+
+
+def test_a_playbook_that_did_not_look_at_a_host_finds_its_alertmanager_where_the_run_that_did_put_it():
+    """One of a pair listens on the address by which the other reaches it alone, if that is an address and not a name."""
+    hostvars = {name: host(name, ["monitoring"], ansible_host=address) for name, address in (("mon1", "mon1.example.org"), ("mon2", "10.0.0.2"))}
+    assert stack_urls("mon2", hostvars, ["mon1", "mon2"])["listeners"]["alertmanager"] == "https://10.0.0.2:9093"
+    assert stack_urls("mon1", hostvars, ["mon1", "mon2"])["listeners"]["alertmanager"] == "https://127.0.0.1:9093"
