@@ -17,7 +17,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter, dcgm, node_collectors, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import units
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, errors, labels, limits, receivers, site_rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, errors, labels, limits, receivers, routes, site_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import line, one_of
 
 # Directories that hold what is not for everybody, or what a system is made of: no place for files that an exporter publishes.
@@ -355,6 +355,7 @@ FORMATS = {
     "label_set": receivers.label_set,
     "rule_files": passed(values.strings, lambda value: site_rules.site_files(value, "")),
     "scrape_limits": limits.checked,
+    "template_files": passed(values.strings, routes.site_templates),
     "unit_overrides": passed(units.check),
     "webhooks": addresses.urls,
 }

@@ -32,9 +32,9 @@ def rule_groups(overrides, interval, backend):
 
 @as_filter
 def alertmanager_files(options, source, version, node):
-    """The files of Alertmanager's configuration, {"files", "secrets"} as the role service takes them.
+    """The files of Alertmanager's configuration, {"files", "secrets", "reload"} as the role service takes them.
 
-    options: `receivers`, `webhook_urls`, `watchdog_urls`, `group_wait`, `group_interval`, `repeat_interval`
+    options: `receivers`, `template_files`, `webhook_urls`, `watchdog_urls`, `group_wait`, `group_interval`, `repeat_interval`
     source, version: where the program comes from; node: the fact accelmon_node
     """
     return routes.files(options, str(source), str(version), dict(node))

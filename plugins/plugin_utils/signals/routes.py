@@ -7,6 +7,7 @@
 Every receiver is told of the alerts that it asks for, whoever else is. One that asks for the rest is told of what no receiver with labels in
 `match` asks for.
 """
+import os
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
@@ -16,11 +17,12 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDE
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import receivers as receiver_types
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.messages import templates
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.receivers import DIRECTORY, NOBODY, REST, WATCHDOG, WEBHOOK
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.site_rules import site_files
 
 TIMES = {"group_wait": "10s", "group_interval": "5m", "repeat_interval": "4h"}
 URLS = ("webhook_urls", "watchdog_urls")
+LISTS = ("receivers", "template_files")
 CONFIG = f"{DIRECTORY}/alertmanager.yml"
-TEMPLATES = "accelmon.tmpl"
 # An alert with this label is a test of the receiver that it names. No alert of a rule has it.
 TEST = "accelmon_test"
 
@@ -29,9 +31,9 @@ def checked(options):
     """The options with defaults, in plain types; raises Problem for the first that is wrong."""
     given = plain(options)
     for name in given:
-        if name not in TIMES and name not in URLS and name != "receivers":
-            raise Problem(f"alertmanager_{name}: no such option; {closest(name, [*TIMES, *URLS, 'receivers'])}")
-    chosen = {**TIMES, **{name: [] for name in URLS}, "receivers": [], **given}
+        if name not in (*TIMES, *URLS, *LISTS):
+            raise Problem(f"alertmanager_{name}: no such option; {closest(name, [*TIMES, *URLS, *LISTS])}")
+    chosen = {**TIMES, **{name: [] for name in URLS + LISTS}, **given}
     for name in TIMES:
         try:
             length = milliseconds(chosen[name])
@@ -51,8 +53,14 @@ def checked(options):
         chosen["receivers"] = receiver_types.webhooks(WEBHOOK, chosen["webhook_urls"]) + receiver_types.checked(chosen["receivers"])
     except Problem as problem:
         raise Problem(problem, "alertmanager_receivers", HIDDEN) from None
+    chosen["template_files"] = site_templates(chosen["template_files"])
     chosen["watchdog"] = receiver_types.webhooks(WATCHDOG, chosen["watchdog_urls"])
     return chosen
+
+
+def site_templates(paths):
+    """[{"path", "content"}] of a site's own templates. Raises Problem."""
+    return site_files(paths, DIRECTORY, "alertmanager_template_files", "tmpl")
 
 
 def matcher(label, values):
@@ -116,7 +124,7 @@ def routes(receivers, watchdog):
 
 
 def written(options, version=None):
-    """{"config": text, "templates": text, "secrets": {path: content}}; see the filter alertmanager_files for the options. Raises Problem.
+    """{"config": text, "templates": [{"path", "content"}], "secrets": {path: content}}; see the filter alertmanager_files for the options. Raises Problem.
 
     version: of Alertmanager, None if it is not known
     """
@@ -137,13 +145,15 @@ def written(options, version=None):
                 everyone.setdefault(kind, []).extend(entries)
         made.setdefault(together(names), everyone)
     catalogue = load("notifications")
+    texts = [{"path": f"{DIRECTORY}/accelmon.tmpl", "content": templates()}] + chosen["template_files"]
     config = dump({
-        "templates": [TEMPLATES],
+        # Below this file. What a later one defines replaces what an earlier one does.
+        "templates": [os.path.basename(one["path"]) for one in texts],
         "route": {"receiver": NOBODY, "group_by": catalogue["group_by"], **{name: str(chosen[name]) for name in TIMES}, "routes": routes(receivers, watchdog)},
         "inhibit_rules": [{"source_matchers": rule["source"], "target_matchers": rule["target"], "equal": rule["equal"]} for rule in catalogue["inhibit"]],
         "receivers": [{"name": NOBODY}] + [{"name": name, **lists} for name, lists in made.items() if name != NOBODY],
     })
-    return {"config": config, "templates": templates(), "secrets": secrets}
+    return {"config": config, "templates": texts, "secrets": secrets}
 
 
 def installed(source, version, node):
@@ -157,8 +167,11 @@ def installed(source, version, node):
 
 
 def files(options, source, version, node):
-    """{"files": [{path, content? or secret and group}], "secrets": {path: content}} as the role service takes them. Raises Problem."""
+    """{"files": [{path, content? or secret and group}], "secrets": {path: content}, "reload": [path]} as the role service takes them. Raises Problem.
+
+    reload: files that Alertmanager reads again when it is told to; secrets it reads whenever it uses them
+    """
     made = written(options, installed(source, version, node))
     secrets = {CONFIG: made["config"], **made["secrets"]}
-    return {"files": [{"path": path, "secret": True, "group": "accelmon"} for path in secrets]
-            + [{"path": f"{DIRECTORY}/{TEMPLATES}", "content": made["templates"]}], "secrets": secrets}
+    return {"files": [{"path": path, "secret": True, "group": "accelmon"} for path in secrets] + made["templates"], "secrets": secrets,
+            "reload": [CONFIG] + [one["path"] for one in made["templates"]]}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A site's own rule files."""
+"""A site's own files: rules, and templates of notifications."""
 
 import functools
 import os
@@ -12,11 +12,15 @@ import yaml
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 
 
-@functools.lru_cache(maxsize=None)
-def _site_file(path, _state):
-    """Text of a rule file of the site. Raises ValueError for what is none; _state: what tells one state of the file from another."""
+def _text(path):
     with open(path, encoding="utf-8") as stream:
-        text = stream.read()
+        return stream.read()
+
+
+@functools.lru_cache(maxsize=None)
+def _rules(path, _state):
+    """Text of a rule file of the site. Raises ValueError for what is none; _state: what tells one state of the file from another."""
+    text = _text(path)
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -31,18 +35,18 @@ def _site_file(path, _state):
     return text
 
 
-def site_files(paths, directory, variable="accelmon_rule_files"):
-    """[{"path" in directory, "content"}] of a site's own rule files. Raises Problem."""
+def site_files(paths, directory, variable="accelmon_rule_files", ending="yml"):
+    """[{"path" in directory, "content"}] of a site's own files: of rules (yml), or of templates (tmpl), which Alertmanager judges. Raises Problem."""
     files = {}
     for path in paths:
-        target = os.path.join(directory, f"site-{os.path.splitext(os.path.basename(path))[0]}.yml")
+        target = os.path.join(directory, f"site-{os.path.splitext(os.path.basename(path))[0]}.{ending}")
         if not os.path.isabs(path):
             raise Problem(f"the path is relative; give an absolute one, such as {{{{ inventory_dir }}}}/{path}", variable, path)
         if target in files:
             raise Problem("another file has the same name; rename one of them", variable, path)
         try:
             state = os.stat(path)
-            files[target] = _site_file(path, (state.st_mtime_ns, state.st_size))
+            files[target] = _rules(path, (state.st_mtime_ns, state.st_size)) if ending == "yml" else _text(path)
         except OSError as error:
             raise Problem(f"it cannot be read on the control node ({error.strerror}); correct the path", variable, path) from None
         except ValueError as error:

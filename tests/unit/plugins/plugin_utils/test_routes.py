@@ -36,7 +36,8 @@ NEWER = {"distribution": "debian", "distribution_version": "13"}
 def made(tmp_path, options=None, version="0.28.1"):
     """The path of a configuration, with everything beside it that it needs."""
     written = routes.written(options or OPTIONS, version)
-    (tmp_path / "accelmon.tmpl").write_text(written["templates"], encoding="utf-8")
+    for one in written["templates"]:
+        (tmp_path / pathlib.Path(one["path"]).name).write_text(one["content"], encoding="utf-8")
     (tmp_path / "alertmanager.yml").write_text(written["config"], encoding="utf-8")
     return tmp_path / "alertmanager.yml"
 
@@ -102,7 +103,7 @@ def test_devices_of_a_rack_are_one_notification():
 
 def test_secrets_are_in_files_of_their_own_where_the_release_reads_them():
     written = routes.written(OPTIONS, "0.28.1")
-    assert "S3cret" not in written["config"] and "S3cret" not in written["templates"]
+    assert "S3cret" not in written["config"] and "S3cret" not in str(written["templates"])
     assert written["secrets"]["/etc/accelmon/alertmanager/secret-pager-routing_key"] == "S3cretP"
     assert len(written["secrets"]) == len(EACH) + 2
     assert "smtp" not in written["config"] and "auth_password_file" in written["config"]
@@ -154,6 +155,25 @@ def test_what_is_wrong_with_a_receiver_is_one_line_without_its_secret(entry, wor
         receivers.checked([entry])
     found = str(caught.value)
     assert words in found and "; " in found and "S3" not in found and "\n" not in found, found
+
+
+@needs_amtool
+def test_a_sites_own_templates_are_judged_before_they_replace_anything(tmp_path):
+    (tmp_path / "own.tmpl").write_text('{{ define "accelmon.slack.subject" }}mine{{ end }}')
+    found = routes.files({"template_files": [str(tmp_path / "own.tmpl")]}, "package", "", NEWER)
+    assert found["reload"][1:] == ["/etc/accelmon/alertmanager/accelmon.tmpl", "/etc/accelmon/alertmanager/site-own.tmpl"]
+    fine = made(tmp_path, {"template_files": [str(tmp_path / "own.tmpl")]})
+    assert "2 templates" in amtool("check-config", fine)
+    assert amtool("template", "render", f"--template.glob={tmp_path}/accelmon.tmpl", f"--template.glob={tmp_path}/site-own.tmpl",
+                  '--template.text={{ template "accelmon.slack.subject" . }}').strip() == "mine"
+    (tmp_path / "own.tmpl").write_text('{{ define "accelmon.slack.subject" }}{{ if }}')
+    wrong = made(tmp_path, {"template_files": [str(tmp_path / "own.tmpl")]})
+    done = subprocess.run([AMTOOL, "check-config", wrong], capture_output=True, text=True, check=False)
+    assert done.returncode and "site-own.tmpl" in done.stderr + done.stdout
+    with pytest.raises(Problem, match="alertmanager_template_files = no.tmpl: the path is relative"):
+        routes.checked({"template_files": ["no.tmpl"]})
+    with pytest.raises(Problem, match="it cannot be read on the control node"):
+        routes.checked({"template_files": ["/no/such.tmpl"]})
 
 
 def test_two_receivers_of_one_name_are_refused():
