@@ -51,7 +51,7 @@ def whole(value):
     if isinstance(value, str) and re.match(r"-?(0|[1-9][0-9]{0,17})\Z", value):
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise Problem(f"not a whole number but {kind_of(value)}; give a number")
+        raise Problem(f"not a whole number but {kind_of(value)}; use a number")
     return int(value)
 
 
@@ -62,7 +62,7 @@ def _decimal(value):
             raise ValueError
         return found
     except (TypeError, ValueError, OverflowError):
-        raise Problem(f"not a number but {kind_of(value)}; give a number") from None
+        raise Problem(f"not a number but {kind_of(value)}; use a number") from None
 
 
 def switch(value):
@@ -112,7 +112,7 @@ def named_duration(what, value):
     try:
         milliseconds(value)
     except ValueError:
-        raise Problem("not a duration; write a number with a unit, for instance 30s or 5m", what, value) from None
+        raise Problem("not a duration; use a number with a unit, for example 30s or 5m", what, value) from None
     return str(value)
 
 

@@ -10,8 +10,8 @@ import re
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORDS = re.compile(r"\b(?:shall|told|anew|of ours|mend(?:s|ed|ing)?)\b", re.IGNORECASE)
 
-PAGES = ("*.md", "docs/*.md", "docs/**/*.md", "roles/*/README.md", "playbooks/**/*.yml", "roles/*/*/*.yml", "inventories/**/*.yml",
-         "changelogs/fragments/*.yml", "plugins/plugin_utils/catalogue/*.yml")
+PAGES = ("*.md", "docs/**/*.md", "roles/*/README.md", "playbooks/**/*.yml", "roles/*/*/*.yml", "inventories/**/*.yml",
+         "changelogs/fragments/*.yml", "plugins/plugin_utils/catalogue/**/*.yml")
 PROGRAMS = ("plugins/**/*.py", "roles/*/files/*.py")
 
 

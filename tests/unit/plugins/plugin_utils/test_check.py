@@ -62,7 +62,7 @@ def test_bad_values_are_all_named():
     assert errors(accelmon_state="off", node_exporter_port=70000, vmagent_port="x") == [
         "h: accelmon_state = off: not a choice; use active or maintenance",
         "h: node_exporter_port = 70000: not a port; use 1 to 65535",
-        "h: vmagent_port = x: not a whole number but a string; give a number",
+        "h: vmagent_port = x: not a whole number but a string; use a number",
     ]
 
 
