@@ -25,5 +25,6 @@ def test_an_xid_is_counted_once_and_reaches_the_storage(fleet):
             ages = eventually(lambda: [time.time() - at for at in fleet.query("node_gpu_error_last_timestamp_seconds" + of_device).values()], "its time")
             assert 0 <= ages[0] < 600
     finally:
-        fleet.shell("nvidia1", f"systemctl stop {COLLECTOR}.timer {COLLECTOR}; rm -f /var/lib/accelmon/textfile_collector/state.json; systemctl start {COLLECTOR}.timer")
+        fleet.shell("nvidia1", f"systemctl stop {COLLECTOR}.timer {COLLECTOR}; rm -f /var/lib/accelmon/textfile_collector/state.json; "
+                               f"systemctl start {COLLECTOR}.timer")
     eventually(lambda: list(fleet.query("node_gpu_errors_total" + of_device).values()) == [0], "nothing is left of it")

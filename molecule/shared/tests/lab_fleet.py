@@ -197,7 +197,8 @@ class Fleet:
         try:
             yield write
         finally:
-            self.shell(host, "systemctl stop lab-kmsg; rm -f /dev/kmsg /var/log/journal/*/*; systemctl reset-failed systemd-journald; systemctl restart systemd-journald")
+            self.shell(host, "systemctl stop lab-kmsg; rm -f /dev/kmsg /var/log/journal/*/*; "
+                             "systemctl reset-failed systemd-journald; systemctl restart systemd-journald")
 
     def get(self, url, *arguments, monitor=None):
         """A page of the stack, with its password, as a monitoring host sees it (default: the first)."""

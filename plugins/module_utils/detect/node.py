@@ -114,13 +114,14 @@ def container_runtimes(root):
 
 
 def exporters(root):
-    """Exporter roles of ours whose unit is on the host, sorted. A collector that reads no devices, only the kernel's log, is none."""
+    """Exporter roles of ours whose unit is on the host, sorted. A collector that reads no devices, only the kernel's log, is `kernel_log`."""
     folder, found = os.path.join(root, "etc/systemd/system"), []
     for name in files.names(folder):
         unit = re.match(r"accelmon-([a-z-]+)\.service$", name)
-        if unit and unit.group(1).replace("-", "_") in EXPORTERS and b" --vendors=none" not in (files.raw(os.path.join(folder, name)) or b""):
-            found.append(unit.group(1).replace("-", "_"))
-    return found
+        if unit and unit.group(1).replace("-", "_") in EXPORTERS:
+            blind = b" --vendors=none" in (files.raw(os.path.join(folder, name)) or b"")
+            found.append("kernel_log" if blind else unit.group(1).replace("-", "_"))
+    return sorted(found)
 
 
 def hostengine(root):

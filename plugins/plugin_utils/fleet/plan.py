@@ -275,13 +275,21 @@ def roles_to_run(values, chosen, facts, monitoring):
     if chosen.retired or chosen.charge != chosen.final:
         roles.append("election")
     roles += [f"{role}_retired" for role in chosen.retired]
-    return roles + ["kernel_log"] * needs_kernel_log(values, chosen)
+    return roles + kernel_log(values, chosen, facts)
 
 
-def needs_kernel_log(values, chosen):
-    """Whether the textfile collector belongs on the host for the kernel's log alone: other exporters read all devices, and miss some errors."""
-    ours = "node_exporter" in chosen.wanted and choice.is_ours("node_exporter", values) and values["node_exporter_state"] != "absent"
-    return ours and values["accelmon_exporters"] == "auto" and "textfile_collector" not in chosen.wanted and bool(set(chosen.present).intersection(LOGGED))
+def kernel_log(values, chosen, facts):
+    """[what becomes of the textfile collector for the kernel's log alone]: other exporters read all devices, and miss some errors.
+
+    Like an exporter it stays when its devices are gone.
+    """
+    if "textfile_collector" in chosen.wanted:
+        return []
+    may = ("node_exporter" in chosen.wanted and choice.is_ours("node_exporter", values) and values["accelmon_exporters"] == "auto"
+           and not is_absent(values, "textfile"))
+    if not may:
+        return ["textfile_collector_retired"] * (facts is not None and "kernel_log" in facts["exporters"])
+    return ["kernel_log"] * bool(set(chosen.present).intersection(LOGGED))
 
 
 def needs_access(values, facts, monitoring):

@@ -1126,6 +1126,27 @@ def log_devices(root, samples):
     return found
 
 
+def log_uuids(root, present, boot, deadline, state):
+    """Add the UUIDs that NVIDIA's driver tells, once per boot, of devices which nothing else names here; a sick driver may not answer."""
+    unnamed = [address for address, labels in present.items() if labels["vendor"] == "nvidia" and "uuid" not in labels
+               and state[LOG]["devices"].get(address, {}).get("boot") != boot]
+    if not unnamed:
+        return
+
+    def action():
+        texts = {address: read(os.path.join(root, "proc/driver/nvidia/gpus", address, "information")) or "" for address in unnamed}
+        write_all(1, json.dumps(texts).encode("ascii"))
+
+    try:
+        _code, data = ask("nvidia", action, deadline, state)
+        for address, text in json.loads(data.decode("ascii")).items():
+            found = re.search(r"^GPU UUID:\s*(GPU-[0-9A-Fa-f-]{8,64})$", text, re.M)
+            if found:
+                present[address].update(uuid=found.group(1), boot=boot)
+    except (Failure, ValueError):
+        return
+
+
 def log_device(root, one, present):
     """The address of the device of a record that names it differently, or not at all; "" if that cannot be told."""
     if not one.address:
@@ -1140,10 +1161,9 @@ def log_device(root, one, present):
     return ""
 
 
-def read_log(options, state, present, fatal):
+def read_log(options, state, present, fatal, boot):
     """Count what is new in the kernel's log. Returns why that was not all, or None."""
-    memory, boot = state[LOG], (read(os.path.join(options.root, "proc/sys/kernel/random/boot_id")) or "").replace("-", "")
-    path = find_tool([options.journalctl])
+    memory, path = state[LOG], find_tool([options.journalctl])
     if not path:
         return "tool_missing"
     now, uptime = time.time(), time.monotonic()
@@ -1181,9 +1201,10 @@ def log_samples(options, state, samples):
     reason, found = "internal", []
     try:
         present, fatal = log_devices(options.root, samples), fatal_codes(options.codes)
-        kernel_log.meet(state[LOG], present)
-        reason = read_log(options, state, present, fatal)
         boot = (read(os.path.join(options.root, "proc/sys/kernel/random/boot_id")) or "").replace("-", "")
+        log_uuids(options.root, present, boot, time.monotonic() + min(options.timeout, LOG_SECONDS), state)
+        kernel_log.meet(state[LOG], present)
+        reason = read_log(options, state, present, fatal, boot)
         found = [Sample(*item) for item in kernel_log.series(state[LOG], fatal, boot)]
     except Exception as error:  # a defect here must not silence the vendors
         print("kernel log: %s: %s" % (type(error).__name__, error), file=sys.stderr)

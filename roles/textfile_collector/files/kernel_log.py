@@ -247,7 +247,8 @@ def fresh():
     """What is remembered between runs.
 
     position, floor, named: as of Reading and Parser
-    devices: {device: {vendor, gpu, uuid}}, where a device is its address, or "" for records that do not say which it was
+    devices: {device: {vendor, gpu, uuid, boot}}, where a device is its address, or "" for records that do not say which it was; boot: when its
+    driver told the uuid
     counts: {device: {"kind code": {total, at}}}; recovery: {device: {action, boot}}
     recent: {"device kind code detail": [time, weak]} of events that the next records may repeat
     """
@@ -262,7 +263,7 @@ def kept(document):
             memory[name] = dict({field: str(document[name][field]) for field in fields}, monotonic=int(document[name]["monotonic"]))
     memory["named"] = str(document["named"])
     for device, labels in document["devices"].items():
-        memory["devices"][device] = {name: str(labels[name]) for name in ("vendor", "gpu", "uuid") if labels.get(name)}
+        memory["devices"][device] = {name: str(labels[name]) for name in ("vendor", "gpu", "uuid", "boot") if labels.get(name)}
         memory["devices"][device]["vendor"] = str(labels["vendor"])
     for device, codes in document["counts"].items():
         memory["counts"][device] = {"%s %s" % tuple(name.split(" ")): {"total": int(entry["total"]), "at": float(entry["at"])}

@@ -95,8 +95,7 @@ TEGRA = {"nvidia": {"count": 1, "models": {"Jetson AGX Orin": 1}, "states": {"re
     (told(device()), {"dcgm_exporter_state": "absent"}, ["node_exporter", "all_smi", "kernel_log"]),
     (told(device()), {"accelmon_accelerator_source": "dcgm", "dcgm_exporter_state": "absent"}, ["node_exporter", "kernel_log"]),
     (told(device(), exporters=["node_exporter", "textfile_collector"]),
-     {"accelmon_accelerator_source": "textfile", "textfile_collector_state": "absent"},
-     ["node_exporter", "election", "textfile_collector_retired", "kernel_log"]),
+     {"accelmon_accelerator_source": "textfile", "textfile_collector_state": "absent"}, ["node_exporter", "election", "textfile_collector_retired"]),
     (told(device()), {"dcgm_exporter_managed": "external"}, ["node_exporter", "kernel_log"]),
     (told(device()), {"dcgm_exporter_managed": "adopt"}, ["node_exporter", "dcgm_exporter_adopted", "kernel_log"]),
     (told(device()), {"accelmon_exporters": ["node_exporter", "dcgm_exporter", "all_smi"]}, ["all_smi", "dcgm_exporter", "node_exporter"]),
@@ -192,7 +191,17 @@ def test_errors_in_the_kernel_log_are_counted_wherever_drivers_write_them():
     for variables in ({"node_exporter_managed": "external"}, {"node_exporter_managed": "adopt"}, {"node_exporter_state": "absent"},
                       {"accelmon_exporters": ["node_exporter", "dcgm_exporter"]}, {"accelmon_accelerator_source": "textfile"}):
         assert "kernel_log" not in planned(told(device()), **variables)["roles"], variables
-    assert entries(told(device(), exporters=["dcgm_exporter", "node_exporter"]))["node_exporter"] == (None, [], [])
+    assert entries(told(device(), exporters=["dcgm_exporter", "kernel_log", "node_exporter"]))["node_exporter"] == (None, [], [])
+
+
+def test_a_collector_for_the_kernel_log_goes_when_it_is_not_wanted_and_not_when_its_devices_are_gone():
+    there = told(device(), exporters=["dcgm_exporter", "kernel_log", "node_exporter"])
+    assert planned(there)["roles"] == ["node_exporter", "dcgm_exporter", "kernel_log"]
+    for variables in ({"textfile_collector_state": "absent"}, {"accelmon_exporters": ["dcgm_exporter", "node_exporter"]}):
+        assert sorted(planned(there, **variables)["roles"]) == ["dcgm_exporter", "node_exporter", "textfile_collector_retired"]
+    assert planned(told(exporters=["dcgm_exporter", "kernel_log", "node_exporter"]))["roles"] == ["node_exporter"]
+    assert planned(there, accelmon_accelerator_source="textfile")["roles"] == [
+        "node_exporter", "textfile_collector", "election", "dcgm_exporter_retired"], "the same collector reads the devices"
 
 
 def test_the_way_back_is_the_same():
@@ -255,7 +264,7 @@ OFFLINE = dict(BARE, all_smi="address")
     (told(device(), GAUDI, lacking=OFFLINE), {}, ["node_exporter", "all_smi", "textfile_collector"]),
     # Nothing else reads it: the role says what is in the way.
     (told(GAUDI, lacking=OFFLINE), {}, ["node_exporter", "all_smi", "kernel_log"]),
-    (told(device(), lacking=OFFLINE), {"textfile_collector_state": "absent"}, ["node_exporter", "dcgm_exporter", "kernel_log"]),
+    (told(device(), lacking=OFFLINE), {"textfile_collector_state": "absent"}, ["node_exporter", "dcgm_exporter"]),
     # One that is there stays, whatever became of its repository.
     (told(device(), lacking=OFFLINE, exporters=["dcgm_exporter", "node_exporter"]), {}, ["node_exporter", "dcgm_exporter", "kernel_log"]),
     (told(device(), lacking=OFFLINE, exporters=["all_smi", "node_exporter"]), {}, ["node_exporter", "all_smi", "kernel_log"]),

@@ -148,10 +148,25 @@ def test_known_fatal_codes_start_at_zero(node, journal):
 def test_it_counts_where_it_reads_no_devices(node, journal):
     support.replayed_nvidia_smi(node.folder, "h100_8.csv")
     journal.write(XID % 79)
+    uuid = "GPU-00000000-0000-4000-8000-00000000000a"
+    support.put(node.root, "proc/driver/nvidia/gpus/0000:1b:00.0/information", "Model: \t\t NVIDIA H100\nGPU UUID: \t %s\nBlacklisted:\t No\n" % uuid)
     metrics = node.collect("--vendors", "none")
-    assert total(metrics, "79", vendor="nvidia") == 1 and metrics.devices() == [] and node.calls() == []
+    assert total(metrics, "79", vendor="nvidia", uuid=uuid) == 1 and metrics.devices() == [] and node.calls() == []
     assert {name for name, _labels in metrics.series} == {
         "node_gpu_errors_total", "node_gpu_error_last_timestamp_seconds", "accelmon_collector_kernel_log_problem"}
+    support.put(node.root, "proc/driver/nvidia/gpus/0000:1b:00.0/information", "GPU UUID: \t %s\n" % uuid.replace("a", "b"))
+    assert total(node.collect("--vendors", "none"), "79", uuid=uuid) == 1, "it is asked once per boot"
+    support.put(node.root, "proc/sys/kernel/random/boot_id", "boot-2\n")
+    assert total(node.collect("--vendors", "none"), "79", uuid=uuid.replace("a", "b")) == 0, "another device"
+
+
+def test_a_driver_that_does_not_say_who_its_devices_are_hides_no_error(node, journal):
+    """The file is a pipe that nobody writes to."""
+    support.put(node.root, "proc/driver/nvidia/gpus/0000:1b:00.0/x", "")
+    os.mkfifo(str(node.root / "proc/driver/nvidia/gpus/0000:1b:00.0/information"))
+    journal.write(XID % 79)
+    metrics = node.collect("--vendors", "none", "--timeout", "1")
+    assert total(metrics, "79") == 1 and problem(metrics) is None
 
 
 def test_an_error_counts_once_however_often_the_log_is_read(node, journal):
