@@ -9,6 +9,7 @@ The catalogue (notifications.yml) knows the types. No message shows a secret.
 import difflib
 import re
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses, values
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
@@ -25,7 +26,7 @@ REST = "rest"
 # Receivers that we add, and how the names of more of them begin.
 NOBODY, WATCHDOG, WEBHOOK = "nobody", "watchdog", "webhook"
 OURS = re.compile(rf"({NOBODY}|{WATCHDOG}|({WATCHDOG}|{WEBHOOK})-[0-9]+)\Z")
-DIRECTORY = "/etc/accelmon/alertmanager"
+DIRECTORY = paths.CONFIGURATION + "/alertmanager"
 
 
 def types():
