@@ -41,7 +41,7 @@ import ids  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import kernel_log  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 VENDORS = ("nvidia", "amd")
-PCI_VENDORS = {"nvidia": "10de", "amd": "1002"}
+PCI_VENDORS = {"nvidia": "10de", "amd": "1002", "intel_gpu": "8086"}
 DRIVERS = {"nvidia": "nvidia", "amd": "amdgpu"}
 SEARCH_PATH = "/usr/bin:/usr/local/bin:/bin:/usr/sbin:/sbin:/opt/bin:/opt/rocm/bin:/usr/local/nvidia/bin"
 OUTPUT_LIMIT = 4 * 1024 * 1024  # bytes; 16 devices give 10 kB of CSV, 16 partitioned AMD devices 1 MB of JSON
@@ -1161,6 +1161,14 @@ def log_device(root, one, present):
     return ""
 
 
+def is_uncounted(root, one, device, present):
+    """Whether a record is about graphics that are no accelerator, such as a processor's. A device that is gone, or a switch, may be one."""
+    if device in present or one.kind == "sxid" or one.vendor not in PCI_VENDORS or not pci_id(root, device):
+        return False
+    code = (read(os.path.join(root, DEVICES, device, "class")) or "")[2:6].lower()
+    return not ids.is_accelerator(PCI_VENDORS[one.vendor], pci_id(root, device), code)
+
+
 def read_log(options, state, present, fatal, boot):
     """Count what is new in the kernel's log. Returns why that was not all, or None."""
     memory, path = state[LOG], find_tool([options.journalctl])
@@ -1170,7 +1178,9 @@ def read_log(options, state, present, fatal, boot):
     deadline = uptime + min(options.timeout, LOG_SECONDS)
 
     def found(one, record):
-        kernel_log.count(memory, one, record, log_device(options.root, one, present), fatal, kernel_log.happened(record, boot, now, uptime))
+        device = log_device(options.root, one, present)
+        if not is_uncounted(options.root, one, device, present):
+            kernel_log.count(memory, one, record, device, fatal, kernel_log.happened(record, boot, now, uptime))
 
     for position in [memory["position"], None] if memory["position"] else [None]:
         reading = kernel_log.Reading(position, memory["floor"], memory["named"], found)

@@ -244,6 +244,16 @@ def test_a_device_that_its_driver_numbers(node, journal):
     assert sum(value for (name, labels), value in metrics.series.items() if name == "node_gpu_errors_total" and ("code", "reset_failed") in labels) == 2
 
 
+@pytest.mark.parametrize("vendor,device,counts", [("1002", "15e7", 0), ("1002", "74a1", 1), ("8086", "64a0", 0), ("8086", "e20b", 1)])
+def test_graphics_of_a_processor_are_no_accelerator(node, journal, vendor, device, counts):
+    for name, text in (("vendor", vendor), ("device", device), ("class", "030000")):
+        support.put(node.root, "sys/bus/pci/devices/0000:c5:00.0/" + name, "0x%s\n" % text)
+    journal.write("amdgpu 0000:c5:00.0: amdgpu: ring gfx_0.0.0 timeout, signaled seq=1, emitted seq=2" if vendor == "1002" else
+                  "xe 0000:c5:00.0: [drm] device wedged, needs recovery")
+    found = [value for (name, labels), value in node.collect().series.items() if name == "node_gpu_errors_total" and ("pci_address", "0000:c5:00.0") in labels]
+    assert sum(found) == counts
+
+
 def test_a_record_without_an_address_is_of_the_only_device_that_it_can_be(node, journal):
     support.amd_device(node.root, "0000:05:00.0", "mi300x")
     journal.write("[drm:amdgpu_job_timedout [amdgpu]] *ERROR* ring gfx timeout, signaled seq=1, emitted seq=2")
