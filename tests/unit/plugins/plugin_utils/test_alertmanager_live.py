@@ -1,0 +1,205 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A real Alertmanager with our configuration: what arrives where, and what does not.
+
+Needs prometheus-alertmanager and its share folder from Debian's package in ACCELMON_PROGRAMS, and mount namespaces: the program reads its own
+templates at a fixed place. Stubbed: the receivers, by a web server and a mail server that keep what they get. guessed: the alerts.
+"""
+import http.server
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import socketserver
+import subprocess
+import threading
+import time
+import urllib.request
+
+import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import alertmanager
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import Access
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import routes
+
+PROGRAMS = pathlib.Path(os.environ.get("ACCELMON_PROGRAMS", "/nonexistent"))
+SHARE = PROGRAMS.parent / "share"
+
+
+def namespaces():
+    """Whether this machine lets us mount something for one program alone."""
+    return shutil.which("unshare") and subprocess.run(
+        ["unshare", "-rm", "mount", "--bind", SHARE, "/usr/share"], check=False, stderr=subprocess.DEVNULL).returncode == 0
+
+
+pytestmark = pytest.mark.skipif(not (SHARE / "prometheus" / "alertmanager").exists() or not namespaces(),
+                                reason="no prometheus-alertmanager with its share folder (ACCELMON_PROGRAMS), or no mount namespaces")
+
+
+class Sinks:
+    """Receivers that keep what they get: {path: [body]}, and mails. What is below /bad/ is refused."""
+
+    def __init__(self):
+        self.got, self.mails = {}, []
+        sinks = self
+
+        class Web(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                sinks.got.setdefault(self.path, []).append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                self.send_response(404 if self.path.startswith("/bad/") else 200)
+                self.end_headers()
+                self.wfile.write(b'{"ok": true, "result": {"message_id": 1, "chat": {"id": -5}}}' if self.path.startswith("/bot") else b"ok")
+
+            def log_message(self, *_arguments):
+                pass
+
+        class Mail(socketserver.StreamRequestHandler):
+            def handle(self):
+                self.wfile.write(b"220 sink\r\n")
+                for line in self.rfile:
+                    word = line.split()[:1]
+                    if word == [b"DATA"]:
+                        self.wfile.write(b"354 go\r\n")
+                        sinks.mails.append(b"".join(iter(self.rfile.readline, b".\r\n")).decode())
+                    self.wfile.write(b"221 bye\r\n" if word == [b"QUIT"] else b"250 fine\r\n")
+
+        self.servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web), socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail)]
+        for server in self.servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.web, self.mail = (f"127.0.0.1:{server.server_address[1]}" for server in self.servers)
+
+
+def eventually(condition):
+    """The condition's value as soon as it is true."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.2)
+    raise AssertionError("not within a minute")
+
+
+class Running:
+    """An Alertmanager with receivers of each type."""
+
+    def __init__(self, folder, sinks):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url, self.log_file = f"http://127.0.0.1:{self.port}", folder / "log"
+        web = f"http://{sinks.web}"
+        written = routes.written({"group_wait": "2s", "watchdog_urls": [f"{web}/heartbeat"], "receivers": [
+            {"name": "slack", "type": "slack", "api_url": f"{web}/slack"}, {"name": "discord", "type": "discord", "webhook_url": f"{web}/discord"},
+            {"name": "telegram", "type": "telegram", "bot_token": "12:S3cret", "chat_id": -5, "settings": {"api_url": web}},
+            {"name": "teams", "type": "msteams", "webhook_url": f"{web}/teams"}, {"name": "hook", "type": "webhook", "url": f"{web}/hook"},
+            {"name": "pager", "type": "pagerduty", "routing_key": "S3cret", "settings": {"url": f"{web}/pager"}},
+            {"name": "mail", "type": "email", "to": "ops@example.org", "from": "gpu@example.org", "smarthost": sinks.mail, "require_tls": False},
+            {"name": "bad", "type": "slack", "api_url": f"{web}/bad/S3cret", "match": {"team": "nobody"}},
+            {"name": "away", "type": "webhook", "url": "http://127.0.0.1:1/S3cret", "match": {"team": "nobody"}}]}, None)
+        for path, text in [("alertmanager.yml", written["config"])] + [(os.path.basename(one["path"]), one["content"]) for one in written["templates"]]:
+            (folder / path).write_text(text, encoding="utf-8")
+        with self.log_file.open("w") as log:
+            # exec, so that the process is Alertmanager itself.
+            self.process = subprocess.Popen(
+                ["unshare", "-rm", "sh", "-c", 'mount --bind "$0" /usr/share && exec "$@"', SHARE, PROGRAMS / "prometheus-alertmanager",
+                 f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/data", "--cluster.listen-address=",
+                 f"--web.listen-address=127.0.0.1:{self.port}"], stdout=log, stderr=log)
+        try:
+            eventually(self.ready)
+        except AssertionError:
+            self.process.kill()
+            raise AssertionError(self.log_file.read_text()) from None
+
+    def ready(self):
+        try:
+            return urllib.request.urlopen(f"{self.url}/-/ready", timeout=5)
+        except OSError:
+            return None
+
+    def post(self, *alerts):
+        api = alertmanager.Api([self.url], 5, Access())
+        api.ask("/api/v2/alerts", list(alerts))
+        return api
+
+
+@pytest.fixture(scope="module")
+def sinks():
+    made = Sinks()
+    yield made
+    for server in made.servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def running(sinks, tmp_path_factory):
+    made = Running(tmp_path_factory.mktemp("alertmanager"), sinks)
+    yield made
+    made.process.terminate()
+    made.process.wait(timeout=30)
+
+
+def alert(name, severity="critical", **labels):
+    return {"labels": {"alertname": name, "severity": severity, "cluster": "west", **labels},
+            "annotations": {"summary": f"{labels.get('node')} <b> & broken", "description": "d" * 2000, "action": "Drain it.\n@everyone <!here>"}}
+
+
+def test_two_hundred_devices_of_a_rack_are_one_message_that_every_receiver_takes(running, sinks):
+    running.post(*(alert("Lost", rack="r7", node=f"gpu{number // 8}", index=str(number % 8), scope="device") for number in range(200)))
+    telegram = "/bot12:S3cret/sendMessage"
+    eventually(lambda: len({"/slack", "/discord", telegram, "/teams", "/hook", "/pager"} & set(sinks.got)) == 6 and sinks.mails)
+    time.sleep(3)  # a second message would come now
+    told = {path: [json.loads(body) for body in bodies] for path, bodies in sinks.got.items()}
+    assert {path: len(bodies) for path, bodies in told.items()} == dict.fromkeys(["/slack", "/discord", telegram, "/teams", "/hook", "/pager"], 1)
+    assert len(sinks.mails) == 1
+    assert len(told["/hook"][0]["alerts"]) == 200 and told["/hook"][0]["truncatedAlerts"] == 0
+    (attachment,) = told["/slack"][0]["attachments"]
+    (embed,) = told["/discord"][0]["embeds"]
+    text = told[telegram][0]["text"]
+    event = told["/pager"][0]["payload"]
+    for body in (attachment["text"], embed["description"], text, event["custom_details"]["firing"], json.dumps(told["/teams"])):
+        assert body.count("broken, node gpu") == 10 and "and 190 more" in body and "What to do: Drain it." in body and len(body) < 4096
+    assert attachment["title"] == embed["title"] == event["summary"] == "[critical] Lost: 200 firing, rack r7, cluster west"
+    assert "<b>" not in attachment["text"] and "&lt;!here&gt;" in attachment["text"] and "parse_mode" not in told[telegram][0]
+    assert event["severity"] == "critical" and event["group"] == "r7" and len(sinks.got["/teams"][0]) < 28 * 1024
+    assert "Subject: [critical] Lost: 200 firing, rack r7, cluster west" in sinks.mails[0] and "and 190 more" in sinks.mails[0]
+
+
+MUTED = [
+    # What is muted, by what.
+    (alert("ExporterDown", "warning", node="n1", scope="exporter", job="j"), alert("HostDown", node="n1", scope="node"), True),
+    (alert("ExporterDown", "warning", node="n2", scope="exporter", job="j"), alert("HostDown", node="n1", scope="node"), False),
+    (alert("RackHot", "warning", rack="r1", scope="rack"), alert("HostDown", node="n1", rack="r1", scope="node"), False),
+    (alert("FleetOdd", "warning", scope="fleet"), alert("HostDown", scope="node"), False),
+    (alert("Hot", "warning", node="n3", index="1"), alert("Hot", node="n3", index="1"), True),
+    (alert("Hot", "warning", node="n3", index="2"), alert("Hot", node="n3", index="1"), False),
+    (alert("Hot", "warning", node="n3", index="3"), alert("Cold", node="n3", index="3"), False),
+]
+
+
+def test_what_mutes_what(running):
+    api = running.post(*(one for muted, by, _wanted in MUTED for one in (muted, by)))
+    eventually(lambda: "unprocessed" not in {one["status"]["state"] for one in json.loads(api.ask("/api/v2/alerts"))})
+    states = {json.dumps(one["labels"], sort_keys=True): one["status"]["state"] for one in json.loads(api.ask("/api/v2/alerts"))}
+    for muted, by, wanted in MUTED:
+        assert (states[json.dumps(muted["labels"], sort_keys=True)] == "suppressed") == wanted, (muted["labels"], by["labels"])
+
+
+@pytest.mark.parametrize("name,integration,error", [
+    ("slack", "slack", None), ("mail", "email", None), ("hook", "webhook", None), ("watchdog-1", "webhook", None),
+    ("bad", "slack", "unexpected status code 404"), ("away", "webhook", "connection refused")])
+def test_a_test_tells_what_became_of_it(running, name, integration, error):
+    found = alertmanager.deliver(alertmanager.Api([running.url], 5, Access()), name, integration, "mon1", lambda _since: running.log_file.read_text(), 30)
+    assert found["delivered"] == (error is None), found
+    assert (error or "") in found["error"] and "S3cret" not in found["error"], found
+
+
+def test_a_silence_is_there_once_and_then_no_more(running):
+    api = alertmanager.Api([running.url], 5, Access())
+    assert [alertmanager.create(api, {"node": "gpu7"}, "new fan", "ada", length)[0] for length in (3600, 3600, 7200)] == [True, False, True]
+    assert len(api.silences()) == 1 and re.match(r"20\d\d-", alertmanager.shown(api.silences()[0])["ends"])
+    assert [alertmanager.expire(api, {"node": "gpu7"})[0] for _time in range(2)] == [True, False] and not api.silences()
