@@ -14,7 +14,7 @@ a module with facts, so `hostvars` costs what it costs after a real detection. T
 devices on seven hosts of eight, four AMD devices on the others.
 
 The scraping host is this machine, with a local connection, so the plays with a registry contain the work of the module
-fleet_registry, which in a real fleet is done by the scraping host. It is measured on its own as well, and taken off for
+fleet_registry, which in a real fleet is done by the monitoring host. It is measured on its own as well, and taken off for
 the line "of that, the controller". The line "reading each host once" is what Ansible itself takes to hand over the
 variables and facts of every host, without which nothing can be rendered.
 """
