@@ -180,6 +180,8 @@ def chosen_note(name, hostvars):
         if told.get("count"):
             source = chosen.final.get(vendor)
             word = f"{told['count']} {vendor} → {source or 'no exporter that reads them'}"
+            if chosen.charge.get(vendor) != source:
+                word += f" in place of {chosen.charge[vendor]}"
             if vendor in chosen.better:
                 better, why, setting = chosen.better[vendor]
                 word += f" ({better}: {why}; to change that, set {setting})"

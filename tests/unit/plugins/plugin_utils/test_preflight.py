@@ -167,6 +167,14 @@ def test_what_was_found_and_what_would_read_it_is_a_line_for_each_host():
         "no errors: 2 of 2 hosts ready"]
 
 
+def test_a_source_that_would_take_over_is_named_with_the_one_before():
+    hostvars = fleet()
+    hostvars["gpu"]["ansible_facts"] = facts(*[device()] * 8, node=dict(UBUNTU, lacking={}, exporters=["node_exporter", "textfile_collector"]))
+    assert "gpu: 8 nvidia → dcgm in place of textfile" in reported(hostvars)
+    hostvars["gpu"]["ansible_facts"]["accelmon_node"]["exporters"].append("dcgm_exporter")
+    assert "gpu: 8 nvidia → dcgm" in reported(hostvars)
+
+
 def test_what_was_asked_for_by_name_and_no_repository_has_is_in_the_way():
     hostvars = fleet(accelmon_accelerator_source="dcgm")
     hostvars["gpu"]["ansible_facts"] = facts(device(), node=dict(UBUNTU, lacking={"dcgm_exporter": "package"}))
