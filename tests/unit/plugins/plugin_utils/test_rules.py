@@ -20,8 +20,8 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording i
 ROOT = Path(__file__).resolve().parents[4]
 CASES = ROOT / "tests" / "rules" / "cases"
 
-FUNCTIONS = {"abs", "absent", "avg", "bool", "by", "clamp_min", "count", "count_values", "floor", "group", "group_left", "group_right", "last_over_time", "max", "min",
-             "max_over_time", "offset", "on", "or", "and", "quantile", "sum", "sum_over_time", "time", "topk", "unless", "vector"}
+FUNCTIONS = {"abs", "absent", "avg", "avg_over_time", "bool", "by", "clamp_min", "count", "count_values", "floor", "group", "group_left", "group_right", "last_over_time",
+             "max", "min", "max_over_time", "min_over_time", "offset", "on", "or", "and", "quantile", "rate", "sum", "sum_over_time", "time", "timestamp", "topk", "unless", "vector"}
 SLOW = ("accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid")
 
 
@@ -67,8 +67,8 @@ def test_only_keys_that_every_engine_knows(text):
 
 def test_only_functions_that_both_languages_share_and_only_series_that_somebody_writes():
     sources = load("sources")
-    known = {"up", "node_time_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added",
-             "scrape_series_limit_samples_dropped"} | set(sources["registry"]) | set(sources["stack"])
+    known = {"up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added",
+             "scrape_series_limit_samples_dropped"} | set(sources["registry"]) | set(sources["stack"]) | set(sources["node"])
     known |= {name for part in sources["published"].values() for name in part["series"]}
     for source in sources["sources"].values():
         known |= set(source["metrics"])
