@@ -18,6 +18,7 @@ were not kept, 75 another run is under way.
 
 import argparse
 import collections
+import copy
 import errno
 import fcntl
 import glob
@@ -1196,8 +1197,7 @@ def read_log(options, state, present, fatal, boot):
         except kernel_log.Lost:
             if late:
                 return "timeout"
-            # Vacuumed, moved or damaged: begin with this boot, and pass over what was read before.
-            memory["floor"] = memory["position"]
+            kernel_log.begin_again(memory)
             continue
         memory["position"], memory["named"] = after or memory["position"], reading.parser.named
         if late:
@@ -1208,15 +1208,16 @@ def read_log(options, state, present, fatal, boot):
 
 def log_samples(options, state, samples):
     """The samples of errors in the kernel's log, and why it was not read to its end."""
-    reason, found = "internal", []
+    reason, found, before = "internal", [], copy.deepcopy(state[LOG])
     try:
         present, fatal = log_devices(options.root, samples), fatal_codes(options.codes)
         boot = (read(os.path.join(options.root, "proc/sys/kernel/random/boot_id")) or "").replace("-", "")
         log_uuids(options.root, present, boot, time.monotonic() + min(options.timeout, LOG_SECONDS), state)
         kernel_log.meet(state[LOG], present)
         reason = read_log(options, state, present, fatal, boot)
-        found = [Sample(*item) for item in kernel_log.series(state[LOG], fatal, boot)]
-    except Exception as error:  # a defect here must not silence the vendors
+        found = [Sample(*item) for item in kernel_log.series(state[LOG], fatal, boot, time.time())]
+    except Exception as error:  # a defect here must not silence the vendors, nor count the same records again and again
+        state[LOG] = before
         print("kernel log: %s: %s" % (type(error).__name__, error), file=sys.stderr)
     return found + [Sample("accelmon_collector_kernel_log_problem", (("reason", name),), float(name == reason)) for name in LOG_REASONS]
 

@@ -316,7 +316,14 @@ def count(memory, one, record, device, fatal, at):
         name = "%s %s" % (one.kind, OTHER)
     entry = codes.setdefault(name, {"total": 0, "at": 0.0})
     entry["total"] += 1
-    entry["at"] = max(entry["at"], round(at, 3))
+    entry["at"] = round(at, 3)
+
+
+def begin_again(memory):
+    """The journal has lost the position: begin with this boot, and pass over what was read before."""
+    position, floor = memory["position"], memory["floor"]
+    if not floor or floor["boot"] != position["boot"] or floor["monotonic"] < position["monotonic"]:
+        memory["floor"] = {"boot": position["boot"], "monotonic": position["monotonic"]}
 
 
 def meet(memory, present):
@@ -336,10 +343,10 @@ def meet(memory, present):
     memory["devices"] = {device: labels for device, labels in memory["devices"].items() if device in present or device in memory["counts"]}
 
 
-def series(memory, fatal, boot):
+def series(memory, fatal, boot, now):
     """(family, labels, value) of every device: what was counted, zeros for what never happened and is known to be fatal.
 
-    boot: of the host now, whose devices may still need what the driver asked for
+    boot: of the host now, whose devices may still need what the driver asked for; now: what lies after it, the clock did before it was set
     """
     found = []
     for device, labels in sorted(memory["devices"].items()):
@@ -350,6 +357,7 @@ def series(memory, fatal, boot):
             code = whose + tuple(zip(("kind", "code"), name.split(" ")))
             found.append(("node_gpu_errors_total", code, float(counts.get(name, {}).get("total", 0))))
             if name in counts:
+                counts[name]["at"] = min(counts[name]["at"], round(now, 3))
                 found.append(("node_gpu_error_last_timestamp_seconds", code, counts[name]["at"]))
         asked = memory["recovery"].get(device)
         if asked and asked["boot"] == boot:

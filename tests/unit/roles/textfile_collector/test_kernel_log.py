@@ -331,6 +331,15 @@ def test_a_journal_that_was_emptied(node, journal):
     assert total(node.collect(), "79") == 2
 
 
+def test_a_journal_that_loses_the_position_again_while_it_is_read_again(program):
+    """The second time the position is before what was read the first time."""
+    memory = program.kernel_log.fresh()
+    for boot, monotonic, floor in ((BOOT, 9, 9), (BOOT, 4, 9), (BOOT, 12, 12), ("c" * 32, 3, 3)):
+        memory["position"] = {"cursor": "x", "boot": boot, "monotonic": monotonic}
+        program.kernel_log.begin_again(memory)
+        assert memory["floor"] == {"boot": boot, "monotonic": floor}
+
+
 def test_a_cursor_that_journalctl_refuses(node, journal):
     journal.write(XID % 79)
     node.collect()
@@ -386,6 +395,29 @@ def test_a_log_that_cannot_be_read_is_no_silence(node, journal):
     (node.folder / "journalctl").write_bytes(real)
     metrics = node.collect()
     assert problem(metrics) is None and total(metrics, "79") == 1
+
+
+def test_a_clock_that_was_ahead_leaves_no_time_in_the_future(node, journal, monkeypatch, program):
+    real = time.time()
+    journal.write(XID % 79)
+    with monkeypatch.context() as ahead:
+        ahead.setattr(program.time, "time", lambda: real + 1000000)
+        journal.clock = int(real) + 999990
+        journal.write(XID % 95)
+        assert node.collect().one("node_gpu_error_last_timestamp_seconds", code="95") > real + 900000
+    first = node.collect().one("node_gpu_error_last_timestamp_seconds", code="95")
+    assert abs(first - time.time()) < 15 and node.collect().one("node_gpu_error_last_timestamp_seconds", code="95") == first
+
+
+def test_a_defect_counts_nothing_twice(node, journal, program, monkeypatch, capsys):
+    """The parser breaks at a certain record."""
+    journal.write(XID % 79, "NVRM: poison")
+    real = program.kernel_log.Parser.events
+    monkeypatch.setattr(program.kernel_log.Parser, "events", lambda parser, message: {}["x"] if "poison" in message else real(parser, message))
+    for _run in range(3):
+        assert problem(node.collect()) == "internal"
+    monkeypatch.undo()
+    assert total(node.collect(), "79") == 1 and "kernel log: KeyError" in capsys.readouterr().err
 
 
 def test_a_defect_here_leaves_the_vendors_alone(node, journal, program, monkeypatch, capsys):
