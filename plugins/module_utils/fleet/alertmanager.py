@@ -122,8 +122,8 @@ def own_error(log, receiver):
     """What a receiver said last in Alertmanager's log when it refused a notification; "" if nothing. Addresses are cut: they hold secrets."""
     error = ""
     for entry in log.splitlines():
-        told = re.search(r'\berr="((?:[^"\\]|\\.)*)"|\berr=(\S+)', entry)
-        text = (told.group(1) or told.group(2) or "") if told else ""
+        found = re.search(r'\berr="((?:[^"\\]|\\.)*)"|\berr=(\S+)', entry)
+        text = (found.group(1) or found.group(2) or "") if found else ""
         if text and (" receiver=%s " % receiver in entry or text.startswith(receiver + "/")):
             error = ADDRESS.sub(r"\1\2/…", text.replace('\\"', "'"))
     return query.one_line(error, 300)

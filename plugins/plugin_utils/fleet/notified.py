@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who is told of an alert, as the inventory has it: of a described alert, by labels; and which receivers there are."""
+"""Who gets an alert, as the inventory has it; and which receivers there are."""
 import difflib
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
@@ -53,20 +53,20 @@ def completed(labels, hostvars, monitor):
     return {**found, **labels}
 
 
-def told(labels, hostvars, monitors):
+def recipients(labels, hostvars, monitors):
     """{monitoring host: {"alert": labels, "receivers": [{"name", "type", "match"}]}}."""
     found = {}
     for monitor in monitors:
         alert = completed(labels, hostvars, monitor)
         known, watchdog = chosen(hostvars[monitor])
-        names = routes.told(alert, known, watchdog)
+        names = routes.notified(alert, known, watchdog)
         found[monitor] = {"alert": alert, "receivers": [
             {key: one[key] for key in ("name", "type", "match")} for one in known + watchdog if one["name"] in names]}
     return found
 
 
 def lines(answer):
-    """What `told` found, as text: monitoring hosts that agree together."""
+    """What `recipients` found, as text: monitoring hosts that agree together."""
     shown = {}
     for monitor, one in answer.items():
         alert = ", ".join(f"{name}={value}" for name, value in sorted(one["alert"].items()))

@@ -73,12 +73,12 @@ def explanation(asked, output):
 
 @as_filter
 def alert_routes(labels, hostvars, groups, output):
-    """Who is told of the alert with these labels: lines of text, or a dictionary where the output is json."""
+    """Who gets the alert with these labels: lines of text, or a dictionary where the output is json."""
     asked = notified.asked_for("accelmon_alert", labels, groups)
     monitors = list(groups.get("monitoring", ()))
     if not monitors:
         raise Problem("the group is empty or missing; put the host that scrapes the fleet into it", "monitoring", [])
-    answer = notified.told(asked, hostvars, monitors)
+    answer = notified.recipients(asked, hostvars, monitors)
     return answer if output == "json" else notified.lines(answer)
 
 

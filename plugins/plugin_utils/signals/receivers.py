@@ -21,7 +21,7 @@ COMMON = ("name", "type", "match", "send_resolved", "settings")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 MAILBOX = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+\Z")
-# Told what no other receiver asks for.
+# Asks for what no receiver with labels in match asks for.
 REST = "rest"
 # Receivers that we add, and how the names of more of them begin.
 NOBODY, WATCHDOG, WEBHOOK = "nobody", "watchdog", "webhook"
@@ -121,12 +121,12 @@ def checked_match(value):
     return found
 
 
-def _value(key, told, value):
+def _value(key, spec, value):
     """A key's value, checked; a Problem shows it unless it is secret."""
     try:
-        return FORMATS[told["format"]](value)
+        return FORMATS[spec["format"]](value)
     except Problem as problem:
-        raise Problem(f"{key}: {problem}" if told.get("secret") else f"{key} = {shown(value)}: {problem}") from None
+        raise Problem(f"{key}: {problem}" if spec.get("secret") else f"{key} = {shown(value)}: {problem}") from None
 
 
 def _receiver(entry):
@@ -138,7 +138,7 @@ def _receiver(entry):
     for key in entry:
         if key not in keys and key not in COMMON:
             raise Problem(f"{shown(key)}: a receiver of type {kind} has no such key; {closest(key, [*keys, *COMMON])}")
-    missing = next((key for key, told in keys.items() if told.get("needed") and entry.get(key) in (None, "")), None)
+    missing = next((key for key, spec in keys.items() if spec.get("needed") and entry.get(key) in (None, "")), None)
     if missing:
         raise Problem(f"{missing} is missing; a receiver of type {kind} needs it")
     found = {"name": entry["name"], "type": kind, "keys": {key: _value(key, keys[key], entry[key]) for key in keys if entry.get(key) not in (None, "")}}
@@ -174,7 +174,7 @@ def checked(value):
 
 
 def webhooks(prefix, urls):
-    """Receivers that are told everything, of addresses alone."""
+    """Receivers of every alert, made of addresses alone."""
     return [_receiver({"name": f"{prefix}-{number}", "type": "webhook", "url": url}) for number, url in enumerate(urls, 1)]
 
 
@@ -197,16 +197,16 @@ def unknown_to(receivers, version):
 def integration(receiver, version):
     """((name of the list in the configuration, its entry), {path: secret}).
 
-    version: of Alertmanager, None if it is not known. A secret is in a file of its own where the release can read it from there.
+    version: of Alertmanager, None if it is not known. A secret has its own file where the release can read it from there.
     """
-    told = types()[receiver["type"]]
+    known = types()[receiver["type"]]
     entry, secrets = {"send_resolved": receiver["send_resolved"]}, {}
     for key, value in receiver["keys"].items():
-        spec = told["keys"][key]
+        spec = known["keys"][key]
         option = spec.get("option", key)
         if spec.get("secret") and release(version) and release(version) >= release(spec["file"]):
             path = f"{DIRECTORY}/secret-{receiver['name']}-{key}"
             entry[f"{option}_file"], secrets[path] = path, value
         else:
             entry[option] = value
-    return (f"{told['integration']}_configs", {**entry, **told["settings"], **receiver["settings"]}), secrets
+    return (f"{known['integration']}_configs", {**entry, **known["settings"], **receiver["settings"]}), secrets

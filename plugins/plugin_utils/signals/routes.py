@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The configuration of Alertmanager: how alerts are grouped, which mute others, and who is told of which.
+"""The configuration of Alertmanager: how alerts are grouped, which mute others, and who gets which.
 
-Every receiver is told of the alerts that it asks for, whoever else is. One that asks for the rest is told of what no receiver with labels in
-`match` asks for.
+Every receiver gets the alerts that it asks for, no matter who else does. One that asks for the rest gets what no receiver with labels in `match`
+asks for.
 """
 import os
 import re
@@ -81,7 +81,7 @@ def not_quiet():
 
 
 def kinds(receivers):
-    """(names of those that are told of everything, receivers with labels in match, names of those that are told of the rest)."""
+    """(names of those that get everything, receivers with labels in match, names of those that get the rest)."""
     return ([one["name"] for one in receivers if one["match"] == {}], [one for one in receivers if isinstance(one["match"], dict) and one["match"]],
             [one["name"] for one in receivers if one["match"] == REST])
 
@@ -91,7 +91,7 @@ def together(names):
     return ",".join(names) or NOBODY
 
 
-def told(labels, receivers, watchdog=()):
+def notified(labels, receivers, watchdog=()):
     """Names of the receivers that an alert with these labels reaches.
 
     receivers, watchdog: as `checked` gives them
@@ -111,14 +111,14 @@ def routes(receivers, watchdog):
     below = [{"matchers": [matcher(label, values) for label, values in one["match"].items()] + [not_quiet()] * ("severity" not in one["match"]),
               "receiver": one["name"], "continue": True} for one in asking]
     return [
-        # Each test is a group of its own, so that none waits for another.
+        # One group per test, so that none waits for another.
         {"matchers": [f'{TEST}!=""'], "receiver": NOBODY, "group_by": ["..."], "group_wait": "0s", "group_interval": "1m", "repeat_interval": "1d",
          "routes": [{"matchers": [matcher(TEST, [one["name"]])], "receiver": one["name"]} for one in receivers + watchdog]},
-        # Watchdog fires for ever. Only who waits for it hears it, soon and often; nobody else is bothered.
+        # Watchdog always fires. Only the heartbeat gets it, soon and often.
         {"matchers": ['alertname="Watchdog"'], "receiver": together([one["name"] for one in watchdog]), "group_by": ["alertname"],
          "group_wait": "0s", "group_interval": "1m", "repeat_interval": "1m"},
         *({"matchers": [not_quiet()], "receiver": name, "continue": True} for name in everything),
-        # Who has no route below is told by this one itself.
+        # Alerts that no route below matches go to the receiver of this one.
         {"receiver": together(rest), "routes": below + [{"matchers": [f'severity=~"{"|".join(quiet())}"'], "receiver": NOBODY}]},
     ]
 
@@ -169,7 +169,7 @@ def installed(source, version, node):
 def files(options, source, version, node):
     """{"files": [{path, content? or secret and group}], "secrets": {path: content}, "reload": [path]} as the role service takes them. Raises Problem.
 
-    reload: files that Alertmanager reads again when it is told to; secrets it reads whenever it uses them
+    reload: files that Alertmanager reads again on a signal; it reads secrets whenever it uses them
     """
     made = written(options, installed(source, version, node))
     secrets = {CONFIG: made["config"], **made["secrets"]}

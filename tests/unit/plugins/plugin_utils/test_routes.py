@@ -79,7 +79,7 @@ TABLE = [
 @pytest.mark.parametrize("labels,names", TABLE)
 def test_the_routing_table(tmp_path, labels, names):
     chosen = routes.checked(OPTIONS)
-    assert routes.told(labels, chosen["receivers"], chosen["watchdog"]) == names
+    assert routes.notified(labels, chosen["receivers"], chosen["watchdog"]) == names
     found = amtool("config", "routes", "test", f"--config.file={made(tmp_path)}", *(f"{name}={value}" for name, value in labels.items()))
     assert sorted(set(found.strip().split(",")) - {"nobody"}) == sorted(names), "what we say and what Alertmanager does"
 
