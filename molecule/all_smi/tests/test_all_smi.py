@@ -97,6 +97,16 @@ def test_the_mock_servers_devices_carry_our_labels(fleet):
     assert {labels["gpu"] for labels in page} == {labels["model"] for labels in found}
 
 
+def test_errors_in_the_kernel_log_are_counted_beside_it(fleet):
+    """By the textfile collector, which reads no devices there and is no source. The record is made up."""
+    counted = 'node_gpu_errors_total{node="gaudi1",vendor="intel_gaudi",pci_bus_id="0000:ff:00.0",kind="kernel",code="init_failed"}'
+    with fleet.kernel_log("gaudi1") as write:
+        write("habanalabs 0000:ff:00.0: Failed to initialize hl9. Device is NOT usable !")
+        eventually(lambda: list(fleet.query(counted).values()) == [1], "it is counted")
+    assert set(fleet.values('accelmon_source_elected{node="gaudi1"}', "source")) == {"all_smi"}
+    eventually(lambda: not fleet.query(counted), "nothing is left of it")
+
+
 def test_no_command_line_reaches_the_storage(fleet):
     assert rows(fleet, "mock1", "all_smi_process_memory_used_bytes")[0]["command"], "the page has some"
     assert not fleet.fetch(fleet.storage("/api/v1/label/command/values"))["data"]

@@ -4,27 +4,21 @@ import time
 
 from conftest import eventually
 
-COLLECTOR = "accelmon-textfile-collector"
-
 
 def test_an_xid_is_counted_once_and_reaches_the_storage(fleet):
     device = dict(next(iter(fleet.query('node_gpu_info{node="nvidia1"}'))))
     address = device["pci_address"]
     of_device = f'{{node="nvidia1",kind="xid",code="79",pci_bus_id="{address}"}}'
     eventually(lambda: list(fleet.query("node_gpu_errors_total" + of_device).values()) == [0], "a fatal code starts at 0")
-    try:
-        with fleet.kernel_log("nvidia1") as write:
-            write(f"NVRM: Xid (PCI:{address[:-2]}): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.")
-            write(f"NVRM: GPU {address}: GPU has fallen off the bus.")
-            found = eventually(lambda: [labels for labels, value in fleet.query("node_gpu_errors_total" + of_device).items() if value], "it is counted")
-            labels = dict(found[0])
-            assert {name: labels[name] for name in ("vendor", "index", "uuid")} == {name: device[name] for name in ("vendor", "index", "uuid")}
-            fleet.shell("nvidia1", f"systemctl restart systemd-journald && systemctl start {COLLECTOR}")
-            page = fleet.shell("nvidia1", "cat /var/lib/accelmon/textfile/accelmon_accelerators.prom")
-            assert [line.split()[-1] for line in page.splitlines() if "errors_total" in line and address in line and 'code="79"' in line] == ["1"], page
-            ages = eventually(lambda: [time.time() - at for at in fleet.query("node_gpu_error_last_timestamp_seconds" + of_device).values()], "its time")
-            assert 0 <= ages[0] < 600
-    finally:
-        fleet.shell("nvidia1", f"systemctl stop {COLLECTOR}.timer {COLLECTOR}; rm -f /var/lib/accelmon/textfile_collector/state.json; "
-                               f"systemctl start {COLLECTOR}.timer")
+    with fleet.kernel_log("nvidia1") as write:
+        write(f"NVRM: Xid (PCI:{address[:-2]}): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.")
+        write(f"NVRM: GPU {address}: GPU has fallen off the bus.")
+        found = eventually(lambda: [labels for labels, value in fleet.query("node_gpu_errors_total" + of_device).items() if value], "it is counted")
+        labels = dict(found[0])
+        assert {name: labels[name] for name in ("vendor", "index", "uuid")} == {name: device[name] for name in ("vendor", "index", "uuid")}
+        fleet.shell("nvidia1", "systemctl restart systemd-journald && systemctl start accelmon-textfile-collector")
+        page = fleet.shell("nvidia1", "cat /var/lib/accelmon/textfile/accelmon_accelerators.prom")
+        assert [line.split()[-1] for line in page.splitlines() if "errors_total" in line and address in line and 'code="79"' in line] == ["1"], page
+        ages = eventually(lambda: [time.time() - at for at in fleet.query("node_gpu_error_last_timestamp_seconds" + of_device).values()], "its time")
+        assert 0 <= ages[0] < 600
     eventually(lambda: list(fleet.query("node_gpu_errors_total" + of_device).values()) == [0], "nothing is left of it")

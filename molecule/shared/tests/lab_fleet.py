@@ -183,7 +183,7 @@ class Fleet:
     def kernel_log(self, host):
         """A function that writes a record of the kernel on a host, where journald reads a pipe: containers have no /dev/kmsg.
 
-        Afterwards the journal is empty, so that nothing counts there that only a test wrote.
+        Afterwards the journal is empty and the collector has forgotten all counts.
         """
         # Somebody has to hold the pipe open: journald would wait for that. It passes over records whose number is not higher than the last.
         self.shell(host, "mknod -m 600 /dev/kmsg p && systemd-run --quiet --unit=lab-kmsg sh -c 'exec sleep infinity <>/dev/kmsg' && "
@@ -197,8 +197,10 @@ class Fleet:
         try:
             yield write
         finally:
-            self.shell(host, "systemctl stop lab-kmsg; rm -f /dev/kmsg /var/log/journal/*/*; "
-                             "systemctl reset-failed systemd-journald; systemctl restart systemd-journald")
+            collector = "accelmon-textfile-collector"
+            self.shell(host, f"systemctl stop lab-kmsg {collector}.timer {collector}; rm -f /dev/kmsg /var/log/journal/*/* "
+                             "/var/lib/accelmon/textfile_collector/state.json; systemctl reset-failed systemd-journald; "
+                             f"systemctl restart systemd-journald; systemctl start {collector}.timer")
 
     def get(self, url, *arguments, monitor=None):
         """A page of the stack, with its password, as a monitoring host sees it (default: the first)."""
