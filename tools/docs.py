@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(ROOT, ".collections"))
 # pylint: disable=wrong-import-position
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import SEVERITIES
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import NODE_SCOPES, SEVERITIES
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import matched
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import rollup_rules, slow_rules, straggler_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import INTERNAL_ROLES, fleet_variables, role_variables, roles
@@ -49,21 +49,59 @@ These control a single run of a playbook. Give them with `-e`, not in the invent
 ALERTS = """# Alerts
 
 vmalert (or Prometheus) evaluates the alerts from `/etc/accelmon/rules/accelmon-alerts.yml`. Each has the labels `severity` ({severities})
-and `scope`, and three texts: `summary`, `description` and `action`.
+and `scope`, three texts (`summary`, `description` and `action`), and `runbook_url`, a link to its section here; set
+`accelmon_alert_runbook_url` for a page of your own.
 
 A node with `accelmon_state: maintenance` stays a target, but no alert about it, its exporters or its devices fires.
 
-Change an alert in the inventory with `accelmon_alert_overrides`:
+## Choose presets
+
+`accelmon_alert_presets` chooses which alerts there are. The default, {presets}, pages for broken hardware, warns of what is about to break, and
+watches the nodes and the monitoring itself. {aliases} {always} are always there, because without them nobody would notice that the
+monitoring is dead.
+
+| Preset | What it has | Alerts |
+|---|---|---|
+{table}
+## Change settings
+
+Change alerts in the inventory, for the whole fleet (`group_vars/all.yml`), for a group, or for one host:
 
 ```yaml
-accelmon_alert_overrides:
+accelmon_alert_overrides:             # the whole fleet
   HostDown: {{for: 30s}}
-  AcceleratorCollectorStale: {{threshold: 10m, severity: critical}}
   ExporterDown: {{enabled: false}}
+accelmon_alert_group_overrides:       # in group_vars: the hosts of a group
+  AcceleratorCollectorStale: {{threshold: 10m, severity: critical}}
+accelmon_alert_host_overrides:        # in host_vars: one host
+  HostDown: {{state: absent}}
 ```
 
-`for`, `severity` and `enabled` work for every alert, `threshold` for those that list one below. Unknown names and values are refused before
-anything is written.
+`for`, `severity` and `enabled` work for every alert, `threshold` for those that list one below. `state: present` and `state: absent` are other
+words for `enabled`. `enabled: true` adds an alert that no chosen preset has. Unknown names and values are refused before anything is written.
+
+What an alert does on a host comes from these, each of which overrides the ones before it, key by key: the alert below, the presets,
+`accelmon_alert_overrides`, `accelmon_alert_group_overrides`, `accelmon_alert_host_overrides`. For the same variable in several groups, Ansible's
+[precedence](https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_variables.html#understanding-variable-precedence) applies. The monitoring hosts
+read the fleet's settings, and a node with other ones is an error.
+
+Groups and hosts can only change alerts about a single node: those with scope {scopes}. Each distinct change is one more rule, however many hosts
+have it. The registry publishes who has which (`accelmon_alert_setting`), so a change takes effect once site.yml has run for the host and for
+the monitoring hosts. Until then, and while the registry's series are missing, the fleet's setting applies.
+
+## Your own labels
+
+Alerts about a node can carry labels of your own, for routes and messages:
+
+```yaml
+accelmon_labels: {{team: vision}}       # in group_vars or host_vars
+accelmon_label_names: [team]          # for all
+```
+
+They come from the registry's series `accelmon_fleet_node_info`. While that is missing, alerts fire without them. Recorded series do not have them:
+[series](series.md#labels-of-targets) shows how a query adds them.
+
+## How they are evaluated
 
 Alerts read what exporters and the registry write, not the recorded series, so trouble in the recording layer does not silence them.
 """
@@ -186,12 +224,13 @@ appears under its own `job`. If a page brings one of these labels, or `source`, 
 the rules, the scraper or the stack write are dropped from pages; of these, a node may publish only `accelmon_collector_*` and what
 `published` in `plugins/plugin_utils/catalogue/sources.yml` lists.
 
-Labels from `accelmon_labels` are on every series scraped from a host's exporters, including `up`, but on no recorded one: a rule would have to
-name them. A query adds one of them, here `room`, to recorded series:
+Labels from `accelmon_labels` are on every series scraped from a host's exporters, including `up`, and on the host's `accelmon_fleet_node_info`.
+Alerts about a node carry those that `accelmon_label_names` lists. No recorded series has them, because a series would end whenever one of its
+labels changes. A query adds one of them, here `room`:
 
 ```promql
 accelerator_power_watts
-* on (cluster, node) group_left (room) topk by (cluster, node) (1, group by (cluster, node, room) (up{room!=""}))
+* on (cluster, node) group_left (room) topk by (cluster, node) (1, group by (cluster, node, room) (accelmon_fleet_node_info{room!=""}))
 ```
 
 ## The registry
@@ -211,9 +250,16 @@ def code(names):
 
 def alerts_page():
     """Text of alerts.md."""
-    text = NOTE + ALERTS.format(severities=code(SEVERITIES))
+    catalogue = load("alerts")
+    table = "".join(f"| `{name}` | {what} | {code(alert['alert'] for alert in catalogue['alerts'] if name in alert['presets'])} |\n"
+                    for name, what in catalogue["presets"].items())
+    aliases = " ".join(f"`{name}` is another name for `{preset}`." for name, preset in catalogue["aliases"].items())
+    text = NOTE + ALERTS.format(
+        severities=code(SEVERITIES), presets=code(fleet_variables()["accelmon_alert_presets"]["default"]), table=table, aliases=aliases,
+        always=code(alert["alert"] for alert in catalogue["alerts"] if alert.get("always")), scopes=code(NODE_SCOPES))
     for alert in load("alerts")["alerts"]:
-        facts = [f"severity `{alert['severity']}`", f"scope `{alert['scope']}`", f"for `{alert['for']}`"]
+        facts = [f"severity `{alert['severity']}`", f"scope `{alert['scope']}`", f"for `{alert['for']}`",
+                 "always there" if alert.get("always") else f"presets {code(alert['presets'])}"]
         text += f"\n## {alert['alert']}\n\n{', '.join(facts)}\n\n{alert['why'].strip()}\n"
         if "threshold" in alert:
             text += f"\nThreshold, `{alert['threshold']['default']}`: {alert['threshold']['help']}\n"

@@ -17,7 +17,8 @@ options:
   _input:
     description:
       - What to change, by alert name. Each entry takes C(for) (a duration), C(severity) (V(critical), V(warning),
-        V(info) or V(none)), C(enabled) (a boolean) and, where the alert has one, C(threshold).
+        V(info) or V(none)), C(enabled) (a boolean) or instead of it C(state) (V(present) or V(absent)), and, where the alert has
+        one, C(threshold).
     type: dict
     required: true
   interval:
@@ -28,10 +29,36 @@ options:
     description: The most series a page may have, by job, where it differs from the catalogue.
     type: dict
     default: {}
+  presets:
+    description:
+      - Sets of alerts to write. Watchdog and the alerts that report dead monitoring are always written, and any other alert is
+        with C(enabled) in the input.
+    type: list
+    elements: str
+    default: [accelerator-production, node, stack]
+  hosts:
+    description:
+      - What single hosts change for themselves, a list of mappings like the input. Each distinct change becomes a rule for the hosts for
+        which the registry publishes it as C(accelmon_alert_setting); M(accelmon.fleet.fleet_registry) does so for the variables
+        C(accelmon_alert_group_overrides) and C(accelmon_alert_host_overrides).
+      - Only alerts about a single node can differ.
+    type: list
+    elements: dict
+    default: []
+  labels:
+    description: Names of labels of C(accelmon_labels) that alerts about a node carry too. They come from the registry's series.
+    type: list
+    elements: str
+    default: []
+  runbook_url:
+    description: Page for the annotation C(runbook_url), to which the alert's name in small letters is added after a C(#). Empty means no annotation.
+    type: str
+    default: https://github.com/accelmon/ansible-fleet/blob/main/docs/alerts.md
 """
 
 EXAMPLES = r"""
 all_as_they_come: "{{ {} | accelmon.fleet.alert_rules }}"
+basic: "{{ {} | accelmon.fleet.alert_rules(presets=['accelerator-basic', 'stack'], runbook_url='https://wiki.example.com/alerts') }}"
 quicker: "{{ {'HostDown': {'for': '30s'}, 'ExporterDown': {'enabled': false}} | accelmon.fleet.alert_rules }}"
 """
 
@@ -46,21 +73,29 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import fleet_variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file, of_hosts
+
+
+# Parameters of `alert_file`, and the variables that they are in an inventory.
+OPTIONS = {"overrides": "accelmon_alert_overrides", "interval": "accelmon_scrape_interval", "chosen_limits": "accelmon_scrape_limits",
+           "chosen_presets": "accelmon_alert_presets", "labels": "accelmon_label_names", "runbook_url": "accelmon_alert_runbook_url"}
 
 
 @as_filter
-def alert_rules(overrides, interval="15s", limits=None):
+def alert_rules(overrides, interval=None, limits=None, presets=None, hosts=(), labels=None, runbook_url=None):
     """Text of the rule file of the alerts."""
-    found = {"accelmon_alert_overrides": overrides, "accelmon_scrape_interval": interval, "accelmon_scrape_limits": limits or {}}
-    for name, value in found.items():
+    given = {"overrides": overrides, "interval": interval, "chosen_limits": limits, "chosen_presets": presets, "labels": labels,
+             "runbook_url": runbook_url}
+    options = {}
+    for name, variable in OPTIONS.items():
         try:
-            found[name] = read(name, value)
+            options[name] = read(variable, fleet_variables()[variable]["default"] if given[name] is None else given[name])
         except Problem as error:
-            raise AnsibleFilterError(f"{name}: {error}") from None
+            raise AnsibleFilterError(f"{variable}: {error}") from None
+    own = [of_hosts(change, f"hosts.{number}") for number, change in enumerate(hosts, 1)]
     # Its {{ $labels.node }} is for the one who evaluates the rules, never for Jinja.
-    return wrap_var(alert_file(found["accelmon_alert_overrides"], interval=found["accelmon_scrape_interval"],
-                               chosen_limits=found["accelmon_scrape_limits"]))
+    return wrap_var(alert_file(**options, hosts=own))
 
 
 class FilterModule:

@@ -31,13 +31,13 @@ sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(HERE)), ".collectio
 
 # pylint: disable=wrong-import-position
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file, changes
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_file
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file
 import expositions
 
 STEP = "1m"
-NO_ALERTS = ("pages", "quiet", "recording", "sources", "stragglers")
+NO_ALERTS = ("layers", "pages", "quiet", "recording", "sources", "stragglers")
 OPTIONS = {"node_exporter": "[::1]:9100", "cluster": "c1", "node": "mon",
            "stack": {"victoriametrics": "127.0.0.1:8428", "vmagent": "127.0.0.1:8429", "vmalert": "127.0.0.1:8880"}}
 OVERRIDES = {"HostDown": {"for": "1h30m", "severity": "warning"}, "AcceleratorCollectorStale": {"threshold": "90s"},
@@ -146,6 +146,22 @@ def alert_tests(only=()):
     return tests
 
 
+def layer_parts():
+    """[(name, text of the rules, tests)] of cases/layers.yml: each case has rules made with its own options."""
+    made = []
+    for number, case in enumerate(cases("layers")):
+        options = {**case["options"], "hosts": [changes(host, per_host=True) for host in case["options"].get("hosts", [])]}
+        expected = [{"eval_time": moment["at"], "alertname": case["alert"],
+                     "exp_alerts": [{"exp_labels": alert, "exp_annotations": case["annotations"]} for alert in moment.get("fires", [])]}
+                    for moment in case["expect"]]
+        groups = yaml.safe_load(alert_file(**options))["groups"]
+        rules = [{**rule, "annotations": {key: rule["annotations"][key] for key in case["annotations"]}}
+                 for group in groups for rule in group["rules"] if rule["alert"] == case["alert"]]
+        made.append((f"layers-{number}", yaml.safe_dump({"groups": [{"name": "layers", "rules": rules}]}),
+                     [{"name": case["name"], "interval": STEP, "input_series": input_series(case["series"]), "alert_rule_test": expected}]))
+    return made
+
+
 def labelled(selector, labels):
     """A series as both programs want an expected one: the selector's labels and these."""
     name, _brace, fixed = selector.rstrip("}").partition("{")
@@ -218,6 +234,7 @@ def rule_files(folder, backend):
         *[write(folder, f"recording-{interval}.yml", recording_file(interval, backend)) for interval in ("1s", "5s", "15s", "2m")],
         write(folder, "alerts.yml", alert_file({})),
         write(folder, "overridden.yml", alert_file(OVERRIDES)),
+        write(folder, "layers.yml", alert_file(hosts=[{"HostDown": {"severity": "warning"}}], labels=["team"], runbook_url="https://wiki.example.com")),
         write(folder, "none.yml", alert_file({alert["alert"]: {"enabled": False} for alert in load("alerts")["alerts"]})),
     ]
 
@@ -249,6 +266,7 @@ def check_scrape_vmagent(programs, folder):
 def unit_files(folder, kind, only):
     """Paths of the files of tests: each alert and what is recorded know nothing of each other, and are evaluated apart, at moments of the tests' own."""
     parts = [(name, with_summary_only(alert_file({}), name), tests) for name, tests in alert_tests(only).items()]
+    parts += layer_parts() if not only or "layers" in only else []
     if not only or "recording" in only:
         parts.append(("recording", recording_file("15s"), recording_tests(kind)))
     paths = []

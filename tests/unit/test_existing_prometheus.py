@@ -9,6 +9,7 @@ Stubbed: become, as the hosts are this machine. What it has of accelerators is w
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -28,9 +29,10 @@ def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("existing")
     (folder / "textfiles").mkdir()
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False}
-    node = {**local, "accelmon_address": "10.0.0.7", "accelmon_expected": {"nvidia": 8}, "accelmon_custom_exporters": [{"job": "ipmi", "port": 9290}]}
+    node = {**local, "accelmon_address": "10.0.0.7", "accelmon_expected": {"nvidia": 8}, "accelmon_custom_exporters": [{"job": "ipmi", "port": 9290}],
+            "accelmon_labels": {"team": "red"}, "accelmon_alert_host_overrides": {"HostDown": {"severity": "warning"}}}
     (folder / "inventory.json").write_text(json.dumps({"all": {"children": {
-        "accelerator_nodes": {"hosts": {"gpu7": node}}, "prometheus": {"hosts": {"prom1": local}}}}}))
+        "accelerator_nodes": {"hosts": {"gpu7": node}}, "prometheus": {"hosts": {"prom1": {**local, "accelmon_label_names": ["team"]}}}}}}))
     places = {"folder": str(folder / "accelmon"), "state": str(folder / "registry"), "textfiles": str(folder / "textfiles")}
     for dummy in range(2):
         done = subprocess.run([sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", str(PLAYBOOK), "-e", json.dumps(places)], cwd=folder,
@@ -46,7 +48,7 @@ def test_a_second_run_changes_nothing(written):
 
 def test_targets_and_expected_devices_are_written(written):
     targets = json.loads((written[0] / "accelmon/targets/custom/ipmi.default.json").read_text())
-    assert targets == [{"targets": ["10.0.0.7:9290"], "labels": {"cluster": "default", "node": "gpu7", "job": "ipmi"}}]
+    assert targets == [{"targets": ["10.0.0.7:9290"], "labels": {"cluster": "default", "node": "gpu7", "team": "red", "job": "ipmi"}}]
     assert (written[0] / "accelmon/targets/node_exporter/default.json").is_file()
     series = "".join(path.read_text() for path in (written[0] / "textfiles").glob("*.prom"))
     assert 'accelmon_expected_accelerators{cluster="default",node="gpu7",vendor="nvidia"} 8' in series
@@ -56,7 +58,19 @@ def test_scrape_jobs_and_rules_are_complete(written):
     made = yaml.safe_load((written[0] / "accelmon/scrape.yml").read_text())
     assert set(made) == {"scrape_configs"} and {"node_exporter", "custom", "accelmon_fleet"} <= {job["job_name"] for job in made["scrape_configs"]}
     alerts = yaml.safe_load((written[0] / "accelmon/alerts.rules.yml").read_text())
-    assert "AcceleratorMissing" in [rule["alert"] for group in alerts["groups"] for rule in group["rules"]]
+    rules = {}
+    for group in alerts["groups"]:
+        for rule in group["rules"]:
+            rules.setdefault(rule["alert"], []).append(rule)
+    assert {"AcceleratorMissing", "Watchdog"} <= set(rules) and "NotificationsFailing" not in rules
+    assert [(rule["for"], rule["labels"]["severity"]) for rule in rules["HostDown"]] == [("5m", "critical"), ("5m", "warning")]
+    assert "group_left (team)" in rules["HostDown"][0]["expr"] and rules["HostDown"][0]["annotations"]["runbook_url"].endswith("/docs/alerts.md#hostdown")
+
+
+def test_the_registry_publishes_what_the_rules_look_for(written):
+    series = "".join(path.read_text() for path in (written[0] / "textfiles").glob("*.prom"))
+    setting = re.search(r'accelmon_alert_setting\{alert="HostDown",cluster="default",node="gpu7",setting="(\w+)"\} 1', series).group(1)
+    assert setting in (written[0] / "accelmon/alerts.rules.yml").read_text() and 'node="gpu7",state="active",team="red"' in series
 
 
 def test_promtool_accepts_what_is_written(written):

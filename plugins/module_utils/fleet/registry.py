@@ -17,7 +17,8 @@ and an entry is
    "highest": {vendor: {model: count}}, the most ever recorded, lowered only by accepting what was seen,
    "unmonitored"?: [vendor] whose devices the host has though no exporter of it reads them,
    "uncounted"?: [[vendor, uuid]] of what all-smi shows as the vendor's device and is not counted, as graphics inside a processor,
-   "better"?: {vendor: [source that would know more, why the host cannot get it, the setting that brings it]}}
+   "better"?: {vendor: [source that would know more, why the host cannot get it, the setting that brings it]},
+   "alerts"?: {alert: name of the setting that the inventory gives this host alone}}
 Nothing here forgets a host or lowers a count unless `prune` or `accept` says so.
 """
 import errno
@@ -36,6 +37,8 @@ FORMER_VENDORS = ("amd", "nvidia")
 # What the inventory declares holds for a host that did not answer as well; the rest is what was found on it.
 DECLARED = ("address", "labels", "state", "expected")
 FOUND = ("unmonitored", "uncounted", "better")
+# Declared too, and left out where there is none.
+DECLARED_MORE = ("alerts",)
 
 
 FIX = "restore the file from a backup, or move it away and run site.yml without --limit to rebuild it"
@@ -130,6 +133,7 @@ MORE = (
     ("unmonitored", "a list of vendors", list_of(is_text)),
     ("uncounted", "pairs of vendor and name", list_of(lambda value: list_of(is_text)(value) and len(value) == 2)),
     ("better", "three strings by vendor", map_of(lambda value: list_of(is_text)(value) and len(value) == 3)),
+    ("alerts", "strings by alert", map_of(is_text)),
     ("replaced_by", "a cluster and a host", lambda value: map_of(is_text)(value) and set(value) == set(("cluster", "host"))))
 
 
@@ -409,6 +413,7 @@ def _merge_record(entry, record):
     merged["reached"] = old["reached"] or record["answered"]
     merged["seen"] = _copy(record["accelerators"]) if record["answered"] else old["seen"]
     merged["highest"] = _highest(old["highest"], merged["seen"])
+    merged.update((name, record[name]) for name in DECLARED_MORE if record.get(name))
     for name in FOUND:
         found = (record if record["answered"] else old).get(name)
         if found:
@@ -471,7 +476,8 @@ def series(registry):
     ]
     hosts = present_hosts(registry)
     for host, entry in hosts:
-        lines.append("accelmon_fleet_node_info%s 1" % _labels(cluster=cluster, node=host, state=entry["status"]))
+        # With the labels that the site declares, for alerts and queries to join.
+        lines.append("accelmon_fleet_node_info%s 1" % _labels(**dict(entry["labels"], cluster=cluster, node=host, state=entry["status"])))
     lines.append("# HELP accelmon_expected_accelerators Number of accelerators that the host must have.")
     lines.append("# TYPE accelmon_expected_accelerators gauge")
     for host, entry in hosts:
@@ -482,6 +488,11 @@ def series(registry):
     for host, entry in hosts:
         for vendor, uuid in entry.get("uncounted", ()):
             lines.append("accelmon_fleet_uncounted_device%s 1" % _labels(cluster=cluster, node=host, vendor=vendor, uuid=uuid))
+    lines.append("# HELP accelmon_alert_setting Setting of an alert that the host has instead of the fleet's.")
+    lines.append("# TYPE accelmon_alert_setting gauge")
+    for host, entry in hosts:
+        for alert, setting in sorted(entry.get("alerts", {}).items()):
+            lines.append("accelmon_alert_setting%s 1" % _labels(cluster=cluster, node=host, alert=alert, setting=setting))
     lines.append("# HELP accelmon_source_elected Whether a source is in charge of the vendor's devices on the host (1) or on standby (0).")
     lines.append("# TYPE accelmon_source_elected gauge")
     for host, entry in hosts:

@@ -12,7 +12,7 @@ import re
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates import VARIABLES
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import UNEVALUATED, Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, plan, variables, written
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, facts, hosts as fleet, plan, variables, written
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key, literal, means_itself
@@ -52,7 +52,8 @@ def fleet_check(groups, hostvars, sources=(), needed=tuple(GROUPS)):
             errors[host] = [error.problem]
     names = {host: name_problems(host, groups) for host in hosts}
     monitoring = groups.get("monitoring", ())
-    for found_by in (names, selves(checker.addresses, monitoring), clashes(checker.places), shut_out(checker.access, monitoring)):
+    stray = {host: [str(problem) for problem in found] for host, found in alerting.strays(checker.fleet_wide, monitoring).items()}
+    for found_by in (names, stray, checker.unknown_labels(), selves(checker.addresses, monitoring), clashes(checker.places), shut_out(checker.access, monitoring)):
         for host, found in found_by.items():
             errors[host].extend(found)
     return arrange(fleet_errors, errors)
@@ -93,6 +94,8 @@ class Checker:
     places: {(address, port): [host, ...]}
     addresses: {host: (variable that its address is from, address)}
     access: {host: {variable of ACCESS: its value}}
+    fleet_wide: {host: {variable of alerting.FLEET_WIDE that it has: its value}}
+    labels: names of labels that hosts have
     """
 
     def __init__(self, groups=None):
@@ -105,6 +108,8 @@ class Checker:
         self.places = collections.defaultdict(list)
         self.addresses = {}
         self.access = {}
+        self.fleet_wide = {}
+        self.labels = set()
         # Names met so far that are none of ours, or that are ours and no user's.
         self.ignored = set(variables.catalogue()["internal"])
 
@@ -113,6 +118,8 @@ class Checker:
         values, errors = self.variables(variables_of_host)
         errors.extend(between_variables(values))
         errors.extend(self.strangers(values))
+        self.fleet_wide[host] = {name: values[name] for name in alerting.FLEET_WIDE if name in values}
+        self.labels.update(values.get("accelmon_labels") or ())
         self.access[host] = {name: values.get(name, self.defaults[name]) for name in ACCESS}
         errors.extend(self.place(host, variables_of_host, values))
         return errors
@@ -160,6 +167,13 @@ class Checker:
                 found.append(listener(f"{role}_port", value[f"{role}_port"], value[f"{role}_listen"]))
                 if role == "alertmanager" and len(monitoring) > 1:
                     found.append(listener("alertmanager_gossip_port", value["alertmanager_gossip_port"], value["alertmanager_listen"]))
+        return found
+
+    def unknown_labels(self):
+        """{host: [error]} about labels for alerts that no host has."""
+        found = {}
+        for host, values in self.fleet_wide.items():
+            found[host] = [str(problem) for problem in alerting.unknown_labels(values.get("accelmon_label_names", ()), self.labels)]
         return found
 
     def strangers(self, values):

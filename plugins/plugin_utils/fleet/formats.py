@@ -341,7 +341,8 @@ FORMATS = {
     **{check.__name__: check for check in (
         duration, size, directory, program, word, words, version, archive, checksum, checksums, image, repository, key, secret, password, cpus,
         engine, architectures, lock_releases, lock_versions, compared, rotated, names, new_file)},
-    "alert_overrides": passed(alerts.alert_file),
+    "alert_overrides": alerts.changes,
+    "alert_presets": alerts.presets,
     "amd_config": passed(amd_exporter.check_settings),
     "amd_fields": passed(values.strings, lambda value: amd_exporter.check_names("amd_exporter_extra_fields", value, amd_exporter.FIELDS, "field")),
     "amd_labels": passed(values.strings, lambda value: amd_exporter.check_names("amd_exporter_extra_labels", value, amd_exporter.LABELS, "label")),
@@ -349,6 +350,8 @@ FORMATS = {
     "collectors": passed(lambda value: node_collectors.choices({}, False, value)),
     "counters": passed(values.strings, lambda value: dcgm.counters(str(catalogue.load("dcgm")["version"]), False, value)),
     "explained": passed(lambda value: value and errors.explain(value)),
+    "host_alert_overrides": alerts.of_hosts,
+    "label_names": passed(values.strings, lambda value: labels.labels(dict.fromkeys(value, ""))),
     "lock_file": passed(values.path, releases.read_lock),
     "pairs": passed(dcgm.pairs),
     "receivers": passed(receivers.checked),

@@ -4,7 +4,7 @@
 
 """Fleet records: one per host, from its variables and facts, in one pass over the hosts."""
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, plan
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, hosts as fleet, plan
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.facts import Untrusted
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 
@@ -78,10 +78,12 @@ def make_record(host, variables_of_host, reader, answered, stage="first"):
     chosen = plan.choose(values, facts, stage)
     blind = plan.unmonitored(chosen, facts) if facts is not None else []
     shown = uncounted(facts) if facts is not None else []
+    alerts = alerting.published(values)
     return {
         **({"unmonitored": blind} if blind else {}),
         **({"uncounted": shown} if shown else {}),
         **({"better": {vendor: list(told) for vendor, told in chosen.better.items()}} if chosen.better else {}),
+        **({"alerts": alerts} if alerts else {}),
         "host": host,
         "address": address,
         "cluster": values["accelmon_cluster"],

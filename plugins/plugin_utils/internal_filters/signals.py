@@ -9,9 +9,9 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import notified
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, notified
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, compare, errors, recording, routes, site_rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, errors, recording, routes, site_rules
 
 
 def rule_files(paths, directory):
@@ -22,12 +22,21 @@ def rule_files(paths, directory):
         raise AnsibleFilterError(f"accelmon_rule_files: {error}") from None
 
 
-def rule_groups(overrides, interval, backend):
-    """Names of the groups that the evaluator of rules must have loaded."""
-    try:
-        return alerts.group_names(interval, backend, read("accelmon_alert_overrides", overrides))
-    except Problem as error:
-        raise AnsibleFilterError(f"rule_groups: {error}") from None
+def fleet_hosts(groups):
+    """Names of the hosts that the registry records. groups: the variable of this name."""
+    return [str(host) for name in ("accelerator_nodes", "monitoring") for host in groups.get(name) or ()]
+
+
+@as_filter
+def alert_changes(hostvars, groups):
+    """What hosts change of alerts for themselves, as the filter alert_rules takes it. hostvars, groups: the variables of these names."""
+    return alerting.of_hosts(hostvars, fleet_hosts(groups))
+
+
+@as_filter
+def rule_groups(host, hostvars, groups):
+    """Names of the groups that the evaluator of rules on a monitoring host must have loaded. hostvars, groups: the variables of these names."""
+    return alerting.group_names(hostvars, str(host), fleet_hosts(groups))
 
 
 @as_filter
@@ -110,5 +119,5 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(rule_files, rule_groups, alertmanager_files, expected_series, source_comparisons, explanation, alert_routes, silenced,
-                        receivers, silence_lines, delivery_lines)
+        return internal(rule_files, alert_changes, rule_groups, alertmanager_files, expected_series, source_comparisons, explanation,
+                        alert_routes, silenced, receivers, silence_lines, delivery_lines)

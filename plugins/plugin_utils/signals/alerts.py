@@ -4,6 +4,8 @@
 
 """The alerts of the catalogue as rules, with a site's own settings."""
 
+import hashlib
+import json
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
@@ -15,6 +17,11 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording i
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import STACK, named_duration, switch
 
 SEVERITIES = ("critical", "warning", "info", "none")
+STATES = {"present": True, "absent": False}
+# Scopes of alerts about a single node, whose name they have as a label: hosts may have settings of their own for these.
+NODE_SCOPES = ("accelerator", "exporter", "link", "node")
+# Whom the registry says that a setting of an alert is for. A scrape of it that fails changes nothing.
+SETTING = 'on (cluster, node) last_over_time(accelmon_alert_setting{alert="%s",setting%s"%s"}[%s])'
 PART = re.compile(r"%([a-z_]+)%")
 # A reading of devices, with a condition: %recovery_action(>= 2)%
 READING = re.compile(r"%([a-z_]+)\(([^()%]*)\)%")
@@ -94,67 +101,156 @@ def threshold_text(spec, value):
     return (str(milliseconds(value) / 1000) if spec["type"] == "duration" else number(float(value))).removesuffix(".0")
 
 
-def settings(alert, overrides, variable):
-    """What an alert's rule is made with: {for, severity, enabled, threshold?} after the site's overrides for it.
+def presets(value, alerts=None):
+    """Names of presets, as the catalogue has them. Raises Problem."""
+    catalogue = alerts or load("alerts")
+    found = []
+    for entry in plain(value):
+        name = catalogue["aliases"].get(str(entry), str(entry))
+        if name not in catalogue["presets"]:
+            raise Problem(f"{entry}: no such preset; {closest(entry, [*catalogue['presets'], *catalogue['aliases']])}")
+        found.append(name)
+    return list(dict.fromkeys(found))
 
-    threshold comes as the text that goes into the expression: seconds for a duration, else the number.
+
+def changes(overrides, variable="accelmon_alert_overrides", alerts=None, per_host=False):
+    """What a site changes, checked: {alert: {for?, severity?, enabled?, threshold?}}. It may be checked again.
+
+    overrides: the same as the site gave it in variable, where `state` may stand for enabled
+    per_host: they are those of some hosts alone, which is possible for alerts about one node
+    Raises Problem with the alert, the key, the value and the nearest valid name.
     """
-    threshold = alert.get("threshold")
-    chosen = {"for": alert["for"], "severity": alert["severity"], "enabled": True}
-    if threshold:
-        chosen["threshold"] = threshold["default"]
+    known = {alert["alert"]: alert for alert in (alerts or load("alerts"))["alerts"]}
+    overrides = plain({} if overrides is None else overrides)
     if not isinstance(overrides, dict):
-        raise Problem(f"not a mapping; give some of {', '.join(sorted(chosen))}", variable, overrides)
-    for key, value in overrides.items():
+        raise Problem("not a mapping; give a mapping of alerts to what to change", variable, overrides)
+    found = {}
+    for name, value in overrides.items():
+        what = f"{variable}.{name}"
+        if name not in known:
+            raise Problem(f"no such alert; {closest(name, known)}", what, value)
+        if per_host and known[name]["scope"] not in NODE_SCOPES:
+            raise Problem(f"{name} is not about a single node; change it for the whole fleet, in accelmon_alert_overrides", what, value)
+        found[name] = _change(known[name], value, what)
+    return found
+
+
+def of_hosts(overrides, variable):
+    """The `changes` that hold for some hosts alone."""
+    return changes(overrides, variable, per_host=True)
+
+
+def _change(alert, given, variable):
+    """What is changed of one alert, checked."""
+    known = ["for", "severity", "enabled", "state"] + (["threshold"] if "threshold" in alert else [])
+    if not isinstance(given, dict):
+        raise Problem(f"not a mapping; give some of {', '.join(sorted(known))}", variable, given)
+    chosen = {}
+    for key, value in given.items():
         what = f"{variable}.{key}"
-        if key == "threshold" and not threshold:
-            raise Problem(f"{alert['alert']} has no threshold; {closest(key, chosen)}", what, value)
-        if key not in chosen:
-            raise Problem(f"no such setting; {closest(key, chosen)}", what, value)
+        if key == "threshold" and key not in known:
+            raise Problem(f"{alert['alert']} has no threshold; {closest(key, known)}", what, value)
+        if key not in known:
+            raise Problem(f"no such setting; {closest(key, known)}", what, value)
         if key == "for":
             value = named_duration(what, value)
         elif key == "severity" and value not in SEVERITIES:
             raise Problem(f"no such severity; {closest(value, SEVERITIES)}", what, value)
+        elif key == "state":
+            if value not in STATES:
+                raise Problem(f"no such state; {closest(value, STATES)}", what, value)
+            if "enabled" in given:
+                raise Problem("it says the same as enabled; give one of them", what, value)
+            key, value = "enabled", STATES[value]
         elif key == "enabled":
             value = boolean(what, value)
         elif key == "threshold":
-            value = threshold_value(what, threshold, value)
+            value = threshold_value(what, alert["threshold"], value)
         chosen[key] = value
-    if threshold:
-        chosen["threshold"] = threshold_text(threshold, chosen["threshold"])
     return chosen
 
 
-def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides", interval="15s", chosen_limits=None):
+def resolved(*layers):
+    """Several layers of `changes` as one: key by key, the last one that has it wins."""
+    found = {}
+    for layer in layers:
+        for name, change in layer.items():
+            found[name] = {**found.get(name, {}), **change}
+    return found
+
+
+def setting(change):
+    """The name under which the registry publishes a change of an alert for a host; equal changes have the same."""
+    return hashlib.sha256(json.dumps(change, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def settings(alert, change, chosen_presets=None):
+    """What an alert's rule is made with: {for, severity, enabled, threshold?}.
+
+    threshold comes as the text that goes into the expression: seconds for a duration, else the number.
+    """
+    wanted = chosen_presets is None or alert.get("always", False) or not set(alert["presets"]).isdisjoint(chosen_presets)
+    spec = alert.get("threshold")
+    made = {"for": alert["for"], "severity": alert["severity"], "enabled": wanted, **({"threshold": spec["default"]} if spec else {}), **change}
+    return {**made, "threshold": threshold_text(spec, made["threshold"])} if spec else made
+
+
+def variants(alert, fleet_wide, hosts, chosen_presets, recently):
+    """[(condition, settings)], one for each rule that an alert needs: for most hosts, and for those that have something else.
+
+    fleet_wide: {alert: change}; hosts: the same of each host that has changes of its own; recently: as `recent` gives it
+    """
+    name = alert["alert"]
+    usual = settings(alert, fleet_wide.get(name, {}), chosen_presets)
+    others = {}
+    for change in (host[name] for host in hosts if name in host):
+        made = settings(alert, resolved(fleet_wide, {name: change})[name], chosen_presets)
+        if made != usual:
+            others[setting(change)] = made
+    if not others:
+        return [("", usual)]
+    # Who has a setting that no rule is for is not left without the alert.
+    of_others = SETTING % (name, "=~", "|".join(sorted(others)), recently)
+    return [(f"unless {of_others}", usual)] + [(f"and {SETTING % (name, '=', other, recently)}", made) for other, made in sorted(others.items())]
+
+
+def joined(labels, recently, hosts):
+    """What joins labels of a node onto alerts. Without the registry's series they come without these labels."""
+    names = ", ".join(labels)
+    info = f"group by (cluster, node, {names}) (last_over_time(accelmon_fleet_node_info[{recently}]))"
+    return f"* on (cluster, node) group_left ({names}) (\n  topk by (cluster, node) (1, {info})\n  or on (cluster, node) (0 * {hosts} + 1)\n)"
+
+
+def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides", interval="15s", chosen_limits=None,
+                 chosen_presets=None, hosts=(), labels=(), runbook_url=""):
     """The groups of the alerts of the catalogue, one for each scope, in a list; an empty one if the site wants none.
 
-    overrides: {alert: {for?, severity?, enabled?, threshold?}}, as the site gave them in variable.
-    interval: at which everything is scraped; chosen_limits: {job: series}, a site's own limits of a page.
-    Raises Problem with the alert, the key, the value and the nearest valid name.
+    overrides: the changes for the whole fleet, as the site gave them in variable
+    interval: at which everything is scraped; chosen_limits: {job: series}, a site's own limits of a page
+    chosen_presets: names of the presets whose alerts are written, with those that are always there; None: every alert
+    hosts: the changes of each host that has some of its own, checked; labels: names of labels to join onto alerts about nodes
+    runbook_url: address of a page that has a section for each alert; "": no link
     """
     alerts = alerts or load("alerts")
     sources = sources or load("sources")["sources"]
-    overrides = plain({} if overrides is None else overrides)
-    names = [alert["alert"] for alert in alerts["alerts"]]
-    if not isinstance(overrides, dict):
-        raise Problem("not a mapping; give a mapping of alerts to what to change", variable, overrides)
-    for name, value in overrides.items():
-        if name not in names:
-            raise Problem(f"no such alert; {closest(name, names)}", f"{variable}.{name}", value)
+    fleet_wide = changes(overrides, variable, alerts)
     interval = named_duration("the scrape interval", plain(interval))
     values = parts(alerts, sources, interval, chosen_limits)
     groups = {}
     for alert in alerts["alerts"]:
-        chosen = settings(alert, overrides.get(alert["alert"], {}), f"{variable}.{alert['alert']}")
-        if not chosen["enabled"]:
-            continue
-        groups.setdefault(f"accelmon_{alert['scope']}", []).append({
-            "alert": alert["alert"],
-            "expr": expanded(alert["expr"], {**values, "threshold": chosen.get("threshold", "")}, interval),
-            "for": chosen["for"],
-            "labels": {"severity": chosen["severity"], "scope": alert["scope"]},
-            "annotations": {key: alert[key] for key in ("summary", "description", "action")},
-        })
+        of_node = alert["scope"] in NODE_SCOPES
+        annotations = {key: alert[key] for key in ("summary", "description", "action")}
+        if runbook_url:
+            annotations["runbook_url"] = f"{runbook_url}#{alert['alert'].lower()}"
+        for condition, chosen in variants(alert, fleet_wide, hosts, chosen_presets, recent(interval)):
+            if not chosen["enabled"]:
+                continue
+            expression = expanded(alert["expr"], {**values, "threshold": chosen.get("threshold", "")}, interval)
+            for more in (condition, joined(labels, recent(interval), values["hosts"]) if labels and of_node else ""):
+                expression = f"(\n{expression}\n)\n{more}" if more else expression
+            groups.setdefault(f"accelmon_{alert['scope']}", []).append({
+                "alert": alert["alert"], "expr": expression, "for": chosen["for"],
+                "labels": {"severity": chosen["severity"], "scope": alert["scope"]}, "annotations": annotations})
     return [{"name": name, "rules": rules} for name, rules in groups.items()]
 
 
@@ -163,6 +259,6 @@ def alert_file(overrides=None, alerts=None, sources=None, variable="accelmon_ale
     return dump({"groups": alert_groups(overrides, alerts, sources, variable, **options)})
 
 
-def group_names(interval, backend, overrides=None):
+def group_names(interval, backend, overrides=None, **options):
     """Names of the groups that whoever evaluates our rule files must have loaded."""
-    return [group["name"] for group in recording_groups(interval, backend) + alert_groups(overrides)]
+    return [group["name"] for group in recording_groups(interval, backend) + alert_groups(overrides, **options)]

@@ -260,10 +260,10 @@ def test_series():
     samples = [line for line in registry.series(merged).splitlines() if not line.startswith("#")]
     assert samples == [
         'accelmon_fleet_generation{cluster="c"} 2',
-        'accelmon_fleet_node_info{cluster="c",node="a",state="active"} 1',
-        'accelmon_fleet_node_info{cluster="c",node="b",state="maintenance"} 1',
-        'accelmon_fleet_node_info{cluster="c",node="c",state="retired"} 1',
-        'accelmon_fleet_node_info{cluster="c",node="d",state="pending"} 1',
+        'accelmon_fleet_node_info{cluster="c",node="a",rack="r1",state="active"} 1',
+        'accelmon_fleet_node_info{cluster="c",node="b",rack="r1",state="maintenance"} 1',
+        'accelmon_fleet_node_info{cluster="c",node="c",rack="r1",state="retired"} 1',
+        'accelmon_fleet_node_info{cluster="c",node="d",rack="r1",state="pending"} 1',
         'accelmon_expected_accelerators{cluster="c",node="a",vendor="nvidia"} 8',
         'accelmon_expected_accelerators{cluster="c",node="b",vendor="amd"} 2',
         'accelmon_expected_accelerators{cluster="c",node="c",vendor="nvidia"} 8',

@@ -168,7 +168,7 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not():
         assert any(moment.get("fires") for moment in moments), rule["alert"]
         # What must not happen to Watchdog is silence.
         assert rule["alert"] == "Watchdog" or any(not case["expect"][-1].get("fires") for case in cases), rule["alert"]
-    assert {path.stem for path in CASES.glob("*.yml")} == {rule["alert"] for rule in ALERTS} | {"pages", "quiet", "recording", "sources", "stragglers"}
+    assert {path.stem for path in CASES.glob("*.yml")} == {rule["alert"] for rule in ALERTS} | {"layers", "pages", "quiet", "recording", "sources", "stragglers"}
 
 
 def test_every_case_file_says_where_its_data_come_from():
@@ -275,12 +275,14 @@ def test_a_wrong_interval(interval):
 
 
 def test_verify_asks_for_every_group_that_is_written():
+    def asked(**variables):
+        return rule_groups("m1", {"m1": {"inventory_hostname": "m1", **variables}}, {"monitoring": ["m1"]})
     for backend in ("victoriametrics", "prometheus"):
-        written = yaml.safe_load(recording_file("15s", backend))["groups"] + yaml.safe_load(alert_file())["groups"]
-        assert rule_groups({}, "15s", backend) == [group["name"] for group in written]
-    assert {"accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_node", "accelmon_monitoring"} < set(rule_groups({}, "15s", "prometheus"))
+        written = yaml.safe_load(recording_file("15s", backend))["groups"] + yaml.safe_load(str(alert_rules({})))["groups"]
+        assert asked(accelmon_backend=backend) == [group["name"] for group in written]
+    assert {"accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_node", "accelmon_monitoring"} < set(asked())
     nothing = {alert["alert"]: {"enabled": "no"} for alert in load("alerts")["alerts"]}
-    assert rule_groups(nothing, "15s", "prometheus") == [group["name"] for group in yaml.safe_load(recording_file("15s"))["groups"]]
+    assert asked(accelmon_alert_overrides=nothing) == [group["name"] for group in yaml.safe_load(recording_file("15s"))["groups"]]
     task = (Path(__file__).resolve().parents[4] / "playbooks" / "verify.yml").read_text()
     assert "accelmon.fleet._rule_groups(" in task and "accelmon_devices_1" not in task
 

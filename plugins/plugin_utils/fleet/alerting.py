@@ -1,0 +1,72 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The settings of alerts in the inventory: those of the whole fleet, and those that hosts have of their own."""
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts
+
+# Variables with the changes of hosts; what the later one says wins.
+OF_HOSTS = ("accelmon_alert_group_overrides", "accelmon_alert_host_overrides")
+# Variables of the whole fleet, which the monitoring hosts read: another value of a node would do nothing.
+FLEET_WIDE = {"accelmon_alert_overrides": "set accelmon_alert_group_overrides or accelmon_alert_host_overrides for some hosts",
+              "accelmon_alert_presets": "set it for all, and switch alerts with `enabled` in accelmon_alert_group_overrides",
+              "accelmon_label_names": "set it for all"}
+# What the rules of a monitoring host are made with: parameter of `alerts.alert_groups`, and the variable that gives it.
+OPTIONS = {"overrides": "accelmon_alert_overrides", "chosen_presets": "accelmon_alert_presets", "labels": "accelmon_label_names",
+           "runbook_url": "accelmon_alert_runbook_url"}
+
+
+def of_values(values):
+    """The changes that a host has of its own, {alert: change}. values: its checked variables, OF_HOSTS among them."""
+    return alerts.resolved(*(values.get(name) or {} for name in OF_HOSTS))
+
+
+def published(values):
+    """{alert: name of the setting} of a host, as the registry publishes them."""
+    return {name: alerts.setting(change) for name, change in sorted(of_values(values).items())}
+
+
+def of_hosts(hostvars, hosts):
+    """The changes of each host that has some; one whose variables are wrong, or whose facts are not believed, has none."""
+    reader = fleet.Reader({name: variables.fleet_variables()[name] for name in OF_HOSTS})
+    found = []
+    for host in dict.fromkeys(hosts):
+        try:
+            changes = of_values(reader.read_all(fleet.HostVariables(hostvars, host))[0])
+        except facts.Untrusted:
+            continue
+        if changes:
+            found.append(changes)
+    return found
+
+
+def group_names(hostvars, host, hosts):
+    """Names of the rule groups that the evaluator on a monitoring host must have loaded; hosts: names of the fleet's hosts."""
+    chosen = fleet.settings(hostvars[host], ["accelmon_scrape_interval", "accelmon_backend", *OPTIONS.values()])
+    return alerts.group_names(chosen["accelmon_scrape_interval"], chosen["accelmon_backend"], hosts=of_hosts(hostvars, hosts),
+                              **{name: chosen[variable] for name, variable in OPTIONS.items()})
+
+
+def strays(found, monitoring):
+    """{host: [Problem]} about values of fleet-wide variables that no monitoring host has.
+
+    found: {host: {name of FLEET_WIDE: value}}; monitoring: names of the monitoring hosts
+    """
+    errors = {}
+    for name, fix in FLEET_WIDE.items():
+        read = [found[host].get(name, variables.fleet_variables()[name]["default"]) for host in monitoring if host in found]
+        for host, values in found.items():
+            if name in values and read and any(values[name] != other for other in read):
+                problem = f"the monitoring hosts have another value, and this one does nothing; {fix}"
+                errors.setdefault(host, []).append(Problem(problem, name, values[name]))
+    return errors
+
+
+def unknown_labels(names, labels):
+    """[Problem] about names of labels for alerts that no host has in its accelmon_labels; labels: those that hosts have."""
+    return [Problem(f"no host has the label {name} in its accelmon_labels; " + (closest(name, labels) if labels else "set it there, or remove the name"),
+                    "accelmon_label_names", names) for name in names if name not in labels]
