@@ -115,7 +115,7 @@ def test_series(fleet):
     text = (fleet / "textfile" / "accelmon_fleet_default.prom").read_text()
     assert [line for line in text.splitlines() if not line.startswith("#")] == [
         'accelmon_fleet_generation{cluster="default"} 1',
-        'accelmon_fleet_node_info{cluster="default",node="gpu1",state="active"} 1',
+        'accelmon_fleet_node_info{cluster="default",node="gpu1",rack="r1",room="b",state="active"} 1',
         'accelmon_fleet_node_info{cluster="default",node="gpu2",state="active"} 1',
         'accelmon_fleet_node_info{cluster="default",node="gpu4",state="pending"} 1',
         'accelmon_fleet_node_info{cluster="default",node="mon1",state="pending"} 1',
