@@ -175,9 +175,15 @@ MUTED = [
     (alert("ExporterDown", "warning", node="n2", scope="exporter", job="j"), alert("HostDown", node="n1", scope="node"), False),
     (alert("RackHot", "warning", rack="r1", scope="rack"), alert("HostDown", node="n1", rack="r1", scope="node"), False),
     (alert("FleetOdd", "warning", scope="fleet"), alert("HostDown", scope="node"), False),
-    (alert("Hot", "warning", node="n3", index="1"), alert("Hot", node="n3", index="1"), True),
-    (alert("Hot", "warning", node="n3", index="2"), alert("Hot", node="n3", index="1"), False),
-    (alert("Hot", "warning", node="n3", index="3"), alert("Cold", node="n3", index="3"), False),
+    (alert("Hot", "warning", node="n3", vendor="amd", index="1"), alert("Hot", node="n3", vendor="amd", index="1"), True),
+    (alert("Hot", "warning", node="n3", vendor="amd", index="2"), alert("Hot", node="n3", vendor="amd", index="1"), False),
+    (alert("Hot", "warning", node="n3", vendor="amd", index="3"), alert("Cold", node="n3", vendor="amd", index="3"), False),
+    (alert("Error", "warning", node="n3", pci_bus_id="0000:01:00.0"), alert("Error", node="n3", pci_bus_id="0000:01:00.0"), True),
+    (alert("Error", "warning", node="n4", pci_bus_id="0000:01:00.0"), alert("Error", node="n4", pci_bus_id="0000:02:00.0"), False),
+    (alert("NodeFull", "warning", node="n3", mountpoint="/a"), alert("NodeFull", node="n3", mountpoint="/b"), False),
+    (alert("HostDown", node="n5", scope="node", rack="r5"), alert("FleetLost", scope="fleet"), True),
+    ({**alert("HostDown", node="n6", scope="node"), "labels": {**alert("HostDown", node="n6")["labels"], "cluster": "east"}},
+     alert("FleetLost", scope="fleet"), False),
 ]
 
 
