@@ -1119,7 +1119,10 @@ def fatal_codes(path):
 
 def log_devices(root, samples):
     """{address: {vendor, gpu?, uuid?}} of the devices that are here, named as their other samples name them."""
-    found = {address: {"vendor": vendor} for vendor in VENDORS for address in accelerators(root, vendor)}
+    found = {address: {"vendor": vendor} for vendor in PCI_VENDORS for address in accelerators(root, vendor)}
+    # Gaudi's vendor makes nothing else, so its driver tells enough.
+    gaudi = glob.glob(os.path.join(glob.escape(root), "sys/bus/pci/drivers/habanalabs/????:*"))
+    found.update((os.path.basename(path), {"vendor": "intel_gaudi"}) for path in gaudi)
     for sample in samples:
         labels = dict(sample.labels)
         if sample.family == "node_gpu_info" and "pci_address" in labels:

@@ -137,8 +137,13 @@ def test_a_record_without_an_end_is_not_kept(program):
 
 def test_known_fatal_codes_start_at_zero(node, journal):
     support.amd_device(node.root, "0000:05:00.0", "mi300x")
+    for name, text in (("vendor", "8086"), ("device", "e20b"), ("class", "030000")):
+        support.put(node.root, "sys/bus/pci/devices/0000:0c:00.0/" + name, "0x%s\n" % text)
+    for name in ("0000:1a:00.0", "new_id", "module"):
+        support.put(node.root, "sys/bus/pci/drivers/habanalabs/" + name, "")
     metrics = node.collect()
-    for address, vendor in (("0000:1b:00.0", "nvidia"), ("0000:05:00.0", "amd")):
+    assert len({dict(labels)["pci_address"] for name, labels in metrics.series if name == "node_gpu_errors_total"}) == 4
+    for address, vendor in (("0000:1b:00.0", "nvidia"), ("0000:05:00.0", "amd"), ("0000:0c:00.0", "intel_gpu"), ("0000:1a:00.0", "intel_gaudi")):
         series = {"%s %s" % (dict(labels)["kind"], dict(labels)["code"]): value for (name, labels), value in metrics.series.items()
                   if name == "node_gpu_errors_total" and ("pci_address", address) in labels}
         assert series == dict.fromkeys(FATAL[vendor], 0)
