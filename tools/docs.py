@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write what the documents take from declarations: five pages of docs, and the variables in the README of each role.
+"""Write what the documents take from declarations: pages of docs, and the variables in the README of each role.
 
 Run it with `make docs`. A test fails when a page no longer agrees with what is declared.
 """
@@ -22,6 +22,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader im
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import NODE_SCOPES, SEVERITIES
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import matched
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.health import KNOWN, PERFECT, SCORE, STATE
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import rollup_rules, slow_rules, straggler_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import INTERNAL_ROLES, fleet_variables, role_variables, roles
 
@@ -119,6 +120,52 @@ RAS errors and, under names that begin with Kernel, errors without a code.
 |---|---|---|
 """
 
+HEALTH = """# Health score
+
+Each device and each node has a score from 0 to {perfect}, recorded once a minute. It is for dashboards, schedulers and lists of machines to repair:
+no alert reads it. Alerts read causes, so that a message says what is wrong.
+
+| Score | Means |
+|---|---|
+| {perfect} | nothing is wrong with what is known |
+| 70 | the device works, but more slowly |
+| 40 | take the device out of service at the next drain |
+| 0 | do not use the device |
+| no series | nothing is known |
+
+The score of a device is that of its worst component, not an average: seven good devices do not hide a dead one, and a cool device with a memory
+error is not nearly healthy.
+
+| Component | Fatal, 0 | Degraded | Score |
+|---|---|---|---|
+"""
+
+HEALTH_REST = """
+A state lasts until a recovery is seen, not until it has been quiet for a while: memory errors are counted since the last reset, a recovery action
+stays until the driver withdraws it, and so does what waits for a reset. Temperature, power and link are as they are now.
+
+A score says nothing about a component that is unknown, for instance memory errors on a device without ECC. `{known}` is the share of
+{counted} that is known of a device. At 0 the device has no score. Find such devices with
+
+```promql
+{known} == 0
+```
+
+If the exporter in charge is down, its devices have neither series, since nothing is known about them. One failed scrape changes nothing. A node
+with fewer devices than the inventory expects scores 0, like its worst device. Maintenance does not change a score.
+
+## Series
+
+| Series | Labels | Value |
+|---|---|---|
+| `{score}` | {labels} | the score |
+| `node:{score}:min` | {node} | the lowest score of the node's devices of a vendor; 0 if one is missing |
+| `{known}` | {labels} | share of the components that are known |
+| `{state}` | {labels}, `component` | 1 degraded, 0 fatal; none if good or unknown. `presence` only has the node's labels |
+
+A healthy device has two of these series. They lag by up to a minute.
+"""
+
 HARDENING = """# Hardening
 
 Every service of the collection runs as its own user, without capabilities, confined by systemd. The common part is `SANDBOX` in
@@ -211,6 +258,8 @@ A straggler is a device that is busy (at least half of the time) and far from th
 node or in the same job, at least four. It has a series for as long as its clock or power is at least 5 median absolute deviations below the
 median, or its temperature above; each deviation is scaled to a standard deviation and counts as at least 30 MHz, 10 W or 2 degrees. The value is
 the number of deviations. Peers in a job need `accelerator_job_info`, which a scheduler integration writes.
+
+The [health score](health.md) of devices and nodes is computed once a minute as well.
 
 | Series | Labels |
 |---|---|
@@ -398,6 +447,18 @@ def variables_page():
     return text
 
 
+def health_page():
+    """Text of health.md."""
+    series = load("series")
+    text = NOTE + HEALTH.format(perfect=PERFECT)
+    for item in load("health")["components"]:
+        fatal, degraded = item.get("fatal", {}), item.get("degraded", {})
+        text += f"| `{item['component']}` | {fatal.get('when', '')} | {degraded.get('when', '')} | {degraded.get('score', '')} |\n"
+    names = [item["component"] for item in load("health")["components"] if item.get("counts", True)]
+    return text + HEALTH_REST.format(counted=code(names), known=KNOWN, score=SCORE, state=STATE, labels=code(series["labels"]),
+                                     node=code(series["levels"]["node"]))
+
+
 def hardening_page():
     """Text of hardening.md."""
     text = NOTE + HARDENING
@@ -450,6 +511,7 @@ def role_page(role):
 
 PAGES = {
     "docs/hardening.md": hardening_page,
+    "docs/health.md": health_page,
     "docs/alerts.md": alerts_page,
     "docs/errors.md": errors_page,
     "docs/series.md": series_page,

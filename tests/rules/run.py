@@ -37,7 +37,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape impo
 import expositions
 
 STEP = "1m"
-NO_ALERTS = ("layers", "pages", "quiet", "recording", "sources", "stragglers")
+NO_ALERTS = ("health", "layers", "pages", "quiet", "recording", "sources", "stragglers")
 OPTIONS = {"node_exporter": "[::1]:9100", "cluster": "c1", "node": "mon",
            "stack": {"victoriametrics": "127.0.0.1:8428", "vmagent": "127.0.0.1:8429", "vmalert": "127.0.0.1:8880"}}
 OVERRIDES = {"HostDown": {"for": "1h30m", "severity": "warning"}, "AcceleratorCollectorStale": {"threshold": "90s"},
@@ -169,12 +169,12 @@ def labelled(selector, labels):
 
 
 def source_cases():
-    """The cases of sources.yml and stragglers.yml, in the form of recording.yml's one."""
+    """The cases of sources.yml, stragglers.yml and health.yml, in the form of recording.yml's one."""
     made = []
-    for case in cases("sources") + cases("stragglers"):
+    for case in cases("sources") + cases("stragglers") + cases("health"):
         expect = {selector: {labelled(selector, case["names"][name]): value for name, value in samples.items()}
                   for selector, samples in case["expect"].items()}
-        made.append({"name": case["name"], "series": inputs(case), "at": case.get("at", "8m"), "expect": expect})
+        made.append({"name": case["name"], "interval": case.get("interval", STEP), "series": inputs(case), "at": case.get("at", "8m"), "expect": expect})
     return made
 
 
@@ -213,7 +213,7 @@ def recording_tests(kind):
     case = cases("recording")
     tests = [{**case, "name": "recording layer",
               "expect": {name: {name + labels: value for labels, value in samples.items()} for name, samples in case["expect"].items()}}]
-    return [{"name": test["name"], "interval": STEP, "input_series": input_series(test["series"]), kind: [{
+    return [{"name": test["name"], "interval": test.get("interval", STEP), "input_series": input_series(test["series"]), kind: [{
         "expr": selector,
         "eval_time": test["at"],
         "exp_samples": [{"labels": name, "value": value} for name, value in samples.items()],

@@ -7,7 +7,7 @@
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, recording
 
 # Variables with the changes of hosts; what the later one says wins.
 OF_HOSTS = ("accelmon_alert_group_overrides", "accelmon_alert_host_overrides")
@@ -47,8 +47,8 @@ def of_hosts(hostvars, hosts):
 def group_names(hostvars, host, hosts):
     """Names of the rule groups that the evaluator on a monitoring host must have loaded; hosts: names of the fleet's hosts."""
     chosen = fleet.settings(hostvars[host], ["accelmon_scrape_interval", "accelmon_backend", *OPTIONS.values()])
-    return alerts.group_names(chosen["accelmon_scrape_interval"], chosen["accelmon_backend"], hosts=of_hosts(hostvars, hosts),
-                              **{name: chosen[variable] for name, variable in OPTIONS.items()})
+    return recording.group_names(chosen["accelmon_scrape_interval"], chosen["accelmon_backend"], hosts=of_hosts(hostvars, hosts),
+                                 **{name: chosen[variable] for name, variable in OPTIONS.items()})
 
 
 def strays(found, monitoring):

@@ -13,7 +13,6 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader im
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import limits
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import device_expression, in_charge, number, seen, selector
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import STACK, named_duration, switch
 
 SEVERITIES = ("critical", "warning", "info", "none")
@@ -64,10 +63,10 @@ def reading(name, condition, interval):
 
 
 def expanded(expression, values, interval="15s"):
-    """The expression with every %part% and %reading(condition)% filled in; the lines of a part keep the indentation of its place."""
+    """The expression with every %part% and %reading(condition)% filled in; a part may have parts, and its lines keep the indentation of its place."""
     def fill(line):
         indent = "\n" + line[:len(line) - len(line.lstrip())]
-        line = PART.sub(lambda match: values[match.group(1)].replace("\n", indent), line)
+        line = PART.sub(lambda match: expanded(values[match.group(1)], values, interval).replace("\n", indent), line)
         return READING.sub(lambda match: reading(match.group(1), match.group(2), interval).replace("\n", indent), line)
 
     return "\n".join(fill(line) for line in expression.split("\n"))
@@ -257,8 +256,3 @@ def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_a
 def alert_file(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides", **options):
     """Text of the rule file with the alerts of the catalogue; see `alert_groups`."""
     return dump({"groups": alert_groups(overrides, alerts, sources, variable, **options)})
-
-
-def group_names(interval, backend, overrides=None, **options):
-    """Names of the groups that whoever evaluates our rule files must have loaded."""
-    return [group["name"] for group in recording_groups(interval, backend) + alert_groups(overrides, **options)]

@@ -98,7 +98,7 @@ def one_of_each(source, spec, item, part, by, also):
     """One value for each device from one raw series, scaled to our unit: rows of parts and of jobs become one."""
     names = ", ".join(by)
     if item["unit"] == "always 1":
-        return f"group by ({names}) ({matched(source, spec, part, also)})"
+        return f"group by ({names}) ({taken(matched(source, spec, part, also), item, part)})"
     if "labels_of" in part:
         inner = [label for label in by if label not in ("vendor", "model")]
         keys = [label for label in inner if label not in ("rack", "source")]

@@ -7,8 +7,10 @@
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import (
     counted, device_expression, leaps, matched, number, raw_bounds, selector)
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.health import health_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import named_duration
 
 OPERATIONS = {
@@ -23,9 +25,9 @@ OPERATIONS = {
 DEVICE = ("cluster", "node", "index", "uuid", "vendor")
 # Percentiles and the like are evaluated this seldom, in milliseconds.
 SLOW = 60_000
-# When vmalert evaluates a group, as a part of the interval: roll-ups when devices are recorded and can be read, and then what is slow.
+# When vmalert evaluates a group, as a part of the interval: roll-ups when devices are recorded and can be read, then what is slow, then scores.
 # Left to itself it takes any moment and gives results the time of the interval's beginning, up to an interval too early.
-MOMENTS = {"devices": 0, "levels": 0.5, "slow": 0.6}
+MOMENTS = {"devices": 0, "levels": 0.5, "slow": 0.6, "scores": 0.95}
 # A median absolute deviation times this is the standard deviation of readings that vary evenly.
 EVENLY = "1.4826"
 
@@ -179,6 +181,8 @@ def recording_groups(interval, backend="prometheus", series=None, sources=None):
     groups += [(f"{level}s", interval, "levels", rollup_rules(series, level, sources)) for level in series["levels"]]
     groups += [("percentiles", slow, "slow", slow_rules(series)), ("stragglers", slow, "slow", straggler_rules(series)),
                ("invalid", slow, "slow", invalid_rules(series, sources))]
+    health, scores = health_rules(interval)
+    groups += [("health", slow, "slow", health), ("health_scores", slow, "scores", scores)]
     return [
         {"name": f"accelmon_{name}", "interval": every,
          **({"eval_offset": f"{round(milliseconds(interval) * MOMENTS[moment])}ms"} if backend == "victoriametrics" else {}), "rules": rules}
@@ -188,3 +192,8 @@ def recording_groups(interval, backend="prometheus", series=None, sources=None):
 def recording_file(interval, backend="prometheus", series=None, sources=None):
     """Text of the rule file with the recording layer; see `recording_groups`."""
     return dump({"groups": recording_groups(interval, backend, series, sources)})
+
+
+def group_names(interval, backend, overrides=None, **options):
+    """Names of the groups that whoever evaluates our rule files must have loaded."""
+    return [group["name"] for group in recording_groups(interval, backend) + alert_groups(overrides, **options)]

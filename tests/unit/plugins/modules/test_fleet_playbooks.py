@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import group_names
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import group_names
 from test_fleet_modules import Services
 
 ROOT = pathlib.Path(__file__).parents[4]

@@ -14,15 +14,19 @@ from ansible_collections.accelmon.fleet.plugins.filter.alert_rules import alert_
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.signals import rule_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import health
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import SEVERITIES, alert_file
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import expected_series, recording_file
 
 ROOT = Path(__file__).resolve().parents[4]
 CASES = ROOT / "tests" / "rules" / "cases"
 
-FUNCTIONS = {"abs", "absent", "avg", "avg_over_time", "bool", "by", "clamp_min", "count", "count_values", "floor", "group", "group_left", "group_right", "last_over_time",
-             "max", "min", "max_over_time", "min_over_time", "offset", "on", "or", "and", "quantile", "rate", "sum", "sum_over_time", "time", "timestamp", "topk", "unless", "vector"}
-SLOW = ("accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid")
+FUNCTIONS = {"abs", "absent", "avg", "avg_over_time", "bool", "by", "clamp_min", "count", "count_values", "floor", "group", "group_left", "group_right",
+             "label_replace", "last_over_time", "max", "min", "max_over_time", "min_over_time", "offset", "on", "or", "and", "quantile", "rate", "sum",
+             "sum_over_time", "time", "timestamp", "topk", "unless", "vector"}
+SLOW = ("accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_health")
+# It reads what the group before it records.
+SCORES = "accelmon_health_scores"
 
 
 def rules(text):
@@ -72,7 +76,7 @@ def test_only_functions_that_both_languages_share_and_only_series_that_somebody_
     known |= {name for part in sources["published"].values() for name in part["series"]}
     for source in sources["sources"].values():
         known |= set(source["metrics"])
-    known |= {item["name"] for item in load("series")["devices"]} | {COUNT}
+    known |= {item["name"] for item in load("series")["devices"]} | {COUNT, health.STATE, health.KNOWN}
     for rule in RECORDS + ALERTS:
         unknown = metrics(rule["expr"]) - known
         assert not unknown, (rule.get("record") or rule["alert"], unknown)
@@ -92,7 +96,8 @@ def test_devices_are_counted_from_what_their_source_tells():
 
 
 def test_one_layer_only():
-    """Series of devices come from raw ones, all others from series of devices, and no rule reads these others, but for the count of devices.
+    """Series of devices come from raw ones, all others from series of devices, and no rule reads these others, but for the count of devices and what
+    scores are made of.
 
     Alerts read raw series, so that they do not hang on the layer.
     """
@@ -100,14 +105,15 @@ def test_one_layer_only():
     devices = {item["name"] for item in load("series")["devices"]} | {COUNT}
     for group in yaml.safe_load(recording_file("15s"))["groups"]:
         for rule in group["rules"]:
-            assert not metrics(rule["expr"]) & (recorded if group["name"].startswith("accelmon_devices") else recorded - devices), rule
+            allowed = set() if group["name"].startswith("accelmon_devices") else {health.STATE, health.KNOWN} if group["name"] == SCORES else devices
+            assert not metrics(rule["expr"]) & (recorded - allowed), rule
     for rule in ALERTS:
         assert not metrics(rule["expr"]) & recorded
 
 
 def test_device_series_carry_identity_only():
     for rule in RECORDS:
-        if rule["record"].startswith("accelerator_"):
+        if rule["record"] in {item["name"] for item in load("series")["devices"]}:
             outer = [by.split(", ") for by in re.findall(r"(?:max|sum|group) by \(([^)]*)\)", rule["expr"])]
             assert outer
             for by in outer:
@@ -126,7 +132,8 @@ def test_every_rule_reads_only_the_source_in_charge():
                 assert all(f'source="{name}"' in part for part in selectors), rule
                 if selectors and group["name"] != "accelmon_invalid":
                     left_out = f'unless on (cluster, node, vendor) (accelmon_source_elected{{source="{name}"}} == 0)'
-                    assert rule["expr"].count(left_out) == 1, rule
+                    # The state of health has several readings.
+                    assert rule["expr"].count(left_out) == 1 or group["name"] == "accelmon_health" and left_out in rule["expr"], rule
 
 
 def test_all_sources_are_in_one_rule():
@@ -148,7 +155,8 @@ def test_every_level_has_its_roll_ups_and_racks_only_named_ones():
 
 def test_every_recorded_series_has_a_case():
     expected = [f"{name}{labels}" for name, samples in load_cases("recording")["expect"].items() for labels in samples]
-    expected += [selector for case in load_cases("sources") + load_cases("stragglers") for selector, samples in case["expect"].items() if samples]
+    expected += [selector for name in ("sources", "stragglers", "health") for case in load_cases(name)
+                 for selector, samples in case["expect"].items() if samples]
     for rule in RECORDS:
         fixed = [f'{key}="{value}"' for key, value in rule.get("labels", {}).items()]
         if rule["record"] != "node:accelerator_invalid_readings:count":
@@ -168,7 +176,8 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not():
         assert any(moment.get("fires") for moment in moments), rule["alert"]
         # What must not happen to Watchdog is silence.
         assert rule["alert"] == "Watchdog" or any(not case["expect"][-1].get("fires") for case in cases), rule["alert"]
-    assert {path.stem for path in CASES.glob("*.yml")} == {rule["alert"] for rule in ALERTS} | {"layers", "pages", "quiet", "recording", "sources", "stragglers"}
+    others = {"health", "layers", "pages", "quiet", "recording", "sources", "stragglers"}
+    assert {path.stem for path in CASES.glob("*.yml")} == {rule["alert"] for rule in ALERTS} | others
 
 
 def test_every_case_file_says_where_its_data_come_from():
@@ -209,8 +218,8 @@ def test_files_are_the_same_each_time():
     assert alert_file({}) == alert_file(None) == alert_file({})
     assert recording_file("15s") == recording_file("15s")
     intervals = {group["name"]: group["interval"] for group in yaml.safe_load(recording_file("30s"))["groups"]}
-    assert {interval for name, interval in intervals.items() if name not in SLOW} == {"30s"}
-    assert {intervals[name] for name in SLOW} == {"60s"}
+    assert {interval for name, interval in intervals.items() if name not in (*SLOW, SCORES)} == {"30s"}
+    assert {intervals[name] for name in (*SLOW, SCORES)} == {"60s"}
     assert {group["interval"] for group in yaml.safe_load(recording_file("2m"))["groups"]} == {"2m"}
 
 
@@ -222,6 +231,8 @@ def test_roll_ups_are_evaluated_when_devices_can_be_read_and_prometheus_is_told_
     # Devices are asked of with a delay of 5 s; roll-ups with the same, and so as they were 2.5 s after these.
     assert {moments[name] for name in ("accelmon_nodes", "accelmon_racks", "accelmon_clusters")} == {"7500ms"}
     assert {moments[name] for name in SLOW} == {"9000ms"}
+    # Scores as they were a quarter of a second after what they are made of.
+    assert moments[SCORES] == "14250ms"
 
 
 def test_overrides():

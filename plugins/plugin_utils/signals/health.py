@@ -1,0 +1,71 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The health of devices and nodes as rules: what is wrong with a device, how much is known of it, and the score of its worst component."""
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import READING, expanded, parts
+
+STATE, KNOWN, SCORE = "accelerator_health_state", "accelerator_health_known_ratio", "accelerator_health_score"
+PERFECT = 100
+
+
+def any_of(terms):
+    """What any of the expressions has; the first one counts."""
+    return "\nor ".join(terms)
+
+
+def known(component):
+    """Expressions of which each has a value for every device of which the component is known."""
+    if "known" in component:
+        return component["known"]
+    texts = [text for grade in ("fatal", "degraded") if grade in component for text in component[grade]["expr"]]
+    names = [name for text in texts for name, _condition in READING.findall(text)]
+    return [f"%{name}()%" for name in dict.fromkeys(names)]
+
+
+def state_rules(components, filled):
+    """What is wrong: 0 where a component is fatal, 1 where it is degraded, and no series where it is neither."""
+    rules = []
+    for component in components:
+        terms = [f"0 * (\n{any_of(component['fatal']['expr'])}\n)"] if "fatal" in component else []
+        terms += [f"0 * (\n{any_of(component['degraded']['expr'])}\n) + 1"] if "degraded" in component else []
+        rules.append({"record": STATE, "expr": filled(any_of(terms)), "labels": {"component": component["component"]}})
+    return rules
+
+
+def known_rule(components, filled):
+    """Which part of the components is known of each device that is seen."""
+    counted = [component for component in components if component.get("counts", True)]
+    labels = ", ".join(load("series")["labels"])
+    rows = any_of(f'label_replace((\n{any_of(known(component))}\n), "component", "{component["component"]}", "", "")' for component in counted)
+    seen = f"group by ({labels}) (%present()%)"
+    return {"record": KNOWN, "expr": filled(f"count by ({labels}) (\n{rows}\n) / {len(counted)}\nand {seen}\nor 0 * {seen}")}
+
+
+def score_rules(components):
+    """The scores, of what is recorded before: a device's is that of its worst component, a node's that of its worst device."""
+    series = load("series")
+    scores = {}
+    for component in components:
+        if "degraded" in component:
+            scores.setdefault(component["degraded"]["score"], []).append(component["component"])
+    found = [f'({STATE}{{index!=""}} == 0)']
+    found += [f'{score} * ({STATE}{{index!="",component=~"{"|".join(names)}"}} == 1)' for score, names in sorted(scores.items())]
+    device = (f"(\nmin by ({', '.join(series['labels'])}) (\n{any_of(found)}\n)\n"
+              f"or (0 * {KNOWN} + {PERFECT})\n)\nand ({KNOWN} > 0)")
+    # What has no index is of the node: a device that is missing has no labels of its own.
+    node = f"min by ({', '.join(series['levels']['node'])}) (\n{device}\nor ({STATE}{{index=\"\"}} == 0)\n)"
+    return [{"record": SCORE, "expr": device}, {"record": f"node:{SCORE}:min", "expr": node}]
+
+
+def health_rules(interval, components=None, alerts=None, sources=None):
+    """(rules about components, rules of the scores, which read what those record)."""
+    components = components or load("health")["components"]
+    values = parts(alerts or load("alerts"), sources or load("sources")["sources"], interval)
+
+    def filled(text):
+        return expanded(text, values, interval)
+
+    return [*state_rules(components, filled), known_rule(components, filled)], score_rules(components)

@@ -1,0 +1,59 @@
+"""The components of health against the readings that they are made of. What the rules do is proven by tests/rules/cases/health.yml."""
+
+import re
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import health, reserved
+
+COMPONENTS = load("health")["components"]
+RULES, SCORES = health.health_rules("15s")
+BY_COMPONENT = {rule["labels"]["component"]: rule["expr"] for rule in RULES if rule["record"] == health.STATE}
+
+
+def test_every_component_is_complete():
+    for component in COMPONENTS:
+        assert {"fatal", "degraded"} & set(component) and set(component) <= {"component", "fatal", "degraded", "known", "counts"}, component
+        assert set(component.get("fatal", {"when": "", "expr": []})) == {"when", "expr"}, component
+        if "degraded" in component:
+            assert set(component["degraded"]) == {"when", "expr", "score"} and component["degraded"]["score"] in (40, 70), component
+    names = [component["component"] for component in COMPONENTS]
+    assert len(set(names)) == len(names) == len(BY_COMPONENT)
+
+
+def test_a_single_witness_never_makes_a_device_fatal():
+    verdict = next(component for component in COMPONENTS if component["component"] == "verdict")
+    assert "fatal" not in verdict and verdict["degraded"]["score"] == 40
+    readings = {name for name, _condition in health.READING.findall(" ".join(verdict["degraded"]["expr"]))}
+    fatal = " ".join(text for component in COMPONENTS if "fatal" in component for text in component["fatal"]["expr"])
+    assert readings and not readings & {name for name, _condition in health.READING.findall(fatal)}
+
+
+def test_known_follows_from_what_is_read_unless_a_component_says_otherwise():
+    assert health.known({"fatal": {"expr": ["%a(> 1)%", "%b(== 0)%"]}, "degraded": {"expr": ["%a(> 0)%"]}}) == ["%a()%", "%b()%"]
+    assert health.known({"fatal": {"expr": ["%a(> 1)%"]}, "known": ["%c()%"]}) == ["%c()%"]
+    ratio = next(rule["expr"] for rule in RULES if rule["record"] == health.KNOWN)
+    counted = [component["component"] for component in COMPONENTS if component.get("counts", True)]
+    assert re.findall(r'"component", "(\w+)"', ratio) == counted and f") / {len(counted)}\n" in ratio
+
+
+def test_a_healthy_device_has_two_series():
+    """Its score and what is known of it. A state is recorded where it is not good, and the rest is of nodes."""
+    assert sorted(rule["record"] for rule in RULES + SCORES if rule["record"] != health.STATE) == [
+        health.KNOWN, health.SCORE, f"node:{health.SCORE}:min"]
+    for name, expression in BY_COMPONENT.items():
+        # Every value is of a device that meets a condition.
+        assert "()%" not in expression and re.match(r"0 \* \(\n", expression), name
+
+
+def test_every_score_is_of_a_component_and_the_worst_counts():
+    for rule in SCORES:
+        levels = dict((score, names.split("|")) for score, names in re.findall(r'(\d+) \* \(\w+\{index!="",component=~"([\w|]+)"\} == 1\)', rule["expr"]))
+        assert levels == {
+            str(score): [item["component"] for item in COMPONENTS if item.get("degraded", {}).get("score") == score] for score in (40, 70)}
+        assert f'({health.STATE}{{index!=""}} == 0)' in rule["expr"] and "min by" in rule["expr"]
+
+
+def test_no_node_writes_its_own_score():
+    pattern = "|".join(reserved.families())
+    for rule in RULES + SCORES:
+        assert re.fullmatch(pattern, rule["record"])
