@@ -15,6 +15,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import UNEVA
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, facts, hosts as fleet, plan, variables, written
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import receivers
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key, literal, means_itself
 
 # The groups that a fleet cannot do without, and what to put there.
@@ -53,7 +54,8 @@ def fleet_check(groups, hostvars, sources=(), needed=tuple(GROUPS)):
     names = {host: name_problems(host, groups) for host in hosts}
     monitoring = groups.get("monitoring", ())
     stray = {host: [str(problem) for problem in found] for host, found in alerting.strays(checker.fleet_wide, monitoring).items()}
-    for found_by in (names, stray, checker.unknown_labels(), selves(checker.addresses, monitoring), clashes(checker.places), shut_out(checker.access, monitoring)):
+    for found_by in (names, stray, checker.unknown_labels(), selves(checker.addresses, monitoring), clashes(checker.places),
+                     shut_out(checker.access, monitoring)):
         for host, found in found_by.items():
             errors[host].extend(found)
     return arrange(fleet_errors, errors)
@@ -275,6 +277,8 @@ def between_variables(values):
     if values.get("accelmon_exporter_tls") == "files":
         errors += [f"{name} = '': required with accelmon_exporter_tls = files; set it to the file's path on the host" for name in VARIABLES
                    if not values.get(name)]
+    if not values.get("accelmon_rule_files"):  # whose alerts may have any label
+        errors += map(str, receivers.unknown_labels(values.get("alertmanager_receivers", []), values.get("accelmon_label_names", ())))
     interval, timeout = values.get("textfile_collector_interval"), values.get("textfile_collector_timeout")
     if timeout is not None:
         interval = interval or seconds(values.get("accelmon_scrape_interval") or DEFAULT_INTERVAL)

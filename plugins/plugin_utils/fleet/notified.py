@@ -6,7 +6,7 @@
 import difflib
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, hosts as fleet
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, receivers, routes
 
 SETTINGS = ("alertmanager_receivers", "alertmanager_webhook_urls", "alertmanager_watchdog_urls")
@@ -42,15 +42,19 @@ def asked_for(variable, labels, groups):
 
 def completed(labels, hostvars, monitor):
     """Labels of an alert with those that follow from its name and its node, where they are not given."""
-    found = {}
-    for group in alerts.alert_groups(fleet.setting(hostvars[monitor], "accelmon_alert_overrides")):
+    found, name = {}, labels.get("alertname")
+    of_fleet = fleet.settings(hostvars[monitor], ["accelmon_alert_overrides", "accelmon_label_names"])
+    for group in alerts.alert_groups(of_fleet["accelmon_alert_overrides"]):
         for rule in group["rules"]:
-            if rule["alert"] == labels.get("alertname"):
+            if rule["alert"] == name:
                 found.update(rule["labels"])
     if labels.get("node"):
-        cluster, rack = (fleet.setting(hostvars[labels["node"]], name) for name in ("accelmon_cluster", "accelmon_rack"))
-        found.update({"cluster": cluster, **({"rack": rack} if rack else {})})
-    return {**found, **labels}
+        of_node = fleet.settings(hostvars[labels["node"]], ["accelmon_cluster", "accelmon_rack", "accelmon_labels", *alerting.OF_HOSTS])
+        found.update({"cluster": of_node["accelmon_cluster"], "rack": of_node["accelmon_rack"]})
+        found.update((label, of_node["accelmon_labels"].get(label, "")) for label in of_fleet["accelmon_label_names"])
+        found.update({key: value for key, value in alerting.of_values(of_node).get(name, {}).items() if key == "severity"})
+    # A label without a value is none.
+    return {label: value for label, value in {**found, **labels}.items() if value}
 
 
 def recipients(labels, hostvars, monitors):

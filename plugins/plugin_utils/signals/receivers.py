@@ -12,8 +12,9 @@ import re
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses, values
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, load, plain
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import shown
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import labels
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import SEVERITIES
 
 # What a receiver of any type may have.
@@ -78,7 +79,7 @@ FORMATS = {"text": _text, "url": _url, "token": _token, "mailboxes": _mailboxes,
 
 
 def known_labels():
-    """Names of labels that alerts have, without those that a site adds."""
+    """Names of labels that alerts have most often, for suggestions."""
     return load("notifications")["labels"]
 
 
@@ -119,6 +120,14 @@ def checked_match(value):
         if wrong:
             raise Problem(f"severity: {shown(wrong)} is not a severity; {closest(wrong, SEVERITIES)}")
     return found
+
+
+def unknown_labels(given, names):
+    """[Problem] about labels that receivers ask for and no alert has; given: receivers that passed `checked`, names: labels that a site adds."""
+    known = {*known_labels(), *labels.reserved(), *names}
+    return [Problem(f"{one['name']} asks for the label {label}, which no alert has; add it to accelmon_label_names, or remove it from match",
+                    "alertmanager_receivers", HIDDEN)
+            for one in checked(given) if one["match"] != REST for label in one["match"] if label not in known]
 
 
 def _value(key, spec, value):

@@ -161,13 +161,15 @@ def test_that_the_api_takes_an_alert_is_no_proof(manager):
 def play(tmp_path, manager):
     """Runs a playbook on an inventory with one node and one monitoring host; (status, output)."""
     (tmp_path / "inventory.json").write_text(json.dumps({"all": {"children": {
-        "accelerator_nodes": {"hosts": {"gpu7": {"accelmon_cluster": "west", "accelmon_rack": "r7", "ansible_host": "10.0.0.7"}}},
+        "accelerator_nodes": {"hosts": {"gpu7": {"accelmon_cluster": "west", "accelmon_rack": "r7", "ansible_host": "10.0.0.7",
+                                                 "accelmon_labels": {"team": "training"},
+                                                 "accelmon_alert_host_overrides": {"ExporterDown": {"severity": "critical"}}}}},
         "monitoring": {"hosts": {"mon1": {
             "ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable, "alertmanager_port": manager.port,
             "alertmanager_receivers": [
                 {"name": "ops", "type": "slack", "api_url": "https://hooks.example.org/S3cret"},
                 {"name": "oncall", "type": "pagerduty", "routing_key": "S3cret", "match": {"severity": "critical"}}],
-            "alertmanager_watchdog_urls": ["https://heartbeat.example.org/S3cret"]}}}}}}))
+            "accelmon_label_names": ["team"], "alertmanager_watchdog_urls": ["https://heartbeat.example.org/S3cret"]}}}}}}))
 
     def run(name, *arguments):
         done = subprocess.run(
@@ -182,8 +184,10 @@ def play(tmp_path, manager):
 
 def test_routes_says_who_is_told(play):
     code, out = play("routes", "-e", "accelmon_alert=HostDown,node=gpu7")
-    assert code == 0 and "cluster=west, node=gpu7, rack=r7, scope=node, severity=critical: goes to" in out
+    assert code == 0 and "cluster=west, node=gpu7, rack=r7, scope=node, severity=critical, team=training: goes to" in out
     assert "  ops (slack): gets every alert" in out and "  oncall (pagerduty): asks for severity=critical" in out
+    code, out = play("routes", "-e", "accelmon_alert=ExporterDown,node=gpu7,rack=r8")
+    assert code == 0 and "rack=r8, scope=exporter, severity=critical, team=training" in out and "oncall" in out
     code, out = play("routes", "-e", "accelmon_alert=Watchdog", "-e", "accelmon_output=json")
     assert code == 0 and '"watchdog-1"' in out and '"ops"' not in out
     code, out = play("routes", "-e", '{"accelmon_alert": {"alertname": "HostDwn"}}')

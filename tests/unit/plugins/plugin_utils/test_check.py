@@ -238,6 +238,18 @@ def test_services_of_a_monitoring_host_that_do_not_meet(variables):
     assert check({"h": {}}, {"mon": variables})["hosts"] == {}
 
 
+RECEIVER = {"name": "team", "type": "webhook", "url": "https://hooks.example.org/S3cret", "match": {"team": "training", "severity": "critical"}}
+
+
+def test_a_receiver_that_asks_for_a_label_that_no_alert_has_is_refused(tmp_path):
+    wrong = check({"h": {}}, {"mon": {"alertmanager_receivers": [RECEIVER]}})["hosts"]
+    assert wrong == {"mon": "mon: alertmanager_receivers = (not shown): team asks for the label team, which no alert has; "
+                            "add it to accelmon_label_names, or remove it from match"}
+    (tmp_path / "own.yml").write_text("groups: []")
+    for more in ({"accelmon_label_names": ["team"]}, {"accelmon_rule_files": [str(tmp_path / "own.yml")]}):
+        assert check({"h": {"accelmon_labels": {"team": "training"}}}, {"mon": {"alertmanager_receivers": [RECEIVER], **more}})["hosts"] == {}
+
+
 def test_two_alertmanagers_have_a_port_between_them():
     found = check({"h": {}}, {"mon": {"alertmanager_gossip_port": 8429}, "mon2": {}})["hosts"]
     assert found == {"mon": "mon: alertmanager_gossip_port = 8429: vmagent_port has the same port; change one of them"}
