@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.join(ROOT, ".collections"))
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import NODE_SCOPES, SEVERITIES
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.error_series import INFO, device_rules, info_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import matched
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.health import KNOWN, PERFECT, SCORE, STATE
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import rollup_rules, slow_rules, straggler_rules
@@ -114,7 +115,8 @@ same, and the lookup `accelmon.fleet.xid` returns it. A code that is missing her
 
 The class of a code gives its severity, unless a code is worse or milder than its class. Where the driver gives a recovery action, follow that
 one first. Xids are as NVIDIA uses them since Ampere. The [textfile collector](textfile_collector.md#errors-in-the-kernel-log) counts Xids, SXids,
-RAS errors and, under names that begin with Kernel, errors without a code.
+RAS errors and, under names that begin with Kernel, errors without a code. [Alerts](alerts.md#acceleratorerrorfatal) take the severity of a code from here,
+and [series](series.md#errors) count the codes of each device.
 
 | Class | Severity | |
 |---|---|---|
@@ -265,6 +267,24 @@ The [health score](health.md) of devices and nodes is computed once a minute as 
 |---|---|
 """
 
+ERROR_SERIES = """
+## Errors
+
+Once a minute as well. `accelerator_errors_total` and `accelerator_error_last_timestamp_seconds` have one series for each device and code that
+occurred, with the labels of the device, `pci_bus_id`, `kind` (`xid`, `sxid`, `afid`, `ras`, `kernel`) and `code`. They come from the kernel log,
+whichever source is in charge of the device. Only an exporter may have seen a code: DCGM's last Xid and the AFID of AMD's exporter then count as 1,
+without a time. A device that no source shows any more keeps its `pci_bus_id` and loses `index`, `uuid` and `model`.
+
+`accelerator_error_info` is 1 for each code of the [error catalogue](errors.md). Join it by `kind` and `code`:
+
+```promql
+accelerator_errors_total * on (kind, code) group_left (title, class, severity) accelerator_error_info
+```
+
+| Series | Labels |
+|---|---|
+"""
+
 LABELS = """
 ## Labels of targets
 
@@ -376,7 +396,10 @@ def series_page():
     text += "\nA node without a rack is in no rack's roll-up.\n" + SLOWLY
     for rule in slow_rules(series) + straggler_rules(series):
         text += f"| `{rule['record']}` | {slow_labels(series, rule['record'])} |\n"
-    text += "| `node:accelerator_invalid_readings:count` | `cluster`, `rack`, `node`, `vendor`, `source`, `series` |\n" + LABELS
+    text += "| `node:accelerator_invalid_readings:count` | `cluster`, `rack`, `node`, `vendor`, `source`, `series` |\n" + ERROR_SERIES
+    for rule in device_rules(series["labels"], sources["sources"]):
+        text += f"| `{rule['record']}` | {code([*series['labels'], 'pci_bus_id', 'kind', 'code'])} |\n"
+    text += f"| `{INFO}` | {code(info_rules()[0]['labels'])} |\n" + LABELS
     for name, labels in sources["registry"].items():
         text += f"| `{name}` | {code(labels)} |\n"
     return text

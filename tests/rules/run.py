@@ -32,12 +32,13 @@ sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(HERE)), ".collectio
 # pylint: disable=wrong-import-position
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file, changes
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.error_series import info_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_file
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file
 import expositions
 
 STEP = "1m"
-NO_ALERTS = ("health", "layers", "pages", "quiet", "recording", "sources", "stragglers")
+NO_ALERTS = ("health", "layers", "messages", "pages", "quiet", "recording", "sources", "stragglers")
 OPTIONS = {"node_exporter": "[::1]:9100", "cluster": "c1", "node": "mon",
            "stack": {"victoriametrics": "127.0.0.1:8428", "vmagent": "127.0.0.1:8429", "vmalert": "127.0.0.1:8880"}}
 OVERRIDES = {"HostDown": {"for": "1h30m", "severity": "warning"}, "AcceleratorCollectorStale": {"threshold": "90s"},
@@ -112,10 +113,12 @@ def input_series(series):
 
 
 def inputs(case):
-    """{series: values} of a case: of the pages that it scrapes, and its own."""
+    """{series: values} of a case: of the pages that it scrapes, what is recorded of the error codes that it names, and its own."""
     scraped = {name: " ".join([value] * 30) for scrape in case.get("scrapes", [])
                for name, value in expositions.series(expositions.page(scrape["page"]), scrape["job"], scrape["target"]).items()}
-    return {**scraped, **case.get("series", {})}
+    recorded = {"%s{%s}" % (rule["record"], ",".join(f'{name}="{value}"' for name, value in rule["labels"].items())): "1x2000"
+                for rule in info_rules() if "{kind} {code}".format(**rule["labels"]) in case.get("codes", ())}
+    return {**scraped, **recorded, **case.get("series", {})}
 
 
 def alert_tests(only=()):
@@ -220,10 +223,21 @@ def recording_tests(kind):
     } for selector, samples in test["expect"].items()]} for test in tests + source_cases() + [page_case()]]
 
 
-def with_summary_only(text, alert):
-    """The rules of one alert of a file, or of all for quiet; annotations are cut to the summary: cases state that one, the checkers look at the others."""
+def message_tests():
+    """{alert: tests} of descriptions that look something up."""
+    tests = {}
+    for case in cases("messages"):
+        tests.setdefault(case["alert"], []).append({
+            "name": case["name"], "interval": STEP, "input_series": input_series(inputs(case)), "alert_rule_test": [
+                {"eval_time": case["at"], "alertname": case["alert"], "exp_alerts": [
+                    {"exp_labels": case["labels"], "exp_annotations": {"description": case["description"]}}]}]})
+    return tests
+
+
+def with_one_annotation(text, alert, name):
+    """The rules of one alert of a file, or of all for quiet, and of the annotations the one that the cases state; the checkers look at the others."""
     groups = yaml.safe_load(text)["groups"]
-    rules = [{**rule, "annotations": {"summary": rule["annotations"]["summary"]}} for group in groups for rule in group["rules"]
+    rules = [{**rule, "annotations": {name: rule["annotations"][name]}} for group in groups for rule in group["rules"]
              if alert in ("quiet", rule["alert"])]
     return yaml.safe_dump({"groups": [{"name": alert, "rules": rules}]})
 
@@ -265,8 +279,10 @@ def check_scrape_vmagent(programs, folder):
 
 def unit_files(folder, kind, only):
     """Paths of the files of tests: each alert and what is recorded know nothing of each other, and are evaluated apart, at moments of the tests' own."""
-    parts = [(name, with_summary_only(alert_file({}), name), tests) for name, tests in alert_tests(only).items()]
+    parts = [(name, with_one_annotation(alert_file({}), name, "summary"), tests) for name, tests in alert_tests(only).items()]
     parts += layer_parts() if not only or "layers" in only else []
+    if not only or "messages" in only:
+        parts += [(f"message-{name}", with_one_annotation(alert_file({}), name, "description"), tests) for name, tests in message_tests().items()]
     if not only or "recording" in only:
         parts.append(("recording", recording_file("15s"), recording_tests(kind)))
     paths = []

@@ -11,7 +11,7 @@ import re
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import limits
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import error_series, limits
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import device_expression, in_charge, number, seen, selector
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import STACK, named_duration, switch
 
@@ -22,7 +22,7 @@ NODE_SCOPES = ("accelerator", "exporter", "link", "node")
 # Whom the registry says that a setting of an alert is for. A scrape of it that fails changes nothing.
 SETTING = 'on (cluster, node) last_over_time(accelmon_alert_setting{alert="%s",setting%s"%s"}[%s])'
 PART = re.compile(r"%([a-z_]+)%")
-# A reading of devices, with a condition: %recovery_action(>= 2)%
+# A reading of devices with a condition, %recovery_action(>= 2)%, or a part with an argument, %errors(1h)%
 READING = re.compile(r"%([a-z_]+)\(([^()%]*)\)%")
 # Jobs by which a monitoring host asks its own services, and the node_exporter that publishes the registry.
 SERVICES = STACK + ("accelmon_fleet",)
@@ -46,7 +46,8 @@ def parts(alerts, sources, interval="15s", chosen_limits=None):
     made = {"present": "(" + "\nor ".join(present) + ")",
             "source_down": f"{elected % ''} unless on (cluster, node, job) {answers}",
             "recent": recent(interval), "services": "|".join(SERVICES),
-            "refused": limits.refused(chosen_limits), "growing": limits.growing(chosen_limits)}
+            "refused": limits.refused(chosen_limits), "growing": limits.growing(chosen_limits),
+            "application": error_series.of_class("application")}
     for name in sources:
         made[f"{name}_up"] = f"max by (cluster, node, vendor) ({elected % selector('', {'source': name})} and on (cluster, node, job) {answers})"
     return {**alerts["parts"], **made}
@@ -62,12 +63,21 @@ def reading(name, condition, interval):
     return "(%s)" % device_expression(item, item, series["labels"], load("sources")["sources"], condition=condition)
 
 
+def called(name, argument, interval):
+    """Expression of a part with an argument, or of a reading with its condition."""
+    if name in ("errors", "logged"):
+        return {"errors": error_series.recent, "logged": error_series.logged}[name](argument, load("sources")["sources"])
+    if name == "known":
+        return error_series.known(argument)
+    return reading(name, argument, interval)
+
+
 def expanded(expression, values, interval="15s"):
     """The expression with every %part% and %reading(condition)% filled in; a part may have parts, and its lines keep the indentation of its place."""
     def fill(line):
         indent = "\n" + line[:len(line) - len(line.lstrip())]
         line = PART.sub(lambda match: expanded(values[match.group(1)], values, interval).replace("\n", indent), line)
-        return READING.sub(lambda match: reading(match.group(1), match.group(2), interval).replace("\n", indent), line)
+        return READING.sub(lambda match: called(match.group(1), match.group(2), interval).replace("\n", indent), line)
 
     return "\n".join(fill(line) for line in expression.split("\n"))
 

@@ -27,11 +27,16 @@ def codes():
             for entry in load("errors")["errors"] for code in entry["codes"]}
 
 
+def severity(entry):
+    """The severity of an entry of the catalogue: its own, or that of its class."""
+    return entry.get("severity", load("errors")["classes"][entry["class"]]["severity"])
+
+
 def fatal():
     """{vendor: names} of the critical codes that the kernel log of a host can have, as its reader writes them: it exports zeros for them."""
-    catalogue, found = load("errors"), {}
+    found = {}
     for (kind, code), (_title, entry) in codes().items():
-        if entry.get("severity", catalogue["classes"][entry["class"]]["severity"]) == "critical":
+        if severity(entry) == "critical":
             for vendor in entry.get("vendors", VENDORS.get(kind, ())):
                 found.setdefault(vendor, []).append(f"{kind} {code}")
     return {vendor: sorted(names) for vendor, names in sorted(found.items())}
@@ -51,7 +56,7 @@ def explain(asked):
         return unknown(kind, code)
     catalogue, (title, entry) = load("errors"), codes()[kind, code]
     actions = [catalogue["actions"][name] for name in entry["actions"]]
-    return explained(kind, code, title, entry["class"], entry.get("severity", catalogue["classes"][entry["class"]]["severity"]),
+    return explained(kind, code, title, entry["class"], severity(entry),
                      meaning=entry["meaning"], causes=list(entry["causes"]), actions=[FIRST] * (kind == "xid") + actions, sources=entry.get("sources", ""))
 
 

@@ -7,6 +7,7 @@
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import error_series
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import (
     counted, device_expression, leaps, matched, number, raw_bounds, selector)
@@ -180,7 +181,8 @@ def recording_groups(interval, backend="prometheus", series=None, sources=None):
     groups = [("devices_1", interval, "devices", devices[::2]), ("devices_2", interval, "devices", devices[1::2])]
     groups += [(f"{level}s", interval, "levels", rollup_rules(series, level, sources)) for level in series["levels"]]
     groups += [("percentiles", slow, "slow", slow_rules(series)), ("stragglers", slow, "slow", straggler_rules(series)),
-               ("invalid", slow, "slow", invalid_rules(series, sources))]
+               ("invalid", slow, "slow", invalid_rules(series, sources)),
+               ("errors", slow, "slow", error_series.device_rules(series["labels"], sources) + error_series.info_rules())]
     health, scores = health_rules(interval)
     groups += [("health", slow, "slow", health), ("health_scores", slow, "scores", scores)]
     return [

@@ -121,6 +121,8 @@ def test_a_source_claims_no_series_that_no_rule_reads(name):
     read = {metric for _item, source, part in parts() if source == name for metric in names(part)}
     read |= {part["labels_of"] for _item, source, part in parts() if source == name and "labels_of" in part}
     read |= {*SOURCES[name]["presence"], SOURCES[name].get("success")} - {None}
+    errors = load("errors")
+    read |= {item[key] for item in [errors["logged"], *errors["last_codes"]] if item["source"] == name for key in ("count", "last", "metric") if key in item}
     assert read == set(SOURCES[name]["metrics"])
 
 

@@ -24,9 +24,11 @@ CASES = ROOT / "tests" / "rules" / "cases"
 FUNCTIONS = {"abs", "absent", "avg", "avg_over_time", "bool", "by", "clamp_min", "count", "count_values", "floor", "group", "group_left", "group_right",
              "label_replace", "last_over_time", "max", "min", "max_over_time", "min_over_time", "offset", "on", "or", "and", "quantile", "rate", "sum",
              "sum_over_time", "time", "timestamp", "topk", "unless", "vector"}
-SLOW = ("accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_health")
+SLOW = ("accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_health", "accelmon_errors")
 # It reads what the group before it records.
 SCORES = "accelmon_health_scores"
+# What the catalogue knows of error codes: recorded, and read by alerts, as it comes from no device.
+INFO = "accelerator_error_info"
 
 
 def rules(text):
@@ -76,7 +78,7 @@ def test_only_functions_that_both_languages_share_and_only_series_that_somebody_
     known |= {name for part in sources["published"].values() for name in part["series"]}
     for source in sources["sources"].values():
         known |= set(source["metrics"])
-    known |= {item["name"] for item in load("series")["devices"]} | {COUNT, health.STATE, health.KNOWN}
+    known |= {item["name"] for item in load("series")["devices"]} | {COUNT, INFO, health.STATE, health.KNOWN}
     for rule in RECORDS + ALERTS:
         unknown = metrics(rule["expr"]) - known
         assert not unknown, (rule.get("record") or rule["alert"], unknown)
@@ -108,7 +110,7 @@ def test_one_layer_only():
             allowed = set() if group["name"].startswith("accelmon_devices") else {health.STATE, health.KNOWN} if group["name"] == SCORES else devices
             assert not metrics(rule["expr"]) & (recorded - allowed), rule
     for rule in ALERTS:
-        assert not metrics(rule["expr"]) & recorded
+        assert not metrics(rule["expr"]) & recorded - {INFO}
 
 
 def test_device_series_carry_identity_only():
@@ -122,7 +124,7 @@ def test_device_series_carry_identity_only():
 
 
 def test_every_rule_reads_only_the_source_in_charge():
-    """Each source's part names the source, and leaves out what another one is in charge of; invalid readings alone count of all."""
+    """Each source's part names the source, and leaves out what another one is in charge of; invalid readings and errors count of all."""
     sources = load("sources")["sources"]
     for group in yaml.safe_load(recording_file("15s"))["groups"]:
         for rule in group["rules"]:
@@ -130,7 +132,7 @@ def test_every_rule_reads_only_the_source_in_charge():
                 names = "|".join(map(re.escape, source["metrics"]))
                 selectors = [part for part in re.findall(r"[\w:]*(?:\{[^}]*\})?", rule["expr"]) if re.search(rf"\b(?:{names})(?![a-z_])", part)]
                 assert all(f'source="{name}"' in part for part in selectors), rule
-                if selectors and group["name"] != "accelmon_invalid":
+                if selectors and group["name"] not in ("accelmon_invalid", "accelmon_errors"):
                     left_out = f'unless on (cluster, node, vendor) (accelmon_source_elected{{source="{name}"}} == 0)'
                     # The state of health has several readings.
                     assert rule["expr"].count(left_out) == 1 or group["name"] == "accelmon_health" and left_out in rule["expr"], rule
@@ -159,7 +161,8 @@ def test_every_recorded_series_has_a_case():
                  for selector, samples in case["expect"].items() if samples]
     for rule in RECORDS:
         fixed = [f'{key}="{value}"' for key, value in rule.get("labels", {}).items()]
-        if rule["record"] != "node:accelerator_invalid_readings:count":
+        # Of the constants one has a case.
+        if rule["record"] not in ("node:accelerator_invalid_readings:count", INFO):
             assert any(re.split(r"\{", text)[0] == rule["record"] and all(part in text for part in fixed) for text in expected), rule
     assert {re.split(r"\{", text)[0] for text in expected} == {rule["record"] for rule in RECORDS}
 
@@ -176,7 +179,7 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not():
         assert any(moment.get("fires") for moment in moments), rule["alert"]
         # What must not happen to Watchdog is silence.
         assert rule["alert"] == "Watchdog" or any(not case["expect"][-1].get("fires") for case in cases), rule["alert"]
-    others = {"health", "layers", "pages", "quiet", "recording", "sources", "stragglers"}
+    others = {"health", "layers", "messages", "pages", "quiet", "recording", "sources", "stragglers"}
     assert {path.stem for path in CASES.glob("*.yml")} == {rule["alert"] for rule in ALERTS} | others
 
 
@@ -196,6 +199,12 @@ def test_alerts_say_what_who_and_what_to_do_with_labels_that_they_have():
                     labels |= set(alert["labels"])
         used = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
         assert used <= labels, (rule["alert"], used - labels)
+
+
+def test_every_description_that_looks_something_up_has_a_case():
+    looking = {rule["annotations"]["description"] for rule in ALERTS if "{{- range query" in rule["annotations"]["description"]}
+    shown = {case["alert"] for case in load_cases("messages")}
+    assert looking == {rule["annotations"]["description"] for rule in ALERTS if rule["alert"] in shown}
 
 
 def test_alerts_about_nodes_are_muted_in_maintenance():

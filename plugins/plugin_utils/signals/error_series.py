@@ -1,0 +1,103 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Expressions over the error codes of devices: one series for each device and code, whoever saw it.
+
+The kernel log knows when each code came and how often. Exporters only know the last code, as a value that stays until the next one: it
+is news while an earlier value differs. A device goes by its PCI address here. That is what the kernel log has, and unlike the UUID it is
+still known after a device has fallen off the bus, so an alert about that keeps its labels.
+"""
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.errors import codes, severity
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import matched
+
+INFO = "accelerator_error_info"
+DEVICE = ["cluster", "rack", "node", "vendor", "pci_bus_id"]
+EVENT = DEVICE + ["kind", "code"]
+# How far back the value is looked for that it is compared with, as the scrape at that moment may have failed.
+GAP = "15m"
+
+
+def by(labels):
+    """A list of labels as it is written in an expression."""
+    return f"by ({', '.join(labels)})"
+
+
+def rows(item, name, sources):
+    """Selector of a series of the catalogue's `logged` or `last_codes`, by its name there."""
+    return matched(item["source"], sources[item["source"]], {"metric": item[name]})
+
+
+def logged(window, sources):
+    """Every code that the kernel log had within the window, from everything scraped in that time; the value is its age in seconds."""
+    last = rows(load("errors")["logged"], "last", sources)
+    return f"(time() - max {by(EVENT)} (last_over_time({last}[{window}])) < {seconds(window)})"
+
+
+def as_codes(values, kind, labels):
+    """Values that are codes, as series with the labels kind and code."""
+    return f'label_replace(count_values {by(labels)} ("code", {values}), "kind", "{kind}", "", "")'
+
+
+def last_codes(sources, labels=()):
+    """[(kind, labels of the device, expression of the last codes, of those at another moment)], one for each exporter. labels: further ones."""
+    found = []
+    for item in load("errors")["last_codes"]:
+        last = rows(item, "metric", sources)
+        names = list(dict.fromkeys([*DEVICE, *item.get("labels", ()), *labels]))
+        found.append((item["kind"], names, f"max {by(names)} ({last}) > 0 <= {item['highest']}",
+                      f"max {by(names)} (max_over_time({last}[{GAP}] offset %s))"))
+    return found
+
+
+def recent(window, sources):
+    """Every code that a device had within the window; the value is its age in seconds, or 0 if only an exporter told it."""
+    terms = [logged(window, sources)]
+    for kind, names, now, before in last_codes(sources):
+        terms.append(f"(0 * {as_codes(f'{now} unless ({now} == {before % window})', kind, names)})")
+    return "(%s)" % "\nor ".join(terms)
+
+
+def seconds(window):
+    """A window, in whole hours or minutes, in seconds."""
+    return int(window[:-1]) * {"m": 60, "h": 3600}[window[-1]]
+
+
+def known(matchers):
+    """What the catalogue knows of the codes that match: one row for each kind and code."""
+    return f"topk by (kind, code) (1, max by (kind, code, class, title, action) ({INFO}{{{matchers}}}))"
+
+
+def of_class(name):
+    """Matchers of the kernel log's codes of a class."""
+    kinds = sorted({kind for (kind, _code), (_title, entry) in codes().items() if entry["class"] == name})
+    numbers = sorted((code for (_kind, code), (_title, entry) in codes().items() if entry["class"] == name), key=str)
+    return f'kind=~"{"|".join(kinds)}",code=~"{"|".join(map(str, numbers))}"'
+
+
+def info_rules():
+    """A rule for each code of the catalogue: what it is, for alerts and dashboards to join by kind and code."""
+    catalogue = load("errors")
+    return [{"record": INFO, "expr": "vector(1)",
+             "labels": {"kind": kind, "code": str(code), "class": entry["class"], "severity": severity(entry), "title": title,
+                        "action": catalogue["actions"][entry["actions"][0]]}}
+            for (kind, code), (title, entry) in codes().items()]
+
+
+def device_rules(labels, sources):
+    """Rules of the errors of devices, with the labels of every device series. A device that is gone keeps its address."""
+    address = "cluster, node, vendor, pci_bus_id"
+    whose = [label for label in labels if label not in DEVICE]
+    identity = f'topk by ({address}) (1, max by ({address}, {", ".join(whose)}) (accelerator_info{{pci_bus_id!=""}}))'
+
+    def named(events):
+        """Events with the labels of the device that has their address now, or as they are."""
+        return f"({events}) * on ({address}) group_left ({', '.join(whose)}) {identity}\nor on ({', '.join(EVENT)}) ({events})"
+
+    log = load("errors")["logged"]
+    # What the log counted does not count again. Exporters name the device themselves.
+    told = "".join(f"\nor on ({', '.join(EVENT)})\n{as_codes(now, kind, names)}" for kind, names, now, _before in last_codes(sources, whose))
+    return [{"record": "accelerator_error_last_timestamp_seconds", "expr": named(f"max {by(EVENT)} ({rows(log, 'last', sources)})")},
+            {"record": "accelerator_errors_total", "expr": named(f"max {by(EVENT)} ({rows(log, 'count', sources)}) > 0") + told}]
