@@ -8,7 +8,6 @@ That the API takes an alert says nothing about its delivery: Alertmanager counts
 a receiver into its log.
 """
 import calendar
-import datetime
 import json
 import re
 import time
@@ -26,7 +25,7 @@ ADDRESS = re.compile(r'(https?://)(?:[^/\s"\\@]*@)?([^/\s"\\]+)[^\s"\\]*')
 
 def instant(seconds):
     """A time as the API writes it."""
-    return datetime.datetime.utcfromtimestamp(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def seconds_of(text):

@@ -5,8 +5,8 @@
 """The templates of notifications, in the language of Alertmanager, for each way that receivers read text.
 
 An alert's labels may come from a node, which is a stranger: every value is brought to one line, cut and, where a receiver would act on it,
-escaped. A group has one alert name, so that the first alert's explanation stands for all; a whole message has less than 4,096 characters,
-which is what Telegram and Discord take.
+escaped. A group has one alert name and one error code, so that the first alert's explanation stands for all; a whole message has less than
+4,096 characters, which is what Telegram and Discord take.
 """
 
 LISTED = 10
@@ -48,7 +48,7 @@ def subject(escapes):
 
 def listed(escapes):
     """One alert of the list: what it is, the node, device, rack and job, and since when."""
-    places = (("node", "node", NAME), ("index", "device", 20), ("rack", "rack", 24), ("job_id", "job", 20))
+    places = (("node", "node", NAME), ("index", "device", 12), ("pci_bus_id", "PCI", 16), ("rack", "rack", 24), ("job_id", "job", 20))
     return "".join((
         "- ", optional(".Annotations.summary", SUMMARY, escapes, otherwise=shown(".Labels.alertname", NAME, escapes)),
         *(optional(f".Labels.{label}", most, escapes, before=f", {word} ") for label, word, most in places),

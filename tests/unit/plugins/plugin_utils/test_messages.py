@@ -83,7 +83,8 @@ HOSTILE = "<script>alert(1)</script> & <!channel> [here](http://evil.example.org
 def test_nothing_that_a_node_says_acts_on_a_receiver_or_makes_a_message_too_long(render, flavour):
     said = HOSTILE
     texts = {name: (said + "ä" * 2000) for name in ANNOTATIONS}
-    alerts = [alert(annotations=texts, **{name: said + "x" * 2000 for name in ("node", "index", "rack", "job_id", "cluster", "alertname", "severity")},
+    alerts = [alert(annotations=texts,
+                    **{name: said + "x" * 2000 for name in ("node", "index", "pci_bus_id", "rack", "job_id", "cluster", "alertname", "severity")},
                     uuid=str(number)) for number in range(20)]
     subject, found = render(f"{flavour}.subject", alerts), render(f"{flavour}.text", alerts)
     assert "\n" not in subject and "\u202e" not in subject + found
@@ -104,7 +105,7 @@ def test_an_alert_of_the_sites_own_rules_may_lack_everything(render, flavour):
 
 
 def test_long_names_without_anything_odd_are_no_problem_either(render):
-    long = [alert(node="n" * 40, rack="r" * 40, cluster="c" * 40, index="9" * 20, job_id="8" * 20, number=str(number),
+    long = [alert(node="n" * 40, rack="r" * 40, cluster="c" * 40, index="9" * 20, pci_bus_id="p" * 16, job_id="8" * 20, number=str(number),
                   annotations={name: "x" * 2000 for name in ANNOTATIONS}) for number in range(20)]
     found = render("plain.text", long)
     assert len(found) + len(render("plain.subject", long)) < MOST and "Silence: https" in found

@@ -98,7 +98,7 @@ def test_a_test_reaches_the_receiver_that_it_names_and_nobody_else(tmp_path):
 
 
 def test_devices_of_a_rack_are_one_notification():
-    assert yaml.safe_load(routes.written(OPTIONS)["config"])["route"]["group_by"] == ["cluster", "rack", "alertname"]
+    assert yaml.safe_load(routes.written(OPTIONS)["config"])["route"]["group_by"] == ["cluster", "rack", "alertname", "kind", "code"]
 
 
 def test_secrets_are_in_files_of_their_own_where_the_release_reads_them():
