@@ -124,6 +124,41 @@ def instant_query(storage_url, expression, timeout, now=None, access=None):
         raise Failure("the storage at %s does not respond like the Prometheus API" % url)
 
 
+def range_query(storage_url, expression, timeout, start, end, step, access=None):
+    """[(labels dict, [moments])]: when the expression has a value, at each step from start to end, in seconds since the epoch."""
+    url = storage_url.rstrip("/") + "/api/v1/query_range"
+    # VictoriaMetrics moves start and end of what it may cache.
+    form = {"query": expression, "start": start, "end": end, "step": "%ds" % step, "nocache": "1", "latency_offset": LATENCY_OFFSET}
+    data = get_json("storage", url, timeout, form, access)
+    try:
+        if data["resultType"] != "matrix":
+            raise Failure("the storage at %s gives a %s where a matrix was asked for" % (url, data["resultType"]))
+        return [(row["metric"], [float(value[0]) for value in row["values"]]) for row in data["result"]]
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise Failure("the storage at %s does not answer like the Prometheus API" % url)
+
+
+def formatted(storage_url, expression, timeout, access=None):
+    """The expression as Prometheus lays it out, for comparing; unchanged where the storage does not do that, as VictoriaMetrics."""
+    try:
+        return str(get_json("storage", storage_url.rstrip("/") + "/api/v1/format_query", timeout, {"query": expression}, access))
+    except Failure:
+        return expression
+
+
+def loaded_alerts(rules_url, timeout, access=None):
+    """[{alert, expr, for: seconds, severity}] of the collection's alerts that vmalert or Prometheus evaluates now."""
+    url = rules_url.rstrip("/") + "/api/v1/rules"
+    data = get_json("rule evaluator", url, timeout, access=access)
+    try:
+        return [{"alert": rule["name"], "expr": rule["query"], "for": float(rule.get("duration") or 0),
+                 "severity": (rule.get("labels") or {}).get("severity", "")}
+                for group in data["groups"] or [] if group["name"].startswith("accelmon_")
+                for rule in group.get("rules") or [] if rule.get("type") == "alerting"]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Failure("the rule evaluator at %s does not answer like the Prometheus API" % url)
+
+
 def rule_groups(rules_url, timeout, access=None):
     """[{name, rules: [{name, type, health, last_error, state}]}] of vmalert or Prometheus."""
     url = rules_url.rstrip("/") + "/api/v1/rules"

@@ -7,7 +7,7 @@
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, recording
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, recording, rehearsal
 
 # Variables with the changes of hosts; what the later one says wins.
 OF_HOSTS = ("accelmon_alert_group_overrides", "accelmon_alert_host_overrides")
@@ -49,6 +49,23 @@ def group_names(hostvars, host, hosts):
     chosen = fleet.settings(hostvars[host], ["accelmon_scrape_interval", "accelmon_backend", *OPTIONS.values()])
     return recording.group_names(chosen["accelmon_scrape_interval"], chosen["accelmon_backend"], hosts=of_hosts(hostvars, hosts),
                                  **{name: chosen[variable] for name, variable in OPTIONS.items()})
+
+
+def rehearsed(hostvars, host, hosts):
+    """The alerts of a monitoring host as fleet_rehearsal_info takes them; hosts: names of the fleet's hosts."""
+    chosen = fleet.settings(hostvars[host], ["accelmon_scrape_interval", "accelmon_scrape_limits", *OPTIONS.values()])
+    reader = fleet.Reader({name: variables.fleet_variables()[name] for name in (*OF_HOSTS, "accelmon_cluster")})
+    nodes = {}
+    for name in hosts:
+        try:
+            values = reader.read_all(fleet.HostVariables(hostvars, name))[0]
+        except facts.Untrusted:
+            continue
+        for setting in published(values).items():
+            nodes.setdefault(setting, {}).setdefault(values["accelmon_cluster"], []).append(name)
+    groups = alerts.alert_groups(interval=chosen["accelmon_scrape_interval"], chosen_limits=chosen["accelmon_scrape_limits"],
+                                 hosts=of_hosts(hostvars, hosts), **{name: chosen[variable] for name, variable in OPTIONS.items()})
+    return rehearsal.evaluated(groups, nodes)
 
 
 def strays(found, monitoring):

@@ -17,7 +17,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter, dcgm, node_collectors, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import units
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, errors, labels, limits, receivers, routes, site_rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, errors, labels, limits, receivers, rehearsal, routes, site_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import line, one_of
 
 # Directories that hold what is not for everybody, or what a system is made of: no place for files that an exporter publishes.
@@ -341,6 +341,7 @@ FORMATS = {
     **{check.__name__: check for check in (
         duration, size, directory, program, word, words, version, archive, checksum, checksums, image, repository, key, secret, password, cpus,
         engine, architectures, lock_releases, lock_versions, compared, rotated, names, new_file)},
+    "alert_names": passed(values.strings, rehearsal.alert_names),
     "alert_overrides": alerts.changes,
     "alert_presets": alerts.presets,
     "amd_config": passed(amd_exporter.check_settings),

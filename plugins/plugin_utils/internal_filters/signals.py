@@ -72,6 +72,12 @@ def source_comparisons(only):
 
 
 @as_filter
+def rehearsed_rules(host, hostvars, groups):
+    """The alerts as the inventory has them for a monitoring host, as fleet_rehearsal_info takes them. hostvars, groups: the variables of these names."""
+    return alerting.rehearsed(hostvars, str(host), fleet_hosts(groups))
+
+
+@as_filter
 def explanation(asked, output):
     """What an error code or an alert means: lines of a box, or a dictionary where the output is json."""
     if str(asked).strip() == "":
@@ -119,5 +125,5 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(rule_files, alert_changes, rule_groups, alertmanager_files, expected_series, source_comparisons, explanation,
+        return internal(rule_files, alert_changes, rule_groups, alertmanager_files, expected_series, source_comparisons, rehearsed_rules, explanation,
                         alert_routes, silenced, receivers, silence_lines, delivery_lines)
