@@ -141,7 +141,8 @@ def test_a_value_that_only_nodes_have_of_a_fleet_wide_variable_is_refused():
     assert list(found["hosts"]) == ["gpu7"]
     # The same for all, or for the monitoring host alone.
     assert fleet_check(groups, hostvars(**{host: {"accelmon_alert_overrides": changed} for host in ("m1", "gpu7", "gpu8")})) == {"fleet": [], "hosts": {}}
-    assert fleet_check(groups, hostvars(m1={"accelmon_alert_overrides": changed, "accelmon_alert_presets": ["node"]}, gpu7={}, gpu8={})) == {"fleet": [], "hosts": {}}
+    alone = hostvars(m1={"accelmon_alert_overrides": changed, "accelmon_alert_presets": ["node"]}, gpu7={}, gpu8={})
+    assert fleet_check(groups, alone) == {"fleet": [], "hosts": {}}
 
 
 def test_the_registry_publishes_the_settings_of_the_hosts_that_have_some():
