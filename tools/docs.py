@@ -105,7 +105,8 @@ They come from the registry's series `accelmon_fleet_node_info`. While that is m
 
 ## How they are evaluated
 
-Alerts read what exporters and the registry write, not the recorded series, so trouble in the recording layer does not silence them.
+Alerts read what exporters and the registry write, not the recorded series, so trouble in the recording layer does not silence them. Only
+AcceleratorStraggler and AcceleratorReadingsInvalid read what is recorded once a minute.
 """
 
 ERRORS = """# Error codes

@@ -53,14 +53,42 @@ def parts(alerts, sources, interval="15s", chosen_limits=None):
     return {**alerts["parts"], **made}
 
 
+def reading_of(name):
+    """What readings.yml says of a reading, with what series.yml says where it is that of a recorded series."""
+    spec = load("readings")["readings"][name]
+    if "series" not in spec:
+        return spec
+    item = next(item for item in load("series")["devices"] if item["name"] == spec["series"])
+    variant = next(variant for variant in item["variants"] if spec.get("variant", {}).items() <= variant.get("labels", {}).items())
+    return {**item, "from": variant["from"], "labels": [], **spec}
+
+
 def reading(name, condition, interval):
     """Expression of a reading in readings.yml, of the devices of which it meets the condition (all if that is empty).
 
     A scrape that fails now and then does not take it away: it is the last of the recent ones.
     """
-    catalogue, series = load("readings"), load("series")
-    item = {"zero": "counts", "over": f"last_over_time[{recent(interval)}]", **catalogue["readings"][name]}
-    return "(%s)" % device_expression(item, item, series["labels"], load("sources")["sources"], condition=condition)
+    item = {"recent": recent(interval), **reading_of(name)}
+    labels, sources = load("series")["labels"], load("sources")["sources"]
+    if "limits" not in item:
+        return "(%s)" % device_expression(item, item, labels, sources, condition=condition)
+    terms = [device_expression(item, item, labels, asked, also, f"* -1 + {celsius} {condition}")
+             for celsius, asked, also in limits_by_model(load("readings")["limits"][item["limits"]], sources)]
+    return "(%s)" % "\nor ".join(terms)
+
+
+def limits_by_model(table, sources):
+    """[(limit, sources and matchers of the devices that it is of)]: of the first limit in the table that fits a device, and of no other."""
+    named, found = sorted({limit["vendor"] for limit in table if "vendor" in limit}), []
+    for place, limit in enumerate(table):
+        vendor = limit.get("vendor")
+        asked = {name: source for name, source in sources.items() if (vendor in source["vendors"] if vendor else set(source["vendors"]) - set(named))}
+        also = [f'vendor="{vendor}"' if vendor else 'vendor!~"%s"' % "|".join(named)]
+        before = [other["model"] for other in table[:place] if other.get("vendor") == vendor]
+        also += [f'model=~"(?i:.*(?:{limit["model"]}).*)"'] if "model" in limit else []
+        also += ['model!~"(?i:.*(?:%s).*)"' % "|".join(before)] if before else []
+        found.append((limit["celsius"], asked, also))
+    return found
 
 
 def called(name, argument, interval):

@@ -8,6 +8,12 @@
 LEAP = "1m"
 # No sensor tells as many degrees or watts of a device that it could read.
 HOTTEST = 5000
+# A mask of bits from here on is a placeholder, which has bits of its own.
+PLACEHOLDER = 65535
+# Ways to read rows that no function of the engines has. A rise is over the least of the window, so that a counter that begins above 0 or starts
+# anew is no rise.
+SPANS = {"rise": "last_over_time({rows}[{recent}]) - min_over_time({rows}[{window}])",
+         "range": "max_over_time({rows}[{window}]) - min_over_time({rows}[{window}])"}
 
 
 def selector(metric, match, also=()):
@@ -71,17 +77,20 @@ def leaps(rows, item, part, by=None):
 
 def highest_of(rows, by, item, part):
     """One believable value for each device: the highest of its rows, unless it is out of bounds or a leap that nothing has confirmed yet."""
-    term = within(f"max by ({by}) ({rows})", item, part)
+    term = within(f"max by ({by}) ({taken(rows, item, part)})", item, part)
     return f"({term} unless ({leaps(rows, item, part, by)}))" if "leap" in item else term
 
 
 def taken(rows, item, part):
-    """Rows as they are read: over a window (of the reading, or of the raw series), and one bit of a mask of bits."""
-    over = part.get("over", item.get("over"))
+    """Rows as they are read: over a window (of the reading, or of the raw series), and one bit of a mask of bits.
+
+    What is recorded is read as it is; `recent` says that the last value of this time counts.
+    """
+    over = part.get("over", item.get("over")) or ("recent" in item and f"last_over_time[{item['recent']}]")
     if over:
-        function, _bracket, window = over.partition("[")
-        rows = f"{function}({rows}[{window})"
-    return f"floor({rows} / {2 ** part['bit']}) % 2" if "bit" in part else rows
+        function, _bracket, window = over.rstrip("]").partition("[")
+        rows = SPANS.get(function, function + "({rows}[{window}])").format(rows=rows, window=window, recent=item.get("recent"))
+    return f"floor(({rows} < {PLACEHOLDER}) / {2 ** part['bit']}) % 2" if "bit" in part else rows
 
 
 def of_read(term, source, spec, item, also):
@@ -109,13 +118,13 @@ def one_of_each(source, spec, item, part, by, also):
                 f" * on ({', '.join(keys)}) group_left (vendor, model) topk by ({', '.join(keys)}) (1, {others})")
     elif part.get("sum"):
         label = spec["parts"]
-        whole = matched(source, spec, part, list(also) + [f'{label}=""'])
-        parts_of = matched(source, spec, part, list(also) + [f'{label}!=""'])
+        whole = taken(matched(source, spec, part, list(also) + [f'{label}=""']), item, part)
+        parts_of = taken(matched(source, spec, part, list(also) + [f'{label}!=""']), item, part)
         # A part that could not be read leaves the sum out of bounds: it is not known, and not the sum of the others.
         of_parts = within(f"sum by ({names}) (max by ({names}, {label}) ({parts_of}))", item, part)
         term = within(f"max by ({names}) ({whole})", item, part) + f" or {of_parts}"
     else:
-        term = of_read(highest_of(taken(matched(source, spec, part, also), item, part), names, item, part), source, spec, item, also)
+        term = of_read(highest_of(matched(source, spec, part, also), names, item, part), source, spec, item, also)
     if "times" in part:
         return f"{part['times']} * ({term} > 0)"
     for word, sign in (("divide", "/"), ("multiply", "*")):

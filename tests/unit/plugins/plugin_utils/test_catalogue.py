@@ -49,14 +49,14 @@ def test_dump_keeps_order_and_never_folds_or_aliases():
 
 SOURCES = load("sources")["sources"]
 NEEDED = {"role", "job", "port", "vendors", "devices", "keys", "labels", "presence", "metrics"}
-POSSIBLE = NEEDED | {"repository", "own", "vendor", "vendor_by", "parts", "pci", "further", "sensors", "uncounted", "success",
+POSSIBLE = NEEDED | {"repository", "own", "vendor", "vendor_by", "parts", "pci", "further", "sensors", "uncounted", "success", "duration",
                      "essential", "essential_bare", "forget", "drop"}
 
 
 def parts():
     """(series or reading, source, part) of every raw series that is recorded, or read by alerts."""
     recorded = [(item, variant) for item in load("series")["devices"] for variant in item["variants"]]
-    read = [({"name": name, "zero": "counts", **item}, item) for name, item in load("readings")["readings"].items()]
+    read = [({"name": name, **item}, item) for name, item in load("readings")["readings"].items() if "series" not in item]
     return [(item, source, part) for item, variant in recorded + read for source, choices in variant["from"].items() for part in choices]
 
 
@@ -120,7 +120,7 @@ def test_a_source_claims_no_series_that_its_exporter_does_not_write(name):
 def test_a_source_claims_no_series_that_no_rule_reads(name):
     read = {metric for _item, source, part in parts() if source == name for metric in names(part)}
     read |= {part["labels_of"] for _item, source, part in parts() if source == name and "labels_of" in part}
-    read |= {*SOURCES[name]["presence"], SOURCES[name].get("success")} - {None}
+    read |= {*SOURCES[name]["presence"], SOURCES[name].get("success"), SOURCES[name].get("duration")} - {None}
     errors = load("errors")
     read |= {item[key] for item in [errors["logged"], *errors["last_codes"]] if item["source"] == name for key in ("count", "last", "metric") if key in item}
     assert read == set(SOURCES[name]["metrics"])
@@ -154,6 +154,29 @@ def test_series_have_units_and_known_sources():
         assert not part.get("sum") or SOURCES[source]["parts"] in known
 
 
+def test_readings_are_complete():
+    catalogue = load("readings")
+    for name, item in catalogue["readings"].items():
+        if "series" in item:
+            recorded = next(series for series in load("series")["devices"] if series["name"] == item["series"])
+            assert sum(item.get("variant", {}).items() <= variant.get("labels", {}).items() for variant in recorded["variants"]) == 1, name
+            assert not {"from", "bounds", "unit"} & set(item) and item["help"]
+        else:
+            assert item["unit"] and item["help"] and ("bounds" in item or item["unit"] == "always 1"), name
+        assert item.get("limits") in {None, *catalogue["limits"]}
+    for table in catalogue["limits"].values():
+        vendors = [limit.get("vendor") for limit in table]
+        assert all("model" in limit for limit, after in zip(table, vendors[1:]) if limit.get("vendor") == after)
+        assert all(70 <= limit["celsius"] <= 110 for limit in table)
+
+
+def test_every_reading_is_read():
+    plugin_utils = ROOT / "plugins" / "plugin_utils"
+    places = [*(plugin_utils / "catalogue" / "alerts").glob("*.yml"), plugin_utils / "catalogue" / "health.yml", plugin_utils / "signals" / "health.py"]
+    text = "".join(path.read_text(encoding="utf-8") for path in places)
+    assert {name for name in load("readings")["readings"] if f"%{name}(" not in text} == set()
+
+
 def test_every_series_has_bounds_and_says_why():
     for item in load("series")["devices"]:
         assert ("bounds" in item) == ("because" in item) == (item["unit"] != "always 1"), item["name"]
@@ -165,13 +188,15 @@ def test_what_exporters_write_for_nothing_is_out_of_bounds():
     nothing = {-1, 65535, 1048560, 2 ** 31 - 16, 2 ** 32 - 1, 2 ** 47, 2 ** 63 - 16, 2 ** 63, 2 ** 64 - 1, float("inf"), float("-inf")}
     small = {65535, 1048560, 2 ** 31 - 16, 2 ** 32 - 1}
     for item, source, part in parts():
-        # A rate is none of the values that an exporter writes.
-        if item["unit"] != "always 1" and not part.get("over", "").startswith("rate["):
+        # A rate is no value of an exporter, and a placeholder that comes or goes gives one far out of bounds.
+        if item["unit"] != "always 1" and "rate[" not in part.get("over", item.get("over", "")):
             lowest, highest = (float(bound) for bound in raw_bounds(item, part))
             believable = {("bytes", None): small, ("bytes", 1048576): {65535, 1048560}, ("joules", None): small, ("hertz", None): small}
             possible = believable.get((item["unit"], part.get("multiply")), set())
             # AMD's exporter counts in millionths, and writes no 2^47.
             possible = possible | ({2 ** 47} if part.get("divide") == 1000000 else set())
+            # A margin may be below 0, and counts on a hot device only.
+            possible = possible | ({-1} if item["bounds"][0] < 0 else set())
             assert {value for value in nothing if lowest <= value <= highest} <= possible, (item["name"], source, part)
 
 
