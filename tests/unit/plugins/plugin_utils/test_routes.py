@@ -201,7 +201,7 @@ def test_no_alert_is_muted_for_a_label_that_both_lack(rule):
 
 def test_alerts_that_mute_others_exist():
     names = {alert["alert"] for alert in load("alerts")["alerts"]}
-    named = {text.split('"')[1] for rule in load("notifications")["inhibit"] for text in rule["source"] if text.startswith("alertname=")}
+    named = {text.split('"')[1] for rule in load("notifications")["inhibit"] for text in rule["source"] + rule["target"] if text.startswith('alertname="')}
     assert named <= names and named
 
 
