@@ -125,7 +125,8 @@ def test_versions_that_do_not_belong_together_change_nothing(fleet):
 def test_a_dcgm_of_the_site_is_not_replaced(fleet, restored):
     converge(fleet, dcgm_exporter_state="absent")
     fleet.shell(HOST, "dpkg -i /srv/nvidia/debian12/x86_64/datacenter-gpu-manager-4-core_4.5.3-1_amd64.deb")
-    assert "this host has DCGM 4.5.3 (datacenter-gpu-manager-4-core), not installed by accelmon.fleet; set dcgm_exporter_version to 4.8.2" in message(fleet)
+    assert "this host has DCGM 4.5.3 (datacenter-gpu-manager-4-core), not installed by accelmon.fleet; " \
+        "set dcgm_exporter_version to the matching 4.8.2" in message(fleet)
     converge(fleet, dcgm_exporter_version="4.8.2")
     converge(fleet, dcgm_exporter_version="4.8.2", dcgm_exporter_state="absent")
     assert versions(fleet) == {PACKAGES[0]: "1:4.5.3-1"}  # the site's stays
