@@ -112,7 +112,8 @@ AcceleratorStraggler and AcceleratorReadingsInvalid read what is recorded once a
 ERRORS = """# Error codes
 
 What the error codes of devices mean and what to do about them, as of {dated}. `playbooks/explain.yml -e accelmon_explain=79` prints the
-same, and the lookup `accelmon.fleet.xid` returns it. A code that is missing here gets an answer from both as well.
+same, and the lookup `accelmon.fleet.xid` returns it. A code that is missing here gets an answer from both as well. With `--limit gpu7`,
+[explain.yml](operations.md#explain-what-is-wrong-with-a-node-since-when-and-what-to-do) lists the errors of a node.
 
 The class of a code gives its severity, unless a code is worse or milder than its class. Where the driver gives a recovery action, follow that
 one first. Xids are as NVIDIA uses them since Ampere. The [textfile collector](textfile_collector.md#errors-in-the-kernel-log) counts Xids, SXids,

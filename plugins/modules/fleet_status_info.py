@@ -24,6 +24,10 @@ options:
     type: str
     choices: [worst, name]
     default: worst
+  findings:
+    description: Also return RV(findings).
+    type: bool
+    default: false
 seealso:
   - module: accelmon.fleet.fleet_verify_info
   - module: accelmon.fleet.fleet_registry
@@ -76,6 +80,19 @@ summary:
   description: The totals in one line.
   returned: always
   type: str
+findings:
+  description:
+    - For each node, its row, the C(alerts) that fire with C(since) when, and the C(errors) that its devices had within the last day.
+    - C(last) is the time of the last such error in seconds since 1970, and null for one that only an exporter saw.
+  returned: when O(findings) is true
+  type: list
+  elements: dict
+  sample:
+    - row: {cluster: west, node: gpu7, state: active}
+      alerts:
+        - {alert: AcceleratorErrorFatal, severity: critical, since: "2026-11-28T03:00:00Z", summary: "xid 79 on gpu7", action: Drain the node.}
+      errors:
+        - {kind: xid, code: "79", count: 1, last: 1795834800, pci_bus_id: "0000:1b:00.0"}
 fleet_alerts:
   description: Names of firing alerts that belong to no node, except the watchdog.
   returned: always
@@ -96,6 +113,7 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry, verdict, view
 
 
@@ -108,13 +126,20 @@ def status(params):
     rows = verdict.status_rows(clusters, seen, params["hosts"])
     summary = verdict.totals(rows)
     notes = verdict.advice(rows) + registry.better_sources(verdict.select(clusters, params["hosts"]))
+    more = {}
+    if params["findings"]:
+        try:
+            found = view.findings(params, verdict.select(clusters, params["hosts"]))
+        except Failure as error:
+            found, problems = {}, sorted(set(problems + [str(error)]))
+        more["findings"] = [dict(found.get((row["cluster"], row["node"]), {"alerts": None, "errors": None}), row=row) for row in rows]
     if params["only_problems"]:
         rows = [row for row in rows if row["problem"]]
     if params["sort"] == "worst":
         rows = verdict.worst_first(rows)
     return dict(
         rows=rows, table=verdict.table(rows), totals=summary, summary=verdict.totals_line(summary),
-        fleet_alerts=verdict.fleet_alerts(seen), problems=problems, notes=notes)
+        fleet_alerts=verdict.fleet_alerts(seen), problems=problems, notes=notes, **more)
 
 
 def main():
@@ -124,6 +149,7 @@ def main():
             view.ARGUMENTS,
             only_problems=dict(type="bool", default=False),
             sort=dict(type="str", choices=["worst", "name"], default="worst"),
+            findings=dict(type="bool", default=False),
         ),
         supports_check_mode=True,
     )

@@ -184,14 +184,20 @@ def rule_groups(rules_url, timeout, access=None):
         raise Failure("the rule evaluator at %s does not respond like the Prometheus API" % url)
 
 
-def firing_alerts(rules_url, timeout, access=None):
-    """[labels dict] of the alerts that fire now, from vmalert or Prometheus."""
+def firing(rules_url, timeout, access=None):
+    """[{labels, annotations, since}] of the alerts that fire now, from vmalert or Prometheus. since: text of RFC 3339."""
     url = rules_url.rstrip("/") + "/api/v1/alerts"
     data = get_json("rule evaluator", url, timeout, access=access)
     try:
-        return [dict(alert["labels"]) for alert in data["alerts"] or [] if alert["state"] == "firing"]
+        return [{"labels": dict(alert["labels"]), "annotations": dict(alert.get("annotations") or {}), "since": str(alert.get("activeAt") or "")}
+                for alert in data["alerts"] or [] if alert["state"] == "firing"]
     except (KeyError, TypeError, ValueError):
         raise Failure("the rule evaluator at %s does not respond like the Prometheus API" % url)
+
+
+def firing_alerts(rules_url, timeout, access=None):
+    """[labels dict] of the alerts that fire now, from vmalert or Prometheus."""
+    return [alert["labels"] for alert in firing(rules_url, timeout, access)]
 
 
 def received_alerts(alertmanager_url, name, timeout, access=None):

@@ -13,6 +13,8 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query,
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import Access
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds, seconds
 
+DAY = 86400
+
 STORAGE_ARGUMENTS = dict(
     clusters=dict(type="list", elements="str", default=[]),
     hosts=dict(type="list", elements="str"),
@@ -198,6 +200,43 @@ def _recorded_alerts(ask, window):
     except Failure:
         return []  # that the evaluator is away is already told
     return [labels for labels, value in firing if value == 1]
+
+
+def findings(params, clusters):
+    """What fires on each node now, and the errors of its devices within the last day, as far as both can be queried.
+
+    clusters: {cluster: registry} of the nodes to look at
+    {(cluster, node): {"alerts": [{alert, severity, since, summary, action}], "errors": [{kind, code, last, count, pci_bus_id?, index?, uuid?}]}}
+    last: seconds since the epoch, None of an error that only an exporter saw
+    """
+    found = dict(((cluster, node), {"alerts": [], "errors": []}) for cluster, data in clusters.items() for node in data["hosts"])
+    access = stack_access(params)
+
+    def of_node(labels):
+        return found.get((labels.get("cluster"), labels.get("node")))
+
+    for alert in query.firing(params["rules_url"], params["query_timeout"], access):
+        if of_node(alert["labels"]):
+            of_node(alert["labels"])["alerts"].append({
+                "alert": alert["labels"].get("alertname", ""), "severity": alert["labels"].get("severity", ""), "since": alert["since"],
+                "summary": alert["annotations"].get("summary", ""), "action": alert["annotations"].get("action", "")})
+    last = {}
+    for name in ("accelerator_error_last_timestamp_seconds", "accelerator_errors_total"):
+        for cluster in sorted(name for name in clusters if clusters[name]["hosts"]):
+            nodes = ', node=~"%s"' % matcher(clusters[cluster]["hosts"])[len('cluster=~"'):-1]
+            expression = "last_over_time(%s{%s%s}[1d])" % (name, matcher([cluster]), nodes)
+            for labels, value in query.instant_query(params["storage_url"], expression, params["query_timeout"], access=access):
+                event = tuple(labels.get(label, "") for label in ("cluster", "node", "vendor", "pci_bus_id", "kind", "code"))
+                if name == "accelerator_error_last_timestamp_seconds":
+                    last[event] = max(value, last.get(event, 0))
+                elif of_node(labels) and last.get(event, time.time()) > time.time() - DAY:
+                    device = dict((label, labels[label]) for label in ("pci_bus_id", "index", "uuid") if label in labels)
+                    of_node(labels)["errors"].append(dict(
+                        device, kind=labels.get("kind", ""), code=labels.get("code", ""), count=int(value), last=last.get(event)))
+    for one in found.values():
+        one["alerts"].sort(key=lambda alert: (alert["since"], alert["alert"]))
+        one["errors"].sort(key=lambda error: (-(error["last"] or 0), error["kind"], verdict.natural(error["code"])))
+    return found
 
 
 def lost_devices(params, clusters, keys):

@@ -87,6 +87,18 @@ def explanation(asked, output):
 
 
 @as_filter
+def findings(answers, output):
+    """What is wrong with nodes, by the answers of the monitoring hosts: lines of text, or a list where the output is json."""
+    found = [dict(finding, monitoring_host=answer["item"]) for answer in answers for finding in answer["findings"]]
+    problems = [f"{answer['item']}: {problem}" for answer in answers for problem in answer["problems"]]
+    for finding in found:
+        finding["errors"] = finding["errors"] and [dict(error, explained=errors.of_device(error)) for error in finding["errors"]]
+    if output == "json":
+        return {"findings": found, "problems": problems}
+    return [line for finding in found for line in errors.finding_lines(finding) + [""]] + problems
+
+
+@as_filter
 def alert_routes(labels, hostvars, groups, output):
     """Who gets the alert with these labels: lines of text, or a dictionary where the output is json."""
     asked = notified.asked_for("accelmon_alert", labels, groups)
@@ -126,4 +138,4 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return internal(rule_files, alert_changes, rule_groups, alertmanager_files, expected_series, source_comparisons, rehearsed_rules, explanation,
-                        alert_routes, silenced, receivers, silence_lines, delivery_lines)
+                        findings, alert_routes, silenced, receivers, silence_lines, delivery_lines)

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What error codes and alerts mean, and what to do about them."""
+import datetime
 import functools
 import re
 import textwrap
@@ -104,7 +105,7 @@ def unknown(kind, code):
     """What can be said of a code that the catalogue does not have."""
     catalogue = load("errors")
     look = catalogue["actions"]["look_up"] + (f" NVIDIA's is at {XIDS}." if kind == "xid" else "")
-    return explained(kind, code, f"Unknown {KINDS[kind]}", "unknown", catalogue["classes"]["unknown"]["severity"], known=False,
+    return explained(kind, code, f"Unknown {KINDS.get(kind, 'error')}", "unknown", catalogue["classes"]["unknown"]["severity"], known=False,
                      meaning=f"The catalogue, dated {catalogue['dated']}, does not have this code. It may be newer.",
                      actions=[FIRST] * (kind == "xid") + [look, catalogue["actions"]["support"]])
 
@@ -132,3 +133,50 @@ def box(told):
 def item(text, mark):
     """The lines of an item of a list."""
     return textwrap.wrap(text, WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark))
+
+
+def of_device(error):
+    """What is known of an error that a device had; kind and code come from a page of its node and may be anything."""
+    code = int(error["code"]) if re.fullmatch("[0-9]{1,20}", error["code"]) else error["code"]
+    if (error["kind"], code) in codes():
+        return explain(f"{error['kind']} {code}")
+    return unknown(error["kind"], code)
+
+
+def moment(seconds):
+    """A time of the storage in words."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def since(text):
+    """A time of the rule evaluator in words; as it is if it cannot be read."""
+    try:
+        return moment(datetime.datetime.strptime(re.sub(r"\.[0-9]+", "", text), "%Y-%m-%dT%H:%M:%S%z").timestamp())
+    except ValueError:
+        return text
+
+
+def printable(text):
+    """A text that may come from a node, without signs that a terminal acts on."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def finding_lines(finding):
+    """What is wrong with a node, as lines for a reader. finding: as the module fleet_status_info returns it."""
+    row = finding["row"]
+    lines = [f"{row['node']} (cluster {row['cluster']}): {row['state']}", ""]
+    if finding["alerts"] is None:
+        return lines + ["Alerts and errors are not known."]
+    for alert in finding["alerts"]:
+        lines += item(printable(f"{alert['severity']}: {alert['summary'] or alert['alert']} ({alert['alert']}, since {since(alert['since'])})"), "* ")
+        lines += item(printable(f"What to do: {alert['action']}"), "  ") if alert["action"] else []
+    lines += [] if finding["alerts"] else ["No alert fires."]
+    lines += ["", "Errors within a day"] if finding["errors"] else ["No device had an error within a day."]
+    for error in finding["errors"]:
+        told = of_device(error)
+        device = ", ".join(f"{name} {error[label]}" for name, label in (("device", "pci_bus_id"), ("index", "index"), ("uuid", "uuid")) if label in error)
+        last = f", last {moment(error['last'])}" if error["last"] else ", seen by an exporter alone"
+        lines += item(printable(f"{heading(told)}: {told['title']}. {told['severity']}, class {told['class']}; {device}; counted {error['count']}{last}"), "* ")
+        # The first action of an Xid is to read the recovery action, which an alert tells.
+        lines += item(f"What to do: {next(action for action in told['actions'] if action != FIRST)}", "  ")
+    return lines

@@ -158,7 +158,7 @@ class Lab:
             state_dir=str(self.folder / "registry"), interval="1s", fresh_intervals=6, collector_limit=6, recording_delay=2, query_timeout=5,
             storage_url="http://127.0.0.1:%d" % self.ports["victoria-metrics"], rules_url="http://127.0.0.1:%d" % self.ports["vmalert"],
             rule_groups=GROUPS, dial_timeout=1, dial_budget=10,
-            only_problems=False, sort="name")
+            only_problems=False, sort="name", findings=False)
         defaults.update(options)
         return defaults
 
@@ -223,6 +223,9 @@ def test_a_lost_device_is_named_fires_and_clears(lab):
     lab.have("gpu1", 7)
     lab.becomes([("gpu1", "7 of 8 nvidia accelerators fresh; gone: index 7 (GPU-7)")])
     lab.alerts_become("gpu1", ["AcceleratorMissing"])
+    status = fleet_status_info.status(lab.params(findings=True, hosts=["gpu1"]))
+    assert status["problems"] == [] and [(one["row"]["node"], one["errors"]) for one in status["findings"]] == [("gpu1", [])]
+    assert [(alert["alert"], alert["since"] != "", alert["action"] != "") for alert in status["findings"][0]["alerts"]] == [("AcceleratorMissing", True, True)]
     assert lab.rows()["gpu1"]["accelerators"] == {"nvidia": {"seen": 7, "expected": 8, "source": "textfile"}}
     # Another run finds 7; the 8 stay expected.
     lab.record({"gpu1": 7, "gpu2": 4})

@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from urllib.parse import parse_qs
 
 import pytest
@@ -33,10 +34,25 @@ QUERIES = {
     "last_over_time(accelmon_fleet_generation": "generations",
     "last_over_time(accelerator_info": "lost",
     "last_over_time(ALERTS": "alerts_series",
+    "last_over_time(accelerator_error_last_timestamp_seconds": "error_times",
+    "last_over_time(accelerator_errors_total": "error_counts",
 }
 # guessed: what vmalert writes while the two alerts fire.
 ALERTS_SERIES = {"status": "success", "data": {"resultType": "vector", "result": [
     {"metric": {"__name__": "ALERTS", "alertname": "HostDown", "alertstate": "firing", "cluster": "demo", "node": "gpu2"}, "value": [1, "1"]}]}}
+
+
+def error(value, **labels):
+    device = {"cluster": "demo", "node": "gpu1", "vendor": "nvidia", "pci_bus_id": "0000:01:00.0", "kind": "xid"}
+    return {"metric": dict(device, **labels), "value": [1, str(value)]}
+
+
+# guessed: errors as the rules record them. One was seen by an exporter alone, and one is older than a day.
+ERRORS = {
+    "error_times": [error(int(time.time()) - 60, code="79", index="3", uuid="GPU-3"), error(int(time.time()) - 90000, code="31")],
+    "error_counts": [error(2, code="79", index="3", uuid="GPU-3"), error(9, code="31"), error(1, code="48", pci_bus_id="0000:02:00.0"),
+                     error(1, code="48", node="gpu9")],
+}
 
 
 class Services:
@@ -92,6 +108,8 @@ class Services:
     def text(self, name):
         if name == "alerts_series":
             return json.dumps(ALERTS_SERIES)
+        if name in ERRORS:
+            return json.dumps({"status": "success", "data": {"resultType": "vector", "result": ERRORS[name]}})
         if name in ("received", "metrics"):
             return json.dumps(self.received)
         return (FIXTURES / (name + ".json")).read_text().replace("19102", str(self.dead_port))
@@ -191,6 +209,23 @@ def test_status_by_name_and_of_some_nodes(services):
     assert [row["node"] for row in services.run("fleet_status_info", sort="name")["rows"]] == ["gpu1", "gpu2"]
     result = services.run("fleet_status_info", hosts=["gpu1"], only_problems=True)
     assert [row["node"] for row in result["rows"]] == ["gpu1"] and result["totals"]["nodes"] == 1
+
+
+def test_status_finds_what_fires_since_when_and_the_errors_of_a_day(services):
+    result = services.run("fleet_status_info", hosts=["gpu1"], findings=True)
+    assert [one["row"]["node"] for one in result["findings"]] == ["gpu1"] and result["problems"] == []
+    found = result["findings"][0]
+    assert [(alert["alert"], alert["severity"]) for alert in found["alerts"]] == [("AcceleratorMissing", "critical")]
+    assert found["alerts"][0]["since"] == "2026-11-21T03:12:54Z"
+    assert [(one["code"], one["count"], one["last"] is None, one.get("uuid")) for one in found["errors"]] == [("79", 2, False, "GPU-3"), ("48", 1, True, None)]
+    assert "findings" not in services.run("fleet_status_info")
+
+
+def test_status_says_that_findings_are_not_known(services):
+    services.broken = {"error_counts"}
+    result = services.run("fleet_status_info", hosts=["gpu1"], findings=True)
+    assert result["findings"][0]["alerts"] is None and result["findings"][0]["errors"] is None
+    assert result["problems"] == ["the storage at %s/api/v1/query answers HTTP 500" % services.url]
 
 
 def test_status_takes_alerts_from_the_storage_if_the_evaluator_is_away(services):

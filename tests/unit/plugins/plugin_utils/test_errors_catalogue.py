@@ -13,6 +13,7 @@ import sys
 import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.signals import findings
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS
 
@@ -114,6 +115,40 @@ def test_the_page_has_an_anchor_for_each_code():
     assert set(anchors) == {f"{kind}-{code}" for kind, code in errors.codes()}
 
 
+FINDING = {
+    "row": {"node": "gpu7", "cluster": "west", "state": "active"},
+    "alerts": [{"alert": "AcceleratorErrorFatal", "severity": "critical", "since": "2026-11-28T03:04:05.678Z", "summary": "xid 79 on gpu7",
+                "action": "Reboot it."}],
+    "errors": [{"kind": "xid", "code": "79", "count": 2, "last": 1795835045, "pci_bus_id": "0000:1b:00.0", "index": "3", "uuid": "GPU-3"},
+               {"kind": "xid", "code": "other", "count": 1, "last": None, "pci_bus_id": "0000:1c:00.0"},
+               {"kind": "new\x1b[2J", "code": "9\n9", "count": 1, "last": None}],
+}
+
+
+def test_what_is_wrong_with_a_node_has_since_when_and_what_to_do():
+    lines = errors.finding_lines(FINDING)
+    assert lines[:2] == ["gpu7 (cluster west): active", ""]
+    assert lines[2:4] == ["* critical: xid 79 on gpu7 (AcceleratorErrorFatal, since 2026-11-28 03:04 UTC)", "  What to do: Reboot it."]
+    text = " ".join(" ".join(lines).split())
+    assert ("Xid 79: GPU has fallen off the bus. critical, class hardware; device 0000:1b:00.0, index 3, uuid GPU-3; counted 2, last 2026-11-28 03:04 UTC "
+            "What to do: Drain the node and reboot it.") in text
+    assert "Xid other: Unknown Xid. warning, class unknown; device 0000:1c:00.0; counted 1, seen by an exporter alone" in text
+    assert all(line.isprintable() and len(line) <= errors.WIDTH for line in lines)
+
+
+def test_a_node_with_nothing_wrong_and_one_of_which_nothing_is_known():
+    assert errors.finding_lines(dict(FINDING, alerts=[], errors=[]))[2:] == ["No alert fires.", "No device had an error within a day."]
+    assert errors.finding_lines(dict(FINDING, alerts=None, errors=None))[2:] == ["Alerts and errors are not known."]
+
+
+def test_the_answers_of_all_monitoring_hosts_are_one():
+    answers = [{"item": "mon1", "findings": [FINDING], "problems": []}, {"item": "mon2", "findings": [], "problems": ["the storage is away"]}]
+    assert findings(answers, "text")[0] == "gpu7 (cluster west): active" and findings(answers, "text")[-1] == "mon2: the storage is away"
+    told = findings(answers, "json")
+    assert told["findings"][0]["monitoring_host"] == "mon1" and told["findings"][0]["errors"][0]["explained"] == errors.explain(79)
+    assert told["problems"] == ["mon2: the storage is away"]
+
+
 def play(folder, *arguments):
     return subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", str(ROOT / "playbooks" / "explain.yml"), *arguments], cwd=str(folder), timeout=600, check=False,
@@ -127,6 +162,15 @@ def test_the_playbook_explains_without_an_inventory(tmp_path):
     done = play(tmp_path, "-e", "accelmon_explain='sxid 20034' accelmon_output=json")
     told = json.loads(re.search(r'(?s)"msg": (\{.*?\n    \})', done.stdout).group(1))
     assert done.returncode == 0 and told == errors.explain("sxid 20034")
+
+
+def test_the_playbook_asks_the_monitoring_hosts_about_a_node(tmp_path):
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("all: {children: {accelerator_nodes: {hosts: {gpu7: {ansible_connection: local}}}}}")
+    done = play(tmp_path, "-i", str(inventory), "--limit", "gpu7")
+    assert done.returncode and "inventory: group monitoring is empty or missing" in done.stdout, done.stdout
+    done = play(tmp_path, "-i", str(inventory), "--limit", "gpu7", "-e", "accelmon_explain=79")
+    assert done.returncode == 0 and "| Xid 79: GPU has fallen off the bus " in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("arguments,words", [
