@@ -41,6 +41,12 @@ options:
     type: list
     elements: dict
     default: []
+  alert_inputs:
+    description:
+      - What alerts look at, as returned by the filter C(accelmon.fleet._alert_inputs). An alert that cannot fire on a node is a failure if
+        the node's exporter should provide what it looks at. Otherwise it is a note, with the exporter that would.
+    type: dict
+    default: {}
   watchdog:
     description: Name of the alert that must always fire; empty if there is none.
     type: str
@@ -122,7 +128,7 @@ failures:
   description:
     - The problems, in a fixed order, each cause once.
     - C(check) is one of registry, storage, generation, rules, watchdog, alertmanager, access, scraper, recording, registered, pending,
-      target, open, collector, devices, series.
+      target, open, collector, devices, series, inputs.
     - C(line) has node, reason and fix in one line.
   returned: always
   type: list
@@ -135,7 +141,7 @@ failures:
       fix: start it on gpu7; site.yml --limit gpu7 does
       line: "gpu7: connection refused on 10.0.0.7:9100 (node_exporter not running there); start it on gpu7; site.yml --limit gpu7 does"
 notes:
-  description: Hosts in maintenance, retired and replaced hosts, nodes with more accelerators than expected.
+  description: Hosts in maintenance, retired and replaced hosts, nodes with more accelerators than expected, alerts that cannot fire.
   returned: always
   type: list
   elements: dict
@@ -184,6 +190,7 @@ ARGUMENTS = dict(
     monitoring_host=dict(type="str"),
     rule_groups=dict(type="list", elements="str", default=[]),
     recorded_series=dict(type="list", elements="dict", default=[]),
+    alert_inputs=dict(type="dict", default={}),
     watchdog=dict(type="str", default="Watchdog"),
     wait=dict(type="int", default=0),
     collector_limit=dict(type="int", default=60),
@@ -207,12 +214,13 @@ def judge(params, monitor, dials=None, seen=None):
         seen["alertmanagers"] = view.arrivals(params)
         try:
             seen["unrecorded"] = view.unrecorded(params, clusters, params["recorded_series"])
+            seen["readings"] = view.present_readings(params, clusters, params["alert_inputs"])
         except Failure as error:
             seen["storage_error"] = seen["storage_error"] or str(error)
     result = verdict.verdict(
         clusters, seen, dials or {}, monitor,
         only=params["hosts"], inventory_hosts=params["inventory_hosts"], registry_problems=problems,
-        rule_groups=params["rule_groups"], watchdog=params["watchdog"],
+        rule_groups=params["rule_groups"], watchdog=params["watchdog"], inputs=params["alert_inputs"],
         collector_limit=params["collector_limit"], dial_timeout=params["dial_timeout"])
     return result, seen, clusters
 

@@ -12,6 +12,7 @@ Shapes used throughout:
 import collections
 import re
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.inputs import blind_alerts
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import elections, present_hosts, source_of
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import unmonitored as unmonitored_devices
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import monitored as expected_devices
@@ -19,7 +20,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets impor
 
 # Lines about the monitoring host come first: they often explain the others.
 CHECKS = ("registry", "storage", "generation", "rules", "watchdog", "alertmanager", "access", "scraper", "recording",
-          "registered", "pending", "target", "open", "collector", "devices", "series")
+          "registered", "pending", "target", "open", "collector", "devices", "series", "inputs")
 
 DEVICE_WORDS = 8  # lost devices named in one line; the rest is counted
 
@@ -34,6 +35,7 @@ def empty_seen():
     generations: {cluster: set of registry generations in the storage}
     lost: {(cluster, node, vendor): [text naming one device that was recorded lately and is not now]}
     unrecorded: {(cluster, node, vendor): [names of series that its source tells and that are not recorded]}
+    readings: {(cluster, node, vendor): set of readings that a device there has}
     groups: as `query.rule_groups` gives them
     alerts: [labels] that fire
     alertmanagers: [(url, error or None, whether the watchdog arrived there)]
@@ -42,7 +44,7 @@ def empty_seen():
     """
     return {
         "storage_error": None, "rules_error": None, "up": {}, "devices": {}, "collector_age": {},
-        "generations": {}, "lost": {}, "unrecorded": {}, "groups": [], "alerts": [], "alertmanagers": [], "open_stack": [], "open_targets": {},
+        "generations": {}, "lost": {}, "unrecorded": {}, "readings": {}, "groups": [], "alerts": [], "alertmanagers": [], "open_stack": [], "open_targets": {},
     }
 
 
@@ -286,6 +288,37 @@ def series_failures(cluster, node, host, seen):
     return found
 
 
+def blind_on(cluster, node, host, seen, inputs):
+    """[(vendor, source in charge, what `inputs.blind_alerts` finds)] of the vendors whose devices are there."""
+    found = []
+    for vendor in sorted(expected_devices(host)):
+        source = sources_of(host, vendor).get("source")
+        if source and inputs and seen["devices"].get((cluster, node, vendor)):
+            found.append((vendor, source, blind_alerts(vendor, source, seen["readings"].get((cluster, node, vendor), set()), inputs)))
+    return found
+
+
+def input_failures(cluster, node, blind):
+    """Alerts that cannot fire though the source in charge should provide what they look at; one failure for each vendor."""
+    return [failure(
+        cluster, node, "inputs", "%s cannot fire for %s: %s does not report what every device has" % (listing(found["broken"]), vendor, source),
+        "check which metrics the exporter is configured to collect on %s, and its log" % node)
+        for vendor, source, found in blind if found["broken"]]
+
+
+def input_notes(cluster, blind):
+    """Notes about alerts that cannot fire, each for all nodes that it is the same on. blind: {node: as `blind_on` gives it}."""
+    grouped = {}
+    for node, found_by in blind.items():
+        for vendor, source, found in found_by:
+            for role, alerts in found["elsewhere"].items():
+                grouped.setdefault((vendor, source, tuple(alerts), "; %s provides what they look at" % role), []).append(node)
+            if found["unreported"]:
+                grouped.setdefault((vendor, source, tuple(found["unreported"]), ": these devices do not report what they look at"), []).append(node)
+    return [{"cluster": cluster, "node": shortened(nodes), "note": "%s cannot fire for %s, read by %s%s" % (listing(alerts), vendor, source, why)}
+            for (vendor, source, alerts, why), nodes in sorted(grouped.items())]
+
+
 # ---- the monitoring host ----
 
 
@@ -427,12 +460,16 @@ def _with_status(status, cluster, node, found):
     return found, []
 
 
+def shortened(nodes):
+    """Names of nodes in one line, the first three of many."""
+    nodes = sorted(nodes, key=natural)
+    return ", ".join(nodes[:3]) + (" and %d more" % (len(nodes) - 3) if len(nodes) > 3 else "")
+
+
 def blind_note(cluster, vendor, found):
     """The note about devices that are not monitored; found: [(node, count)]."""
-    nodes = sorted((node for node, _count in found), key=natural)
     total = sum(count for _node, count in found)
-    named = ", ".join(nodes[:3]) + (" and %d more" % (len(nodes) - 3) if len(nodes) > 3 else "")
-    return {"cluster": cluster, "node": named, "note": (
+    return {"cluster": cluster, "node": shortened(node for node, _count in found), "note": (
         "%d %s accelerator%s recorded but not monitored: no exporter on the node reads them; list one that does (all_smi reads all vendors) in "
         "accelmon_exporters and accelmon_accelerator_source, or set both to auto" % (total, vendor, "" if total == 1 else "s"))}
 
@@ -442,8 +479,9 @@ def blind_note(cluster, vendor, found):
 # registry_problems: [(cluster or "", reason, fix)] from reading the registry files
 # rule_groups: names of those that must be loaded; watchdog: the alert that always fires, "" for none
 # collector_limit, dial_timeout: seconds
-Wanted = collections.namedtuple("Wanted", "only inventory_hosts registry_problems rule_groups watchdog collector_limit dial_timeout")
-Wanted.__new__.__defaults__ = (None, (), (), (), "Watchdog", 60, 2.0)
+# inputs: what alerts look at, see inputs.py
+Wanted = collections.namedtuple("Wanted", "only inventory_hosts registry_problems rule_groups watchdog collector_limit dial_timeout inputs")
+Wanted.__new__.__defaults__ = (None, (), (), (), "Watchdog", 60, 2.0, None)
 
 
 def verdict(clusters, seen, dials, monitor, **wanted):
@@ -474,7 +512,7 @@ class Judge(object):
         self.scraped = set(key[0] for key in seen["up"]) if self.storage else set()
         self.recorded = set(key[0] for key in seen["devices"])
         self.vendors = sorted(set(key[2] for key in seen["devices"]))
-        self.failures, self.notes, self.to_dial = [], [], set()
+        self.failures, self.notes, self.to_dial, self.blind = [], [], set(), {}
         self.counts = dict.fromkeys(
             ("nodes", "fine", "maintenance", "retired", "pending", "targets", "targets_up", "accelerators_expected", "accelerators_fresh"), 0)
 
@@ -518,7 +556,7 @@ class Judge(object):
 
     def judge_cluster(self, cluster, data):
         """The hosts of one cluster, and what they have in common."""
-        blind, unrecorded = {}, 0
+        blind, unrecorded, self.blind = {}, 0, {}
         for node, host in data["hosts"].items():
             if host["status"] == "replaced":
                 self.note(cluster, node, "replaced by %s; prune.yml removes it from the registry" % replacement(cluster, host))
@@ -528,6 +566,7 @@ class Judge(object):
             unrecorded += self.judge_host(cluster, node, host)
         for vendor in sorted(blind):
             self.notes.append(blind_note(cluster, vendor, blind[vendor]))
+        self.notes += input_notes(cluster, self.blind)
         if self.storage and cluster not in self.scraped and has_targets(data):
             self.fail(cluster, self.monitor, "scraper", "no target of cluster %s is scraped" % cluster,
                       "check that the scraper on %s is running, reads its targets and can write to the storage" % self.monitor)
@@ -543,6 +582,9 @@ class Judge(object):
         found = self.scraped_failures(cluster, node, host) if scraped else []
         missing_layer = (scraped and status != "pending" and cluster not in self.recorded and not found
                          and any(expected_devices(host).values()))
+        if status == "active" and scraped and not found:
+            self.blind[node] = blind_on(cluster, node, host, self.seen, self.wanted.inputs)
+            found = input_failures(cluster, node, self.blind[node])
         found += open_failures(cluster, node, host, self.seen)
         found, notes = _with_status(status, cluster, node, found)
         self.failures += found

@@ -180,6 +180,16 @@ def unrecorded(params, clusters, series, now=None):
     return found
 
 
+def present_readings(params, clusters, inputs):
+    """{(cluster, node, vendor): set of readings that a device there has}; inputs: see inputs.py."""
+    access, found = stack_access(params), {}
+    for name, reading in sorted(inputs.get("readings", {}).items()):
+        for labels, _value in query.instant_query(params["storage_url"], reading["present"], params["query_timeout"], access=access):
+            if labels.get("cluster") in clusters:
+                found.setdefault((labels.get("cluster"), labels.get("node"), labels.get("vendor")), set()).add(name)
+    return found
+
+
 def arrivals(params):
     """[(url, error or None, whether the watchdog arrived)] of the programs that receive the alerts."""
     found = []

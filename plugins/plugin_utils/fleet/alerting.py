@@ -7,7 +7,7 @@
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, recording, rehearsal
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, inputs as alert_inputs, recording, rehearsal
 
 # Variables with the changes of hosts; what the later one says wins.
 OF_HOSTS = ("accelmon_alert_group_overrides", "accelmon_alert_host_overrides")
@@ -66,6 +66,12 @@ def rehearsed(hostvars, host, hosts):
     groups = alerts.alert_groups(interval=chosen["accelmon_scrape_interval"], chosen_limits=chosen["accelmon_scrape_limits"],
                                  hosts=of_hosts(hostvars, hosts), **{name: chosen[variable] for name, variable in OPTIONS.items()})
     return rehearsal.evaluated(groups, nodes)
+
+
+def inputs(hostvars, host):
+    """What the alerts of a monitoring host look at; see `signals.inputs.of_alerts`."""
+    chosen = fleet.settings(hostvars[host], ["accelmon_scrape_interval", "accelmon_alert_overrides", "accelmon_alert_presets"])
+    return alert_inputs.of_alerts(*chosen.values())
 
 
 def strays(found, monitoring):

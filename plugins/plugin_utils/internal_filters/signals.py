@@ -40,6 +40,12 @@ def rule_groups(host, hostvars, groups):
 
 
 @as_filter
+def alert_inputs(host, hostvars):
+    """What the alerts of a monitoring host look at, as fleet_verify_info takes it. hostvars: the variable of this name."""
+    return alerting.inputs(hostvars, str(host))
+
+
+@as_filter
 def alertmanager_files(options, source, version, node):
     """The files of Alertmanager's configuration, {"files", "secrets", "reload"} as the role service takes them.
 
@@ -137,5 +143,5 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(rule_files, alert_changes, rule_groups, alertmanager_files, expected_series, source_comparisons, rehearsed_rules, explanation,
-                        findings, alert_routes, silenced, receivers, silence_lines, delivery_lines)
+        return internal(rule_files, alert_changes, alert_inputs, rule_groups, alertmanager_files, expected_series, source_comparisons, rehearsed_rules,
+                        explanation, findings, alert_routes, silenced, receivers, silence_lines, delivery_lines)

@@ -21,14 +21,14 @@ import urllib.request
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry, targets, view
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_status_info, fleet_verify_info
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, recording, scrape
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, inputs, recording, scrape
 
 PROGRAMS = ("victoria-metrics", "vmagent", "vmalert")
 FOLDER = os.environ.get("ACCELMON_PROGRAMS")
 MISSING = [name for name in PROGRAMS if not shutil.which(name, path=FOLDER)]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason="not found in ACCELMON_PROGRAMS or on PATH: " + ", ".join(MISSING))
 
-GROUPS = ["accelmon_devices_1", "accelmon_devices_2", "accelmon_nodes", "accelmon_racks", "accelmon_clusters", "accelmon_alerts"]
+GROUPS = recording.group_names("1s", "victoriametrics")
 PATIENCE = 300
 
 
@@ -294,6 +294,25 @@ def test_a_series_that_its_source_tells_and_no_rule_finds(lab):
     lab.becomes([("gpu2", "accelerator_ecc_errors_total of nvidia is not recorded, although textfile reports it")], recorded_series=series)
     lab.record({"gpu1": 8, "gpu2": 4})
     lab.becomes([], recorded_series=series)
+
+
+def test_an_alert_whose_inputs_do_not_exist(lab):
+    wanted = inputs.of_alerts("1s", {}, [])
+    assert not wanted["alerts"]
+    wanted = inputs.of_alerts("1s", {"AcceleratorRecoveryRequired": {"enabled": True}}, [])
+    lab.nodes["gpu1"].text = lambda: devices(8) + "".join('node_gpu_recovery_action{gpu="%d",uuid="GPU-%d",vendor="nvidia",model="H100"} 0\n' % (n, n) for n in range(8))
+    end = time.monotonic() + PATIENCE
+    while True:
+        result = fleet_verify_info.explained(lab.params(alert_inputs=wanted), "mon01")
+        if [(item["node"], item["note"]) for item in result["notes"]] == [
+                ("gpu2", "AcceleratorRecoveryRequired cannot fire for nvidia, read by textfile: these devices do not report what they look at")]:
+            break
+        assert time.monotonic() < end, result
+        time.sleep(0.5)
+    assert result["failures"] == []
+    wanted["readings"]["recovery_action"]["every"] = True
+    lab.becomes([("gpu2", "AcceleratorRecoveryRequired cannot fire for nvidia: textfile does not report what every device has")], alert_inputs=wanted)
+    lab.have("gpu1", 8)
 
 
 def test_a_newer_registry_than_the_published_one(lab):

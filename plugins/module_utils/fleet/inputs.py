@@ -1,0 +1,36 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which alerts cannot fire on a host, because nothing there provides what they look at. Pure functions.
+
+inputs: {"alerts": {alert: [[reading]], choices of which one is enough}, "readings": {reading: {"present": expression, "sources": [source],
+"every": whether every device that such a source reads has it}}, "exporters": {source: role}, "vendors": {source: [vendor]}}
+"""
+
+
+def blind_alerts(vendor, source, present, inputs):
+    """{"broken", "unreported": [alert], "elsewhere": {role: [alert]}} of a vendor's devices on a host; each sorted.
+
+    source: the one in charge; present: names of the readings that a device of the host has
+    broken: the source should provide for it; unreported: it does so only for some devices; elsewhere: another exporter does.
+    Alerts that no source of the vendor can provide for are about other devices, and left out.
+    """
+    found = {"broken": [], "unreported": [], "elsewhere": {}}
+    readings = inputs["readings"]
+
+    def provides(one, choice):
+        return vendor in inputs["vendors"][one] and all(one in readings[name]["sources"] for name in choice)
+    for alert, choices in sorted(inputs["alerts"].items()):
+        if any(present.issuperset(choice) for choice in choices):
+            continue
+        ours = [choice for choice in choices if provides(source, choice)]
+        if any(all(name in present or readings[name]["every"] for name in choice) for choice in ours):
+            found["broken"].append(alert)
+        elif ours:
+            found["unreported"].append(alert)
+        else:
+            roles = sorted(set(inputs["exporters"][one] for one in inputs["vendors"] if any(provides(one, choice) for choice in choices)))
+            if roles:
+                found["elsewhere"].setdefault(" or ".join(roles), []).append(alert)
+    return found
