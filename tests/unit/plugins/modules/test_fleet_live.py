@@ -300,7 +300,8 @@ def test_an_alert_whose_inputs_do_not_exist(lab):
     wanted = inputs.of_alerts("1s", {}, [])
     assert not wanted["alerts"]
     wanted = inputs.of_alerts("1s", {"AcceleratorRecoveryRequired": {"enabled": True}}, [])
-    lab.nodes["gpu1"].text = lambda: devices(8) + "".join('node_gpu_recovery_action{gpu="%d",uuid="GPU-%d",vendor="nvidia",model="H100"} 0\n' % (n, n) for n in range(8))
+    row = 'node_gpu_recovery_action{gpu="%d",uuid="GPU-%d",vendor="nvidia",model="H100"} 0\n'
+    lab.nodes["gpu1"].text = lambda: devices(8) + "".join(row % (number, number) for number in range(8))
     end = time.monotonic() + PATIENCE
     while True:
         result = fleet_verify_info.explained(lab.params(alert_inputs=wanted), "mon01")
