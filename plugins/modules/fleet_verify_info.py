@@ -44,7 +44,7 @@ options:
   alert_inputs:
     description:
       - What alerts look at, as returned by the filter C(accelmon.fleet._alert_inputs). An alert that cannot fire on a node is a failure if
-        the node's exporter should provide what it looks at. Otherwise it is a note, with the exporter that would.
+        the node's exporter provides what it looks at for the same model on another node. Otherwise it is a note, with the exporter that would.
     type: dict
     default: {}
   watchdog:

@@ -33,6 +33,7 @@ sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(HERE)), ".collectio
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file, changes
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.error_series import INFO, info_rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.inputs import of_alerts as inputs_of_alerts
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_file
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file
 import expositions
@@ -249,8 +250,15 @@ def rule_files(folder, backend):
         write(folder, "alerts.yml", alert_file({})),
         write(folder, "overridden.yml", alert_file(OVERRIDES)),
         write(folder, "layers.yml", alert_file(hosts=[{"HostDown": {"severity": "warning"}}], labels=["team"], runbook_url="https://wiki.example.com")),
+        write(folder, "inputs.yml", input_file()),
         write(folder, "none.yml", alert_file({alert["alert"]: {"enabled": False} for alert in load("alerts")["alerts"]})),
     ]
+
+
+def input_file():
+    """Text of a file of rules with what verify asks about each reading."""
+    readings = inputs_of_alerts("15s", {}, None)["readings"]
+    return yaml.safe_dump({"groups": [{"name": "inputs", "rules": [{"record": name, "expr": reading["present"]} for name, reading in readings.items()]}]})
 
 
 def check_rules_promtool(programs, folder):

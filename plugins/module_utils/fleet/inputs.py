@@ -5,15 +5,16 @@
 """Which alerts cannot fire on a host, because nothing there provides what they look at. Pure functions.
 
 inputs: {"alerts": {alert: [[reading]], choices of which one is enough}, "readings": {reading: {"present": expression, "sources": [source],
-"every": whether every device that such a source reads has it}}, "exporters": {source: role}, "vendors": {source: [vendor]}}
+"optional": whether equal devices may differ in it}}, "exporters": {source: role}, "vendors": {source: [vendor]}}
 """
 
 
-def blind_alerts(vendor, source, present, inputs):
+def blind_alerts(vendor, source, present, inputs, of_equals=frozenset()):
     """{"broken", "unreported": [alert], "elsewhere": {role: [alert]}} of a vendor's devices on a host; each sorted.
 
     source: the one in charge; present: names of the readings that a device of the host has
-    broken: the source should provide for it; unreported: it does so only for some devices; elsewhere: another exporter does.
+    of_equals: those that hosts with the same models have, read by the same source
+    broken: the source should provide for it, as it does on these; unreported: these devices do not report it; elsewhere: another exporter does.
     Alerts that no source of the vendor can provide for are about other devices, and left out.
     """
     found = {"broken": [], "unreported": [], "elsewhere": {}}
@@ -25,7 +26,7 @@ def blind_alerts(vendor, source, present, inputs):
         if any(present.issuperset(choice) for choice in choices):
             continue
         ours = [choice for choice in choices if provides(source, choice)]
-        if any(all(name in present or readings[name]["every"] for name in choice) for choice in ours):
+        if any(all(name in present or name in of_equals and not readings[name]["optional"] for name in choice) for choice in ours):
             found["broken"].append(alert)
         elif ours:
             found["unreported"].append(alert)

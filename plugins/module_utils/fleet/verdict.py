@@ -288,21 +288,37 @@ def series_failures(cluster, node, host, seen):
     return found
 
 
-def blind_on(cluster, node, host, seen, inputs):
-    """[(vendor, source in charge, what `inputs.blind_alerts` finds)] of the vendors whose devices are there."""
+def kind_of_devices(host, vendor):
+    """What equal devices of two hosts have in common: their vendor, the source in charge, and their models."""
+    return vendor, sources_of(host, vendor).get("source"), frozenset((host.get("seen") or {}).get(vendor, ()))
+
+
+def readings_by_kind(cluster, hosts, seen):
+    """{kind of devices: readings that at least one host of the cluster has of them}."""
+    found = {}
+    for node, host in hosts.items():
+        for vendor in expected_devices(host):
+            found.setdefault(kind_of_devices(host, vendor), set()).update(seen["readings"].get((cluster, node, vendor), ()))
+    return found
+
+
+def blind_on(cluster, node, host, seen, inputs, of_kinds):
+    """[(vendor, source in charge, what `inputs.blind_alerts` finds)] of the vendors whose devices are there; of_kinds: see `readings_by_kind`."""
     found = []
     for vendor in sorted(expected_devices(host)):
         source = sources_of(host, vendor).get("source")
         if source and inputs and seen["devices"].get((cluster, node, vendor)):
-            found.append((vendor, source, blind_alerts(vendor, source, seen["readings"].get((cluster, node, vendor), set()), inputs)))
+            present = seen["readings"].get((cluster, node, vendor), set())
+            found.append((vendor, source, blind_alerts(vendor, source, present, inputs, of_kinds[kind_of_devices(host, vendor)])))
     return found
 
 
 def input_failures(cluster, node, blind):
     """Alerts that cannot fire though the source in charge should provide what they look at; one failure for each vendor."""
     return [failure(
-        cluster, node, "inputs", "%s cannot fire for %s: %s does not report what every device has" % (listing(found["broken"]), vendor, source),
-        "check which metrics the exporter is configured to collect on %s, and its log" % node)
+        cluster, node, "inputs", "%s cannot fire for %s: %s does not report here what it reports of the same model elsewhere" % (
+            listing(found["broken"]), vendor, source),
+        "compare the exporter's version, configuration and log on %s with those of another node" % node)
         for vendor, source, found in blind if found["broken"]]
 
 
@@ -512,7 +528,7 @@ class Judge(object):
         self.scraped = set(key[0] for key in seen["up"]) if self.storage else set()
         self.recorded = set(key[0] for key in seen["devices"])
         self.vendors = sorted(set(key[2] for key in seen["devices"]))
-        self.failures, self.notes, self.to_dial, self.blind = [], [], set(), {}
+        self.failures, self.notes, self.to_dial, self.blind, self.of_kinds = [], [], set(), {}, {}
         self.counts = dict.fromkeys(
             ("nodes", "fine", "maintenance", "retired", "pending", "targets", "targets_up", "accelerators_expected", "accelerators_fresh"), 0)
 
@@ -557,6 +573,7 @@ class Judge(object):
     def judge_cluster(self, cluster, data):
         """The hosts of one cluster, and what they have in common."""
         blind, unrecorded, self.blind = {}, 0, {}
+        self.of_kinds = readings_by_kind(cluster, data["hosts"], self.seen)
         for node, host in data["hosts"].items():
             if host["status"] == "replaced":
                 self.note(cluster, node, "replaced by %s; prune.yml removes it from the registry" % replacement(cluster, host))
@@ -583,7 +600,7 @@ class Judge(object):
         missing_layer = (scraped and status != "pending" and cluster not in self.recorded and not found
                          and any(expected_devices(host).values()))
         if status == "active" and scraped and not found:
-            self.blind[node] = blind_on(cluster, node, host, self.seen, self.wanted.inputs)
+            self.blind[node] = blind_on(cluster, node, host, self.seen, self.wanted.inputs, self.of_kinds)
             found = input_failures(cluster, node, self.blind[node])
         found += open_failures(cluster, node, host, self.seen)
         found, notes = _with_status(status, cluster, node, found)

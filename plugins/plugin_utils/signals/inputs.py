@@ -49,15 +49,23 @@ def _smallest(choices):
 
 def present(name, interval):
     """Expression: how many devices have a reading now, by cluster, node and vendor, whatever it is over time."""
-    item = {"zero": "counts", **reading_of(name), "over": f"last_over_time[{recent(interval)}]", "recent": recent(interval)}
-    item["from"] = {source: [{key: value for key, value in part.items() if key != "over"} for part in choices] for source, choices in item["from"].items()}
+    item = {**without(reading_of(name), "leap"), "recent": recent(interval)}
+    if "over" in item or any("over" in part for choices in item["from"].values() for part in choices):
+        # Bounds are those of what a window makes of the rows.
+        item = without(item, "over", "bounds")
+        item["from"] = {source: [without(part, "over", "bounds") for part in choices] for source, choices in item["from"].items()}
     rows = device_expression(item, item, load("series")["labels"], load("sources")["sources"])
     return f"count by (cluster, node, vendor) ({rows})"
 
 
+def without(spec, *keys):
+    """A copy of a description that lacks these keys."""
+    return {key: value for key, value in spec.items() if key not in keys}
+
+
 def of_alerts(interval, overrides=None, chosen_presets=None):
     """What fleet_verify_info looks for: {"alerts": {name: [[readings]]}, "readings": {name: {"present": expression, "sources": [...],
-    "every": whether every device has it}}, "exporters": {source: role}, "vendors": {source: [...]}}.
+    "optional": whether equal devices may differ in it}}, "exporters": {source: role}, "vendors": {source: [...]}}.
 
     Of alerts that are enabled for the fleet and need readings of devices.
     """
@@ -70,7 +78,7 @@ def of_alerts(interval, overrides=None, chosen_presets=None):
     sources = load("sources")["sources"]
     return {
         "alerts": wanted,
-        "readings": {name: {"present": present(name, interval), "sources": list(reading_of(name)["from"]), "every": reading_of(name).get("every", False)}
+        "readings": {name: {"present": present(name, interval), "sources": list(reading_of(name)["from"]), "optional": reading_of(name).get("optional", False)}
                      for name in names},
         "exporters": {name: source["role"] for name, source in sources.items()},
         "vendors": {name: source["vendors"] for name, source in sources.items()},

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import verdict
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.inputs import blind_alerts
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.signals import alert_inputs
@@ -51,32 +51,34 @@ def test_inputs_follow_from_the_catalogue_and_the_chosen_alerts():
 
 INPUTS = {
     "alerts": {"Hot": [["temperature"]], "Narrow": [["width", "load"]], "Slow": [["margin"], ["limit", "temperature"]], "Gaudi": [["gaudi"]]},
-    "readings": {"temperature": {"sources": ["dcgm", "textfile"], "every": True}, "width": {"sources": ["dcgm"], "every": False},
-                 "load": {"sources": ["dcgm", "textfile"], "every": False}, "margin": {"sources": ["dcgm"], "every": False},
-                 "limit": {"sources": ["dcgm", "all_smi"], "every": False}, "gaudi": {"sources": ["all_smi"], "every": False}},
+    "readings": {"temperature": {"sources": ["dcgm", "textfile"], "optional": False}, "width": {"sources": ["dcgm"], "optional": False},
+                 "load": {"sources": ["dcgm", "textfile"], "optional": True}, "margin": {"sources": ["dcgm"], "optional": False},
+                 "limit": {"sources": ["dcgm", "all_smi"], "optional": False}, "gaudi": {"sources": ["all_smi"], "optional": False}},
     "exporters": {"dcgm": "dcgm_exporter", "textfile": "textfile_collector", "all_smi": "all_smi"},
     "vendors": {"dcgm": ["nvidia"], "textfile": ["nvidia", "amd"], "all_smi": ["gaudi"]},
 }
 
 
-@pytest.mark.parametrize(("vendor", "source", "present", "broken", "unreported", "elsewhere"), [
-    ("nvidia", "dcgm", {"temperature", "width", "load", "margin"}, [], [], {}),
-    ("nvidia", "dcgm", {"temperature", "width", "load", "limit"}, [], [], {}),
-    ("nvidia", "dcgm", {"temperature", "load"}, [], ["Narrow", "Slow"], {}),
-    ("nvidia", "dcgm", {"width", "load", "limit"}, ["Hot", "Slow"], [], {}),
-    ("nvidia", "textfile", {"temperature", "load"}, [], [], {"dcgm_exporter": ["Narrow", "Slow"]}),
-    ("nvidia", "textfile", set(), ["Hot"], [], {"dcgm_exporter": ["Narrow", "Slow"]}),
-    ("amd", "textfile", {"temperature", "load"}, [], [], {}),
-    ("gaudi", "all_smi", set(), [], ["Gaudi"], {}),
+@pytest.mark.parametrize(("vendor", "source", "present", "of_equals", "broken", "unreported", "elsewhere"), [
+    ("nvidia", "dcgm", {"temperature", "width", "load", "margin"}, set(), [], [], {}),
+    ("nvidia", "dcgm", {"temperature", "width", "load", "limit"}, set(), [], [], {}),
+    ("nvidia", "dcgm", {"temperature", "load"}, {"temperature"}, [], ["Narrow", "Slow"], {}),
+    ("nvidia", "dcgm", {"temperature", "load"}, {"temperature", "width"}, ["Narrow"], ["Slow"], {}),
+    # Equal devices may differ in load.
+    ("nvidia", "dcgm", {"temperature"}, {"temperature", "width", "load", "margin"}, ["Slow"], ["Narrow"], {}),
+    ("nvidia", "textfile", {"temperature", "load"}, {"temperature", "load"}, [], [], {"dcgm_exporter": ["Narrow", "Slow"]}),
+    ("nvidia", "textfile", set(), {"temperature"}, ["Hot"], [], {"dcgm_exporter": ["Narrow", "Slow"]}),
+    ("amd", "textfile", {"temperature", "load"}, set(), [], [], {}),
+    ("gaudi", "all_smi", set(), set(), [], ["Gaudi"], {}),
 ])
-def test_alerts_that_cannot_fire(vendor, source, present, broken, unreported, elsewhere):
-    assert blind_alerts(vendor, source, present, INPUTS) == {"broken": broken, "unreported": unreported, "elsewhere": elsewhere}
+def test_alerts_that_cannot_fire(vendor, source, present, of_equals, broken, unreported, elsewhere):
+    assert blind_alerts(vendor, source, present, INPUTS, of_equals) == {"broken": broken, "unreported": unreported, "elsewhere": elsewhere}
 
 
 def fleet(**status):
     hosts = {}
     for name, what in status.items():
-        hosts[name] = {"address": name, "status": what, "expected": {"nvidia": 8}, "highest": {}, "labels": {}, "exporters": [
+        hosts[name] = {"address": name, "status": what, "expected": {"nvidia": 8}, "highest": {}, "seen": {"nvidia": {"H100": 8}}, "labels": {}, "exporters": [
             {"job": "node_exporter", "port": 9100, "source": "textfile", "elected": ["nvidia"], "standby": []}]}
     return {"west": {"cluster": "west", "generation": 1, "hosts": hosts}}
 
@@ -99,11 +101,19 @@ def test_verify_names_alerts_that_cannot_fire_and_the_exporter_that_helps():
     assert found["failures"] == [] and found["counts"]["fine"] == 4
     assert [(one["node"], one["note"]) for one in found["notes"] if one["node"] != "gpu4"] == [
         ("gpu1, gpu2, gpu3 and 1 more", "Narrow and Slow cannot fire for nvidia, read by textfile; dcgm_exporter provides what they look at")]
-    broken = verdict.verdict(clusters, seen(clusters, {"load"}), {}, "m1", watchdog="", inputs=INPUTS, only=["gpu2"])
-    assert [one["line"] for one in broken["failures"]] == [
-        "gpu2: Hot cannot fire for nvidia: textfile does not report what every device has; "
-        "check which metrics the exporter is configured to collect on gpu2, and its log"]
-    assert registry.expected(clusters["west"]["hosts"]["gpu2"]) == {"nvidia": 8}
+
+
+def test_verify_fails_where_a_node_lacks_what_an_equal_one_has():
+    clusters = fleet(gpu1="active", gpu2="active", gpu3="active")
+    clusters["west"]["hosts"]["gpu3"]["seen"] = {"nvidia": {"T4": 8}}
+    answers = seen(clusters, {"load"})
+    answers["readings"][("west", "gpu1", "nvidia")] = {"load", "temperature"}
+    found = verdict.verdict(clusters, answers, {}, "m1", watchdog="", inputs=INPUTS)
+    assert [one["line"] for one in found["failures"]] == [
+        "gpu2: Hot cannot fire for nvidia: textfile does not report here what it reports of the same model elsewhere; "
+        "compare the exporter's version, configuration and log on gpu2 with those of another node"]
+    assert ("gpu3", "Hot cannot fire for nvidia, read by textfile: these devices do not report what they look at") in [
+        (one["node"], one["note"]) for one in found["notes"]]
 
 
 def test_devices_that_are_not_there_make_no_alert_blind():
