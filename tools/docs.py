@@ -146,17 +146,18 @@ error is not nearly healthy.
 
 HEALTH_REST = """
 A state lasts until a recovery is seen, not until it has been quiet for a while: memory errors are counted since the last reset, a recovery action
-stays until the driver withdraws it, and so does what waits for a reset. Temperature, power and link are as they are now.
+stays until the driver withdraws it, and a fatal code until the host boots. Temperature, power and link are as they are now.
 
-A score says nothing about a component that is unknown, for instance memory errors on a device without ECC. `{known}` is the share of
-{counted} that is known of a device. At 0 the device has no score. Find such devices with
+A score says nothing about a component that is unknown, for instance memory errors on a device without ECC. `{known}` is
+the share of {counted} that is known of a device. A device of which
+nothing is known has neither series:
 
 ```promql
-{known} == 0
+accelerator_info unless on (cluster, node, vendor, index, uuid) {score}
 ```
 
-If the exporter in charge is down, its devices have neither series, since nothing is known about them. One failed scrape changes nothing. A node
-with fewer devices than the inventory expects scores 0, like its worst device. Maintenance does not change a score.
+The same holds for the devices of an exporter that is down. One failed scrape changes nothing. A node with fewer devices than the inventory expects
+scores 0, like its worst device. Maintenance does not change a score.
 
 ## Series
 
@@ -165,7 +166,7 @@ with fewer devices than the inventory expects scores 0, like its worst device. M
 | `{score}` | {labels} | the score |
 | `node:{score}:min` | {node} | the lowest score of the node's devices of a vendor; 0 if one is missing |
 | `{known}` | {labels} | share of the components that are known |
-| `{state}` | {labels}, `component` | 1 degraded, 0 fatal; none if good or unknown. `presence` only has the node's labels |
+| `{state}` | {labels}, `component` | 1 degraded, 0 fatal; none if good or unknown. `presence` only has the node's labels, `errors` also `pci_bus_id` |
 
 A healthy device has two of these series. They lag by up to a minute.
 """

@@ -5,6 +5,7 @@
 """The health of devices and nodes as rules: what is wrong with a device, how much is known of it, and the score of its worst component."""
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import READING, expanded, parts
 
 STATE, KNOWN, SCORE = "accelerator_health_state", "accelerator_health_known_ratio", "accelerator_health_score"
@@ -14,6 +15,12 @@ PERFECT = 100
 def any_of(terms):
     """What any of the expressions has; the first one counts."""
     return "\nor ".join(terms)
+
+
+def matchers(names):
+    """Matchers of error codes of the kernel log, by names such as "xid 79": codes that two kinds share are of one of them alone there."""
+    pairs = [name.split(" ") for name in names]
+    return 'kind=~"%s",code=~"%s"' % tuple("|".join(sorted({pair[place] for pair in pairs})) for place in (0, 1))
 
 
 def known(component):
@@ -36,12 +43,11 @@ def state_rules(components, filled):
 
 
 def known_rule(components, filled):
-    """Which part of the components is known of each device that is seen."""
+    """Which part of the components is known of each device that is seen. Readings over a long window outlive the device, so it has to be seen."""
     counted = [component for component in components if component.get("counts", True)]
     labels = ", ".join(load("series")["labels"])
     rows = any_of(f'label_replace((\n{any_of(known(component))}\n), "component", "{component["component"]}", "", "")' for component in counted)
-    seen = f"group by ({labels}) (%present()%)"
-    return {"record": KNOWN, "expr": filled(f"count by ({labels}) (\n{rows}\n) / {len(counted)}\nand {seen}\nor 0 * {seen}")}
+    return {"record": KNOWN, "expr": filled(f"count by ({labels}) (\n{rows}\n) / {len(counted)}\nand %present()%")}
 
 
 def score_rules(components):
@@ -54,18 +60,20 @@ def score_rules(components):
     found = [f'({STATE}{{index!=""}} == 0)']
     found += [f'{score} * ({STATE}{{index!="",component=~"{"|".join(names)}"}} == 1)' for score, names in sorted(scores.items())]
     device = (f"(\nmin by ({', '.join(series['labels'])}) (\n{any_of(found)}\n)\n"
-              f"or (0 * {KNOWN} + {PERFECT})\n)\nand ({KNOWN} > 0)")
-    # What has no index is of the node: a device that is missing has no labels of its own.
+              f"or (0 * {KNOWN} + {PERFECT})\n)\nand {KNOWN}")
+    # What has no index is of the node: a device that is missing, or has a fatal code and is not seen any more.
     node = f"min by ({', '.join(series['levels']['node'])}) (\n{device}\nor ({STATE}{{index=\"\"}} == 0)\n)"
     return [{"record": SCORE, "expr": device}, {"record": f"node:{SCORE}:min", "expr": node}]
 
 
-def health_rules(interval, components=None, alerts=None, sources=None):
+def health_rules(interval, alerts=None, sources=None):
     """(rules about components, rules of the scores, which read what those record)."""
-    components = components or load("health")["components"]
-    values = parts(alerts or load("alerts"), sources or load("sources")["sources"], interval)
+    health, fatal = load("health"), errors.fatal().values()
+    values = {**parts(alerts or load("alerts"), sources or load("sources")["sources"], interval), **health["parts"],
+              "fatal": matchers(name for names in fatal for name in names), "witness": matchers(names[0] for names in fatal)}
 
     def filled(text):
         return expanded(text, values, interval)
 
+    components = health["components"]
     return [*state_rules(components, filled), known_rule(components, filled)], score_rules(components)

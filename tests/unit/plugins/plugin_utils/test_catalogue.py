@@ -123,6 +123,7 @@ def test_a_source_claims_no_series_that_no_rule_reads(name):
     read |= {*SOURCES[name]["presence"], SOURCES[name].get("success"), SOURCES[name].get("duration")} - {None}
     errors = load("errors")
     read |= {item[key] for item in [errors["logged"], *errors["last_codes"]] if item["source"] == name for key in ("count", "last", "metric") if key in item}
+    read |= set(re.findall(fr'\b(\w+){{source="{name}"', " ".join(load("health")["parts"].values())))
     assert read == set(SOURCES[name]["metrics"])
 
 

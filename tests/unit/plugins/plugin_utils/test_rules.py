@@ -38,6 +38,8 @@ def rules(text):
 ALERTS = rules(alert_file({}))
 # How many devices a node has; racks and clusters add these up.
 COUNT = "node:accelerator_info:count"
+# When each device last had each error code.
+EVENTS = "accelerator_error_last_timestamp_seconds"
 RECORDS = rules(recording_file("15s"))
 # What is recorded once a minute, that alerts may read: it would cost too much to compute twice.
 SLOW_SERIES = {f"{peers}:accelerator_clock_hertz:straggler" for peers in ("node", "job")} | {"node:accelerator_invalid_readings:count"}
@@ -80,7 +82,7 @@ def test_only_functions_that_both_languages_share_and_only_series_that_somebody_
     known |= {name for part in sources["published"].values() for name in part["series"]}
     for source in sources["sources"].values():
         known |= set(source["metrics"])
-    known |= {item["name"] for item in load("series")["devices"]} | {COUNT, INFO, health.STATE, health.KNOWN} | SLOW_SERIES
+    known |= {item["name"] for item in load("series")["devices"]} | {COUNT, INFO, EVENTS, health.STATE, health.KNOWN} | SLOW_SERIES
     for rule in RECORDS + ALERTS:
         unknown = metrics(rule["expr"]) - known
         assert not unknown, (rule.get("record") or rule["alert"], unknown)
@@ -100,13 +102,13 @@ def test_devices_are_counted_from_what_their_source_tells():
 
 
 def test_one_layer_only():
-    """Series of devices come from raw ones, all others from series of devices, and no rule reads these others, but for the count of devices and what
-    scores are made of.
+    """Series of devices come from raw ones, all others from series of devices, and no rule reads these others, but for the count of devices, their
+    errors and what scores are made of.
 
     Alerts read raw series, so that they do not hang on the layer, but for what is slow.
     """
     recorded = {rule["record"] for rule in RECORDS}
-    devices = {item["name"] for item in load("series")["devices"]} | {COUNT}
+    devices = {item["name"] for item in load("series")["devices"]} | {COUNT, EVENTS}
     for group in yaml.safe_load(recording_file("15s"))["groups"]:
         for rule in group["rules"]:
             allowed = set() if group["name"].startswith("accelmon_devices") else {health.STATE, health.KNOWN} if group["name"] == SCORES else devices
@@ -134,7 +136,7 @@ def test_every_rule_reads_only_the_source_in_charge():
                 names = "|".join(map(re.escape, source["metrics"]))
                 selectors = [part for part in re.findall(r"[\w:]*(?:\{[^}]*\})?", rule["expr"]) if re.search(rf"\b(?:{names})(?![a-z_])", part)]
                 assert all(f'source="{name}"' in part for part in selectors), rule
-                if selectors and group["name"] not in ("accelmon_invalid", "accelmon_errors"):
+                if selectors and group["name"] not in ("accelmon_invalid", "accelmon_errors") and rule.get("labels") != {"component": "errors"}:
                     left_out = f'unless on (cluster, node, vendor) (accelmon_source_elected{{source="{name}"}} == 0)'
                     # The state of health has several readings.
                     assert rule["expr"].count(left_out) == 1 or group["name"] == "accelmon_health" and left_out in rule["expr"], rule
