@@ -117,7 +117,7 @@ def inputs(case):
     """{series: values} of a case: of the pages that it scrapes, what is recorded of the error codes that it names, and its own."""
     scraped = {name: " ".join([value] * 30) for scrape in case.get("scrapes", [])
                for name, value in expositions.series(expositions.page(scrape["page"]), scrape["job"], scrape["target"]).items()}
-    recorded = {"%s{%s}" % (rule["record"], ",".join(f'{name}="{value}"' for name, value in rule["labels"].items())): "1x2000"
+    recorded = {"%s{%s}" % (rule["record"], ",".join(f'{name}="{value}"' for name, value in rule["labels"].items())): "1x3000"
                 for rule in info_rules() if "{kind} {code}".format(**rule["labels"]) in case.get("codes", ())}
     return {**scraped, **recorded, **case.get("series", {})}
 
