@@ -315,7 +315,8 @@ def unit_promtool(programs, folder, only=()):
 def unit_vmalert(programs, folder, only=()):
     """All cases hold in VictoriaMetrics."""
     files = [f"--files={path}" for path in unit_files(folder, "metricsql_expr_test", only)]
-    programs.run("vmalert-tool", "unittest", "--disableAlertgroupLabel", *files, timeout=300, prefix=own_network())
+    # It keeps its data in a folder of a fixed name, which another run beside this one would take away.
+    programs.run("vmalert-tool", "unittest", "--disableAlertgroupLabel", *files, timeout=300, prefix=[*own_network(), "env", f"TMPDIR={folder}"])
 
 
 def live_vmagent(programs, folder):
