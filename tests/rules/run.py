@@ -309,14 +309,14 @@ def unit_files(folder, kind, only):
 
 def unit_promtool(programs, folder, only=()):
     """All cases hold in Prometheus."""
-    programs.run("promtool", "test", "rules", *unit_files(folder, "promql_expr_test", only), timeout=300)
+    programs.run("promtool", "test", "rules", *unit_files(folder, "promql_expr_test", only), timeout=600)
 
 
 def unit_vmalert(programs, folder, only=()):
     """All cases hold in VictoriaMetrics."""
     files = [f"--files={path}" for path in unit_files(folder, "metricsql_expr_test", only)]
     # It keeps its data in a folder of a fixed name, which another run beside this one would take away.
-    programs.run("vmalert-tool", "unittest", "--disableAlertgroupLabel", *files, timeout=300, prefix=[*own_network(), "env", f"TMPDIR={folder}"])
+    programs.run("vmalert-tool", "unittest", "--disableAlertgroupLabel", *files, timeout=600, prefix=[*own_network(), "env", f"TMPDIR={folder}"])
 
 
 def live_vmagent(programs, folder):
