@@ -140,8 +140,8 @@ def alert_tests(only=()):
                 "exp_alerts": [{"exp_labels": {**alert["labels"], **fixed}, "exp_annotations": {"summary": alert["summary"]}}
                                for alert in moment.get("fires", [])],
             } for moment in case["expect"]]
-            tests.setdefault(name, []).append({"name": f"{name}: {case['name']}", "interval": case.get("interval", STEP), "input_series": input_series(inputs(case)),
-                                               "alert_rule_test": expected})
+            tests.setdefault(name, []).append({"name": f"{name}: {case['name']}", "interval": case.get("interval", STEP),
+                                               "input_series": input_series(inputs(case)), "alert_rule_test": expected})
     for case in cases("quiet") if not only or "quiet" in only else []:
         expected = [{"eval_time": moment, "alertname": name, "exp_alerts": []}
                     for moment in case["quiet"] for name in known if name != "Watchdog"]
