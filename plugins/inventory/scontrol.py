@@ -45,7 +45,7 @@ options:
     default: 20
   accelerators_only:
     description:
-      - Leave out nodes without accelerators among their generic resources: C(gpu) and those listed in O(vendors).
+      - Leave out nodes that have no accelerators among their generic resources, which are C(gpu) and those listed in O(vendors).
       - V(false) takes every node; those without accelerators are then monitored for host metrics only.
     type: bool
     default: true
