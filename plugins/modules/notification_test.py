@@ -69,7 +69,7 @@ tests:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import paths
+from ansible_collections.accelmon.fleet.plugins.module_utils import command, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import alertmanager
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import Access
@@ -84,6 +84,7 @@ def main():
             receivers=dict(type="list", elements="dict", required=True), host=dict(type="str", required=True), url=dict(type="str", required=True),
             wait=dict(type="int", default=40), query_timeout=dict(type="int", default=15),
             password_file=dict(type="path", default=paths.STACK_PASSWORD, no_log=False), ca_file=dict(type="path", default=paths.CA)))
+    module.run_command = command.of_module(module)
     params = module.params
 
     def log(since):

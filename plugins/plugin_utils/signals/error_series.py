@@ -9,6 +9,7 @@ is news while an earlier value differs. A device goes by its PCI address here. T
 still known after a device has fallen off the bus, so an alert about that keeps its labels.
 """
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.errors import codes, severity
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import matched
@@ -58,11 +59,6 @@ def recent(window, sources):
     for kind, names, now, before in last_codes(sources):
         terms.append(f"(0 * {as_codes(f'{now} unless ({now} == {before % window})', kind, names)})")
     return "(%s)" % "\nor ".join(terms)
-
-
-def seconds(window):
-    """A window, in whole hours or minutes, in seconds."""
-    return int(window[:-1]) * {"m": 60, "h": 3600}[window[-1]]
 
 
 def known(matchers):
