@@ -152,7 +152,10 @@ def stored(api, engine):
     nodes_of(api, limits.refused(LIMITS), "flood", *(["wide", "long", "twice"] if engine == "prometheus" else []))
     if engine == "vmagent":
         found = len(live.query(api, 'last_over_time(churn{node="churn"}[10m])'))
-        assert 0 < found <= LIMITS["all_smi"], f"churn: {found} series, and {LIMITS['all_smi']} are allowed"
+        # vmagent remembers what it let through in a Bloom filter, which takes a new series for a known one in fewer than 1 of 100 cases.
+        offered = next(SERIES)
+        allowed = LIMITS["all_smi"] + offered // 100
+        assert 0 < found <= allowed < offered, f"churn: {found} series of {offered}, and {allowed} are allowed"
 
 
 def nodes_of(api, expression, *pages):
