@@ -67,10 +67,13 @@ def test_a_node_cannot_write_what_others_write_nor_choose_its_rack(fleet):
         fleet.shell(host, f"rm {path}")
 
 
-def test_a_device_costs_at_most_twelve_recorded_series(fleet):
-    # What is known of error codes (accelerator_error_info) is of no device.
-    devices = fleet.query('count by (node, vendor, index) ({__name__=~"accelerator_.+", index!=""})')
-    assert len(devices) == 12 and max(devices.values()) <= 12
+def test_a_device_costs_at_most_twelve_recorded_series_and_two_of_its_health(fleet):
+    """Beside them are series of what is wrong: findings of the health score, and errors."""
+    found, wrong = "accelerator_.+", "accelerator_health_.+|accelerator_error.*"
+    devices = fleet.query(f'count by (node, vendor, index) ({{__name__=~"{found}", __name__!~"{wrong}", index!=""}})')
+    assert len(devices) == 12 and max(devices.values()) <= 12, devices
+    health = fleet.query('count by (node, vendor, index) ({__name__=~"accelerator_health_(score|known_ratio)"})')
+    assert len(health) == 12 and max(health.values()) <= 2, health
 
 
 def test_the_stack_listens_on_loopback_alone(fleet):
