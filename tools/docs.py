@@ -212,7 +212,8 @@ vendors and all exporters. Series about devices are computed in one step from ra
 
 ## Devices
 
-A device has at most 12 of these series and two of its [health](health.md), with these labels: {labels}. `rack` is present if the inventory gives one, `uuid` if the device has one.
+A device has at most 12 of these series and two of its [health](health.md), with these labels: {labels}.
+`rack` is present if the inventory gives one, `uuid` if the device has one.
 `index` counts within a vendor on a node (with all-smi, over all vendors of the node) and may change when a device disappears; `uuid` does not.
 A label whose value means "unknown" (`NA`, `-1`, `4294967295`, a UUID of zeros and the like) is removed: such a device has no `uuid`, or the next
 best one.
