@@ -7,7 +7,24 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Options of module_utils/fleet/fleet_view.py."""
+    """Options of module_utils/fleet/view.py."""
+
+    # What every module has that asks a service of the stack.
+    ACCESS = r"""
+options:
+  query_timeout:
+    description: Seconds that one request may take.
+    type: int
+    default: 15
+  password_file:
+    description: File on this host with the stack's password for the user C(accelmon). Ignored if it does not exist.
+    type: path
+    default: /etc/accelmon/secrets/stack_password
+  ca_file:
+    description: File on this host with the CAs that servers' certificates are checked against. Ignored if it does not exist.
+    type: path
+    default: /etc/accelmon/tls/ca.crt
+"""
 
     # What every module has that asks the storage.
     STORAGE = r"""
@@ -34,18 +51,6 @@ options:
     description: Base URL of the storage, VictoriaMetrics or Prometheus, on this host.
     type: str
     default: http://127.0.0.1:8428
-  query_timeout:
-    description: Seconds that one query may take.
-    type: int
-    default: 15
-  password_file:
-    description: File on this host with the stack's password for the user C(accelmon). Ignored if it does not exist.
-    type: path
-    default: /etc/accelmon/secrets/stack_password
-  ca_file:
-    description: File on this host with the CAs that servers' certificates are checked against. Ignored if it does not exist.
-    type: path
-    default: /etc/accelmon/tls/ca.crt
 """
 
     # What those have besides that judge the fleet.

@@ -46,18 +46,7 @@ options:
     type: list
     elements: str
     required: true
-  query_timeout:
-    description: Seconds that one request may take.
-    type: int
-    default: 15
-  password_file:
-    description: File on this host with the stack's password.
-    type: path
-    default: /etc/accelmon/secrets/stack_password
-  ca_file:
-    description: File on this host with the CAs that servers' certificates are checked against.
-    type: path
-    default: /etc/accelmon/tls/ca.crt
+extends_documentation_fragment: [accelmon.fleet.fleet_view.access]
 """
 
 EXAMPLES = r"""
@@ -83,15 +72,13 @@ silences:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import alertmanager
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import Access
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import alertmanager, view
 
 
 def silence(params, check_mode):
     """(changed, message, silences)."""
-    api = alertmanager.Api(params["urls"], params["query_timeout"], Access(params["password_file"], params["ca_file"]))
+    api = alertmanager.Api(params["urls"], params["query_timeout"], view.stack_access(params))
     changed, message = False, ""
     if params["action"] == "create":
         changed, message = alertmanager.create(api, params["labels"], params["comment"], params["by"], params["length"], check_mode)
@@ -104,10 +91,10 @@ def main():
     """Run the module."""
     module = AnsibleModule(
         argument_spec=dict(
+            view.ACCESS_ARGUMENTS,
             action=dict(type="str", choices=["create", "expire", "list"], default="list"), labels=dict(type="dict", default={}),
             comment=dict(type="str", default=""), by=dict(type="str", default=""), length=dict(type="int", default=7200),
-            urls=dict(type="list", elements="str", required=True), query_timeout=dict(type="int", default=15),
-            password_file=dict(type="path", default=paths.STACK_PASSWORD, no_log=False), ca_file=dict(type="path", default=paths.CA)),
+            urls=dict(type="list", elements="str", required=True)),
         supports_check_mode=True)
     with failing(module):
         changed, message, silences = silence(module.params, module.check_mode)

@@ -14,7 +14,7 @@ description:
     returns each source's value for each device and series, in the unit of that series, and the difference.
   - Also returns the cost of each exporter, if it reports it.
   - Changes nothing.
-extends_documentation_fragment: [accelmon.fleet.fleet_view.storage]
+extends_documentation_fragment: [accelmon.fleet.fleet_view.access, accelmon.fleet.fleet_view.storage]
 options:
   questions:
     description: The output of the filter C(accelmon.fleet._source_comparisons).

@@ -15,7 +15,7 @@ description:
   - Evaluates in steps. What lasts less than a step can be missed, and an alert fires at the first step after its C(for).
   - After each query, the storage rests for as long as the answer took.
   - Changes nothing.
-extends_documentation_fragment: [accelmon.fleet.fleet_view.storage]
+extends_documentation_fragment: [accelmon.fleet.fleet_view.access, accelmon.fleet.fleet_view.storage]
 options:
   rules:
     description: The alerts as they would be, which is the output of the filter C(accelmon.fleet._rehearsed_rules).

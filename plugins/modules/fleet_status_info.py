@@ -13,7 +13,7 @@ description:
   - Runs on a monitoring host. Reads its registry, queries the storage and the rule evaluator, and returns one row per node.
   - Works without the storage; the rows then show what the registry knows, and RV(problems) says so.
   - Changes nothing.
-extends_documentation_fragment: [accelmon.fleet.fleet_view.storage, accelmon.fleet.fleet_view]
+extends_documentation_fragment: [accelmon.fleet.fleet_view.access, accelmon.fleet.fleet_view.storage, accelmon.fleet.fleet_view]
 options:
   only_problems:
     description: Only list nodes that are down, pending or retired, lack accelerators, or have an exporter down or an alert firing.

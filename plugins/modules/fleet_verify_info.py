@@ -20,7 +20,7 @@ description:
   - Each cause is one failure. A host that is down produces one line, not one per accelerator.
   - Hosts in maintenance and retired hosts are notes, not failures.
   - Does not fail if the fleet has problems; check RV(ok). Changes nothing.
-extends_documentation_fragment: [accelmon.fleet.fleet_view.storage, accelmon.fleet.fleet_view]
+extends_documentation_fragment: [accelmon.fleet.fleet_view.access, accelmon.fleet.fleet_view.storage, accelmon.fleet.fleet_view]
 options:
   inventory_hosts:
     description: Names that must be registered; a missing one is a failure.

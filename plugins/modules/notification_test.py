@@ -37,18 +37,7 @@ options:
     description: Seconds to wait for each receiver. The second of a pair of Alertmanagers waits 15 s before it sends.
     type: int
     default: 40
-  query_timeout:
-    description: Seconds that one request may take.
-    type: int
-    default: 15
-  password_file:
-    description: File on this host with the stack's password.
-    type: path
-    default: /etc/accelmon/secrets/stack_password
-  ca_file:
-    description: File on this host with the CAs that servers' certificates are checked against.
-    type: path
-    default: /etc/accelmon/tls/ca.crt
+extends_documentation_fragment: [accelmon.fleet.fleet_view.access]
 """
 
 EXAMPLES = r"""
@@ -69,10 +58,9 @@ tests:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import command, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils import command
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import alertmanager
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import Access
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import alertmanager, view
 
 UNIT = "accelmon-alertmanager.service"
 
@@ -81,9 +69,9 @@ def main():
     """Run the module."""
     module = AnsibleModule(
         argument_spec=dict(
+            view.ACCESS_ARGUMENTS,
             receivers=dict(type="list", elements="dict", required=True), host=dict(type="str", required=True), url=dict(type="str", required=True),
-            wait=dict(type="int", default=40), query_timeout=dict(type="int", default=15),
-            password_file=dict(type="path", default=paths.STACK_PASSWORD, no_log=False), ca_file=dict(type="path", default=paths.CA)))
+            wait=dict(type="int", default=40)))
     module.run_command = command.of_module(module)
     params = module.params
 
@@ -91,7 +79,7 @@ def main():
         return module.run_command(["journalctl", "-u", UNIT, "-o", "cat", "--no-pager", "--since", "@%d" % since])[1]
 
     with failing(module):
-        api = alertmanager.Api([params["url"]], params["query_timeout"], Access(params["password_file"], params["ca_file"]))
+        api = alertmanager.Api([params["url"]], params["query_timeout"], view.stack_access(params))
         tests = [alertmanager.deliver(api, one["name"], one["integration"], params["host"], log, params["wait"]) for one in params["receivers"]]
     module.exit_json(changed=bool(tests), tests=tests)
 

@@ -15,13 +15,16 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.durations import mi
 
 DAY = 86400
 
-STORAGE_ARGUMENTS = dict(
-    clusters=dict(type="list", elements="str", default=[]),
-    hosts=dict(type="list", elements="str"),
-    storage_url=dict(type="str", default="http://127.0.0.1:8428"),
+ACCESS_ARGUMENTS = dict(
     query_timeout=dict(type="int", default=15),
     password_file=dict(type="path", default=paths.STACK_PASSWORD, no_log=False),
     ca_file=dict(type="path", default=paths.CA),
+)
+STORAGE_ARGUMENTS = dict(
+    ACCESS_ARGUMENTS,
+    clusters=dict(type="list", elements="str", default=[]),
+    hosts=dict(type="list", elements="str"),
+    storage_url=dict(type="str", default="http://127.0.0.1:8428"),
 )
 ARGUMENTS = dict(
     STORAGE_ARGUMENTS,
@@ -34,7 +37,7 @@ ARGUMENTS = dict(
 
 
 def stack_access(params, names=False):
-    """The access to storage and rule evaluator, which are on this host; with `names` to services of other hosts."""
+    """The access to services of the stack on this host; with `names` to those of other hosts."""
     return Access(params["password_file"], params["ca_file"], names=names)
 
 

@@ -30,18 +30,20 @@ def published(values):
     return {name: alerts.setting(change) for name, change in sorted(of_values(values).items())}
 
 
-def of_hosts(hostvars, hosts):
-    """The changes of each host that has some; one whose variables are wrong, or whose facts are not believed, has none."""
-    reader = fleet.Reader({name: variables.fleet_variables()[name] for name in OF_HOSTS})
-    found = []
+def _read(hostvars, hosts, names):
+    """(host, its checked variables) of hosts whose facts are believed; a variable that is wrong is left out."""
+    reader = fleet.Reader({name: variables.fleet_variables()[name] for name in names})
     for host in dict.fromkeys(hosts):
         try:
-            changes = of_values(reader.read_all(fleet.HostVariables(hostvars, host))[0])
+            yield host, reader.read_all(fleet.HostVariables(hostvars, host))[0]
         except facts.Untrusted:
             continue
-        if changes:
-            found.append(changes)
-    return found
+
+
+def of_hosts(hostvars, hosts):
+    """The changes of each host that has some; one whose variables are wrong, or whose facts are not believed, has none."""
+    found = (of_values(values) for _host, values in _read(hostvars, hosts, OF_HOSTS))
+    return [changes for changes in found if changes]
 
 
 def group_names(hostvars, host, hosts):
@@ -54,17 +56,13 @@ def group_names(hostvars, host, hosts):
 def rehearsed(hostvars, host, hosts):
     """The alerts of a monitoring host as fleet_rehearsal_info takes them; hosts: names of the fleet's hosts."""
     chosen = fleet.settings(hostvars[host], ["accelmon_scrape_interval", "accelmon_scrape_limits", *OPTIONS.values()])
-    reader = fleet.Reader({name: variables.fleet_variables()[name] for name in (*OF_HOSTS, "accelmon_cluster")})
-    nodes = {}
-    for name in hosts:
-        try:
-            values = reader.read_all(fleet.HostVariables(hostvars, name))[0]
-        except facts.Untrusted:
-            continue
+    nodes, changes = {}, []
+    for name, values in _read(hostvars, hosts, (*OF_HOSTS, "accelmon_cluster")):
+        changes += [of_values(values)] if of_values(values) else []
         for setting in published(values).items():
             nodes.setdefault(setting, {}).setdefault(values["accelmon_cluster"], []).append(name)
     groups = alerts.alert_groups(interval=chosen["accelmon_scrape_interval"], chosen_limits=chosen["accelmon_scrape_limits"],
-                                 hosts=of_hosts(hostvars, hosts), **{name: chosen[variable] for name, variable in OPTIONS.items()})
+                                 hosts=changes, **{name: chosen[variable] for name, variable in OPTIONS.items()})
     return rehearsal.evaluated(groups, nodes)
 
 

@@ -5,6 +5,7 @@
 """Who gets an alert, as the inventory has it; and which receivers there are."""
 import difflib
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, hosts as fleet
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, receivers, routes
@@ -33,7 +34,7 @@ def asked_for(variable, labels, groups):
     if node and node not in hosts:
         near = difflib.get_close_matches(node, hosts, n=1)
         raise Problem(f"{node} is not in the inventory; {f'did you mean {near[0]}?' if near else 'name one of its hosts'}", variable, labels)
-    names = [rule["alert"] for group in alerts.alert_groups() for rule in group["rules"]]
+    names = [alert["alert"] for alert in load("alerts")["alerts"]]
     near = difflib.get_close_matches(name or "", names, n=1, cutoff=0.8)
     if near and name not in names:
         raise Problem(f"{name} is no alert; did you mean {near[0]}?", variable, labels)
@@ -44,10 +45,10 @@ def completed(labels, hostvars, monitor):
     """Labels of an alert with those that follow from its name and its node, where they are not given."""
     found, name = {}, labels.get("alertname")
     of_fleet = fleet.settings(hostvars[monitor], ["accelmon_alert_overrides", "accelmon_label_names"])
-    for group in alerts.alert_groups(of_fleet["accelmon_alert_overrides"]):
-        for rule in group["rules"]:
-            if rule["alert"] == name:
-                found.update(rule["labels"])
+    for alert in load("alerts")["alerts"]:
+        if alert["alert"] == name:
+            made = alerts.settings(alert, alerts.changes(of_fleet["accelmon_alert_overrides"]).get(name, {}))
+            found.update({"severity": made["severity"], "scope": alert["scope"]} if made["enabled"] else {})
     if labels.get("node"):
         of_node = fleet.settings(hostvars[labels["node"]], ["accelmon_cluster", "accelmon_rack", "accelmon_labels", *alerting.OF_HOSTS])
         found.update({"cluster": of_node["accelmon_cluster"], "rack": of_node["accelmon_rack"]})

@@ -66,11 +66,15 @@ def known(matchers):
     return f"topk by (kind, code) (1, max by (kind, code, class, title, action) ({INFO}{{{matchers}}}))"
 
 
+def matchers(pairs):
+    """Matchers of these codes, given as (kind, code): a code of one kind matches under the other kinds, too."""
+    kinds, numbers = ("|".join(sorted({str(part) for part in parts})) for parts in zip(*pairs))
+    return f'kind=~"{kinds}",code=~"{numbers}"'
+
+
 def of_class(name):
     """Matchers of the kernel log's codes of a class."""
-    kinds = sorted({kind for (kind, _code), (_title, entry) in codes().items() if entry["class"] == name})
-    numbers = sorted((code for (_kind, code), (_title, entry) in codes().items() if entry["class"] == name), key=str)
-    return f'kind=~"{"|".join(kinds)}",code=~"{"|".join(map(str, numbers))}"'
+    return matchers(pair for pair, (_title, entry) in codes().items() if entry["class"] == name)
 
 
 def info_rules():

@@ -5,7 +5,7 @@
 """The health of devices and nodes as rules: what is wrong with a device, how much is known of it, and the score of its worst component."""
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import error_series, errors
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import READING, expanded, parts
 
 STATE, KNOWN, SCORE = "accelerator_health_state", "accelerator_health_known_ratio", "accelerator_health_score"
@@ -17,10 +17,9 @@ def any_of(terms):
     return "\nor ".join(terms)
 
 
-def matchers(names):
+def logged(names):
     """Matchers of error codes of the kernel log, by names such as "xid 79": codes that two kinds share are of one of them alone there."""
-    pairs = [name.split(" ") for name in names]
-    return 'kind=~"%s",code=~"%s"' % tuple("|".join(sorted({pair[place] for pair in pairs})) for place in (0, 1))
+    return error_series.matchers(name.split(" ") for name in names)
 
 
 def known(component):
@@ -70,7 +69,7 @@ def health_rules(interval, alerts=None, sources=None):
     """(rules about components, rules of the scores, which read what those record)."""
     health, fatal = load("health"), errors.fatal().values()
     values = {**parts(alerts or load("alerts"), sources or load("sources")["sources"], interval), **health["parts"],
-              "fatal": matchers(name for names in fatal for name in names), "witness": matchers(names[0] for names in fatal)}
+              "fatal": logged(name for names in fatal for name in names), "witness": logged(names[0] for names in fatal)}
 
     def filled(text):
         return expanded(text, values, interval)

@@ -193,9 +193,8 @@ def test_only_rules_of_the_collection_count_as_loaded(past):
     assert {rule["alert"] for rule in loaded} == {rule["alert"] for rule in rehearsed_rules.evaluated(alerts.alert_groups({}))}
 
 
+@pytest.mark.parametrize("past", ["victoriametrics"], indirect=True)
 def test_the_playbook_prints_a_table_and_json_and_stops_for_wrong_arguments(past, tmp_path):
-    if past["backend"] != "victoriametrics":
-        pytest.skip("once is enough")
     (tmp_path / "inventory.yml").write_text(INVENTORY % {
         "python": sys.executable, "overrides": json.dumps(OVERRIDES), "own": json.dumps({"NodeFilesystemFull": {"threshold": 2}}),
         "storage": past["ports"][0], "rules": past["ports"][1]})
