@@ -6,7 +6,8 @@ from conftest import eventually
 
 
 def test_an_xid_is_counted_once_and_reaches_the_storage(fleet):
-    device = dict(next(iter(fleet.query('node_gpu_info{node="nvidia1"}'))))
+    devices = eventually(lambda: list(fleet.query('node_gpu_info{node="nvidia1"}')), "its devices are known")
+    device = dict(devices[0])
     address = device["pci_address"]
     of_device = f'{{node="nvidia1",kind="xid",code="79",pci_bus_id="{address}"}}'
     eventually(lambda: list(fleet.query("node_gpu_errors_total" + of_device).values()) == [0], "a fatal code starts at 0")
