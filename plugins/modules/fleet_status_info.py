@@ -114,18 +114,13 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry, verdict, view
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import verdict, view
 
 
 def status(params):
     """The module's result, without `changed`."""
-    clusters, unread = view.read_registry(params["state_dir"], params["clusters"])
-    seen = view.observe(params, clusters, alerts=True, details=False)
-    problems = ["%s; %s" % (reason, fix) for _cluster, reason, fix in unread]
-    problems += [seen[key] for key in ("storage_error", "rules_error") if seen[key]]
-    rows = verdict.status_rows(clusters, seen, params["hosts"])
+    clusters, seen, rows, notes, problems = view.status(params)
     summary = verdict.totals(rows)
-    notes = verdict.advice(rows) + registry.better_sources(verdict.select(clusters, params["hosts"]))
     more = {}
     if params["findings"]:
         try:

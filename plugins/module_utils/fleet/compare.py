@@ -28,12 +28,6 @@ def key_of(labels, names):
     return tuple(labels.get(name, "") for name in names)
 
 
-def matcher(label, names):
-    """A matcher of any of these names, safe in a query."""
-    pattern = "|".join("".join("\\" + char if char in "\\.+*?()|[]{}^$" else char for char in name) for name in sorted(names))
-    return '%s=~"%s"' % (label, pattern.replace("\\", "\\\\").replace('"', '\\"'))
-
-
 def observe(ask, questions, clusters, hosts):
     """What the storage knows: {"read": {(node key): set of sources}, "elected": {(node key, source): bool},
     "values": {series: {source: {device key: value}}}, "costs": {(cluster, node, job): {column: value}}}.
@@ -41,7 +35,7 @@ def observe(ask, questions, clusters, hosts):
     ask: function of an expression that gives [(labels, value)]
     hosts: names of nodes, or None for all; only what at least two sources read is asked for further
     """
-    where = ",".join(([matcher("cluster", clusters)] if clusters else []) + ([matcher("node", hosts)] if hosts is not None else [])) or 'node!=""'
+    where = ",".join(([query.matcher("cluster", clusters)] if clusters else []) + ([query.matcher("node", hosts)] if hosts is not None else [])) or 'node!=""'
     read = {}
     for source, expression in questions["present"].items():
         for labels, _value in ask(PLACE.sub(lambda _match: where, expression)):
@@ -50,7 +44,7 @@ def observe(ask, questions, clusters, hosts):
     seen = {"read": read, "elected": {}, "values": {}, "costs": {}}
     if not read:
         return seen
-    where = ",".join([matcher("cluster", set(key[0] for key in read)), matcher("node", set(key[1] for key in read))])
+    where = ",".join([query.matcher("cluster", set(key[0] for key in read)), query.matcher("node", set(key[1] for key in read))])
     for labels, value in ask("accelmon_source_elected{%s}" % where):
         seen["elected"][key_of(labels, NODE), labels.get("source", "")] = value == 1
     for item in questions["series"]:
@@ -61,7 +55,7 @@ def observe(ask, questions, clusters, hosts):
                     found[key_of(labels, DEVICE)] = value
     jobs = set(questions["jobs"][source] for sources in read.values() for source in sources)
     for column, expression in COSTS:
-        for labels, value in ask(expression % (where + "," + matcher("job", jobs))):
+        for labels, value in ask(expression % (where + "," + query.matcher("job", jobs))):
             seen["costs"].setdefault(key_of(labels, ("cluster", "node", "job")), {})[column] = value
     return seen
 

@@ -104,38 +104,45 @@ def _api_message(error):
         return ""
 
 
+def matcher(label, names):
+    """A matcher of any of these names, safe in a query."""
+    pattern = "|".join("".join("\\" + char if char in "\\.+*?()|[]{}^$" else char for char in name) for name in sorted(names))
+    return '%s=~"%s"' % (label, pattern.replace("\\", "\\\\").replace('"', '\\"'))
+
+
 def instant_query(storage_url, expression, timeout, now=None, access=None):
     """[(labels dict, value float)] of one instant query.
 
     now: seconds since the epoch, the time of evaluation; default the present
     """
-    url = storage_url.rstrip("/") + "/api/v1/query"
     form = {
         "query": expression,
         "time": "%.3f" % (time.time() if now is None else now),
         "latency_offset": LATENCY_OFFSET,
     }
-    data = get_json("storage", url, timeout, form, access)
-    try:
-        if data["resultType"] != "vector":
-            raise Failure("the storage at %s returned a %s instead of a vector" % (url, data["resultType"]))
-        return [(row["metric"], float(row["value"][1])) for row in data["result"]]
-    except (KeyError, TypeError, ValueError, IndexError):
-        raise Failure("the storage at %s does not respond like the Prometheus API" % url)
+    return _query(storage_url, "query", "vector", form, lambda row: float(row["value"][1]), timeout, access)
 
 
 def range_query(storage_url, expression, timeout, start, end, step, access=None):
-    """[(labels dict, [moments])]: when the expression has a value, at each step from start to end, in seconds since the epoch."""
-    url = storage_url.rstrip("/") + "/api/v1/query_range"
+    """[(labels dict, [(moment, value float)])]: the values of the expression at each step from start to end, in seconds since the epoch.
+
+    start, end: multiples of step, or the two storages differ
+    """
     # VictoriaMetrics moves start and end of what it may cache.
     form = {"query": expression, "start": start, "end": end, "step": "%ds" % step, "nocache": "1", "latency_offset": LATENCY_OFFSET}
+    return _query(storage_url, "query_range", "matrix", form, lambda row: [(float(at), float(value)) for at, value in row["values"]], timeout, access)
+
+
+def _query(storage_url, path, kind, form, read, timeout, access):
+    """[(labels dict, what `read` makes of the row)] of a query."""
+    url = storage_url.rstrip("/") + "/api/v1/" + path
     data = get_json("storage", url, timeout, form, access)
     try:
-        if data["resultType"] != "matrix":
-            raise Failure("the storage at %s gives a %s where a matrix was asked for" % (url, data["resultType"]))
-        return [(row["metric"], [float(value[0]) for value in row["values"]]) for row in data["result"]]
+        if data["resultType"] != kind:
+            raise Failure("the storage at %s returned a %s instead of a %s" % (url, data["resultType"], kind))
+        return [(row["metric"], read(row)) for row in data["result"]]
     except (KeyError, TypeError, ValueError, IndexError):
-        raise Failure("the storage at %s does not answer like the Prometheus API" % url)
+        raise Failure("the storage at %s does not respond like the Prometheus API" % url)
 
 
 def formatted(storage_url, expression, timeout, access=None):
@@ -191,13 +198,8 @@ def firing(rules_url, timeout, access=None):
     try:
         return [{"labels": dict(alert["labels"]), "annotations": dict(alert.get("annotations") or {}), "since": str(alert.get("activeAt") or "")}
                 for alert in data["alerts"] or [] if alert["state"] == "firing"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise Failure("the rule evaluator at %s does not respond like the Prometheus API" % url)
-
-
-def firing_alerts(rules_url, timeout, access=None):
-    """[labels dict] of the alerts that fire now, from vmalert or Prometheus."""
-    return [alert["labels"] for alert in firing(rules_url, timeout, access)]
 
 
 def received_alerts(alertmanager_url, name, timeout, access=None):

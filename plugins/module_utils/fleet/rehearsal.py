@@ -178,7 +178,7 @@ def rehearse(wanted, names, days, step, urls, timeout, access, clusters=(), host
         began = time.time()
         found = query.range_query(urls["storage"], expression, timeout, start, end, width, access)
         rest(time.time() - began)
-        return found
+        return [(labels, [moment for moment, _value in samples]) for labels, samples in found]
 
     try:
         first, last = span(days, step, time.time() if now is None else now)

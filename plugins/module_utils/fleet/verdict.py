@@ -37,14 +37,14 @@ def empty_seen():
     unrecorded: {(cluster, node, vendor): [names of series that its source tells and that are not recorded]}
     readings: {(cluster, node, vendor): set of readings that a device there has}
     groups: as `query.rule_groups` gives them
-    alerts: [labels] that fire
+    firing: the alerts that fire, as `query.firing` gives them
     alertmanagers: [(url, error or None, whether the watchdog arrived there)]
     open_stack: [(name, url, what it does)] of listeners of the stack that let a stranger in
     open_targets: {target: what it does} of exporters that let a stranger in
     """
     return {
         "storage_error": None, "rules_error": None, "up": {}, "devices": {}, "collector_age": {},
-        "generations": {}, "lost": {}, "unrecorded": {}, "readings": {}, "groups": [], "alerts": [], "alertmanagers": [], "open_stack": [], "open_targets": {},
+        "generations": {}, "lost": {}, "unrecorded": {}, "readings": {}, "groups": [], "firing": [], "alertmanagers": [], "open_stack": [], "open_targets": {},
     }
 
 
@@ -675,7 +675,7 @@ def status_rows(clusters, seen, only=None):
     storage = not seen["storage_error"]
     vendors = sorted(set(key[2] for key in seen["devices"]))
     firing = {}
-    for labels in seen["alerts"]:
+    for labels in labels_of(seen["firing"]):
         if labels.get("node"):
             firing.setdefault((labels.get("cluster", ""), labels["node"]), set()).add(labels.get("alertname", ""))
     rows = []
@@ -727,6 +727,11 @@ def _rank(row):
     return 5
 
 
+def labels_of(firing):
+    """[labels] of alerts."""
+    return [alert["labels"] for alert in firing]
+
+
 def worst_first(rows):
     """The rows sorted by how bad they are, then by cluster and node."""
     return sorted(rows, key=lambda row: (_rank(row), row["cluster"], natural(row["node"])))
@@ -735,7 +740,7 @@ def worst_first(rows):
 def fleet_alerts(seen, watchdog="Watchdog"):
     """Names of firing alerts that belong to no node; the watchdog always fires and says nothing."""
     return sorted(set(
-        labels.get("alertname", "") for labels in seen["alerts"]
+        labels.get("alertname", "") for labels in labels_of(seen["firing"])
         if not labels.get("node") and labels.get("alertname") != watchdog))
 
 
@@ -791,7 +796,7 @@ def totals(rows):
     }
 
 
-def _accelerator_words(accelerators):
+def accelerator_words(accelerators):
     """ "nvidia 7/8, amd 4/4", "nvidia ?/8" while nothing is known, "furiosa 2 (not monitored)", "-" for none.
 
     Of a node also by which source: "nvidia 7/8 dcgm (standby all_smi)".
@@ -813,7 +818,7 @@ def table(rows):
     cells = [["NODE", "ADDRESS", "ACCELERATORS", "EXPORTERS", "STATE", "ALERTS"]]
     for row in rows:
         cells.append([
-            row["node"], row["address"], _accelerator_words(row["accelerators"]),
+            row["node"], row["address"], accelerator_words(row["accelerators"]),
             ", ".join("%s %s" % item for item in sorted(row["exporters"].items())) or "-",
             row["state"] + (" by %s" % row["replaced_by"] if "replaced_by" in row else ""), ", ".join(row["alerts"]) or "-",
         ])
@@ -829,5 +834,5 @@ def totals_line(summary):
     states = ", ".join("%d %s" % (summary["states"][name], name) for name in sorted(summary["states"]))
     words = "%d node%s%s" % (summary["nodes"], "" if summary["nodes"] == 1 else "s", ": " + states if states else "")
     if summary["accelerators"]:
-        words += "; accelerators " + _accelerator_words(summary["accelerators"])
+        words += "; accelerators " + accelerator_words(summary["accelerators"])
     return "%s; %d alert%s" % (words, summary["alerts"], "" if summary["alerts"] == 1 else "s")

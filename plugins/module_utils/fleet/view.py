@@ -80,17 +80,9 @@ def _os_fix(error):
     return "run as root (become: true)" if error.errno in (errno.EACCES, errno.EPERM) else "check the file and the kernel log on that host"
 
 
-def matcher(clusters):
-    """A label matcher for the given cluster names, safe in a PromQL string."""
-    def escape(name):
-        return "".join("\\" + char if char in "\\.+*?()|[]{}^$" else char for char in name)
-    pattern = "|".join(escape(name) for name in sorted(clusters))
-    return 'cluster=~"%s"' % pattern.replace("\\", "\\\\").replace('"', '\\"')
-
-
 def fresh_devices(clusters, window, extra=""):
     """PromQL: recorded devices whose newest sample is younger than `window` seconds and not marked as gone."""
-    selector = "accelerator_info{%s%s}" % (matcher(clusters), extra)
+    selector = "accelerator_info{%s%s}" % (query.matcher("cluster", clusters), extra)
     return "%s and last_over_time(%s[%ds])" % (selector, selector, window)
 
 
@@ -127,7 +119,7 @@ def observe(params, clusters, rules=False, alerts=False, details=True):
     seen = verdict.empty_seen()
     url, timeout = params["storage_url"], params["query_timeout"]
     scraped, recorded = windows(params)
-    where = matcher(clusters)
+    where = query.matcher("cluster", clusters)
     access = stack_access(params)
 
     def ask(expression):
@@ -155,11 +147,22 @@ def observe(params, clusters, rules=False, alerts=False, details=True):
             seen["rules_error"] = str(error)
     if alerts:
         try:
-            seen["alerts"] = query.firing_alerts(params["rules_url"], timeout, access)
+            seen["firing"] = query.firing(params["rules_url"], timeout, access)
         except Failure as error:
             seen["rules_error"] = str(error)
-            seen["alerts"] = _recorded_alerts(ask, recorded) if not seen["storage_error"] else []
+            seen["firing"] = _recorded_alerts(ask, recorded) if not seen["storage_error"] else []
     return seen
+
+
+def status(params):
+    """(clusters, seen, rows of nodes, [what could be better], [what could not be read or asked]) of the fleet."""
+    clusters, unread = read_registry(params["state_dir"], params["clusters"])
+    seen = observe(params, clusters, alerts=True, details=False)
+    problems = ["%s; %s" % (reason, fix) for _cluster, reason, fix in unread]
+    problems += [seen[key] for key in ("storage_error", "rules_error") if seen[key]]
+    rows = verdict.status_rows(clusters, seen, params["hosts"])
+    notes = verdict.advice(rows) + registry.better_sources(verdict.select(clusters, params["hosts"]))
+    return clusters, seen, rows, notes, problems
 
 
 def unrecorded(params, clusters, series, now=None):
@@ -207,12 +210,12 @@ def arrivals(params):
 
 
 def _recorded_alerts(ask, window):
-    """[labels] of what fires as the evaluator wrote it into the storage: the last that is known while it is away."""
+    """The same as `query.firing` as the evaluator wrote it into the storage, without texts: the last that is known while it is away."""
     try:
         firing = ask('last_over_time(ALERTS{alertstate="firing"}[%ds])' % window)
     except Failure:
         return []  # that the evaluator is away is already told
-    return [labels for labels, value in firing if value == 1]
+    return [{"labels": labels, "annotations": {}, "since": ""} for labels, value in firing if value == 1]
 
 
 def findings(params, clusters):
@@ -236,8 +239,8 @@ def findings(params, clusters):
     last = {}
     for name in ("accelerator_error_last_timestamp_seconds", "accelerator_errors_total"):
         for cluster in sorted(name for name in clusters if clusters[name]["hosts"]):
-            nodes = ', node=~"%s"' % matcher(clusters[cluster]["hosts"])[len('cluster=~"'):-1]
-            expression = "last_over_time(%s{%s%s}[1d])" % (name, matcher([cluster]), nodes)
+            where = query.matcher("cluster", [cluster]) + "," + query.matcher("node", clusters[cluster]["hosts"])
+            expression = "last_over_time(%s{%s}[1d])" % (name, where)
             for labels, value in query.instant_query(params["storage_url"], expression, params["query_timeout"], access=access):
                 event = tuple(labels.get(label, "") for label in ("cluster", "node", "vendor", "pci_bus_id", "kind", "code"))
                 if name == "accelerator_error_last_timestamp_seconds":
@@ -264,8 +267,8 @@ def lost_devices(params, clusters, keys):
         by_cluster.setdefault(cluster, set()).add(node)
     found = {}
     for cluster in sorted(by_cluster):
-        nodes = ', node=~"%s"' % matcher(by_cluster[cluster])[len('cluster=~"'):-1]
-        selector = "accelerator_info{%s%s}" % (matcher([cluster]), nodes)
+        nodes = ", " + query.matcher("node", by_cluster[cluster])
+        selector = "accelerator_info{%s%s}" % (query.matcher("cluster", [cluster]), nodes)
         # A driver that has lost one device may number the others anew: they are known by what does not change.
         expression = "last_over_time(%s[1d]) unless on (cluster, node, vendor, index, uuid) (%s) unless on (cluster, node, vendor, uuid) (%s)" % (
             selector, fresh_devices([cluster], recorded, nodes), fresh_devices([cluster], recorded, nodes + ', uuid!=""'))

@@ -7,7 +7,7 @@
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.compare import matcher
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.query import matcher
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 

@@ -66,6 +66,28 @@ def test_an_instant_query_asks_for_the_present_and_reads_labels_and_values(api):
     assert api.asked == [("POST", "/api/v1/query", {"query": ["up"], "time": ["1000.500"], "latency_offset": ["1s"]})]
 
 
+@pytest.mark.parametrize("names, wanted", [
+    (["west", "east"], 'cluster=~"east|west"'),
+    (["a.b+c"], 'cluster=~"a\\\\.b\\\\+c"'),
+    (['q"b\\'], 'cluster=~"q\\"b\\\\\\\\"'),
+])
+def test_names_are_safe_in_a_query(names, wanted):
+    assert query.matcher("cluster", names) == wanted
+
+
+def test_a_range_query_gives_moments_and_values(api):
+    api.says({"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {"vendor": "amd"}, "values": [[900, "1"], [2700, "3.5"]]}]}})
+    assert query.range_query(api.url, "x", 5, 900, 2700, 900) == [({"vendor": "amd"}, [(900.0, 1.0), (2700.0, 3.5)])]
+    assert api.asked == [("POST", "/api/v1/query_range", {
+        "query": ["x"], "start": ["900"], "end": ["2700"], "step": ["900s"], "nocache": ["1"], "latency_offset": ["1s"]})]
+    api.says(vector())
+    with pytest.raises(Failure, match="returned a vector instead of a matrix"):
+        query.range_query(api.url, "x", 5, 900, 1800, 900)
+    api.says({"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[900]]}]}})
+    with pytest.raises(Failure, match="does not respond like the Prometheus API"):
+        query.range_query(api.url, "x", 5, 900, 1800, 900)
+
+
 def test_rules_and_alerts_are_read(api):
     api.says({"status": "success", "data": {"groups": [
         {"name": "g", "rules": [{"name": "R", "type": "alerting", "health": "err", "lastError": "a\n b", "state": "firing"}, {"name": "S"}]},
@@ -76,9 +98,9 @@ def test_rules_and_alerts_are_read(api):
             {"name": "S", "type": "", "health": "", "last_error": "", "state": ""}]},
         {"name": "empty", "rules": []}]
     api.says({"status": "success", "data": {"alerts": [{"state": "firing", "labels": {"alertname": "A"}}, {"state": "pending", "labels": {}}]}})
-    assert query.firing_alerts(api.url, 5) == [{"alertname": "A"}]
+    assert query.firing(api.url, 5) == [{"labels": {"alertname": "A"}, "annotations": {}, "since": ""}]
     api.says({"status": "success", "data": {"alerts": None}})
-    assert query.firing_alerts(api.url, 5) == []
+    assert query.firing(api.url, 5) == []
     assert [path for _method, path, _form in api.asked] == ["/api/v1/rules", "/api/v1/alerts", "/api/v1/alerts"]
 
 
@@ -97,7 +119,7 @@ def test_answers_that_are_none(api, answer, status, words):
     for what, call in (
             ("storage", lambda: query.instant_query(api.url, "up", 5)),
             ("rule evaluator", lambda: query.rule_groups(api.url, 5)),
-            ("rule evaluator", lambda: query.firing_alerts(api.url, 5))):
+            ("rule evaluator", lambda: query.firing(api.url, 5))):
         with pytest.raises(Failure) as caught:
             call()
         assert str(caught.value).startswith("the %s at %s/api/v1/" % (what, api.url)) and str(caught.value).endswith(words)
@@ -118,7 +140,7 @@ def test_another_type_than_a_vector(api):
 
 def test_rules_and_alerts_of_another_shape(api):
     api.says({"status": "success", "data": {"groups": [{}], "alerts": [{}]}})
-    for call in (query.rule_groups, query.firing_alerts):
+    for call in (query.rule_groups, query.firing):
         with pytest.raises(Failure, match="does not respond like the Prometheus API"):
             call(api.url, 5)
 

@@ -433,10 +433,10 @@ def status_fleet():
     seen["up"][("west", "gpu4", "node_exporter", "10.0.0.4:9100")] = False
     seen["devices"][("west", "gpu7", "nvidia")] = 7
     seen["devices"][("west", "gpu1", "amd")] = 1
-    seen["alerts"] = [
+    seen["firing"] = [{"labels": labels} for labels in (
         {"alertname": "HostDown", "cluster": "west", "node": "gpu4"}, {"alertname": "Watchdog"},
         {"alertname": "HostDown", "cluster": "east", "node": "gpu1"}, {"alertname": "SiteRule", "node": "gpu4"},
-        {"alertname": "AcceleratorFleetUnknown", "cluster": "west"}]
+        {"alertname": "AcceleratorFleetUnknown", "cluster": "west"})]
     return clusters, seen
 
 

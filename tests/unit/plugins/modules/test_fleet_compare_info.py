@@ -150,10 +150,6 @@ def test_without_two_sources_or_storage(storage):
     assert result["rows"] == [] and "answers HTTP 500" in result["problems"][0]
 
 
-def test_names_are_safe_in_a_query():
-    assert compare.matcher("node", ["b.c", 'a"\\']) == 'node=~"a\\"\\\\\\\\|b\\\\.c"'
-
-
 @pytest.mark.parametrize("value, words", [(None, "-"), (85520809984.0, "85520809984"), (0.44, "0.44"), (0.00004, "0"), (300.5, "300.5")])
 def test_words(value, words):
     assert compare.words(value) == words

@@ -22,7 +22,6 @@ import time
 from urllib.parse import parse_qs
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import view
 
 FIXTURES = pathlib.Path(__file__).parents[3] / "fixtures" / "api"
 MODULES = "ansible_collections.accelmon.fleet.plugins.modules."
@@ -261,15 +260,6 @@ def test_an_empty_registry_says_so(services):
     (services.state_dir / "demo.json").unlink()
     line = services.run("fleet_verify_info", monitoring_host="mon01")["failures"][0]["line"]
     assert line == "mon01: the registry %s is empty; run site.yml" % services.state_dir
-
-
-@pytest.mark.parametrize("clusters, wanted", [
-    (["west", "east"], 'cluster=~"east|west"'),
-    (["a.b+c"], 'cluster=~"a\\\\.b\\\\+c"'),
-    (['q"b\\'], 'cluster=~"q\\"b\\\\\\\\"'),
-])
-def test_cluster_names_are_safe_in_a_query(clusters, wanted):
-    assert view.matcher(clusters) == wanted
 
 
 def test_verify_asks_whether_the_alerts_arrive(services):

@@ -267,7 +267,7 @@ def test_an_alert_that_fails_does_not_keep_the_others_from_being_rehearsed(monke
     def answer(_url, expression, *_rest):
         if expression == "Bad":
             raise Failure("the storage refuses")
-        return [({"node": "n1"}, [0])]
+        return [({"node": "n1"}, [(0, 1.0)])]
 
     monkeypatch.setattr(query, "range_query", answer)
     told = rehearsal.rehearse(rules, [], 1, 3600, {"storage": "s", "rules": "r"}, 5, None, now=86400, rest=lambda seconds: None)
