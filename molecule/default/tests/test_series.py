@@ -150,6 +150,26 @@ def test_verify_and_status_agree_that_all_is_well(fleet, tmp_path):
     eventually(agrees)
 
 
+def test_the_report_shows_every_device_and_stays_on_the_monitoring_host(fleet, tmp_path):
+    file = tmp_path / "fleet.json"
+    count = sum(count for vendors in fleet.accelerators.values() for count in vendors.values())
+
+    def shows():
+        """As for the status: a scrape that was missed is in the report of that moment."""
+        run = fleet.play("playbooks/report.yml", "-e", f"accelmon_report_file={file}", "-e", "accelmon_output=json")
+        assert run.code == 0, run.output
+        report = json.loads(file.read_text())
+        assert report["problems"] == [] and report["totals"]["present"] == report["totals"]["expected"] == len(report["devices"]) == count, report
+        assert all(device["temperature"] is not None for device in report["devices"]), report["devices"]
+        return True
+    eventually(shows)
+    for monitor in fleet.monitors:
+        page = fleet.shell(monitor, "cat /var/lib/accelmon/report/report.html")
+        assert "Is everything all right?" in page and f"<b>{count} / {count}</b>" in page
+        rights = fleet.shell(monitor, "stat -c '%a %U' /var/lib/accelmon/report /var/lib/accelmon/report/report.html")
+        assert rights.split() == ["700", "root", "600", "root"]
+
+
 def test_an_exporter_listens_on_the_nodes_own_address_alone(fleet, tmp_path):
     own = fleet.shell("plain1", "ip -o -4 address show dev eth0").split()[3].partition("/")[0]
     fleet.site("--limit", "plain1", inventory=fleet.inventory_of(tmp_path / "own.json", variables={"plain1": {"accelmon_address": own}}))

@@ -5,13 +5,16 @@
 """Internal filters about signals: files of rules, their groups, where alerts go, and what is compared."""
 from __future__ import annotations
 
+import json
+
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, notified
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, errors, recording, routes, site_rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, errors, recording, report, routes, site_rules
 
 
 def rule_files(paths, directory):
@@ -138,10 +141,49 @@ def delivery_lines(tests):
             for host, several in tests.items() for one in several] or ["there are no receivers; set alertmanager_receivers"]
 
 
+def views(_nothing):
+    """What fleet_report_info asks the storage."""
+    return load("views")
+
+
+def report_text(document, output):
+    """A report, as fleet_report_info returns it, as a page, or as JSON where the output is json."""
+    document = plain(document)
+    return report.page(document) if output == "html" else json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+
+def report_paths(results, directory):
+    """{monitoring host: path} of the pages that are kept, from the results of fleet_report_info; none where nothing is installed yet."""
+    return {result["item"]: f"{directory}/report.html" for result in results if result["report"]["clusters"]}
+
+
+def report_lines(document, kept):
+    """The answer of a report, and where its page is kept, as text."""
+    host = document["monitoring_host"]
+    where = [f"report: {host}:{kept[host]}"] if host in kept else []
+    return [report.ANSWERS[document["answer"]["state"]], *document["answer"]["reasons"], *where]
+
+
+def report_of(results, host):
+    """The report of one monitoring host, from the results of fleet_report_info."""
+    return next(result["report"] for result in results if result["item"] == host)
+
+
+def fullest_report(results):
+    """Of the reports of several monitoring hosts, the first of those that could ask most."""
+    return min((result["report"] for result in results), key=lambda document: len(document["problems"]))
+
+
+def report_stats(results, kept, file):
+    """What a workflow gets: the answer, and the paths of the page on monitoring hosts and, if asked for, on the control node."""
+    return {**fullest_report(results)["answer"], "kept": kept, "file": file}
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self):
         """Name to function."""
         return internal(rule_files, alert_changes, alert_inputs, rule_groups, alertmanager_files, expected_series, source_comparisons, rehearsed_rules,
-                        explanation, findings, alert_routes, silenced, receivers, silence_lines, delivery_lines)
+                        explanation, findings, alert_routes, silenced, receivers, silence_lines, delivery_lines, views, report_text, report_paths,
+                        report_lines, report_of, fullest_report, report_stats)

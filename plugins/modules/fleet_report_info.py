@@ -1,0 +1,92 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: fleet_report_info
+short_description: Collect the report of the fleet as data
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Internal to the collection; used by C(report.yml), which makes a page of the result.
+  - Runs on a monitoring host. Reads its registry, queries the storage and the rule evaluator, and returns everything that the report shows.
+  - Works without the storage; the report then shows what the registry knows, and says so.
+  - Changes nothing.
+extends_documentation_fragment: [accelmon.fleet.fleet_view.storage, accelmon.fleet.fleet_view]
+options:
+  views:
+    description: The output of the filter C(accelmon.fleet._views).
+    type: dict
+    required: true
+  monitoring_host:
+    description: Name of this host, as the report shows it.
+    type: str
+    required: true
+seealso:
+  - module: accelmon.fleet.fleet_status_info
+"""
+
+EXAMPLES = r"""
+- name: Collect the report
+  accelmon.fleet.fleet_report_info:
+    views: "{{ [] | accelmon.fleet._views }}"
+    monitoring_host: "{{ inventory_hostname }}"
+  register: collected
+"""
+
+RETURN = r"""
+report:
+  description:
+    - The report. docs/report.md describes its members.
+    - A value that is not known is null.
+  returned: always
+  type: dict
+  sample:
+    monitoring_host: mon01
+    at: 1795229324
+    answer: {state: critical, reasons: [1 of 12 accelerators is missing]}
+    totals: {nodes: 2, states: {active: 2}, present: 11, expected: 12, missing: 1, busy: 8, power_watts: 4300.5, energy_joules: 350000000}
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query, report, verdict, view
+
+
+def collected(params, now):
+    """The report, from what is known at this time."""
+    clusters, seen, rows, notes, problems = view.status(params)
+    views, hosts, url, timeout, access = params["views"], params["hosts"], params["storage_url"], params["query_timeout"], view.stack_access(params)
+
+    def ask(expression):
+        return query.instant_query(url, expression, timeout, now, access)
+
+    def ask_range(expression, start, end, step):
+        return query.range_query(url, expression, timeout, start, end, step, access)
+
+    answers = report.no_answers(views, now)
+    if clusters and not seen["storage_error"]:
+        nodes = "," + query.matcher("node", hosts) if hosts is not None else ""
+        problems += report.observe(answers, views, view.fresh_devices(clusters, view.windows(params)[1], nodes), ask, ask_range, clusters, hosts)
+    found = report.document(views, answers, seen["firing"], rows, verdict.totals(rows), notes, problems, clusters, hosts, now)
+    return dict(found, monitoring_host=params["monitoring_host"])
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=dict(view.ARGUMENTS, views=dict(type="dict", required=True), monitoring_host=dict(type="str", required=True)),
+        supports_check_mode=True,
+    )
+    try:
+        view.windows(module.params)
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, report=collected(module.params, time.time()))
+
+
+if __name__ == "__main__":
+    main()
