@@ -30,7 +30,7 @@ STYLE = """
 *{box-sizing:border-box}
 body{background:var(--ground);color:var(--text);font:15px/1.45 system-ui,sans-serif;margin:0 auto;padding:16px;max-width:1200px}
 h1{font-size:22px;margin:0}h2{font-size:17px;margin:26px 0 8px}h3{font-size:14px;margin:10px 0 4px}p{margin:4px 0}
-.muted,caption,dd{color:var(--muted)}
+.muted,dd{color:var(--muted)}
 .good{color:var(--good)}.warning{color:var(--warning)}.critical{color:var(--critical);font-weight:bold}.unknown{color:var(--unknown)}
 .answer{background:var(--card);border-left:6px solid;padding:10px 14px;margin:14px 0}
 .answer p,.answer ul{color:var(--text);font-weight:normal}.answer b{font-size:18px}.answer ul{margin:6px 0 0;padding-left:20px}
