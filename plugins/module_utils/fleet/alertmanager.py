@@ -57,7 +57,7 @@ class Api(object):
         try:
             return [one for one in json.loads(self.ask("/api/v2/silences")) if one["status"]["state"] != "expired"]
         except (ValueError, TypeError, KeyError):
-            raise Failure("the %s at %s does not answer like its API" % (WHAT, self.url))
+            raise Failure("the %s at %s does not respond like its API" % (WHAT, self.url))
 
 
 def is_about(silence, labels):

@@ -163,7 +163,7 @@ def loaded_alerts(rules_url, timeout, access=None):
                 for group in data["groups"] or [] if group["name"].startswith("accelmon_")
                 for rule in group.get("rules") or [] if rule.get("type") == "alerting"]
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise Failure("the rule evaluator at %s does not answer like the Prometheus API" % url)
+        raise Failure("the rule evaluator at %s does not respond like the Prometheus API" % url)
 
 
 def rule_groups(rules_url, timeout, access=None):
