@@ -288,11 +288,7 @@ def successions(registries, found, inventory):
     does, with the higher counts of both.
     """
     home = dict((host, cluster) for cluster, records_of in found.items() for host in records_of)
-    taken = {}
-    for cluster in sorted(found):
-        for host, record in sorted(found[cluster].items()):
-            for place in places(record):
-                taken.setdefault(place, (cluster, host))
+    taken = _places_taken(found)
     replaced, left, there = {}, {}, {}
     for cluster, registry in sorted(registries.items()):
         for host, entry in sorted(registry["hosts"].items()):
@@ -300,16 +296,12 @@ def successions(registries, found, inventory):
                 continue
             heirs = [taken[place] for place in sorted(places(entry)) if place in taken]
             mover = (home[host], host) if home.get(host, cluster) != cluster else None
-            if mover and (mover in heirs or cluster in found):
-                # A name that is in another cluster now; one of another inventory, which only is called the same, is at another place.
-                heir, gone = mover, True
-                for other in set(heirs) - set([mover]):
-                    there.setdefault(other, []).append(entry)
-            elif heirs and (cluster, host) not in heirs:
-                heir, gone = heirs[0], host not in inventory
-            else:
+            heir, gone, beside = _heir((cluster, host), heirs, mover, cluster in found, host not in inventory)
+            if heir is None:
                 continue
             (left if gone else there).setdefault(heir, []).append(entry)
+            for other in beside:
+                there.setdefault(other, []).append(entry)
             if host not in found.get(cluster, ()) and (gone or found[heir[0]][heir[1]]["answered"]):
                 replaced.setdefault(cluster, {})[host] = {"cluster": heir[0], "host": heir[1]}
     former = {}
@@ -319,6 +311,30 @@ def successions(registries, found, inventory):
         if entry is not None:
             former[(cluster, host)] = entry
     return replaced, former
+
+
+def _places_taken(found):
+    """{place: (cluster, host)}: who is scraped where in this run; of several, the first by name."""
+    taken = {}
+    for cluster in sorted(found):
+        for host, record in sorted(found[cluster].items()):
+            for place in places(record):
+                taken.setdefault(place, (cluster, host))
+    return taken
+
+
+def _heir(name, heirs, mover, cluster_runs, left):
+    """Who takes over the machine of a name, a (cluster, host): (heir or None, whether the name is gone from there, others who are there too).
+
+    heirs: who has a record at the places of the name; mover: the same host in another cluster of this run, or None
+    cluster_runs: whether this run has hosts of the name's cluster; left: whether the host left the inventory
+    """
+    if mover and (mover in heirs or cluster_runs):
+        # A name that is in another cluster now; one of another inventory, which only is called the same, is at another place.
+        return mover, True, set(heirs) - set([mover])
+    if heirs and name not in heirs:
+        return heirs[0], left, ()
+    return None, False, ()
 
 
 def _former(own, record, left, there):
@@ -358,46 +374,59 @@ def merge(registry, found, present, full_run=False, prune=False, prune_force=Fal
     """
     hosts = registry["hosts"]
     replaced, former = replaced or {}, former or {}
-    merged = {}
-    for host, entry in hosts.items():
-        if host in replaced:
-            merged[host] = dict(entry, status="replaced", replaced_by=replaced[host])
-        elif entry["status"] == "replaced":
-            merged[host] = entry  # until it has a record again
-        else:
-            gone = full_run and host not in present and host not in found
-            merged[host] = _with_status(entry, retired=gone or (entry["status"] == "retired" and host not in found))
+    merged = dict((host, _without_record(host, entry, replaced, full_run and host not in present)) for host, entry in hosts.items())
     for host, record in found.items():
         merged[host] = _merge_record(former.get(host, hosts.get(host)), record)
+    accepted = _accept(merged, accept)
+    removed = _with(merged, "retired", "replaced") if prune and full_run else []
+    _guard(registry["cluster"], removed, len(hosts), prune_force)
+    for host in removed:
+        del merged[host]
+    after = {"version": VERSION, "cluster": registry["cluster"], "generation": registry["generation"] + (merged != hosts), "hosts": merged}
+    return after, _changes(hosts, merged, removed, accepted)
+
+
+def _without_record(host, entry, replaced, gone):
+    """The entry of a host that has no record in this run. gone: whether the inventory no longer has the host."""
+    if host in replaced:
+        return dict(entry, status="replaced", replaced_by=replaced[host])
+    if entry["status"] == "replaced":
+        return entry  # until it has a record again
+    return _with_status(entry, retired=gone or entry["status"] == "retired")
+
+
+def _accept(merged, names):
+    """Expect of these hosts what was last seen on them. Returns {host: {vendor: [expected before, after]}} of those where that changes something."""
     accepted = {}
-    for host in accept:
+    for host in names:
         if host in merged:
             before = expected(merged[host])
             merged[host] = dict(merged[host], highest=_copy(merged[host]["seen"]))
             change = _changed_counts(before, expected(merged[host]))
             if change:
                 accepted[host] = change
-    removed = []
-    if prune and full_run:
-        removed = sorted(host for host, entry in merged.items() if entry["status"] in ("retired", "replaced"))
-        _guard(registry["cluster"], removed, len(hosts), prune_force)
-        for host in removed:
-            del merged[host]
-    generation = registry["generation"]
-    if merged != hosts:
-        generation += 1
+    return accepted
+
+
+def _with(merged, *statuses):
+    """Names of the hosts that have one of these states."""
+    return sorted(host for host, entry in merged.items() if entry["status"] in statuses)
+
+
+def _changes(before, after, removed, accepted):
+    """What a run changed, by its hosts before and after."""
     changes = {
-        "added": sorted(host for host in merged if host not in hosts),
-        "updated": sorted(host for host in merged if host in hosts and merged[host] != hosts[host]),
+        "added": sorted(host for host in after if host not in before),
+        "updated": sorted(host for host in after if host in before and after[host] != before[host]),
         "removed": removed,
-        "retired": sorted(host for host, entry in merged.items() if entry["status"] == "retired"),
-        "pending": sorted(host for host, entry in merged.items() if entry["status"] == "pending"),
+        "retired": _with(after, "retired"),
+        "pending": _with(after, "pending"),
         "accepted": accepted,
     }
-    behind = sorted(host for host, entry in merged.items() if entry["status"] == "replaced")
-    if behind:
-        changes["replaced"] = behind
-    return {"version": VERSION, "cluster": registry["cluster"], "generation": generation, "hosts": merged}, changes
+    replaced = _with(after, "replaced")
+    if replaced:
+        changes["replaced"] = replaced
+    return changes
 
 
 def _merge_record(entry, record):
@@ -467,38 +496,31 @@ def _guard(cluster, removed, total, force):
 def series(registry):
     """Text of the series that the monitoring host publishes about the fleet, in the Prometheus text format."""
     cluster = registry["cluster"]
-    lines = [
-        "# HELP accelmon_fleet_generation Generation of the fleet registry; increases with every change.",
-        "# TYPE accelmon_fleet_generation gauge",
-        "accelmon_fleet_generation%s %d" % (_labels(cluster=cluster), registry["generation"]),
-        "# HELP accelmon_fleet_node_info Host of the fleet and its state in the registry.",
-        "# TYPE accelmon_fleet_node_info gauge",
-    ]
     hosts = present_hosts(registry)
-    for host, entry in hosts:
-        # With the labels that the site declares, for alerts and queries to join.
-        lines.append("accelmon_fleet_node_info%s 1" % _labels(**dict(entry["labels"], cluster=cluster, node=host, state=entry["status"])))
-    lines.append("# HELP accelmon_expected_accelerators Number of accelerators that the host must have.")
-    lines.append("# TYPE accelmon_expected_accelerators gauge")
-    for host, entry in hosts:
-        for vendor, count in sorted(monitored(entry).items()):
-            lines.append("accelmon_expected_accelerators%s %d" % (_labels(cluster=cluster, node=host, vendor=vendor), count))
-    lines.append("# HELP accelmon_fleet_uncounted_device Shown by an exporter as a device of the vendor but not counted, such as integrated graphics.")
-    lines.append("# TYPE accelmon_fleet_uncounted_device gauge")
-    for host, entry in hosts:
-        for vendor, uuid in entry.get("uncounted", ()):
-            lines.append("accelmon_fleet_uncounted_device%s 1" % _labels(cluster=cluster, node=host, vendor=vendor, uuid=uuid))
-    lines.append("# HELP accelmon_alert_setting Setting of an alert that the host has instead of the fleet's.")
-    lines.append("# TYPE accelmon_alert_setting gauge")
-    for host, entry in hosts:
-        for alert, setting in sorted(entry.get("alerts", {}).items()):
-            lines.append("accelmon_alert_setting%s 1" % _labels(cluster=cluster, node=host, alert=alert, setting=setting))
-    lines.append("# HELP accelmon_source_elected Whether a source is in charge of the vendor's devices on the host (1) or on standby (0).")
-    lines.append("# TYPE accelmon_source_elected gauge")
-    for host, entry in hosts:
-        for vendor, source, job, charge in elections(entry):
-            labels = _labels(cluster=cluster, node=host, vendor=vendor, source=source, job=job)
-            lines.append("accelmon_source_elected%s %d" % (labels, charge))
+    lines = []
+
+    def family(name, text, rows):
+        """rows: (labels, value) of each of its series."""
+        lines.extend(["# HELP %s %s" % (name, text), "# TYPE %s gauge" % name])
+        lines.extend("%s%s %d" % (name, _labels(**labels), value) for labels, value in rows)
+
+    def of_hosts(rows):
+        """The rows of every host with the labels of the host. rows: what to ask for the (labels, value) of an entry."""
+        return [(dict(labels, cluster=cluster, node=host), value) for host, entry in hosts for labels, value in rows(entry)]
+
+    family("accelmon_fleet_generation", "Generation of the fleet registry; increases with every change.",
+           [({"cluster": cluster}, registry["generation"])])
+    # With the labels that the site declares, for alerts and queries to join.
+    family("accelmon_fleet_node_info", "Host of the fleet and its state in the registry.",
+           of_hosts(lambda entry: [(dict(entry["labels"], state=entry["status"]), 1)]))
+    family("accelmon_expected_accelerators", "Number of accelerators that the host must have.",
+           of_hosts(lambda entry: [({"vendor": vendor}, count) for vendor, count in sorted(monitored(entry).items())]))
+    family("accelmon_fleet_uncounted_device", "Shown by an exporter as a device of the vendor but not counted, such as integrated graphics.",
+           of_hosts(lambda entry: [({"vendor": vendor, "uuid": uuid}, 1) for vendor, uuid in entry.get("uncounted", ())]))
+    family("accelmon_alert_setting", "Setting of an alert that the host has instead of the fleet's.",
+           of_hosts(lambda entry: [({"alert": alert, "setting": setting}, 1) for alert, setting in sorted(entry.get("alerts", {}).items())]))
+    family("accelmon_source_elected", "Whether a source is in charge of the vendor's devices on the host (1) or on standby (0).",
+           of_hosts(lambda entry: [({"vendor": vendor, "source": source, "job": job}, charge) for vendor, source, job, charge in elections(entry)]))
     return "\n".join(lines) + "\n"
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import reserved
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
@@ -331,7 +332,8 @@ def test_what_our_code_publishes_is_in_the_catalogue():
     """Else it is dropped where it is scraped."""
     root = Path(__file__).resolve().parents[4]
     files = [path for folder in ("plugins", "roles") for path in (root / folder).rglob("*") if path.suffix in (".py", ".yml", ".j2")]
-    written = {name for path in files for name in re.findall(r"# TYPE (accelmon_\w+) ", path.read_text(encoding="utf-8"))}
+    texts = [path.read_text(encoding="utf-8") for path in files] + [registry.series(registry.empty("c"))]
+    written = {name for text in texts for name in re.findall(r"# TYPE (accelmon_\w+) ", text)}
     published = {name for part in load("sources")["published"].values() for name in part["series"]}
     assert len(written) > 5
     assert not {name for name in written - set(load("sources")["registry"]) - published if not name.startswith("accelmon_collector_")}
