@@ -367,52 +367,63 @@ def forget_clusters(params, found, before):
     return results
 
 
+def merge_clusters(params, found, before):
+    """{cluster: (registry, what happened)} of the clusters of this run, and beside them those that its hosts came from."""
+    home = dict((host, cluster) for cluster, records in found.items() for host in records)
+    inventory = set(params["inventory_hosts"])
+    replaced, former = fleet.successions(before, found, inventory)
+    results = {}
+    for cluster in sorted(set(found) | set(replaced) | set(left_to(before, found))):
+        records = found.get(cluster, {})
+        results[cluster] = fleet.merge(
+            before[cluster], records, set(host for host in inventory if home.get(host, cluster) == cluster),
+            full_run=params["full_run"], prune=params["prune"], prune_force=params["prune_force"],
+            accept=chosen(params["accept"], before[cluster], records) if records else [], replaced=replaced.get(cluster),
+            former=dict((host, entry) for (one, host), entry in former.items() if one == cluster))
+    return results
+
+
+def refuse_unknown(accept, found, before):
+    """Stop if `accept` names a host that no registry of this run has."""
+    known = set().union(*[chosen(accept, before[cluster], records) for cluster, records in found.items()])
+    unknown = sorted(set(accept) - known - set("*"))
+    if unknown:
+        raise Failure("accept = %s: not in the registry of cluster %s; correct the name"
+                      % (", ".join(unknown), ", ".join(sorted(found)) or "(none)"))
+
+
+def warn_kept(module, clusters):
+    """Name the clusters that a pruning run leaves alone."""
+    for cluster in clusters:
+        module.warn("cluster %s: kept, as no host in this run shows that it is gone; if it is, set accelmon_prune_clusters=%s to remove it"
+                    % (cluster, cluster))
+
+
 def run(module, store):
     """Merge and publish. Returns what happened, by cluster."""
     params = module.params
     found = fleet.by_cluster(read_records(params["records"]))
     store.prepare(sorted(found))
-    home = dict((host, cluster) for cluster, records in found.items() for host in records)
-    inventory = set(params["inventory_hosts"])
     before = dict((cluster, store.load(cluster, params["full_run"])) for cluster in sorted(found))
     before.update(others(module, store, found))
-    replaced, former = fleet.successions(before, found, inventory)
-    results, merged, accepted = {}, {}, set()
-    # Beside those of the run, clusters that its hosts came from.
-    for cluster in sorted(set(found) | set(replaced) | set(left_to(before, found))):
-        records = found.get(cluster, {})
-        present = set(host for host in inventory if home.get(host, cluster) == cluster)
-        accept = chosen(params["accept"], before[cluster], records) if records else []
-        accepted.update(accept)
-        merged[cluster], results[cluster] = fleet.merge(
-            before[cluster], records, present, full_run=params["full_run"], prune=params["prune"],
-            prune_force=params["prune_force"], accept=accept, replaced=replaced.get(cluster),
-            former=dict((host, entry) for (one, host), entry in former.items() if one == cluster))
+    results = merge_clusters(params, found, before)
     if params["prune"] and params["full_run"]:
-        for cluster in sorted(set(before) - set(merged) - set(params["prune_clusters"])):
-            module.warn("cluster %s: kept, as no host in this run shows that it is gone; if it is, set accelmon_prune_clusters=%s to remove it"
-                        % (cluster, cluster))
-    for cluster, (registry, changes) in forget_clusters(params, found, before).items():
-        merged[cluster], results[cluster] = registry, changes
-    for cluster in merged:
-        results[cluster]["generation"] = merged[cluster]["generation"]
-        results[cluster]["hosts"] = len(merged[cluster]["hosts"])
-    unknown = sorted(set(params["accept"]) - accepted - set("*"))
-    if unknown:
-        raise Failure("accept = %s: not in the registry of cluster %s; correct the name"
-                      % (", ".join(unknown), ", ".join(sorted(found)) or "(none)"))
+        warn_kept(module, sorted(set(before) - set(results) - set(params["prune_clusters"])))
+    results.update(forget_clusters(params, found, before))
+    refuse_unknown(params["accept"], found, before)
     # Only now, so that a refusal for one cluster leaves the others as they were too.
-    for cluster in sorted(merged):
-        store.publish(cluster, merged[cluster])
+    for cluster, (registry, _changes) in sorted(results.items()):
+        store.publish(cluster, registry)
         if cluster in found:
-            warn_declared(module, merged[cluster], chosen(params["accept"], merged[cluster], ()))
-            for line in fleet.handed_over(before[cluster], merged[cluster], found[cluster]):
+            warn_declared(module, registry, chosen(params["accept"], registry, ()))
+            for line in fleet.handed_over(before[cluster], registry, found[cluster]):
                 module.warn(line)
     # Of this run's hosts alone: a run for one node tells nothing about others.
-    for line in fleet.better_sources(dict((cluster, {"hosts": dict((host, data["hosts"][host]) for host in found[cluster])})
-                                          for cluster, data in merged.items() if cluster in found)):
+    for line in fleet.better_sources(dict((cluster, {"hosts": dict((host, results[cluster][0]["hosts"][host]) for host in records)})
+                                          for cluster, records in found.items())):
         module.warn(line)
-    return results
+    return dict((cluster, dict(changes, generation=registry["generation"], hosts=len(registry["hosts"])))
+                for cluster, (registry, changes) in results.items())
 
 
 def warn_declared(module, registry, accepted):

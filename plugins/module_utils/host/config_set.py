@@ -439,35 +439,47 @@ class ConfigSet(object):
         needed = set(declared).union(*[ancestors(item.path) for item in wanted + folders])
         entries = {}
         for path in sorted(needed):
-            entry = old["directories"].get(path, {})
-            try:
-                found = os.stat(path)
-            except OSError as error:
-                if os.path.islink(path):
-                    raise Failure("path = %s: a dangling link where a directory is needed; remove it" % path)
-                if error.errno != errno.ENOENT:
-                    raise
-                found = None
-            if found is not None and not stat.S_ISDIR(found.st_mode):
-                raise Failure("path = %s: a file where a directory is needed; move it away" % path)
-            folder = declared.get(path)
-            if found is None:
-                plan.make.append(folder or Folder(path, 0o755, "root", "root", os.geteuid(), os.getegid(), False))
-            elif folder and folder.fixed and (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) != (folder.mode, folder.uid, folder.gid):
-                plan.folders.append((folder, Found("other", None, 0, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)))
-            made = found is None or entry.get("created", path in created)
-            if made or folder:
-                entries[path] = {"created": made, "declared": bool(folder)}
+            exists = self._plan_folder(plan, path, declared.get(path))
+            made = not exists or old["directories"].get(path, {}).get("created", path in created)
+            if made or path in declared:
+                entries[path] = {"created": made, "declared": path in declared}
+        leave = [path for path in set(old["directories"]) - needed if old["directories"][path]["created"] and path not in claimed]
+        entries.update(self._plan_leaving(plan, leave))
+        return entries
+
+    @staticmethod
+    def _plan_folder(plan, path, folder):
+        """Plans one directory that is needed; folder: how it is declared, or None. Returns whether it exists."""
+        try:
+            found = os.stat(path)
+        except OSError as error:
+            if os.path.islink(path):
+                raise Failure("path = %s: a dangling link where a directory is needed; remove it" % path)
+            if error.errno != errno.ENOENT:
+                raise
+            plan.make.append(folder or Folder(path, 0o755, "root", "root", os.geteuid(), os.getegid(), False))
+            return False
+        if not stat.S_ISDIR(found.st_mode):
+            raise Failure("path = %s: a file where a directory is needed; move it away" % path)
+        attributes = (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
+        if folder and folder.fixed and attributes != (folder.mode, folder.uid, folder.gid):
+            plan.folders.append((folder, Found("other", None, 0, *attributes)))
+        return True
+
+    @staticmethod
+    def _plan_leaving(plan, paths):
+        """Plans the directories that we made and nobody needs any more. Returns the manifest's entries of those that are still in use."""
+        kept = {}
         gone = set(plan.remove)
-        for path in sorted(set(old["directories"]) - needed, reverse=True):
-            if not old["directories"][path]["created"] or path in claimed or os.path.islink(path) or not os.path.isdir(path):
+        for path in sorted(paths, reverse=True):
+            if os.path.islink(path) or not os.path.isdir(path):
                 continue
             if set(os.path.join(path, name) for name in os.listdir(path)) <= gone:
                 plan.rmdir.append(path)
                 gone.add(path)
             else:
-                entries[path] = {"created": True, "declared": False}  # ours, but in use: for a later run
-        return entries
+                kept[path] = {"created": True, "declared": False}  # for a later run
+        return kept
 
     # Doing it
 

@@ -256,31 +256,10 @@ def find_members(members, programs, what):
     Returns {installed name: (path, size, member)}. A name alone stands for the only member of that name. Archives with paths that
     lead out of them are refused as a whole; links and devices only if they are asked for, for many archives hold harmless links.
     """
-    by_path, by_name = {}, {}
-    for count, (path, regular, size, member) in enumerate(members):
-        if count >= MAX_MEMBERS:
-            raise Failure("sha256: %s has more than %d members, so it is not a release archive" % (what, MAX_MEMBERS))
-        if path.startswith("/") or ".." in path.split("/"):
-            raise Failure("sha256: %s has a member %r that leads outside the archive; do not use it" % (what, path))
-        clean = os.path.normpath(path)
-        entry = (clean, regular, size, member)
-        by_path.setdefault(clean, []).append(entry)
-        by_name.setdefault(os.path.basename(clean), []).append(entry)
+    entries = _entries(members, what)
     found, total = {}, 0
     for name in sorted(programs):
-        wanted = os.path.normpath(programs[name])
-        exact, named = by_path.get(wanted, []), [] if "/" in programs[name] else by_name.get(wanted, [])
-        # A directory may be called like the program in it. Without any file, the first choice serves for the error message.
-        choices = [[entry for entry in exact if entry[1]], [entry for entry in named if entry[1]], exact, named]
-        entries = next((choice for choice in choices if choice), [])
-        if not entries:
-            near = sorted(path for path in by_path if by_path[path][0][1])
-            raise Failure("programs = %s: %s has no member %s; it has %s" % (
-                name, what, programs[name], ", ".join(near[:8]) + (", ..." if len(near) > 8 else "") or "no files"))
-        if len(entries) > 1:
-            raise Failure("programs = %s: %s has %s more than once; give the full path of one of %s"
-                          % (name, what, programs[name], ", ".join(entry[0] for entry in entries)))
-        path, regular, size, member = entries[0]
+        path, regular, size, member = _only_entry(entries, name, programs[name], what)
         if not regular:
             raise Failure("programs = %s: %s in %s is a link, directory or device, not a regular file; name the file itself" % (name, path, what))
         total += size
@@ -288,6 +267,44 @@ def find_members(members, programs, what):
             raise Failure("programs = %s: the programs in %s have more than %d bytes, so it is not a release archive" % (name, what, MAX_BYTES))
         found[name] = (path, size, member)
     return found
+
+
+def _entries(members, what):
+    """[(clean path, regular, size, member)] of an archive. Raises Failure for one that no project releases."""
+    entries = []
+    for path, regular, size, member in members:
+        if len(entries) >= MAX_MEMBERS:
+            raise Failure("sha256: %s has more than %d members, so it is not a release archive" % (what, MAX_MEMBERS))
+        if path.startswith("/") or ".." in path.split("/"):
+            raise Failure("sha256: %s has a member %r that leads outside the archive; do not use it" % (what, path))
+        entries.append((os.path.normpath(path), regular, size, member))
+    return entries
+
+
+def _only_entry(entries, name, wanted, what):
+    """The one entry that `wanted`, a path or a name alone, stands for. name: how the program is installed"""
+    clean = os.path.normpath(wanted)
+    exact = [entry for entry in entries if entry[0] == clean]
+    named = [] if "/" in wanted else [entry for entry in entries if os.path.basename(entry[0]) == clean]
+    # A directory may be called like the program in it. Without any file, the first choice serves for the error message.
+    choices = [[entry for entry in exact if entry[1]], [entry for entry in named if entry[1]], exact, named]
+    chosen = next((choice for choice in choices if choice), [])
+    if not chosen:
+        near = _files(entries)
+        raise Failure("programs = %s: %s has no member %s; it has %s"
+                      % (name, what, wanted, ", ".join(near[:8]) + (", ..." if len(near) > 8 else "") or "no files"))
+    if len(chosen) > 1:
+        raise Failure("programs = %s: %s has %s more than once; give the full path of one of %s"
+                      % (name, what, wanted, ", ".join(entry[0] for entry in chosen)))
+    return chosen[0]
+
+
+def _files(entries):
+    """Paths of the regular files, sorted; where a path occurs twice, its first entry decides."""
+    first = {}
+    for path, regular, _size, _member in entries:
+        first.setdefault(path, regular)
+    return sorted(path for path, regular in first.items() if regular)
 
 
 def unpack(path, programs, folder, what):
