@@ -45,7 +45,8 @@ lists and dictionaries among the fleet's variables and the arguments of a run ma
 ARGUMENTS = """
 ## Arguments of one run
 
-These control a single run of a playbook. Give them with `-e`, not in the inventory. The head of each playbook lists the ones it knows.
+These control a single run of a playbook. Give them with `-e`, not in the inventory nor as `vars` of an
+`import_playbook`. The head of each playbook lists the ones it knows.
 """
 
 ALERTS = """# Alerts
