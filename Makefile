@@ -3,7 +3,7 @@ SHELL = /bin/sh
 TOOLS = tests/setup.sh
 LAB_TOOLS = tests/setup.sh --lab
 
-.PHONY: help docs changelog demo demo-down check test test-all lint build sanity units rules molecule lab-cache clean
+.PHONY: help docs dashboards changelog demo demo-down check test test-all lint build sanity units rules molecule lab-cache clean
 
 help:
 	@echo "make demo       a monitored fleet with simulated accelerators in containers; left running"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
 	@echo "make lab-cache  builds release archives for the scenarios release and all_smi from Go modules and crates, into the cache"
 	@echo "make docs       writes the generated pages of docs/ and the variables in the READMEs of roles"
+	@echo "make dashboards writes dashboards/*.json; part of make docs"
 	@echo "make changelog  writes CHANGELOG.rst from changelogs/fragments"
 	@echo "make clean      removes what tests left in the checkout; the cache and the images stay"
 
@@ -38,10 +39,13 @@ lint build sanity units:
 rules molecule:
 	@$(LAB_TOOLS) python tests/run.py $@
 
-docs:
+docs: dashboards
 	@$(TOOLS) python tools/roles.py
 	@$(TOOLS) python tools/docs.py
 	@$(TOOLS) python tools/docs_detection.py
+
+dashboards:
+	@$(TOOLS) python dashboards/generate.py
 
 # Nothing is published yet: the release is not recorded, and its text is written afresh each time.
 changelog:

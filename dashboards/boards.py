@@ -1,0 +1,586 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The six dashboards: what each asks of the storage, and how it shows the answer.
+
+What a range query reads is recorded for whole clusters, racks or nodes, or belongs to the few nodes that a variable names. Single devices of the
+whole fleet are only asked for as they are now. What several of report, vmui and dashboards show is in the catalogue (views.yml).
+"""
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.error_series import known
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.palette import HEAT
+import panels
+from panels import (
+    ALARM, DEVICE, DEVICE_LEGEND, GOOD, NODE_LEGEND, NOTICE, PLAIN, column, lines, marked, marks, now, override, stat, state, steps, table, target)
+
+VIEWS = load("views")
+FLEET, NODE, ACCELERATOR, JOBS, ERRORS, MONITORING = (f"accelmon-{name}" for name in ("fleet", "node", "accelerator", "jobs", "errors", "monitoring"))
+
+# Series that only dashboards show, and what exports them. Where it does not, the panel says so.
+SHOWN = {
+    "ALERTS": "the rule evaluator", "ALERTS_FOR_STATE": "the rule evaluator",
+    "up": "every scrape", "scrape_duration_seconds": "every scrape", "scrape_samples_scraped": "every scrape",
+    "node_cpu_info": "node_exporter with cpu.info", "node_cpu_seconds_total": "node_exporter",
+    "node_disk_read_bytes_total": "node_exporter", "node_disk_written_bytes_total": "node_exporter",
+    "node_infiniband_port_data_received_bytes_total": "node_exporter", "node_infiniband_port_data_transmitted_bytes_total": "node_exporter",
+    "node_network_receive_bytes_total": "node_exporter", "node_network_transmit_bytes_total": "node_exporter",
+    "all_smi_process_memory_used_bytes": "all-smi with all_smi_processes",
+    "DCGM_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL": "DCGM's exporter", "DCGM_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL": "DCGM's exporter",
+    "DCGM_FI_DEV_NVLINK_REPLAY_ERROR_COUNT_TOTAL": "DCGM's exporter", "DCGM_FI_DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL": "DCGM's exporter",
+    "gpu_ecc_correct_xgmi_wafl": "AMD's exporter", "gpu_ecc_uncorrect_xgmi_wafl": "AMD's exporter",
+}
+
+# Matchers: of clusters' and racks' series, of nodes, of their devices, and of the nodes that a board for single nodes is about.
+CLUSTERS = 'cluster=~"$cluster",vendor=~"$vendor"'
+RACKS = 'cluster=~"$cluster",rack=~"$rack",vendor=~"$vendor"'
+NODES = RACKS + ',node=~"$node"'
+DEVICES = NODES + ',model=~"$model"'
+HERE = 'cluster=~"$cluster",node=~"$node"'
+CHOSEN = HERE + ',vendor=~"$vendor",index=~"$index"'
+# Labels by which series of a device are joined.
+SAME = "cluster, node, vendor, index, uuid"
+JOB = "cluster, node, index, uuid"
+
+HEALTH = {100: ("good", GOOD), 70: ("slow", NOTICE), 40: ("to be drained", NOTICE), 0: ("broken", ALARM)}
+GRADES = {0: ("fatal", ALARM), 1: ("degraded", NOTICE)}
+LOAD = panels.heat((VIEWS["busy"], 0.7, 0.9))
+LOAD_HELP = VIEWS["devices"]["utilization"]["help"] + " Below 10 % a device counts as idle."
+DISK = steps((0.7, NOTICE), (0.85, ALARM), first=GOOD)
+ANY = steps((1, ALARM), first=GOOD)
+OFTEN = steps((1, NOTICE), first=GOOD)
+NO_JOBS = "no job data"
+JOB_HELP = "Jobs are known where a scheduler integration writes accelerator_job_info; without one, this panel has no data."
+
+
+def asked(part, name, nodes=DEVICES, clusters=CLUSTERS):
+    """The query of a view of the catalogue."""
+    return VIEWS[part][name]["query"].replace("@nodes@", nodes).replace("@clusters@", clusters).replace("@step@", "$__rate_interval")
+
+
+def firing(severity, where):
+    """How many alerts of a severity fire; nothing where no rules are evaluated, which the watchdog tells."""
+    return (f'count(ALERTS{{alertstate="firing",severity="{severity}",alertname!="Watchdog",{where}}})\n'
+            'or 0 * max(ALERTS{alertstate="firing",alertname="Watchdog"})')
+
+
+def alert_table(where, labels, size=(24, 8)):
+    """The alerts that fire, the newest first."""
+    since = f'ALERTS_FOR_STATE{{alertname!="Watchdog",{where}}} * 1000 and ignoring (alertstate) ALERTS{{alertstate="firing"}}'
+    return table("Alerts that fire", "The newest 100. No row means that no alert fires, or that no rules are evaluated: see the number of alerts above.",
+                 [(f"topk(100, max by (alertname, severity, {', '.join(labels)}) ({since}))", column("Since", "moment"))],
+                 ["severity", "alertname", *labels], size, {"node": panels.link(NODE, "cluster", "node")} if "node" in labels else None,
+                 {"alertname": "Alert", "severity": "Severity"}, "Since")
+
+
+def expected(where=NODES):
+    """How many devices are expected of each node that is neither in maintenance nor retired."""
+    whose = where.replace(',vendor=~"$vendor"', "")
+    return (f'max by (cluster, node, vendor) (accelmon_expected_accelerators{{{where.replace(RACKS, CLUSTERS)}}})\n'
+            f'and on (cluster, node) accelmon_fleet_node_info{{{whose},state!~"maintenance|retired"}}')
+
+
+def present(where=NODES):
+    """How many devices each node shows."""
+    return f"sum by (cluster, node, vendor) (node:accelerator_info:count{{{where}}})"
+
+
+def missing(where=NODES):
+    """How many devices each node shows too few: 0 where all are there."""
+    return f"clamp_min(\n({expected(where)})\n- ({present(where)}\nor 0 * ({expected(where)})), 0)"
+
+
+def device_table(title, about, where, links):
+    """All devices with what is known of them."""
+    views = VIEWS["devices"]
+    shown = {
+        "health": state("Health", panels.names(HEALTH)),
+        "utilization": panels.level("Busy", "ratio", LOAD, 1),
+        "memory": panels.level("Memory", "ratio", steps(first=PLAIN), 1),
+        "temperature": marked("Chip", "celsius", marks(views["temperature"])),
+        "memory_temperature": marked("Memory temp.", "celsius", marks(views["memory_temperature"])),
+        "power": column("Power", "watts"), "power_limit": column("Limit", "watts"), "known": column("Known", "ratio"),
+    }
+    return table(title, about, [(f"max by ({DEVICE}) ({asked('devices', name, where)})", how) for name, how in shown.items()],
+                 ["cluster", "rack", "node", "vendor", "index", "model"], (24, 14), links)
+
+
+def fault_table(where, size=(12, 8)):
+    """What is wrong with which device."""
+    return table("What is wrong", "Components of the health score that are fatal or degraded, at most 100 of them. Missing devices and errors of devices "
+                 "that are not seen any more belong to their node and have no index.",
+                 [(f"bottomk(100, max by ({DEVICE}, component) ({asked('rows', 'faults', where)}))", state("State", panels.names(GRADES)))],
+                 ["cluster", "node", "vendor", "index", "component"], size, {"node": panels.link(NODE, "cluster", "node")}, {"component": "Component"})
+
+
+def trend(name, more=(), legend="{{cluster}} {{vendor}}", **options):
+    """A view of the catalogue over time, one line for each cluster and vendor."""
+    view = VIEWS["trends"][name]
+    bounds = {key: view[name] for key, name in (("min", "least"), ("max", "most")) if name in view}
+    return lines(view["title"], view.get("help", "") + " Of clusters and vendors; racks, models and nodes do not narrow it.",
+                 [target(asked("trends", name), legend), *more], view["unit"], **{**bounds, **options})
+
+
+def percentile(series, which):
+    """A percentile of the devices of a cluster over time."""
+    return target(f"cluster:{series}:{which}{{{CLUSTERS}}}", "{{cluster}} {{vendor}} " + which)
+
+
+def idle_hours(where=CLUSTERS):
+    """Device-hours within the time range in which a device was less than a tenth busy. A point for every minute is a sixtieth of an hour."""
+    idle = f'sum by (cluster, vendor) (cluster:accelerator_utilization_ratio:buckets{{percent="0",{where}}})'
+    return f"sum_over_time(({idle})[$__range:1m]) / 60"
+
+
+def fleet():
+    """What is there, what it does, what needs attention."""
+    device_links = {"node": panels.link(NODE, "cluster", "node"), "index": panels.link(ACCELERATOR, "cluster", "node", "vendor", "index")}
+    temperature = marks(VIEWS["devices"]["temperature"])
+    busy = f"{VIEWS['busy']:g}"
+    watts = f"sum_over_time((sum(cluster:accelerator_power_watts:sum{{{CLUSTERS}}}))[$__range:1m]) / 60"
+    by_model = "cluster, vendor, model"
+    utilization = f"accelerator_utilization_ratio{{{DEVICES}}}"
+    with_job = f"on ({JOB}) accelerator_job_info"
+    percents = [override(f"{10 * place} %", color={"mode": "fixed", "fixedColor": colour}) for place, colour in enumerate([*HEAT, ALARM][:11])]
+    return panels.board(FLEET, "Fleet", "All accelerators: what is there, what it does, and what needs attention.", [
+        panels.variable("cluster", "accelmon_fleet_node_info"),
+        panels.variable("rack", 'accelmon_fleet_node_info{cluster=~"$cluster"}'),
+        panels.variable("vendor", 'node:accelerator_info:count{cluster=~"$cluster"}'),
+        panels.variable("model", f"accelerator_info{{{RACKS}}}"),
+        panels.variable("node", 'accelmon_fleet_node_info{cluster=~"$cluster",rack=~"$rack"}'),
+    ], [
+        ("Now", [
+            stat("Present now", "Accelerators that their exporters see. Models do not narrow it.", [now(f"sum({present()})")], size=(6, 4)),
+            stat("Expected", "Accelerators that the registry expects of nodes that are neither in maintenance nor retired.", [now(f"sum({expected()})")],
+                 size=(6, 4)),
+            stat("Missing", "Accelerators that are expected and not seen.", [now(f"sum({missing()})")], size=(6, 4), thresholds=ANY),
+            stat("Busy now", f"Accelerators that are busy for at least {VIEWS['busy']:.0%} of the time.", [now(f"sum({utilization} >= bool {busy})")],
+                 size=(6, 4)),
+            stat("Nodes up", "Nodes whose node_exporter answers, of the nodes in the registry.", [
+                now(f'sum(max by (cluster, node) (up{{job="node_exporter",{HERE},rack=~"$rack"}}))', "up"),
+                now(f'count(group by (cluster, node) (accelmon_fleet_node_info{{{HERE},rack=~"$rack"}}))', "registered")], size=(8, 4)),
+            stat("Critical alerts", "Critical alerts that fire. n/a if no rules are evaluated.", [now(firing("critical", 'cluster=~"$cluster|"'))], size=(4, 4),
+                 thresholds=ANY),
+            stat("Warnings", "Warnings that fire. n/a if no rules are evaluated.", [now(firing("warning", 'cluster=~"$cluster|"'))], size=(4, 4),
+                 thresholds=OFTEN),
+            stat("Power now", VIEWS["devices"]["power"]["help"], [now(f"sum({asked('devices', 'power')})")], "watts", size=(4, 4)),
+            stat("Energy", "Energy of all accelerators within the time range, from their power. Times without a reading are not in it. Racks, models and nodes "
+                 "do not narrow it.", [now(watts)], "watt hours", size=(4, 4)),
+        ]),
+        ("What needs attention", [
+            fault_table(DEVICES),
+            table("Missing accelerators", "Nodes that show fewer accelerators than expected, at most 100 of them.",
+                  [(f"topk(100, {missing()} > 0)", column("Missing"))], ["cluster", "node", "vendor"], (12, 8),
+                  {"node": panels.link(NODE, "cluster", "node")}, sort="Missing"),
+            alert_table('cluster=~"$cluster|"', ["cluster", "node", "vendor"]),
+        ]),
+        ("Every device", [
+            panels.grid("Busy: $cluster", LOAD_HELP, asked("devices", "utilization"), "ratio", LOAD, NODE, min=0, max=1, decimals=0),
+            panels.grid("Health: $cluster", "100: nothing is wrong with what is known. 70: the device is slow. 40: take it out of service at the next drain. "
+                        "0: do not use it. n/a: nothing is known.", asked("devices", "health"), "score", marks(VIEWS["devices"]["health"]), NODE),
+        ]),
+        ("The last hours, by cluster and vendor", [
+            trend("present"),
+            trend("utilization", [percentile("accelerator_utilization_ratio", "p50"), percentile("accelerator_utilization_ratio", "p95")], thresholds=LOAD),
+            trend("memory"),
+            trend("temperature", [percentile("accelerator_temperature_celsius", "p50"), percentile("accelerator_temperature_celsius", "p95")],
+                  thresholds=temperature),
+            trend("power"),
+            lines("How many are how busy", "Number of devices by how busy they are: 0 % is 0 to 10 %, and so on.",
+                  [target(f"sum by (percent) (cluster:accelerator_utilization_ratio:buckets{{{CLUSTERS}}})", "{{percent}} %")], "count", stack=True,
+                  overrides=percents, min=0),
+        ]),
+        ("Use", [
+            stat("Idle accelerator-hours",
+                 "Hours within the time range in which a device was less than 10 % busy, added up. Racks, models and nodes do not narrow it.",
+                 [now(idle_hours(), "{{cluster}} {{vendor}}")], "hours", (8, 8)),
+            table("By model", "Busy and idle as everywhere here. Free: idle, and no job has it. n/a: no device is so, or nothing says so. " + JOB_HELP, [
+                (f"count by ({by_model}) (accelerator_info{{{DEVICES}}})", column("Present")),
+                (f"sum by ({by_model}) ({utilization} >= bool {busy})", column("Busy")),
+                (f"sum by ({by_model}) ({utilization} < bool {busy})", column("Idle")),
+                (f"count by ({by_model}) ({utilization} < {busy} unless {with_job})", column("Free")),
+                (f"count by ({by_model}) (accelerator_info{{{DEVICES}}} and {with_job})", column("In jobs")),
+                (f"count by ({by_model}) ({utilization} < {busy} and {with_job})", column("In jobs, idle")),
+            ], ["cluster", "vendor", "model"], (16, 8), sort="Present"),
+            table("Racks", "The 50 racks that draw most. A node without a rack is in none.", [
+                (f"topk(50, rack:accelerator_power_watts:sum{{{RACKS}}})", column("Power", "watts")),
+                (f"rack:accelerator_info:count{{{RACKS}}}", column("Present")),
+                (f"rack:accelerator_utilization_ratio:avg{{{RACKS}}}", panels.level("Busy", "ratio", LOAD, 1)),
+                (f"rack:accelerator_temperature_celsius:max{{{RACKS}}}", marked("Hottest chip", "celsius", temperature)),
+            ], ["cluster", "rack", "vendor"], (12, 8), sort="Power"),
+            table("Driver versions", "Devices by the version of their driver, where the source knows it.",
+                  [(f"count by ({by_model}, driver_version) (accelerator_info{{{DEVICES}}})", column("Devices"))],
+                  ["cluster", "vendor", "model", "driver_version"], (12, 8), heads={"driver_version": "Driver"}, sort="Devices"),
+        ]),
+        ("All devices", [
+            device_table("Devices", "Every device that the variables choose, as it is now. n/a: its source does not say. Click a node or an index.",
+                         DEVICES, device_links),
+        ]),
+    ])
+
+
+def rate(series, where=HERE):
+    """What a counter rises by in a second."""
+    return f"rate({series}{{{where}}}[$__rate_interval])"
+
+
+def host_panels():
+    """The node around the devices."""
+    own_disk = 'fstype=~"ext[234]|xfs|btrfs|zfs|f2fs|jfs|reiserfs",job="node_exporter"'
+    wired = 'device!~"lo|veth.*|docker.*|cni.*|virbr.*|br-.*|tap.*"'
+    idle = rate("node_cpu_seconds_total", f'mode="idle",{HERE}')
+    socket = "topk by (cluster, node, cpu) (1, node_cpu_info{%s})" % HERE
+    return [
+        lines("Processors", "Share of time in which they were busy: of the node and, with node_exporter's collector cpu.info, of each socket.", [
+            target(f"1 - avg by (cluster, node) ({idle})", NODE_LEGEND),
+            target(f"1 - avg by (cluster, node, package) ({idle} * on (cluster, node, cpu) group_left (package) {socket})", "{{node}} socket {{package}}")],
+            "ratio", min=0, max=1, thresholds=steps((0.7, NOTICE), (0.9, ALARM), first=PLAIN)),
+        lines("Memory of the node", "Memory in use, and all there is (dashed).", [
+            target(f"max by (cluster, node) (node_memory_MemTotal_bytes{{{HERE}}} - node_memory_MemAvailable_bytes{{{HERE}}})", NODE_LEGEND),
+            target(f"max by (cluster, node) (node_memory_MemTotal_bytes{{{HERE}}})", NODE_LEGEND + " total")], "bytes", reference="B", min=0),
+        panels.bars("File systems", "Used share of the node's own file systems, at most 20.", [
+            now(f"topk(20, max by (cluster, node, mountpoint) (1 - node_filesystem_avail_bytes{{{HERE},{own_disk}}} / "
+                f"node_filesystem_size_bytes{{{HERE},{own_disk}}}))", "{{node}} {{mountpoint}}")], "ratio", thresholds=DISK, min=0, max=1),
+        lines("Disks", "Bytes read from and written to all disks.", [
+            target(f"sum by (cluster, node) ({rate('node_disk_read_bytes_total')})", NODE_LEGEND + " read"),
+            target(f"sum by (cluster, node) ({rate('node_disk_written_bytes_total')})", NODE_LEGEND + " written")], "bytes per second", min=0),
+        lines("Network", "Bytes over the network, without loopback, bridges and interfaces of containers.", [
+            target(f"sum by (cluster, node) ({rate('node_network_receive_bytes_total', f'{HERE},{wired}')})", NODE_LEGEND + " received"),
+            target(f"sum by (cluster, node) ({rate('node_network_transmit_bytes_total', f'{HERE},{wired}')})", NODE_LEGEND + " sent")],
+            "bytes per second", min=0),
+        lines("InfiniBand", "Bytes over all InfiniBand ports. No data: the node has none.", [
+            target(f"sum by (cluster, node) ({rate('node_infiniband_port_data_received_bytes_total')})", NODE_LEGEND + " received"),
+            target(f"sum by (cluster, node) ({rate('node_infiniband_port_data_transmitted_bytes_total')})", NODE_LEGEND + " sent")],
+            "bytes per second", min=0),
+    ]
+
+
+def device_lines(where):
+    """Lines of single devices, next to their limits."""
+    views, same = VIEWS["devices"], "cluster, node, vendor, index"
+    return [
+        lines("Busy", LOAD_HELP + " DCGM does not report it for a device in MIG mode.",
+              [target(f"max by ({same}) ({asked('devices', 'utilization', where)})", DEVICE_LEGEND)], "ratio", min=0, max=1, thresholds=LOAD),
+        lines("Memory", "Device memory in use, and all there is (dashed).", [
+            target(f"max by ({same}) (accelerator_memory_used_bytes{{{where}}})", DEVICE_LEGEND),
+            target(f"max by ({same}) (accelerator_memory_total_bytes{{{where}}})", DEVICE_LEGEND + " total")], "bytes", reference="B", min=0),
+        lines("Temperature", "Of the chip and, where the device reports it, of its memory. Dashed: where the device slows down, if DCGM or all-smi tell it.", [
+            target(f"max by ({same}) ({asked('devices', 'temperature', where)})", DEVICE_LEGEND),
+            target(f"max by ({same}) ({asked('devices', 'memory_temperature', where)})", DEVICE_LEGEND + " memory"),
+            target(f"max by ({same}) (DCGM_FI_DEV_SLOWDOWN_TEMP{{{where}}} > 30 or all_smi_gpu_temperature_threshold_slowdown_celsius{{{where}}} > 30)",
+                   DEVICE_LEGEND + " slows down")], "celsius", reference="C", thresholds=marks(views["temperature"])),
+        lines("Power", views["power"]["help"] + " Dashed: the power limit.", [
+            target(f"max by ({same}) ({asked('devices', 'power', where)})", DEVICE_LEGEND),
+            target(f"max by ({same}) ({asked('devices', 'power_limit', where)})", DEVICE_LEGEND + " limit")], "watts", reference="B", min=0),
+        lines("Clock", "Clock of the compute units. An idle device lowers it.",
+              [target(f"max by ({same}) (accelerator_clock_hertz{{{where}}})", DEVICE_LEGEND)], "hertz", min=0),
+        lines("Held down", "Share of time in which heat held the clock down. Known from the textfile collector, DCGM's exporter with "
+              "DCGM_FI_DEV_THERMAL_VIOLATION, and AMD's exporter.", [target(
+                  f'max by ({same}) (rate(node_gpu_throttle_seconds_total{{reason=~"(hw|sw)_thermal_slowdown",{where}}}[$__rate_interval])\n'
+                  f"or rate(DCGM_FI_DEV_THERMAL_VIOLATION{{{where}}}[$__rate_interval]) / 1000000000\n"
+                  f"or gpu_violation_socket_thermal_residency_percentage{{{where}}} / 100)", DEVICE_LEGEND)], "ratio", min=0),
+    ]
+
+
+def link_errors(where):
+    """Errors of the links between devices, and to the host."""
+    same, dcgm = "cluster, node, vendor, index", "DCGM_FI_DEV_NVLINK_%s_ERROR_COUNT_TOTAL"
+    nvlink = [(dcgm % what, word) for what, word in (("CRC_FLIT", "flow control"), ("CRC_DATA", "data"), ("REPLAY", "replays"), ("RECOVERY", "recoveries"))]
+    xgmi = [("gpu_ecc_correct_xgmi_wafl", "corrected"), ("gpu_ecc_uncorrect_xgmi_wafl", "uncorrected")]
+    found = [f'label_replace(max by ({same}) (increase({series}{{{where}}}[$__rate_interval])) > 0, "what", "{kind} {word}", "", "")'
+             for kind, pairs in (("NVLink", nvlink), ("XGMI", xgmi)) for series, word in pairs]
+    return [
+        lines("NVLink and XGMI errors", "Errors of the links between devices; no line where there were none. Known from DCGM's and AMD's exporters.",
+              [target("\nor ".join(found), DEVICE_LEGEND + " {{what}}")], "count", min=0),
+        lines("PCIe replays", "Packets that were sent again to or from the host. Known from the textfile collector and DCGM's exporter.",
+              [target(f"max by ({same}) (rate(node_gpu_pcie_replays_total{{{where}}}[$__rate_interval])\n"
+                      f"or rate(DCGM_FI_DEV_PCIE_REPLAY_COUNTER{{{where}}}[$__rate_interval]))", DEVICE_LEGEND)], "per second", min=0),
+    ]
+
+
+def error_table(title, about, by, heads, labels, where, size=(24, 8), links=None):
+    """Error codes with what the catalogue knows of them; a code that it does not know keeps its row."""
+    times = f"sum by ({by}) (accelerator_errors_total{{{where}}}) > 0"
+    return table(title, about, [
+        (f"topk(100, ({times}) * on (kind, code) group_left (title, class, action) {known('')} or {times})", column("Times")),
+        (f"max by ({by}) (accelerator_error_last_timestamp_seconds{{{where}}}) * 1000", column("Last", "moment")),
+        (f"count by ({by}) (accelerator_errors_total{{{where}}} > 0)", column("Devices")),
+    ], labels, size, links, {"kind": "Kind", "code": "Code", "title": "Meaning", "class": "Class", "action": "What to do", **heads}, "Last")
+
+
+def node():
+    """A node, or a few of them side by side."""
+    links = {"index": panels.link(ACCELERATOR, "cluster", "node", "vendor", "index")}
+    return panels.board(NODE, "Node", "One node or a few: devices, processors, memory, disks, network.", [
+        panels.variable("cluster", "accelmon_fleet_node_info", several=False, everything=False),
+        panels.variable("node", 'accelmon_fleet_node_info{cluster=~"$cluster"}', everything=False),
+    ], [
+        ("Now", [
+            stat("Present", "Accelerators that their exporters see.", [now(f"sum by (node) (node:accelerator_info:count{{{HERE}}})", NODE_LEGEND)]),
+            stat("Expected", "Accelerators that the registry expects.", [
+                now(f"sum by (node) (max by (cluster, node, vendor) (accelmon_expected_accelerators{{{HERE}}}))", NODE_LEGEND)]),
+            stat("Health", "Score of the worst component of the worst device. n/a: nothing is known.",
+                 [now(f"min by (node) (node:accelerator_health_score:min{{{HERE}}})", NODE_LEGEND)], "score",
+                 thresholds=marks(VIEWS["devices"]["health"])),
+            stat("Power now", "Power of the node's accelerators.", [now(f"sum by (node) (node:accelerator_power_watts:sum{{{HERE}}})", NODE_LEGEND)], "watts"),
+            stat("Alerts", "Critical alerts and warnings that fire. n/a if no rules are evaluated.",
+                 [now(firing("critical", HERE), "critical"), now(firing("warning", HERE), "warning")], thresholds=OFTEN),
+            stat("Running since", "When the node booted.", [now(f"max by (node) (node_boot_time_seconds{{{HERE}}}) * 1000", NODE_LEGEND)], "moment"),
+        ]),
+        ("Devices", [
+            device_table("Devices", "The devices of the node as they are now. n/a: the source does not say. Click an index.", HERE, links),
+            fault_table(HERE),
+            alert_table(HERE, ["node", "vendor"], (12, 8)),
+            *device_lines(HERE), *link_errors(HERE),
+            table("Processes", "Processes on the devices, the 50 that hold most device memory. Known where all-smi runs with all_smi_processes: true.",
+                  [("topk(50, max by (node, gpu_index, user, name, pid) (all_smi_process_memory_used_bytes{%s}))" % HERE, column("Memory", "bytes"))],
+                  ["node", "gpu_index", "user", "name", "pid"], (8, 8), None, {"gpu_index": "Index", "user": "User", "name": "Process", "pid": "PID"},
+                  "Memory"),
+        ]),
+        ("Node", host_panels()),
+        ("Exporters", [
+            panels.timeline("Exporters", "Whether each exporter of the node answers.",
+                            [target(f"max by (cluster, node, job) (up{{{HERE}}})", "{{node}} {{job}}")],
+                            "score", (12, 8), panels.names({1: ("up", GOOD), 0: ("down", ALARM)})),
+            lines("Age of the textfile collector's readings", "Seconds since the collector last read the devices of a vendor. No data: it does not run here.",
+                  [target(f"time() - max by (cluster, node, vendor) (accelmon_collector_last_success_timestamp_seconds{{{HERE}}})", "{{node}} {{vendor}}")],
+                  "seconds", (12, 8), min=0),
+        ]),
+    ])
+
+
+def accelerator():
+    """One device, or a few of one node."""
+    by = "node, vendor, index, kind, code"
+    identity = "node, index, vendor, model, driver_version, serial, pci_bus_id, uuid"
+    errors = {"name": "Errors", "datasource": panels.DATASOURCE, "enable": True, "hide": False, "iconColor": ALARM, "useValueForTime": True,
+              "expr": f"max by (node, index, kind, code) (accelerator_error_last_timestamp_seconds{{{CHOSEN}}}) * 1000",
+              "titleFormat": "{{kind}} {{code}}", "textFormat": "{{node}} {{index}}", "tagKeys": "kind,code", "step": "60s"}
+    return panels.board(ACCELERATOR, "Accelerator", "One device of a node, or a few of them: identity, readings against their limits, errors.", [
+        panels.variable("cluster", "accelmon_fleet_node_info", several=False, everything=False),
+        panels.variable("node", 'node:accelerator_info:count{cluster=~"$cluster"}', several=False, everything=False),
+        panels.variable("vendor", f"node:accelerator_info:count{{{HERE}}}", several=False, everything=False),
+        panels.variable("index", f'accelerator_info{{{HERE},vendor=~"$vendor"}}'),
+    ], [
+        ("Now", [
+            table("Identity", "What the source knows of the device. An empty cell: it does not say.",
+                  [(f"max by ({identity}) (accelerator_info{{{CHOSEN}}})", column("Seen"))], identity.split(", "), (24, 5), None,
+                  {"driver_version": "Driver", "serial": "Serial number", "pci_bus_id": "PCI address", "uuid": "UUID"}),
+            *(stat(VIEWS["devices"][name]["title"] + " now", VIEWS["devices"][name]["help"], [now(asked("devices", name, CHOSEN), DEVICE_LEGEND)],
+                   VIEWS["devices"][name]["unit"], size=(6, 4), thresholds=marks(VIEWS["devices"][name]))
+              for name in ("health", "known", "utilization", "temperature")),
+        ]),
+        ("Readings", [*device_lines(CHOSEN), *link_errors(CHOSEN),
+                      lines("Energy", "Energy that the device has counted, for every hour. The textfile collector does not report it.",
+                            [target(f"max by (cluster, node, vendor, index) (rate(accelerator_energy_joules_total{{{CHOSEN}}}[$__rate_interval]))",
+                                    DEVICE_LEGEND)],
+                            "watts", min=0)]),
+        ("Health and errors", [
+            panels.timeline("Components that are not well", "Components of the health score; no bar where a component is well or unknown.",
+                            [target(f"max by (node, vendor, index, component) ({asked('rows', 'faults', CHOSEN)})", DEVICE_LEGEND + " {{component}}")],
+                            "score", (12, 8), panels.names(GRADES)),
+            lines("Uncorrected memory errors", "Since the driver was loaded.",
+                  [target(f"max by (cluster, node, vendor, index) (accelerator_ecc_errors_total{{{CHOSEN}}})", DEVICE_LEGEND)], "count", (6, 8), min=0),
+            panels.timeline("Row remapping", "Whether rows of memory are to be remapped at the next reset, or could not be. No data: the source does not say.",
+                            [target(f"max by (cluster, node, vendor, index) (accelerator_row_remap_state{{{CHOSEN}}})", DEVICE_LEGEND)], "score", (6, 8),
+                            panels.names({0: ("none", GOOD), 1: ("reset due", NOTICE), 2: ("failed", ALARM)})),
+            error_table("Errors", "Error codes of the device since its log was first read.", by, {},
+                        ["node", "index", "kind", "code", "title", "class", "action"], CHOSEN),
+        ]),
+        ("Job", [
+            panels.timeline("Who had it", JOB_HELP, [target(
+                'max by (node, index, job_id, user, account, partition) (accelerator_job_info{cluster=~"$cluster",node=~"$node",index=~"$index"})',
+                "{{node}} {{index}} job {{job_id}} {{user}}")], "score", (24, 6), panels.names({1: ("job", PLAIN)})),
+        ]),
+    ], annotations=[errors])
+
+
+def jobs():
+    """Who has which devices, and what is done with them."""
+    chosen = 'cluster=~"$cluster",partition=~"$partition",account=~"$account",user=~"$user",job_id=~"$job_id"'
+    labels = "cluster, partition, account, user, job_id"
+    held = f"max by ({JOB}, partition, account, user, job_id) (accelerator_job_info{{{chosen}}})"
+    # A device has one job in what follows; of several that share it, any one.
+    one = f"topk by ({JOB}) (1, {held})"
+    busy = f"{VIEWS['busy']:g}"
+
+    def of_jobs(query, by, how="avg"):
+        return f'{how} by ({by}) ({query} * on ({JOB}) group_left (partition, account, user, job_id) {one})'
+
+    def view(name):
+        return "(%s)" % asked("devices", name, 'cluster=~"$cluster"')
+
+    hours = f"sum_over_time((count by (%s) ({held}))[$__range:5m]) / 12"
+    wasted = f"sum_over_time(({of_jobs('(accelerator_utilization_ratio < bool %s)' % busy, '%s', 'sum')})[$__range:5m]) / 12"
+    none = {"noValue": NO_JOBS}
+    return panels.board(JOBS, "Jobs", "Who has which accelerators, and what is done with them. " + JOB_HELP, [
+        panels.variable("cluster", "accelerator_job_info"),
+        panels.variable("partition", 'accelerator_job_info{cluster=~"$cluster"}'),
+        panels.variable("account", 'accelerator_job_info{cluster=~"$cluster",partition=~"$partition"}'),
+        panels.variable("user", 'accelerator_job_info{cluster=~"$cluster",partition=~"$partition",account=~"$account"}'),
+        panels.variable("job_id", 'accelerator_job_info{cluster=~"$cluster",partition=~"$partition",account=~"$account",user=~"$user"}', label="Job"),
+    ], [
+        ("Now", [
+            stat("Jobs", "Jobs that have accelerators. " + JOB_HELP, [now(f"count(group by (cluster, job_id) (accelerator_job_info{{{chosen}}}))")], **none),
+            stat("In jobs", "Accelerators that jobs have.", [now(f"count(group by ({JOB}) (accelerator_job_info{{{chosen}}}))")], **none),
+            stat("Really busy", "Those of them that are busy for at least 10 % of the time.",
+                 [now(of_jobs(f"(accelerator_utilization_ratio >= bool {busy})", "cluster", "sum"), "{{cluster}}")], **none),
+            stat("How busy", "Average over the accelerators that jobs have.", [now(of_jobs("accelerator_utilization_ratio", "cluster"), "{{cluster}}")],
+                 "ratio",
+                 max=1, min=0, **none),
+            stat("Power", "Power of the accelerators that jobs have.", [now(of_jobs("accelerator_power_watts", "cluster", "sum"), "{{cluster}}")], "watts",
+                 **none),
+            stat("Nodes", "Nodes with jobs.", [now(f"count(group by (cluster, node) (accelerator_job_info{{{chosen}}}))")], **none),
+        ]),
+        ("Jobs", [
+            table("Largest jobs", "The 100 jobs with most accelerators. Busy, memory and temperature are of their devices.", [
+                (f"topk(100, count by ({labels}) ({one}))", column("Devices")),
+                (of_jobs(view("utilization"), labels), panels.level("Busy", "ratio", LOAD, 1)),
+                (of_jobs(view("memory"), labels), panels.level("Memory", "ratio", steps(first=PLAIN), 1)),
+                (of_jobs(view("temperature"), labels, "max"), marked("Hottest chip", "celsius", marks(VIEWS["devices"]["temperature"]))),
+                (of_jobs(view("power"), labels, "sum"), column("Power", "watts")),
+            ], labels.split(", "), (24, 10), None, {"partition": "Partition", "account": "Account", "user": "User", "job_id": "Job"}, "Devices"),
+            table("Idle in jobs", "Devices that a job has and that are less than 10 % busy, the 100 idlest.",
+                  [(f"bottomk(100, {of_jobs('(accelerator_utilization_ratio < %s)' % busy, 'cluster, node, index, user, job_id', 'max')})",
+                    column("Busy", "ratio"))], ["cluster", "node", "index", "user", "job_id"], (12, 10),
+                  {"node": panels.link(NODE, "cluster", "node")}, {"user": "User", "job_id": "Job"}),
+            table("Devices of the jobs", "At most 100 devices.", [
+                (f"topk(100, {of_jobs(view('utilization'), 'cluster, node, index, user, job_id', 'max')})", panels.level("Busy", "ratio", LOAD, 1))],
+                ["cluster", "node", "index", "user", "job_id"], (12, 10), {"node": panels.link(NODE, "cluster", "node")}, {"user": "User", "job_id": "Job"}),
+        ]),
+        ("Within the time range", [
+            table("Accelerator-hours by user", "Hours in which jobs had devices, and in which these were less than 10 % busy, read every five minutes.", [
+                (f"topk(100, {hours % 'cluster, account, user'})", column("Hours", "hours")),
+                (wasted % "cluster, account, user", column("Idle hours", "hours"))],
+                ["cluster", "account", "user"], (12, 10), None, {"account": "Account", "user": "User"}, "Hours"),
+            table("Accelerator-hours by partition", "The same by partition.", [
+                (hours % "cluster, partition", column("Hours", "hours")), (wasted % "cluster, partition", column("Idle hours", "hours"))],
+                ["cluster", "partition"], (12, 10), None, {"partition": "Partition"}, "Hours"),
+        ]),
+    ])
+
+
+def errors():
+    """Error codes and their meaning, and what else is not as it has to be."""
+    where = NODES + ',kind=~"$kind",code=~"$code"'
+    links = {"node": panels.link(NODE, "cluster", "node"), "index": panels.link(ACCELERATOR, "cluster", "node", "vendor", "index")}
+    stragglers = [f"label_replace(max by (cluster, node, vendor, index) ({level}:{series}:straggler{{{NODES}}}),"
+                  f' "reading", "{word} among devices of the {level}", "", "")'
+                  for level in ("node", "job") for series, word in (
+                      ("accelerator_clock_hertz", "slow"), ("accelerator_power_watts", "little power"), ("accelerator_temperature_celsius", "hot"))]
+    return panels.board(ERRORS, "Errors", "Error codes of devices with their meaning, memory errors, and devices that differ from their peers.", [
+        panels.variable("cluster", "accelmon_fleet_node_info"),
+        panels.variable("rack", 'accelmon_fleet_node_info{cluster=~"$cluster"}'),
+        panels.variable("vendor", 'node:accelerator_info:count{cluster=~"$cluster"}'),
+        panels.variable("node", 'accelmon_fleet_node_info{cluster=~"$cluster",rack=~"$rack"}'),
+        panels.variable("kind", 'accelerator_errors_total{cluster=~"$cluster"}'),
+        panels.variable("code", 'accelerator_errors_total{cluster=~"$cluster",kind=~"$kind"}'),
+    ], [
+        ("Codes", [
+            error_table("By code", "Counted since each node's log was first read. Xid 45 is often only the end of a job after another error. A code without a "
+                        "meaning is not in the catalogue of errors yet.", "kind, code", {}, ["kind", "code", "title", "class", "action"], where, (24, 10)),
+            lines("New errors by code", "Errors that were added, the lines stacked. No line: none were.",
+                  [target(f"sum by (kind, code) (increase(accelerator_errors_total{{{where}}}[$__rate_interval]) > 0)", "{{kind}} {{code}}")], "count", (24, 8),
+                  stack=True, min=0),
+            table("By device", "The 100 devices and codes with the latest errors. A device that is not seen any more has no index.", [
+                (f"topk(100, max by (cluster, node, vendor, index, pci_bus_id, kind, code) (accelerator_error_last_timestamp_seconds{{{where}}})) * 1000",
+                 column("Last", "moment"))], ["cluster", "node", "vendor", "index", "pci_bus_id", "kind", "code"], (24, 10), links,
+                {"pci_bus_id": "PCI address", "kind": "Kind", "code": "Code"}, "Last"),
+        ]),
+        ("Devices", [
+            fault_table(NODES),
+            table("Uncorrected memory errors", "Since the driver was loaded, the 50 worst.",
+                  [(f"topk(50, max by (cluster, node, vendor, index) (accelerator_ecc_errors_total{{{NODES}}}) > 0)", column("Errors"))],
+                  ["cluster", "node", "vendor", "index"], (12, 8), links, sort="Errors"),
+            table("Row remapping", "Devices that have to be reset to remap rows of memory, or could not remap one, at most 50.",
+                  [(f"topk(50, max by (cluster, node, vendor, index) (accelerator_row_remap_state{{{NODES}}}) > 0)",
+                    state("State", panels.names({1: ("reset due", NOTICE), 2: ("failed", ALARM)})))],
+                  ["cluster", "node", "vendor", "index"], (12, 8), links),
+            table("Devices that differ from their peers",
+                  "Busy devices far from the median of the busy devices of their node or job, in median absolute deviations.",
+                  [(f"topk(50, {' or '.join(stragglers)})", column("Deviations"))], ["cluster", "node", "vendor", "index", "reading"], (12, 8), links,
+                  {"reading": "Reading"}, "Deviations"),
+            table("Readings that are not credible", "Readings of devices outside the bounds of their series, which are not recorded.",
+                  [(f"topk(50, sum by (cluster, node, vendor, source, series) (node:accelerator_invalid_readings:count{{{NODES}}}))", column("Readings"))],
+                  ["cluster", "node", "vendor", "source", "series"], (24, 8), {"node": links["node"]}, {"source": "Source", "series": "Series"}, "Readings"),
+        ]),
+    ], span="24h")
+
+
+def monitoring():
+    """The stack that watches: targets, rules, notifications, storage."""
+    where = 'cluster=~"$cluster|"'
+    host = "cluster, node"
+    readers = ("vm_promscrape", "vmalert", "prometheus", "alertmanager")
+    storages = "Of VictoriaMetrics; Prometheus does not export it."
+
+    def rates(title, about, pairs):
+        made = [target(f"sum by ({host}) (rate({series}{{{where}}}[$__rate_interval]))", NODE_LEGEND + f" {word}") for series, word in pairs]
+        return lines(title, about, made, "per second", (6, 8), min=0)
+
+    return panels.board(MONITORING, "Monitoring", "What watches the fleet: targets, rules, notifications and storage.", [
+        panels.variable("cluster", "accelmon_fleet_node_info"),
+    ], [
+        ("Now", [
+            stat("Watchdog", "1 while rules are evaluated. n/a: they are not, and no alert can fire.",
+                 [now('max(ALERTS{alertname="Watchdog",alertstate="firing"})')],
+                 thresholds=steps((1, GOOD), first=ALARM)),
+            stat("Targets up", "Exporters and services that can be scraped, of all.", [now(f"sum(up{{{where}}})", "up"), now(f"count(up{{{where}}})", "all")]),
+            stat("Samples for each scrape", "What all targets together deliver at a time.", [now(f"sum(scrape_samples_scraped{{{where}}})")]),
+            stat("Configuration", "1 if the last reload of every service's configuration succeeded, else 0.", [
+                now(f"min by ({host}) ({' or '.join(f'{name}_config_last_reload_successful{{{where}}}' for name in readers)})", NODE_LEGEND)], "score",
+                thresholds=steps((1, GOOD), first=ALARM)),
+            stat("Storage left", "Free space where the data is. Of VictoriaMetrics; for Prometheus see the file systems of the node.",
+                 [now(f"min by (cluster, node) (vm_free_disk_space_bytes{{{where}}})", NODE_LEGEND)], "bytes"),
+            stat("Certificate", "The certificate that ends first. n/a: no node has one.",
+                 [now(f"min(accelmon_certificate_expiry_timestamp_seconds{{{where}}}) * 1000")], "moment"),
+        ]),
+        ("Targets", [
+            table("Targets that are down", "At most 100.", [(f"bottomk(100, up{{{where}}} == 0)", column("Up"))], ["cluster", "node", "job", "instance"],
+                  (12, 10),
+                  {"node": panels.link(NODE, "cluster", "node")}, {"job": "Job", "instance": "Address"}),
+            lines("Share of targets up", "By job.", [target(f"avg by (job) (up{{{where}}})", "{{job}}")], "ratio", (12, 10), min=0, max=1),
+            lines("Slowest scrape", "By job.", [target(f"max by (job) (scrape_duration_seconds{{{where}}})", "{{job}}")], "seconds", min=0),
+            lines("Samples", "That a scrape delivers, by job.", [target(f"sum by (job) (scrape_samples_scraped{{{where}}})", "{{job}}")], "count", min=0),
+            panels.bars("Largest targets", "Samples for each scrape, the 15 largest targets.",
+                        [now(f"topk(15, sum by (cluster, node, job) (scrape_samples_scraped{{{where}}}))", "{{node}} {{job}}")], "count", min=0),
+            panels.bars("Oldest readings of textfile collectors", "Age of the last successful reading, the 15 oldest.",
+                        [now(f"topk(15, time() - max by (cluster, node, vendor) (accelmon_collector_last_success_timestamp_seconds{{{where}}}))",
+                             "{{node}} {{vendor}}")], "seconds", min=0),
+            panels.bars("Exporters that were restarted", "How often the watch restarted an exporter within the time range, the 15 most often.",
+                        [now(f"topk(15, sum by (cluster, node, exporter) (increase(accelmon_exporter_restarts_total{{{where}}}[$__range])))",
+                             "{{node}} {{exporter}}")], "count", min=0),
+            lines("Registry", "Generation of each cluster's registry; it rises when a run changes something.",
+                  [target(f"max by (cluster) (accelmon_fleet_generation{{{where}}})", "{{cluster}}")], "count", min=0),
+        ]),
+        ("Rules and notifications", [
+            rates("Rules that fail", "Evaluations that ended with an error.", [
+                ("vmalert_execution_errors_total", "vmalert"), ("prometheus_rule_evaluation_failures_total", "Prometheus")]),
+            rates("Evaluations missed", "Because the one before took too long.", [
+                ("vmalert_iteration_missed_total", "vmalert"), ("prometheus_rule_group_iterations_missed_total", "Prometheus")]),
+            rates("Alerts not sent", "Errors on the way to Alertmanager.", [
+                ("vmalert_alerts_send_errors_total", "vmalert"), ("prometheus_notifications_errors_total", "Prometheus")]),
+            lines("Notifications that fail", "By receiver of Alertmanager.",
+                  [target(f"sum by (cluster, node, integration) (rate(alertmanager_notifications_failed_total{{{where}}}[$__rate_interval]))",
+                          "{{node}} {{integration}}")], "per second", (6, 8), min=0),
+        ]),
+        ("Storage", [
+            lines("Data on disk", storages, [target(f"sum by ({host}) (vm_data_size_bytes{{{where}}})", NODE_LEGEND)], "bytes", (6, 8), min=0),
+            lines("Time until the disk is full", "At the rate of the last six hours. No line: it is not getting fuller. " + storages, [target(
+                f"vm_free_disk_space_bytes{{{where}}} / (deriv(vm_free_disk_space_bytes{{{where}}}[6h]) * -1 > 0)", NODE_LEGEND)], "seconds", (6, 8), min=0),
+            rates("Samples stored", storages, [("vm_rows_added_to_storage_total", "stored")]),
+            rates("Samples refused", storages, [("vm_rows_ignored_total", "ignored"), ("vm_rows_invalid_total", "invalid")]),
+            rates("Slow inserts", "Many at once: new series, or too little memory. " + storages, [("vm_slow_row_inserts_total", "slow")]),
+            rates("Dropped before storage", "By vmagent and vmalert. " + storages, [
+                ("vmagent_remotewrite_packets_dropped_total", "packets"), ("vmalert_remotewrite_dropped_rows_total", "rows of rules"),
+                ("vm_persistentqueue_blocks_dropped_total", "blocks")]),
+            lines("Waiting to be stored", "In vmagent's queue. " + storages,
+                  [target(f"sum by ({host}) (vmagent_remotewrite_pending_data_bytes{{{where}}})", NODE_LEGEND)], "bytes", (6, 8), min=0),
+            lines("Alertmanagers without contact", "Peers that an Alertmanager does not reach.",
+                  [target(f"max by ({host}) (alertmanager_cluster_failed_peers{{{where}}})", NODE_LEGEND)], "count", (6, 8), min=0),
+        ]),
+    ])
+
+
+BOARDS = {"fleet": fleet, "node": node, "accelerator": accelerator, "jobs": jobs, "errors": errors, "monitoring": monitoring}

@@ -1,0 +1,229 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Parts of a Grafana dashboard as plain data: targets, panels, variables, and where panels lie."""
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.palette import HEAT
+
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+SCHEMA_VERSION = 42
+TAG = "accelmon"
+COLUMNS = 24
+# Okabe and Ito's colours, which differ for everybody, on light and on dark ground.
+GOOD, NOTICE, ALARM, PLAIN, REFERENCE = "#009E73", "#E69F00", "#D55E00", "#0072B2", "#8C8C8C"
+# Grafana's name of each unit of the views, and of those that only dashboards have.
+UNITS = {"ratio": "percentunit", "celsius": "celsius", "watts": "watt", "score": "none", "count": "short", "bytes": "bytes", "hertz": "hertz",
+         "bytes per second": "Bps", "per second": "cps", "seconds": "s", "duration": "dtdurations", "moment": "dateTimeAsIso", "watt hours": "watth",
+         "hours": "h", "text": "string"}
+# What a table calls the labels.
+HEADS = {"cluster": "Cluster", "rack": "Rack", "node": "Node", "index": "Index", "vendor": "Vendor", "model": "Model"}
+DEVICE = "cluster, rack, node, vendor, index, model"
+# A node or a device in a legend; index 0 is on every node.
+NODE_LEGEND, DEVICE_LEGEND = "{{node}}", "{{node}} {{vendor}} {{index}}"
+NOTHING = "n/a"
+
+
+def target(expr, legend=""):
+    """A query over the time range."""
+    return {"datasource": DATASOURCE, "expr": expr, "format": "time_series", "instant": False, "range": True, "legendFormat": legend, "editorMode": "code"}
+
+
+def now(expr, legend=""):
+    """A query for the end of the time range."""
+    return {**target(expr, legend), "instant": True, "range": False}
+
+
+def rows(expr):
+    """The same, as rows of a table."""
+    return {**now(expr), "format": "table"}
+
+
+def steps(*bounds, first=GOOD):
+    """Thresholds: the colour below the first bound, then (bound, colour)."""
+    return {"mode": "absolute", "steps": [{"value": None, "color": first}, *({"value": bound, "color": colour} for bound, colour in bounds)]}
+
+
+def marks(view):
+    """Thresholds of a view of the catalogue: what is marked, and marked more."""
+    if "notice" not in view:
+        return steps(first=PLAIN)
+    if view.get("lower"):
+        # The bounds are the last values that are marked; scores are whole numbers.
+        return steps((view["alarm"] + 1, NOTICE), (view["notice"] + 1, GOOD), first=ALARM)
+    return steps((view["notice"], NOTICE), (view["alarm"], ALARM), first=PLAIN)
+
+
+def names(values):
+    """Value mappings: {number: (text, colour)}."""
+    return [{"type": "value", "options": {f"{number:g}": {"text": text, "color": colour, "index": place}
+                                          for place, (number, (text, colour)) in enumerate(values.items())}}]
+
+
+def override(field, **properties):
+    """Properties of one field; a dot in a property's name is written as two underscores."""
+    return {"matcher": {"id": "byName", "options": field},
+            "properties": [{"id": name.replace("__", "."), "value": value} for name, value in properties.items()]}
+
+
+def panel(kind, title, about, targets, unit, size, options, custom=None, thresholds=None, overrides=(), **more):
+    """Any panel. size: (width, height); about: what the reader has to know about it; more: of fields, such as max, or of the panel."""
+    own = {key: more.pop(key) for key in ("transformations", "repeat", "repeatDirection", "interval") if key in more}
+    return {
+        "type": kind, "title": title, "description": about, "datasource": DATASOURCE, "transparent": False,
+        "gridPos": {"x": 0, "y": 0, "w": size[0], "h": size[1]},
+        "targets": [{"refId": chr(ord("A") + place), **one} for place, one in enumerate(targets)],
+        "fieldConfig": {"defaults": {"unit": UNITS[unit], "noValue": NOTHING, "thresholds": thresholds or steps(first=PLAIN), "custom": custom or {}, **more},
+                        "overrides": list(overrides)},
+        "options": options, **own}
+
+
+def stat(title, about, targets, unit="count", size=(4, 4), thresholds=None, **more):
+    """A number; one for each target or series."""
+    options = {"colorMode": "value", "graphMode": "none", "justifyMode": "auto", "orientation": "auto", "textMode": "auto", "wideLayout": True,
+               "percentChangeColorMode": "standard", "showPercentChange": False,
+               "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
+    return panel("stat", title, about, targets, unit, size, options, thresholds=thresholds, **more)
+
+
+def lines(title, about, targets, unit, size=(8, 8), reference=(), thresholds=None, stack=False, **more):
+    """Lines over time. reference: refIds of limits, which are dashed; thresholds are drawn as dashed lines too."""
+    custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 60 if stack else 0, "showPoints": "auto", "spanNulls": False,
+              "thresholdsStyle": {"mode": "dashed" if thresholds else "off"}, "stacking": {"mode": "normal" if stack else "none", "group": "A"}}
+    dashed = [{"matcher": {"id": "byFrameRefID", "options": one}, "properties": [
+        {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 8]}}, {"id": "color", "value": {"mode": "fixed", "fixedColor": REFERENCE}}]}
+        for one in reference]
+    options = {"legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}, "tooltip": {"mode": "multi", "sort": "desc"}}
+    return panel("timeseries", title, about, targets, unit, size, options, custom, thresholds, dashed + list(more.pop("overrides", ())), **more)
+
+
+def bars(title, about, targets, unit, size=(8, 8), thresholds=None, **more):
+    """A bar for each series, as it is now."""
+    options = {"displayMode": "basic", "orientation": "horizontal", "valueMode": "text", "showUnfilled": True, "minVizWidth": 8, "minVizHeight": 16,
+               "namePlacement": "auto", "sizing": "auto", "maxVizHeight": 300,
+               "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
+               "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
+    return panel("bargauge", title, about, targets, unit, size, options, thresholds=thresholds, **more)
+
+
+def timeline(title, about, targets, unit, size, mappings, **more):
+    """States over time."""
+    options = {"mergeValues": True, "showValue": "auto", "alignValue": "left", "rowHeight": 0.9,
+               "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}, "tooltip": {"mode": "single", "sort": "none"}}
+    return panel("state-timeline", title, about, targets, unit, size, options, {"lineWidth": 0, "fillOpacity": 70}, mappings=mappings, **more)
+
+
+def link(board, *labels, at=""):
+    """A link of a table to another board, for the row's labels; at: a further parameter."""
+    chosen = "".join("&var-%s=${__data.fields.%s:percentencode}" % (label, HEADS[label]) for label in labels)
+    return [{"title": "Show", "url": f"/d/{board}?${{datasource:queryparam}}&${{__url_time_range}}{chosen}{at}", "targetBlank": False}]
+
+
+def column(title, unit="count", **properties):
+    """How a value of a table is shown: (title, unit, further properties of the field)."""
+    return title, unit, properties
+
+
+def level(title, unit, thresholds, most):
+    """A value as a small gauge."""
+    return column(title, unit, custom__cellOptions={"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}, min=0, max=most, thresholds=thresholds)
+
+
+def state(title, mappings):
+    """A number that has a name."""
+    return column(title, "score", mappings=mappings, custom__cellOptions={"type": "color-text"})
+
+
+def marked(title, unit, thresholds):
+    """A value in the colour that it has earned."""
+    return column(title, unit, thresholds=thresholds, custom__cellOptions={"type": "color-text"})
+
+
+def table(title, about, queries, labels, size=(24, 10), links=None, heads=None, sort=None, descending=True):
+    """A table: one row for each set of labels, one column for each query.
+
+    queries: [(expression, column)]; labels: those that are columns, in order; links: {label: link}; heads: titles of further labels; sort: a title
+    """
+    heads = {**HEADS, **(heads or {})}
+    # Grafana names the value of a single query without its letter.
+    values = ["Value"] if len(queries) == 1 else [f"Value #{chr(ord('A') + place)}" for place in range(len(queries))]
+    order = [*labels, *values]
+    transformations = [
+        {"id": "merge", "options": {}},
+        {"id": "organize", "options": {"excludeByName": {"Time": True}, "includeByName": {}, "indexByName": {name: place for place, name in enumerate(order)},
+                                       "renameByName": {**{name: heads[name] for name in labels},
+                                                        **{name: shown[0] for name, (_expr, shown) in zip(values, queries)}}}}]
+    overrides = [override(shown[0], unit=UNITS[shown[1]], **shown[2]) for _expr, shown in queries]
+    overrides += [override(heads[label], links=found) for label, found in (links or {}).items()]
+    options = {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": sort, "desc": descending}] if sort else []}
+    return panel("table", title, about, [rows(expr) for expr, _shown in queries], "text", size, options, {"align": "auto", "filterable": True}, None,
+                 overrides, transformations=transformations)
+
+
+def grid(title, about, expr, unit, thresholds, board, size=(12, 14), **more):
+    """One cell for each device, node by index; one grid for each cluster, as names of nodes are only unique within one."""
+    corner = "node\\device"
+    link_to = [{"title": "Show",
+                "url": f"/d/{board}?${{datasource:queryparam}}&${{__url_time_range}}&${{cluster:queryparam}}&var-node=${{__value.text:percentencode}}",
+                "targetBlank": False}]
+    cells = f'max by (node, device) (label_join({expr}, "device", " ", "vendor", "index"))'
+    transformations = [{"id": "groupingToMatrix", "options": {"rowField": "node", "columnField": "device", "valueField": "Value", "emptyValue": "null"}}]
+    overrides = [override(corner, displayName="Node", links=link_to, custom__cellOptions={"type": "auto"}, unit=UNITS["text"])]
+    return panel("table", title, about, [rows(cells)], unit, size, {"showHeader": True, "cellHeight": "sm", "sortBy": []},
+                 {"align": "center", "cellOptions": {"type": "color-background", "mode": "basic"}}, thresholds, overrides,
+                 transformations=transformations, repeat="cluster", repeatDirection="v", **more)
+
+
+def heat(bounds):
+    """Thresholds in one hue, from little to much: more of something is not worse."""
+    colours = [HEAT[2], HEAT[4], HEAT[6], HEAT[8]]
+    return steps(*zip(bounds, colours[1:]), first=colours[0])
+
+
+def note(title, text, size=(24, 3)):
+    """A text. It has a description, like every panel."""
+    made = panel("text", title, text, [], "text", size, {"mode": "markdown", "content": text})
+    return {key: value for key, value in made.items() if key not in ("targets", "fieldConfig", "datasource")}
+
+
+def source():
+    """The variable of the data source; VictoriaMetrics is one of type Prometheus, too."""
+    return {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus", "regex": "", "multi": False, "includeAll": False,
+            "refresh": 1, "hide": 0, "skipUrlSync": False, "options": []}
+
+
+def variable(name, series, several=True, everything=True, label=None):
+    """A variable with the values that a label has; series: a selector."""
+    query = f"label_values({series}, {name})"
+    whole = {"allValue": ".*", "current": {"text": ["All"], "value": ["$__all"]}} if everything else {}
+    return {"type": "query", "name": name, "label": label or name.capitalize().replace("_", " "), "datasource": DATASOURCE,
+            "query": {"query": query, "refId": name}, "definition": query, "refresh": 2, "sort": 7, "regex": "", "multi": several, "includeAll": everything,
+            "hide": 0, "skipUrlSync": False, "options": [], **whole}
+
+
+def board(uid, title, about, variables, sections, span="6h", annotations=()):
+    """A dashboard. sections: [(title, panels)], each below a row with its title."""
+    panels, top = [], 0
+    for heading, members in sections:
+        panels.append({"type": "row", "title": heading, "collapsed": False, "panels": [], "gridPos": {"x": 0, "y": top, "w": COLUMNS, "h": 1}})
+        placed, top = in_lines(members, top + 1)
+        panels += placed
+    return {
+        "uid": uid, "title": title, "description": about, "tags": [TAG], "schemaVersion": SCHEMA_VERSION, "version": 1, "editable": False,
+        "graphTooltip": 1, "timezone": "browser", "time": {"from": f"now-{span}", "to": "now"}, "refresh": "1m", "fiscalYearStartMonth": 0,
+        "links": [{"title": "Fleet", "type": "dashboards", "tags": [TAG], "asDropdown": False, "includeVars": True, "keepTime": True, "targetBlank": False,
+                   "icon": "external link", "tooltip": "", "url": ""}],
+        "templating": {"list": [source(), *variables]}, "annotations": {"list": list(annotations)},
+        "panels": [{"id": place, **one} for place, one in enumerate(panels, 1)]}
+
+
+def in_lines(members, top):
+    """(panels with their places, the first free line below): from left to right, and below where the line is full."""
+    placed, x, height = [], 0, 0
+    for one in members:
+        width = one["gridPos"]["w"]
+        if x + width > COLUMNS:
+            x, top, height = 0, top + height, 0
+        placed.append({**one, "gridPos": {**one["gridPos"], "x": x, "y": top}})
+        x, height = x + width, max(height, one["gridPos"]["h"])
+    return placed, top + height

@@ -1,0 +1,149 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The committed dashboards: whether they are what the generator writes, and whether they can be read. Nothing is stubbed."""
+
+import importlib.util
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+# Grafana's own names, from getValueFormats of @grafana/data; what is not there is shown without a unit, and nobody notices.
+UNITS = {"none", "short", "percentunit", "celsius", "watt", "bytes", "hertz", "Bps", "cps", "s", "dtdurations", "dateTimeAsIso", "watth", "h", "string"}
+BOARDS = ["accelerator", "errors", "fleet", "jobs", "monitoring", "node"]
+# What is about one node, or a few of them: here lines of single devices may be drawn.
+SMALL = ("accelerator", "node")
+
+
+def module(name, *path):
+    spec = importlib.util.spec_from_file_location(name, ROOT.joinpath(*path))
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+asked = module("accelmon_asked", "tests", "rules", "dashboards.py")
+COMMITTED = asked.boards()
+PANELS = [(name, panel) for name, board in COMMITTED.items() for panel in asked.panels(board)]
+
+
+def generator():
+    return module("accelmon_dashboards", "dashboards", "generate.py")
+
+
+def test_the_files_are_what_the_generator_writes():
+    """If not: run `make dashboards`."""
+    assert sorted(COMMITTED) == BOARDS
+    for name, text in generator().texts().items():
+        assert (ROOT / "dashboards" / name).read_text(encoding="utf-8") == text, name
+
+
+def test_each_board_can_be_found_again():
+    assert sorted(board["uid"] for board in COMMITTED.values()) == [f"accelmon-{name}" for name in BOARDS]
+    for board in COMMITTED.values():
+        assert board["tags"] == ["accelmon"] and not board["editable"] and board["description"] and board["schemaVersion"] == 42
+        assert "id" not in board and not {"__inputs", "__requires"} & set(board)
+        assert board["links"][0]["tags"] == ["accelmon"] and board["links"][0]["keepTime"]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_panels_lie_beside_each_other(name):
+    taken, ids = set(), [panel["id"] for panel in COMMITTED[name]["panels"]]
+    assert len(set(ids)) == len(ids)
+    for panel in COMMITTED[name]["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24, panel["title"]
+        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        assert not cells & taken, panel["title"]
+        taken |= cells
+    assert len(taken) == 24 * (1 + max(y for _x, y in taken)), "there is a hole"
+    titles = [panel["title"] for panel in asked.panels(COMMITTED[name])]
+    assert len(set(titles)) == len(titles), "a panel is found by its title"
+
+
+@pytest.mark.parametrize("name, panel", PANELS, ids=[f"{name}-{panel['title']}" for name, panel in PANELS])
+def test_a_panel_says_what_it_shows(name, panel):
+    defaults, overrides = panel["fieldConfig"]["defaults"], panel["fieldConfig"]["overrides"]
+    assert panel["description"].endswith(".") and panel["title"] and panel["targets"]
+    units = [defaults["unit"]] + [one["value"] for item in overrides for one in item["properties"] if one["id"] == "unit"]
+    assert set(units) <= UNITS
+    # Nothing is not 0.
+    assert defaults["noValue"] in ("n/a", "no job data")
+    assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+    for target in panel["targets"]:
+        assert target["datasource"] == panel["datasource"] and target["instant"] != target["range"]
+        assert "vector(0)" not in target["expr"]
+        assert "uuid" not in target["legendFormat"].lower()
+        if "{{index}}" in target["legendFormat"]:
+            assert "{{node}}" in target["legendFormat"], "index 0 is on every node"
+    if panel["type"] in ("timeseries", "state-timeline"):
+        assert all(target["legendFormat"] and target["range"] for target in panel["targets"])
+    else:
+        assert all(target["instant"] for target in panel["targets"])
+
+
+@pytest.mark.parametrize("name, panel", PANELS, ids=[f"{name}-{panel['title']}" for name, panel in PANELS])
+def test_lines_are_of_few_series(name, panel):
+    """A range query of every device of a large fleet ends the browser, and topk over a range shows other devices at every point."""
+    for target in panel["targets"]:
+        if target["instant"]:
+            continue
+        assert not re.search(r"\b(topk|bottomk) by \(cluster, node\b|\b(topk|bottomk)\(", target["expr"]) or "node_cpu_info" in target["expr"]
+        if name in SMALL or name == "monitoring":
+            continue
+        for series in re.findall(r"\b(?:accelerator|node_gpu|node|rack|cluster)[\w:]*(?=\{)", target["expr"]):
+            assert series.startswith("cluster:") or series == "accelerator_errors_total", (series, "is not rolled up")
+    if name == "monitoring":
+        # Of services, of which there are few, or added up.
+        assert not re.search(r"by \([^)]*node[^)]*\) \((up|scrape_)", " ".join(target["expr"] for target in panel["targets"] if target["range"]))
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_variables(name):
+    board = COMMITTED[name]
+    listed = board["templating"]["list"]
+    assert listed[0]["type"] == "datasource" and listed[0]["query"] == "prometheus"
+    known = {variable["name"] for variable in listed}
+    for variable in asked.variables(board).values():
+        assert asked.VALUES_OF.fullmatch(variable["query"]["query"])
+        # An empty choice asks for everything, not for the label's absence.
+        assert not variable["includeAll"] or (variable["allValue"] == ".*" and variable["current"]["value"] == ["$__all"] and variable["multi"])
+    for who, expression in asked.expressions(board):
+        used = {first or second for first, second in asked.VARIABLE.findall(expression)}
+        assert used <= known | set(asked.BUILT_IN), who
+        assert not re.search(r'=~?"[^"]*\$__', expression), who
+        # A variable may have several values, which only a pattern takes.
+        assert not re.search(r'[^~]"\$\w', re.sub(r'=~"\$', '=~`', expression)), who
+    if name in ("fleet",):
+        assert {"cluster", "rack", "vendor", "model", "node"} <= {key for key, value in asked.variables(board).items() if value["includeAll"]}
+    if name in SMALL:
+        assert not asked.variables(board)["node"]["includeAll"], "the lines are of single devices"
+
+
+def test_links_lead_to_boards_and_their_variables():
+    uids = {board["uid"]: {variable["name"] for variable in board["templating"]["list"]} for board in COMMITTED.values()}
+    found = [(link["url"], panel) for _name, panel in PANELS for item in panel["fieldConfig"]["overrides"]
+             for one in item["properties"] if one["id"] == "links" for link in one["value"]]
+    assert len(found) > 10
+    for url, panel in found:
+        uid, _, parameters = url.partition("?")
+        wanted = re.findall(r"var-(\w+)=|\$\{(\w+):queryparam\}", parameters)
+        assert {first or second for first, second in wanted} <= uids[uid[len("/d/"):]], (url, panel["title"])
+        # Names of nodes are input.
+        assert all(part.endswith(":percentencode") for part in re.findall(r"var-\w+=\$\{([^}]*)\}", url))
+
+
+def test_columns_of_tables_are_there():
+    """A column that is misspelt in an override or in the order is silently nothing."""
+    for name, panel in PANELS:
+        if panel["type"] != "table" or panel["transformations"][0]["id"] != "merge":
+            continue
+        renamed = panel["transformations"][1]["options"]["renameByName"]
+        assert {item["matcher"]["options"] for item in panel["fieldConfig"]["overrides"]} <= set(renamed.values()), (name, panel["title"])
+        values = [key for key in renamed if key.startswith("Value")]
+        assert values == (["Value"] if len(panel["targets"]) == 1 else [f"Value #{target['refId']}" for target in panel["targets"]])
+        sort = panel["options"]["sortBy"]
+        assert not sort or sort[0]["displayName"] in renamed.values()
