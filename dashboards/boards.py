@@ -401,18 +401,22 @@ def jobs():
     chosen = 'cluster=~"$cluster",partition=~"$partition",account=~"$account",user=~"$user",job_id=~"$job_id"'
     labels = "cluster, partition, account, user, job_id"
     held = f"max by ({JOB}, partition, account, user, job_id) (accelerator_job_info{{{chosen}}})"
-    # A device has one job in what follows; of several that share it, any one.
-    one = f"topk by ({JOB}) (1, {held})"
     busy = f"{VIEWS['busy']:g}"
 
     def of_jobs(query, by, how="avg"):
-        return f'{how} by ({by}) ({query} * on ({JOB}) group_left (partition, account, user, job_id) {one})'
+        """A reading of devices by what jobs have; a device that several jobs share counts for each of them."""
+        return f"{how} by ({by}) ({held} * on ({JOB}) group_left () max by ({JOB}) ({query}))"
+
+    def of_all(query, how):
+        """A reading of all devices that jobs have, each of them once."""
+        return f"{how} by (cluster) ({query} and on ({JOB}) {held})"
 
     def view(name):
-        return "(%s)" % asked("devices", name, 'cluster=~"$cluster"')
+        return asked("devices", name, 'cluster=~"$cluster"')
 
+    utilization, shared = view("utilization"), "A device that several jobs share counts for each of them."
     hours = f"sum_over_time((count by (%s) ({held}))[$__range:5m]) / 12"
-    wasted = f"sum_over_time(({of_jobs('(accelerator_utilization_ratio < bool %s)' % busy, '%s', 'sum')})[$__range:5m]) / 12"
+    wasted = f"sum_over_time(({of_jobs(f'{utilization} < bool {busy}', '%s', 'sum')})[$__range:5m]) / 12"
     none = {"noValue": NO_JOBS}
     return panels.board(JOBS, "Jobs", "Who has which accelerators, and what is done with them. " + JOB_HELP, [
         panels.variable("cluster", "accelerator_job_info"),
@@ -425,32 +429,32 @@ def jobs():
             stat("Jobs", "Jobs that have accelerators. " + JOB_HELP, [now(f"count(group by (cluster, job_id) (accelerator_job_info{{{chosen}}}))")], **none),
             stat("In jobs", "Accelerators that jobs have.", [now(f"count(group by ({JOB}) (accelerator_job_info{{{chosen}}}))")], **none),
             stat("Really busy", "Those of them that are busy for at least 10 % of the time.",
-                 [now(of_jobs(f"(accelerator_utilization_ratio >= bool {busy})", "cluster", "sum"), "{{cluster}}")], **none),
-            stat("How busy", "Average over the accelerators that jobs have.", [now(of_jobs("accelerator_utilization_ratio", "cluster"), "{{cluster}}")],
+                 [now(of_all(f"({utilization} >= bool {busy})", "sum"), "{{cluster}}")], **none),
+            stat("How busy", "Average over the accelerators that jobs have.", [now(of_all(utilization, "avg"), "{{cluster}}")],
                  "ratio",
                  max=1, min=0, **none),
-            stat("Power", "Power of the accelerators that jobs have.", [now(of_jobs("accelerator_power_watts", "cluster", "sum"), "{{cluster}}")], "watts",
+            stat("Power", "Power of the accelerators that jobs have.", [now(of_all(view("power"), "sum"), "{{cluster}}")], "watts",
                  **none),
             stat("Nodes", "Nodes with jobs.", [now(f"count(group by (cluster, node) (accelerator_job_info{{{chosen}}}))")], **none),
         ]),
         ("Jobs", [
-            table("Largest jobs", "The 100 jobs with most accelerators. Busy, memory and temperature are of their devices.", [
-                (f"topk(100, count by ({labels}) ({one}))", column("Devices")),
+            table("Largest jobs", "The 100 jobs with most accelerators, and the readings of these. " + shared, [
+                (f"topk(100, count by ({labels}) ({held}))", column("Devices")),
                 (of_jobs(view("utilization"), labels), panels.level("Busy", "ratio", LOAD, 1)),
                 (of_jobs(view("memory"), labels), panels.level("Memory", "ratio", steps(first=PLAIN), 1)),
                 (of_jobs(view("temperature"), labels, "max"), marked("Hottest chip", "celsius", marks(VIEWS["devices"]["temperature"]))),
                 (of_jobs(view("power"), labels, "sum"), column("Power", "watts")),
             ], labels.split(", "), (24, 10), None, {"partition": "Partition", "account": "Account", "user": "User", "job_id": "Job"}, "Devices"),
             table("Idle in jobs", "Devices that a job has and that are less than 10 % busy, the 100 idlest.",
-                  [(f"bottomk(100, {of_jobs('(accelerator_utilization_ratio < %s)' % busy, 'cluster, node, index, user, job_id', 'max')})",
+                  [(f"bottomk(100, {of_jobs(f'{utilization} < {busy}', 'cluster, node, index, user, job_id', 'max')})",
                     column("Busy", "ratio"))], ["cluster", "node", "index", "user", "job_id"], (12, 10),
                   {"node": panels.link(NODE, "cluster", "node")}, {"user": "User", "job_id": "Job"}),
             table("Devices of the jobs", "At most 100 devices.", [
-                (f"topk(100, {of_jobs(view('utilization'), 'cluster, node, index, user, job_id', 'max')})", panels.level("Busy", "ratio", LOAD, 1))],
+                (f"topk(100, {of_jobs(utilization, 'cluster, node, index, user, job_id', 'max')})", panels.level("Busy", "ratio", LOAD, 1))],
                 ["cluster", "node", "index", "user", "job_id"], (12, 10), {"node": panels.link(NODE, "cluster", "node")}, {"user": "User", "job_id": "Job"}),
         ]),
         ("Within the time range", [
-            table("Accelerator-hours by user", "Hours in which jobs had devices, and in which these were less than 10 % busy, read every five minutes.", [
+            table("Accelerator-hours by user", "Hours in which jobs had devices, and in which these were idle, read every five minutes. " + shared, [
                 (f"topk(100, {hours % 'cluster, account, user'})", column("Hours", "hours")),
                 (wasted % "cluster, account, user", column("Idle hours", "hours"))],
                 ["cluster", "account", "user"], (12, 10), None, {"account": "Account", "user": "User"}, "Hours"),

@@ -4,12 +4,13 @@
 
 """Prove rules and scrape configuration with the programs that will read them.
 
-    tests/rules/run.py [--programs DIR] [--allow-missing] [--only CASES] [check] [unit] [live] [hostile]
+    tests/rules/run.py [--programs DIR] [--allow-missing] [--only CASES] [check] [unit] [live] [hostile] [dashboards]
 
 check  the checkers of Prometheus and VictoriaMetrics accept what we render
 unit   cases/*.yml, evaluated by promtool and by vmalert-tool
 live   real scrapers and a real storage, on loopback (see live.py)
 hostile  the same, and nodes that mean harm (see hostile.py)
+dashboards  every panel has data, and the same from both storages (see dashboard_answers.py)
 
 Needs promtool, prometheus, vmalert, vmalert-tool, vmagent and victoria-metrics in DIR or on PATH. What cannot run is
 printed as "not run" and counts as a failure unless --allow-missing is given.
@@ -343,18 +344,25 @@ def hostile_prometheus(programs, folder):
     hostile.nodes(programs, folder, "prometheus")
 
 
+def dashboards_answered(programs, folder):
+    """Every panel of the dashboards has data, the same from both storages."""
+    import dashboard_answers  # pylint: disable=import-outside-toplevel
+    dashboard_answers.answered(programs, folder, cases("stragglers")[0]["series"])
+
+
 STEPS = {
     "check": [check_rules_promtool, check_rules_vmalert, check_scrape_promtool, check_scrape_vmagent],
     "unit": [unit_promtool, unit_vmalert],
     "live": [live_vmagent, live_prometheus],
     "hostile": [hostile_vmagent, hostile_prometheus],
+    "dashboards": [dashboards_answered],
 }
 
 
 def main(arguments=None):
     """Runs the chosen steps; 0 when all of them ran and held."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("steps", nargs="*", metavar="STEP", help="check, unit, live, hostile; all without any")
+    parser.add_argument("steps", nargs="*", metavar="STEP", help="check, unit, live, hostile, dashboards; all without any")
     parser.add_argument("--programs", metavar="DIR", help="where the programs are; PATH without it")
     parser.add_argument("--only", metavar="CASES", type=lambda names: names.split(","), default=[],
                         help="of the step unit: names of files in cases/, with commas between")
