@@ -2,8 +2,9 @@
 SHELL = /bin/sh
 TOOLS = tests/setup.sh
 LAB_TOOLS = tests/setup.sh --lab
+PREVIEW_TOOLS = tests/setup.sh --lab --preview
 
-.PHONY: help docs dashboards changelog demo demo-down check test test-all lint build sanity units rules molecule lab-cache clean
+.PHONY: help docs dashboards changelog demo demo-down check test test-all lint build sanity units rules molecule preview lab-cache clean
 
 help:
 	@echo "make demo       a monitored fleet with simulated accelerators in containers; left running"
@@ -12,6 +13,7 @@ help:
 	@echo "make test       lint, build, sanity, units, rules and the usual molecule scenarios"
 	@echo "make test-all   the same with every molecule scenario and every ansible-core this machine has a Python for"
 	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
+	@echo "make preview    draws the dashboards and the report in Chromium, and looks for what nobody could read; keeps the pictures"
 	@echo "make lab-cache  builds release archives for the scenarios release and all_smi from Go modules and crates, into the cache"
 	@echo "make docs       writes the generated pages of docs/ and the variables in the READMEs of roles"
 	@echo "make dashboards writes dashboards/*.json; part of make docs"
@@ -38,6 +40,9 @@ lint build sanity units:
 
 rules molecule:
 	@$(LAB_TOOLS) python tests/run.py $@
+
+preview:
+	@$(PREVIEW_TOOLS) python tests/run.py $@
 
 docs: dashboards
 	@$(TOOLS) python tools/roles.py

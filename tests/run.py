@@ -6,7 +6,7 @@
 
     tests/setup.sh [--lab] python tests/run.py [--all | --changed] [PART...]
 
-Parts: lint build sanity units rules molecule, and with --all also matrix. Without a name, all of them run.
+Parts: lint build sanity units rules molecule, and with --all also matrix and preview. Without a name, all of them run.
 With --changed, lint, units and rules look only at what differs from the main branch and at what depends on it; see changed.py.
 What can run side by side does; the output of each job comes in one piece when it ends, and until then in a log of its own.
 """
@@ -59,6 +59,8 @@ MATRIX = (("2.16", ("3.10", "3.11", "3.12")), ("2.17", ("3.10", "3.11", "3.12"))
 MATRIX_TOOLS = ("pytest", "pytest-xdist", "hypothesis>=6.100,<7")
 # The scenarios of `make test`; `make test-all` runs every one.
 USUAL_SCENARIOS = ["default", "prometheus"]
+# Parts that a plain run leaves out.
+EXTRA_PARTS = ("matrix", "preview")
 # Scenarios that need archives which make lab-cache builds, and which.
 BUILT_FOR = {"release": "node_exporter,victoriametrics,vmutils", "all_smi": "all_smi,all_smi_mock"}
 # What a fixture says of itself in its first words; "derived" is from documentation or public samples.
@@ -443,8 +445,16 @@ def matrix(run):
         raise Failed("; ".join(failures))
 
 
+def preview():
+    """Draw the dashboards and the report, and look for what nobody could read."""
+    pictures = os.path.join(CACHE, "preview-pictures")
+    command([sys.executable, "dashboards/preview/preview.py", "--programs", programs(), "--pictures", pictures,
+             "--modules", os.path.join(os.environ["ACCELMON_PREVIEW"], "node_modules")])
+    say("pictures are in " + pictures)
+
+
 # In the order in which they begin: what needs no image first, while the scenarios build theirs. Molecule has a job for each scenario.
-PARTS = {"lint": lint, "build": build, "sanity": sanity, "units": units, "rules": rules, "molecule": None, "matrix": matrix}
+PARTS = {"lint": lint, "build": build, "sanity": sanity, "units": units, "rules": rules, "molecule": None, "matrix": matrix, "preview": None}
 # What is quick, and worth it before each commit.
 CHECKS = ["lint", "units", "rules"]
 
@@ -455,6 +465,10 @@ def jobs_of(run):
     for name in run.parts:
         if name == "molecule":
             jobs += [Job("molecule " + scenario, functools.partial(molecule, scenario)) for scenario in scenarios(run)]
+        elif name == "preview":
+            # Set by tests/setup.sh --preview.
+            if os.environ.get("ACCELMON_PREVIEW"):
+                jobs.append(Job(name, preview))
         else:
             jobs.append(Job(name, functools.partial(PARTS[name], run)))
     return jobs
@@ -523,6 +537,8 @@ def always_not_run(run):
         run.skip("all else than lint, units and rules of %d changed files" % len(run.paths), "make test runs it")
     elif not run.everything:
         run.skip("molecule scenarios other than %s; units under other ansible-core releases" % ", ".join(USUAL_SCENARIOS), "make test-all runs them")
+    if run.paths is None and not os.environ.get("ACCELMON_PREVIEW"):
+        run.skip("pictures of the dashboards and the report", "make preview draws them; it needs node and Chromium")
     if "molecule" in run.parts:
         run.skip("Ubuntu, Rocky and EL hosts", "their images need a registry; the lab's are Debian 12 and 13")
         run.skip("real accelerators", "simulated: below the vendor tool for NVIDIA, below sysfs for AMD")
@@ -537,7 +553,7 @@ def main(argv):
     much.add_argument("--all", action="store_true", help="every scenario and every ansible-core")
     much.add_argument("--changed", action="store_true", help="lint, units and rules of what differs from the main branch")
     options = parser.parse_args(argv)
-    parts = options.parts or (CHECKS if options.changed else [name for name in PARTS if name != "matrix" or options.all])
+    parts = options.parts or (CHECKS if options.changed else [name for name in PARTS if name not in EXTRA_PARTS or options.all])
     run = Run(options.all, parts, changed.changed(ROOT) if options.changed else None)
     begin = time.monotonic()
     jobs = jobs_of(run)

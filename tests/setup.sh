@@ -1,10 +1,11 @@
 #!/bin/sh
 # Prepares this machine for the tests and the demo, then runs a command with the tools on its PATH.
 #
-#   tests/setup.sh [--lab] [COMMAND ARGUMENT...]
+#   tests/setup.sh [--lab] [--preview] [COMMAND ARGUMENT...]
 #
 # --lab   also what the lab needs: podman and its parts, mmdebstrap, ssh. As root on Debian they are installed;
 #         otherwise this names what is missing.
+# --preview   also what make preview needs: node, npm, Chromium, and the packages of dashboards/preview/package-lock.json
 #
 # The tools live in ${XDG_CACHE_HOME:-~/.cache}/accelmon/venv-HASH, made once for each state of requirements.txt.
 set -eu
@@ -40,10 +41,15 @@ print(sys.executable)' 2>/dev/null && return
 }
 
 lab=no
-if test "${1:-}" = --lab; then
-  lab=yes
+preview=no
+while :; do
+  case ${1:-} in
+    --lab) lab=yes ;;
+    --preview) preview=yes ;;
+    *) break ;;
+  esac
   shift
-fi
+done
 
 if test "$lab" = yes; then
   # Asked for by program, because distributions split them differently; two have no name on PATH.
@@ -76,6 +82,27 @@ if ! test -e "$venv/complete"; then
   "$venv/bin/python" -m pip install --quiet --requirement "$here/requirements.txt" >"$cache/logs/pip.log" 2>&1 ||
     fail "pip install failed; see $cache/logs/pip.log"
   : > "$venv/complete"
+fi
+
+if test "$preview" = yes; then
+  missing=""
+  command -v node >/dev/null || missing="$missing nodejs"
+  command -v npm >/dev/null || missing="$missing npm"
+  command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || missing="$missing chromium-headless-shell"
+  # shellcheck disable=SC2086 # a list of words
+  test -z "$missing" || packages $missing
+  ACCELMON_PREVIEW=$cache/preview-$(cat "$here/../dashboards/preview/package-lock.json" "$here/../dashboards/preview/.npmrc" | sha256sum | cut -c1-12)
+  export ACCELMON_PREVIEW
+  if ! test -e "$ACCELMON_PREVIEW/complete"; then
+    say "installing Grafana's libraries into $ACCELMON_PREVIEW: 150 MB to download"
+    rm -rf "$ACCELMON_PREVIEW"
+    mkdir -p "$ACCELMON_PREVIEW" "$cache/logs"
+    for name in package.json package-lock.json .npmrc; do
+      cp "$here/../dashboards/preview/$name" "$ACCELMON_PREVIEW"
+    done
+    (cd "$ACCELMON_PREVIEW" && npm ci) >"$cache/logs/npm.log" 2>&1 || fail "npm ci failed; see $cache/logs/npm.log"
+    : > "$ACCELMON_PREVIEW/complete"
+  fi
 fi
 
 test $# -gt 0 || { say "ready: $venv"; exit 0; }

@@ -1,0 +1,52 @@
+// Copyright (c) 2026 accelmon.fleet contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Opens pages in Chromium, keeps a picture of each, and prints what is wrong with them.
+//     check.mjs FILE
+// FILE: {browser, pictures, pages: [{name, url, width, theme, empty: [titles of panels that may be empty]}]}
+import { readFileSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+import { illegible } from './legible.js';
+
+// What is far below the screen is not drawn, so the screen gets as high as the page.
+const HEIGHT = 900, HIGHEST = 16000, NARROW = 769, PATIENCE = 120000, SETTLED = 1000;
+const { browser: executablePath, pictures, pages } = JSON.parse(readFileSync(process.argv[2]));
+const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--font-render-hinting=none'] });
+let wrong = 0;
+
+async function faults(page, { url, width, empty = [] }) {
+  const found = [];
+  page.on('pageerror', (error) => found.push(`error: ${error.stack.slice(0, 500)}`));
+  page.on('console', (message) => message.type() === 'error' && found.push(`error: ${message.text().slice(0, 300)} ${message.location().url}`));
+  page.on('request', (request) => /^(https?:\/\/127\.0\.0\.1|data:|file:|blob:)/.test(request.url()) || found.push(`asks for ${request.url()}`));
+  await page.goto(url);
+  if (url.startsWith('http')) {
+    await page.waitForFunction(() => window.preview?.waiting === 0, null, { timeout: PATIENCE });
+    const height = await page.evaluate(() => document.documentElement.scrollHeight);
+    await page.setViewportSize({ width, height: Math.min(height, HIGHEST) });
+    await page.waitForLoadState('networkidle');
+    await page.waitForTimeout(SETTLED);
+    const { errors, panels } = await page.evaluate(() => window.preview);
+    found.push(...errors);
+    for (const [title, { frames }] of Object.entries(panels)) {
+      if (!frames && !empty.includes(title)) found.push(`${title}: no data`);
+      if (frames && empty.includes(title)) found.push(`${title}: has data, although it is on the list of empty panels`);
+    }
+  }
+  return [...found, ...await page.evaluate(illegible, width < NARROW)];
+}
+
+for (const wanted of pages) {
+  const begun = Date.now();
+  const context = await browser.newContext({ viewport: { width: wanted.width, height: HEIGHT }, colorScheme: wanted.theme, timezoneId: 'UTC', reducedMotion: 'reduce' });
+  const page = await context.newPage();
+  const found = await faults(page, wanted).catch((error) => [`error: ${error.message}`]);
+  await page.screenshot({ path: `${pictures}/${wanted.name}.png`, fullPage: true });
+  await context.close();
+  console.log(`${found.length ? 'FAILED' : 'ok    '} ${wanted.name} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
+  for (const fault of found) console.log(`         ${fault}`);
+  wrong += found.length;
+}
+await browser.close();
+process.exitCode = wrong ? 1 : 0;
