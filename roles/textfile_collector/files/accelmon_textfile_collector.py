@@ -593,6 +593,59 @@ def bitmask(text):
     return int(text, 16)
 
 
+# What one cell of the tool's table tells. field: what an invalid value is counted under; read: the text as a number
+Reading = collections.namedtuple("Reading", "field family cell read labels")
+
+
+def measured(field, family, cell, factor=1, **labels):
+    """A reading that is a number between the limits of its field."""
+    return Reading(field, family, cell, lambda text: number(field, text, factor), labels)
+
+
+def counted(field, family, cell, **labels):
+    """A reading that is a count of events."""
+    return Reading(field, family, cell, count, labels)
+
+
+def switched(field, cell):
+    """A reading that is on or off, and whose family is called like its field."""
+    return Reading(field, field, cell, switch, {})
+
+
+NVIDIA_READINGS = [
+    measured("utilization", "utilization_percent", "utilization.gpu"),
+    measured("memory_total", "memory_total_bytes", "memory.total", 1 << 20),
+    measured("temperature", "temperature_celsius", "temperature.gpu"),
+    measured("memory_temperature", "memory_temperature_celsius", "temperature.memory"),
+    measured("temperature_margin", "temperature_margin_celsius", "temperature.gpu.tlimit"),
+    measured("power_draw", "power_draw_watts", "power.draw"),
+    measured("power_limit", "power_limit_watts", "power.limit"),
+    measured("clock_core", "clock_hertz", "clocks.current.sm", 1e6, domain="core"),
+    measured("clock_memory", "clock_hertz", "clocks.current.memory", 1e6, domain="memory"),
+    measured("fan_speed_percent", "fan_speed_percent", "fan.speed"),
+    measured("pcie_generation", "pcie_link_generation", "pcie.link.gen.current"),
+    measured("pcie_generation_max", "pcie_link_generation_max", "pcie.link.gen.max"),
+    measured("pcie_width", "pcie_link_width", "pcie.link.width.current"),
+    measured("pcie_width_max", "pcie_link_width_max", "pcie.link.width.max"),
+    switched("persistence_mode", "persistence_mode"),
+    switched("mig_mode", "mig.mode.current"),
+    switched("ecc_mode", "ecc.mode.current"),
+    switched("row_remap_pending", "remapped_rows.pending"),
+    switched("row_remap_failed", "remapped_rows.failure"),
+    switched("retired_pages_pending", "retired_pages.pending"),
+    counted("remapped_rows", "remapped_rows_total", "remapped_rows.correctable", cause="correctable"),
+    counted("remapped_rows", "remapped_rows_total", "remapped_rows.uncorrectable", cause="uncorrectable"),
+    counted("retired_pages", "retired_pages_total", "retired_pages.single_bit_ecc.count", cause="single_bit"),
+    counted("retired_pages", "retired_pages_total", "retired_pages.double_bit.count", cause="double_bit"),
+    Reading("recovery_action", "recovery_action", "gpu_recovery_action", lambda text: choice(text, RECOVERY), {}),
+] + [
+    counted("ecc_errors", "ecc_errors_total", cell, type=kind, scope=scope) for cell, kind, scope in ECC
+] + [
+    Reading("throttle_time", "throttle_seconds_total", "clocks_event_reasons_counters." + reason, lambda text: count(text) / 1e6, {"reason": reason})
+    for reason in THROTTLE_TIMES
+]
+
+
 def nvidia_model(root, address, text):
     """What the driver calls a device; where it has no name for it, our own."""
     device = pci_id(root, address) if address else ""
@@ -624,62 +677,38 @@ def nvidia_samples(row, problems, root="/"):
         return []
     identity = (("gpu", str(int(row["index"]))), ("uuid", uuid), ("vendor", "nvidia"),
                 ("model", nvidia_model(root, address, get("model", plain, row["name"]))))
-    samples = []
-
-    def add(field, family, function, *args, **labels):
-        value = get(field, function, *args)
-        if value is not None:
-            samples.append(Sample("node_gpu_" + family, identity + tuple(labels.items()), value))
-        return value
-
     info = (("pci_address", address), ("driver_version", get("driver_version", plain, row["driver_version"])),
             ("serial", get("serial", plain, row["serial"])))
-    samples.append(Sample("node_gpu_info", identity + tuple(item for item in info if item[1]), 1.0))
-    add("utilization", "utilization_percent", number, "utilization", row["utilization.gpu"])
-    total = add("memory_total", "memory_total_bytes", number, "memory_total", row["memory.total"], 1 << 20)
-    used = get("memory_used", number, "memory_used", row["memory.used"], 1 << 20)
-    if used is not None and total is not None and used > total:
-        problems.invalid["memory_used"] += 1
-    elif used is not None:
-        samples.append(Sample("node_gpu_memory_used_bytes", identity, used))
-    add("temperature", "temperature_celsius", number, "temperature", row["temperature.gpu"])
-    add("memory_temperature", "memory_temperature_celsius", number, "memory_temperature", row.get("temperature.memory", ""))
-    add("temperature_margin", "temperature_margin_celsius", number, "temperature_margin", row.get("temperature.gpu.tlimit", ""))
-    add("power_draw", "power_draw_watts", number, "power_draw", row["power.draw"])
-    add("power_limit", "power_limit_watts", number, "power_limit", row["power.limit"])
-    add("clock_core", "clock_hertz", number, "clock_core", row["clocks.current.sm"], 1e6, domain="core")
-    add("clock_memory", "clock_hertz", number, "clock_memory", row["clocks.current.memory"], 1e6, domain="memory")
-    add("fan_speed_percent", "fan_speed_percent", number, "fan_speed_percent", row["fan.speed"])
-    add("persistence_mode", "persistence_mode", switch, row["persistence_mode"])
-    add("mig_mode", "mig_mode", switch, row.get("mig.mode.current", ""))
-    add("ecc_mode", "ecc_mode", switch, row["ecc.mode.current"])
-    for field, kind, scope in ECC:
-        add("ecc_errors", "ecc_errors_total", count, row[field], type=kind, scope=scope)
-    for cause in ("correctable", "uncorrectable"):
-        add("remapped_rows", "remapped_rows_total", count, row.get("remapped_rows." + cause, ""), cause=cause)
-    add("row_remap_pending", "row_remap_pending", switch, row.get("remapped_rows.pending", ""))
-    add("row_remap_failed", "row_remap_failed", switch, row.get("remapped_rows.failure", ""))
-    add("retired_pages", "retired_pages_total", count, row["retired_pages.single_bit_ecc.count"], cause="single_bit")
-    add("retired_pages", "retired_pages_total", count, row["retired_pages.double_bit.count"], cause="double_bit")
-    add("retired_pages_pending", "retired_pages_pending", switch, row["retired_pages.pending"])
-    for field, what, cell in (("pcie_generation", "generation", "gen.current"), ("pcie_generation_max", "generation_max", "gen.max"),
-                              ("pcie_width", "width", "width.current"), ("pcie_width_max", "width_max", "width.max")):
-        add(field, "pcie_link_" + what, number, field, row["pcie.link." + cell])
-    active = [row[field] for field in ("clocks_event_reasons.active", "clocks_throttle_reasons.active") if field in row]
-    mask = get("throttle", bitmask, active[0] if active else "")
-    if mask is not None:
-        for reason, bit in THROTTLE_BITS:
-            samples.append(Sample("node_gpu_throttle_active", identity + (("reason", reason),), 1.0 if mask & bit else 0.0))
-    for reason in THROTTLE_TIMES:
-        microseconds = get("throttle_time", count, row.get("clocks_event_reasons_counters." + reason, ""))
-        if microseconds is not None:
-            samples.append(Sample("node_gpu_throttle_seconds_total", identity + (("reason", reason),), microseconds / 1e6))
-    if "gpu_recovery_action" in row:
-        add("recovery_action", "recovery_action", choice, row["gpu_recovery_action"], RECOVERY)
+    samples = [Sample("node_gpu_info", identity + tuple(item for item in info if item[1]), 1.0)]
+    total = None
+    for reading in NVIDIA_READINGS:
+        value = get(reading.field, reading.read, row.get(reading.cell, ""))
+        if value is not None:
+            samples.append(Sample("node_gpu_" + reading.family, identity + tuple(reading.labels.items()), value))
+        if reading.field == "memory_total":
+            total = value
+    samples += nvidia_memory_used(row, problems, identity, total) + nvidia_throttles(row, problems, identity)
     if len(samples) == 1 and sum(problems.invalid.values()) > errors:
         problems.lost("nvidia", address)
         return []
     return samples
+
+
+def nvidia_memory_used(row, problems, identity, total):
+    """The sample of the memory in use; more than the device has is no reading. total: its memory, or None"""
+    used = problems.value("memory_used", number, "memory_used", row["memory.used"], 1 << 20)
+    if used is not None and total is not None and used > total:
+        problems.invalid["memory_used"] += 1
+        used = None
+    return [] if used is None else [Sample("node_gpu_memory_used_bytes", identity, used)]
+
+
+def nvidia_throttles(row, problems, identity):
+    """The samples of what slows the device down at the moment: 1 or 0 for each reason of the mask."""
+    active = [row[field] for field in ("clocks_event_reasons.active", "clocks_throttle_reasons.active") if field in row]
+    mask = problems.value("throttle", bitmask, active[0] if active else "")
+    return [] if mask is None else [Sample("node_gpu_throttle_active", identity + (("reason", reason),), 1.0 if mask & bit else 0.0)
+                                    for reason, bit in THROTTLE_BITS]
 
 
 def nvidia_query(path, deadline, state, driver, only):
@@ -718,13 +747,32 @@ def collect_nvidia(root, tools, deadline, state, problems):
     driver = " ".join([boot, read(os.path.join(root, "sys/module/nvidia/version")) or "", path])
     bound = [address for address in accelerators(root, "nvidia") if held(root, address, "nvidia")]
     sleepers = [address for address in bound if asleep(root, address)]
-    samples, uuids = [], set()
+    samples = []
     for address in sleepers:
         samples += nvidia_sleeper(root, address, bound.index(address))
     if bound and sleepers == bound:
         return samples
     code, text, fields = nvidia_query(path, deadline, state, driver, [address for address in bound if address not in sleepers] if sleepers else [])
     rows = nvidia_table(text, fields, problems)
+    awake = nvidia_devices(rows, problems, root)
+    samples += awake
+    devices = [dict(sample.labels) for sample in samples if sample.family == "node_gpu_info"]
+    for line in problems.warnings:
+        warned(problems, "nvidia", line, devices)
+    if not awake:
+        problems.errors.clear()  # the lines that were no rows and this failure are one event
+        reason = nvidia_silence(code, text, rows)
+        if not sleepers:
+            raise Failure(reason)
+        problems.errors[reason] += 1
+    if code and not problems.errors:
+        ended(problems, "nvidia", code, EXIT_STATUSES.get(code, "tool_failed"))
+    return samples
+
+
+def nvidia_devices(rows, problems, root):
+    """The samples of the devices in the table, each device once."""
+    samples, uuids = [], set()
     for row in rows:
         device = nvidia_samples(row, problems, root)
         uuid = dict(device[0].labels)["uuid"] if device else None
@@ -733,19 +781,17 @@ def collect_nvidia(root, tools, deadline, state, problems):
         elif device:
             uuids.add(uuid)
             samples += device
-    devices = [dict(sample.labels) for sample in samples if sample.family == "node_gpu_info"]
-    for line in problems.warnings:
-        warned(problems, "nvidia", line, devices)
-    if not uuids:
-        said = [reason for pattern, reason in MESSAGES if pattern.search(text)]
-        problems.errors.clear()  # the lines that were no rows and this failure are one event
-        reason = said[0] if said else EXIT_STATUSES.get(code) or ("tool_failed" if code else "device_lost" if rows else "bad_output")
-        if not sleepers:
-            raise Failure(reason)
-        problems.errors[reason] += 1
-    if code and not problems.errors:
-        ended(problems, "nvidia", code, EXIT_STATUSES.get(code, "tool_failed"))
     return samples
+
+
+def nvidia_silence(code, text, rows):
+    """Why the tool told of no device: what it said, else its exit status, else what its rows were like."""
+    said = [reason for pattern, reason in MESSAGES if pattern.search(text)]
+    if said:
+        return said[0]
+    if code:
+        return EXIT_STATUSES.get(code, "tool_failed")
+    return "device_lost" if rows else "bad_output"
 
 
 # --- AMD ------------------------------------------------------------------------------------------------------------
@@ -827,6 +873,15 @@ def amd_ras(device):
     return sums
 
 
+def amd_sensors(files, pattern, fields):
+    """(field, text) of hwmon's numbered inputs; fields: {label of an input: field}."""
+    for name in sorted(files):
+        match = re.match(pattern, name)
+        field = match and fields.get(files.get("%s_label" % match.group(1), ""))
+        if field:
+            yield field, files[name]
+
+
 def amd_values(device, problems):
     """{field: number} of one device, in the units of the metrics, from its sysfs texts."""
     files, values = device["files"], {}
@@ -836,26 +891,16 @@ def amd_values(device, problems):
         if value is not None:
             values.setdefault(field, value)
 
-    def labelled(pattern):
-        """(label, text) of hwmon's numbered inputs, by their label."""
-        for name in sorted(files):
-            match = re.match(pattern, name)
-            if match:
-                yield files.get("%s_label" % match.group(1), ""), files[name]
-
     add("utilization", number, "utilization", files.get("gpu_busy_percent", ""))
     add("memory_total", number, "memory_total", files.get("mem_info_vram_total", ""))
     add("memory_used", number, "memory_used", files.get("mem_info_vram_used", ""))
-    for label, text in labelled(r"(temp[0-9]+)_input\Z"):
-        field = {"edge": "temperature", "junction": "junction_temperature", "mem": "memory_temperature"}.get(label)
-        if field:
-            add(field, number, field, text, 1e-3)
+    for field, text in amd_sensors(files, r"(temp[0-9]+)_input\Z",
+                                   {"edge": "temperature", "junction": "junction_temperature", "mem": "memory_temperature"}):
+        add(field, number, field, text, 1e-3)
     if "temperature" not in values and "junction_temperature" in values:
         values["temperature"] = values["junction_temperature"]
-    for label, text in labelled(r"(freq[0-9]+)_input\Z"):
-        field = {"sclk": "clock_core", "mclk": "clock_memory"}.get(label)
-        if field:
-            add(field, number, field, text)
+    for field, text in amd_sensors(files, r"(freq[0-9]+)_input\Z", {"sclk": "clock_core", "mclk": "clock_memory"}):
+        add(field, number, field, text)
     # Dies and partitions that share a board's sensor give 0: the power counts where it is measured.
     for field, names in (("power_draw", ("power1_average", "power1_input")), ("power_limit", ("power1_cap",))):
         for name in names:
@@ -978,24 +1023,28 @@ def amd_fill(devices, path, deadline, state, problems, now):
     blind = [device for device in awake if "utilization" not in device["values"]]
     nameless = [device for device in awake if not amd_name(device, {}) and device["address"] not in names]
     due = not 0 <= now - memory.get("names_at", -AMD_STATIC_RETRY) < AMD_STATIC_RETRY
-    # rocm-smi asks all devices, and would wake those that sleep; amd-smi can be told whom to ask.
-    all_awake, simple = len(awake) == len(devices), path and os.path.basename(path) == "rocm-smi"
-    if not path or not (blind or (nameless and due)) or simple and not all_awake:
+    if not path or not (blind or (nameless and due)):
         return
-    only = [] if all_awake else ["--gpu"] + [device["address"] for device in awake]
+
+    def ask_tool(*arguments):
+        return amd_tool(path, list(arguments), deadline, state, problems)
+
     readings = {}
     try:
-        if simple:
-            document = amd_tool(path, ["--showbus", "--showproductname", "--showserial", "--showuse", "--showpower",
-                                       "--showtemp", "--json"], deadline, state, problems)
-            found, readings = rocm_smi(document, problems)
+        if os.path.basename(path) == "rocm-smi":
+            # It asks all devices, and would wake those that sleep; amd-smi can be told whom to ask.
+            if len(awake) < len(devices):
+                return
+            found, readings = rocm_smi(ask_tool("--showbus", "--showproductname", "--showserial", "--showuse", "--showpower", "--showtemp", "--json"),
+                                       problems)
             names.update(found)
         else:
+            only = [] if len(awake) == len(devices) else ["--gpu"] + [device["address"] for device in awake]
             if (nameless or not names) and due:
                 memory["names_at"] = now
-                names.update(amd_smi_static(amd_tool(path, ["static", "--asic", "--board", "--bus", "--json"] + only, deadline, state, problems)))
+                names.update(amd_smi_static(ask_tool("static", "--asic", "--board", "--bus", "--json", *only)))
             if blind:
-                readings = amd_smi_metric(amd_tool(path, ["metric", "--json"] + only, deadline, state, problems), names, problems)
+                readings = amd_smi_metric(ask_tool("metric", "--json", *only), names, problems)
     except Failure as failure:
         problems.errors[failure.args[0]] += 1  # sysfs is the source; its rows stay
     if nameless:
