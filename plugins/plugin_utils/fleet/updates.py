@@ -32,3 +32,19 @@ def canaries(hosts, chosen, groups):
     """The hosts, among those that have something to update, that get it first: the chosen ones (hosts or groups), or the first."""
     named = [host for name in chosen for host in groups.get(name, [name])]
     return sorted(set(hosts) & set(named)) or sorted(hosts)[:1]
+
+
+def _result(hostvars, host):
+    """What became of a host's update: updated, failed, or missing while there is no answer."""
+    return hostvars[host].get("accelmon_update_result", "missing")
+
+
+def goes_on(groups, hostvars):
+    """Whether the hosts after the canaries may be updated: every canary has the release, and no other host failed to take it so far."""
+    return (all(_result(hostvars, host) == "updated" for host in groups["accelmon_update_canary"])
+            and all(_result(hostvars, host) != "failed" for host in groups["accelmon_update_rest"]))
+
+
+def failures(hosts, hostvars):
+    """{host: why} of the hosts that were due and do not have the release."""
+    return {host: hostvars[host].get("accelmon_update_reason", "not reached") for host in hosts if _result(hostvars, host) != "updated"}

@@ -140,11 +140,22 @@ def preflight_findings(hosts, hostvars, reached):
     return preflight.report(names, hostvars, observed, calls, checked, unanswered)
 
 
+def answer_lines(answer):
+    """What a monitoring host answered as lines of text: its tables, and below them what else it says. answer: a result of an `_info` module."""
+    lines = [line for table in ("table", "exporter_table") if answer.get(table) for line in answer[table].split("\n")]
+    if answer.get("summary"):
+        lines.append(answer["summary"])
+    if answer.get("fleet_alerts"):
+        lines.append("alerts of no node: " + ", ".join(answer["fleet_alerts"]))
+    return lines + [f"note: {note}" for note in answer.get("notes", ())] + [f"{answer['item']}: {problem}" for problem in answer["problems"]]
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self):
         """Name to function."""
         return {**internal(given, setting, plan, listen, planned, loaded, batches, adoption, source_questions, handover_waits, preflight_wants,
-                           preflight_findings, check.fleet_check, check.argument_errors),
-                "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched}
+                           preflight_findings, answer_lines, check.fleet_check, check.argument_errors),
+                "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched,
+                "_update_goes_on": updates.goes_on, "_update_failures": updates.failures}

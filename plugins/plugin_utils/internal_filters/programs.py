@@ -11,7 +11,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, amd_exporter, bundle as bundles, dcgm, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import node_collectors as collectors
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, declaration
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import is_closed
 
 
@@ -129,4 +129,4 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return internal(release_artifact, releases_wanted, image_archive, package_files, all_smi_build, amd_exporter_build, amd_exporter_config,
-                        dcgm_build, dcgm_arguments, dcgm_volumes, dcgm_repository, node_collectors)
+                        dcgm_build, dcgm_arguments, dcgm_volumes, dcgm_repository, node_collectors, declaration.package_names)

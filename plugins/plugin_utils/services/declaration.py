@@ -36,6 +36,17 @@ def is_fetched(declared):
     return declared["source"] in FETCHED or bool(package.get("names") or package.get("files"))
 
 
+def package_names(package, wanted, cache):
+    """What the package manager gets to install or remove: names, or files of a bundle.
+
+    package: as the role declares it; wanted: `absent` to remove it; cache: directory on the host that holds the bundle's files
+    """
+    if wanted == "absent":
+        return package.get("absent", [package["name"]])
+    files = [os.path.join(cache, os.path.basename(one["src"])) for one in package.get("files", ())]
+    return files or package.get("names", [package["name"]])
+
+
 def phase(declared, looked, installed):
     """The phase of service_unit to ask for.
 

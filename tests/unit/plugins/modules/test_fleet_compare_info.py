@@ -161,6 +161,8 @@ def playbook(folder, *arguments):
     question = '"{{ accelmon_compare_sources | accelmon.fleet._given(\'accelmon_compare_sources\') | accelmon.fleet._source_comparisons }}"'
     assert text.count(question) == 1
     (folder / "compare_sources.yml").write_text(text.replace(question, json.dumps(QUESTIONS)))
+    if not (folder / "parts").exists():
+        (folder / "parts").symlink_to(ROOT / "playbooks" / "parts")
     done = subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", str(folder / "inventory.yml"), str(folder / "compare_sources.yml")] + list(arguments),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=600, check=False, cwd=str(folder),

@@ -48,6 +48,7 @@ class Playbooks:
         self.folder, self.services = folder, services
         (folder / "inventory.yml").write_text(INVENTORY % {"python": sys.executable, "port": services.server.server_address[1]})
         (folder / "none.yml").write_text("all: {hosts: {gpu1: {ansible_connection: local}}}")
+        (folder / "parts").symlink_to(ROOT / "playbooks" / "parts")
         for name in ("verify", "status"):
             text = (ROOT / "playbooks" / (name + ".yml")).read_text()
             module = "accelmon.fleet.fleet_%s_info:\n" % name

@@ -88,3 +88,16 @@ def test_a_container_runs_by_the_image_that_was_brought():
 
 def test_an_image_is_not_asked_for_anything():
     assert declaration.arguments(declared(phase="image"), {}, "converge")["image"] is True
+
+
+@pytest.mark.parametrize("package,wanted,names", [
+    ({"name": "p"}, "present", ["p"]),
+    ({"name": "p"}, "", ["p"]),
+    ({"name": "p", "names": ["p=1*"], "files": []}, "present", ["p=1*"]),
+    ({"name": "p", "names": []}, "present", []),
+    ({"name": "p", "names": ["p"], "files": [{"src": "/bundle/p_1.rpm"}, {"src": "/bundle/q_2.rpm"}]}, "present", ["/cache/p_1.rpm", "/cache/q_2.rpm"]),
+    ({"name": "p", "names": ["p=1*"], "files": [{"src": "/bundle/p_1.rpm"}]}, "absent", ["p"]),
+    ({"name": "p", "absent": ["p", "brought"]}, "absent", ["p", "brought"]),
+])
+def test_what_the_package_manager_gets(package, wanted, names):
+    assert declaration.package_names(package, wanted, "/cache") == names

@@ -40,3 +40,21 @@ def test_what_is_due(architecture, installed, due):
 @pytest.mark.parametrize("chosen,first", [([], ["n1"]), (["n2"], ["n2"]), (["racks"], ["n2", "n3"]), (["racks", "n1"], ["n1", "n2", "n3"]), (["n9"], ["n1"])])
 def test_who_is_first(chosen, first):
     assert updates.canaries(["n3", "n1", "n2"], chosen, {"racks": ["n2", "n3", "n7"]}) == first
+
+
+def outcomes(**results):
+    """hostvars and groups of a run: n1 is the canary."""
+    hostvars = {host: {"accelmon_update_result": result, "accelmon_update_reason": f"{host}: because"} if result else {} for host, result in results.items()}
+    return {"accelmon_update_canary": ["n1"], "accelmon_update_rest": [host for host in results if host != "n1"]}, hostvars
+
+
+@pytest.mark.parametrize("canary,second,goes_on", [
+    ("updated", "", True), ("updated", "updated", True), ("updated", "failed", False), ("failed", "", False), ("", "", False)])
+def test_the_others_follow_as_long_as_nothing_failed(canary, second, goes_on):
+    assert updates.goes_on(*outcomes(n1=canary, n2=second, n3="")) is goes_on
+
+
+def test_who_does_not_have_the_release_and_why():
+    _groups, hostvars = outcomes(n1="updated", n2="failed", n3="")
+    assert updates.failures(["n1", "n2", "n3"], hostvars) == {"n2": "n2: because", "n3": "not reached"}
+    assert updates.failures(["n1"], hostvars) == {}
