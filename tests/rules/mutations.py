@@ -15,8 +15,6 @@ import re
 import sys
 import tempfile
 
-import yaml
-
 import run
 
 # pylint: disable=wrong-import-order
@@ -51,11 +49,11 @@ def unnoticed(programs, alert, catalogue):
     name, found = alert["alert"], []
     tests = run.alert_tests((name,))[name]
     for what, other in weakened(alert):
-        text = yaml.safe_dump({"groups": alert_groups(alerts={**catalogue, "alerts": [other]})})
+        groups = alert_groups(alerts={**catalogue, "alerts": [other]})
         with tempfile.TemporaryDirectory() as folder:
-            rules = run.write(folder, "rules.yml", run.with_one_annotation(text, name, "summary"))
+            rules = run.write(folder, "rules.yml", run.with_one_annotation(groups, name, "summary"))
             programs.run("promtool", "check", "rules", rules)
-            path = run.write(folder, "test.yml", yaml.safe_dump({"rule_files": [rules], "evaluation_interval": run.STEP, "tests": tests}))
+            path = run.write(folder, "test.yml", run.dumped({"rule_files": [rules], "evaluation_interval": run.STEP, "tests": tests}))
             try:
                 programs.run("promtool", "test", "rules", path)
             except AssertionError:
@@ -71,7 +69,7 @@ def main(arguments=None):
     parser.add_argument("--programs", metavar="DIR", help="where promtool is; PATH without it")
     options = parser.parse_args(arguments)
     with open(os.path.join(os.path.dirname(reader.__file__), "alerts", "devices.yml"), encoding="utf-8") as handle:
-        names = [alert["alert"] for alert in yaml.safe_load(handle)["alerts"]]
+        names = [alert["alert"] for alert in run.parsed(handle)["alerts"]]
     catalogue, failed = reader.load("alerts"), 0
     for alert in catalogue["alerts"]:
         if alert["alert"] in (options.alerts or names):

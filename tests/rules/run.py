@@ -39,6 +39,8 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording i
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file
 import expositions
 
+# libyaml, where it is there: the files have thousands of lines, and Python alone takes ten times as long.
+LOADER, DUMPER = getattr(yaml, "CSafeLoader", yaml.SafeLoader), getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 STEP = "1m"
 NO_ALERTS = ("health", "layers", "messages", "pages", "quiet", "recording", "sources", "stragglers")
 OPTIONS = {"node_exporter": "[::1]:9100", "cluster": "c1", "node": "mon",
@@ -93,10 +95,20 @@ def write(folder, name, text):
     return path
 
 
+def parsed(text):
+    """The data of YAML text."""
+    return yaml.load(text, Loader=LOADER)
+
+
+def dumped(data):
+    """YAML text of data, in its order."""
+    return yaml.dump(data, Dumper=DUMPER, sort_keys=False)
+
+
 def cases(name):
     """What cases/<name>.yml holds."""
     with open(os.path.join(HERE, "cases", f"{name}.yml"), encoding="utf-8") as handle:
-        return yaml.safe_load(handle)
+        return parsed(handle)
 
 
 def alert_cases():
@@ -159,10 +171,10 @@ def layer_parts():
         expected = [{"eval_time": moment["at"], "alertname": case["alert"],
                      "exp_alerts": [{"exp_labels": alert, "exp_annotations": case["annotations"]} for alert in moment.get("fires", [])]}
                     for moment in case["expect"]]
-        groups = yaml.safe_load(alert_file(**options))["groups"]
+        groups = parsed(alert_file(**options))["groups"]
         rules = [{**rule, "annotations": {key: rule["annotations"][key] for key in case["annotations"]}}
                  for group in groups for rule in group["rules"] if rule["alert"] == case["alert"]]
-        made.append((f"layers-{number}", yaml.safe_dump({"groups": [{"name": "layers", "rules": rules}]}),
+        made.append((f"layers-{number}", dumped({"groups": [{"name": "layers", "rules": rules}]}),
                      [{"name": case["name"], "interval": STEP, "input_series": input_series(case["series"]), "alert_rule_test": expected}]))
     return made
 
@@ -236,12 +248,11 @@ def message_tests():
     return tests
 
 
-def with_one_annotation(text, alert, name):
-    """The rules of one alert of a file, or of all for quiet, and of the annotations the one that the cases state; the checkers look at the others."""
-    groups = yaml.safe_load(text)["groups"]
+def with_one_annotation(groups, alert, name):
+    """A file with the rules of one alert of these groups, or of all for quiet, and the one annotation that the cases state; the checkers see the others."""
     rules = [{**rule, "annotations": {name: rule["annotations"][name]}} for group in groups for rule in group["rules"]
              if alert in ("quiet", rule["alert"])]
-    return yaml.safe_dump({"groups": [{"name": alert, "rules": rules}]})
+    return dumped({"groups": [{"name": alert, "rules": rules}]})
 
 
 def rule_files(folder, backend):
@@ -259,7 +270,7 @@ def rule_files(folder, backend):
 def input_file():
     """Text of a file of rules with what verify asks about each reading."""
     readings = inputs_of_alerts("15s", {}, None)["readings"]
-    return yaml.safe_dump({"groups": [{"name": "inputs", "rules": [{"record": name, "expr": reading["present"]} for name, reading in readings.items()]}]})
+    return dumped({"groups": [{"name": "inputs", "rules": [{"record": name, "expr": reading["present"]} for name, reading in readings.items()]}]})
 
 
 def check_rules_promtool(programs, folder):
@@ -288,23 +299,24 @@ def check_scrape_vmagent(programs, folder):
 
 def with_one_constant(text):
     """The recording layer with what is known of one error code instead of all: they are alike, and each costs vmalert-tool a query for every moment."""
-    groups = yaml.safe_load(text)["groups"]
-    return yaml.safe_dump({"groups": [{**group, "rules": [rule for rule in group["rules"] if rule["record"] != INFO or rule["labels"]["code"] == "79"]}
+    groups = parsed(text)["groups"]
+    return dumped({"groups": [{**group, "rules": [rule for rule in group["rules"] if rule["record"] != INFO or rule["labels"]["code"] == "79"]}
                                       for group in groups]})
 
 
 def unit_files(folder, kind, only):
     """Paths of the files of tests: each alert and what is recorded know nothing of each other, and are evaluated apart, at moments of the tests' own."""
-    parts = [(name, with_one_annotation(alert_file({}), name, "summary"), tests) for name, tests in alert_tests(only).items()]
+    groups = parsed(alert_file({}))["groups"]
+    parts = [(name, with_one_annotation(groups, name, "summary"), tests) for name, tests in alert_tests(only).items()]
     parts += layer_parts() if not only or "layers" in only else []
     if not only or "messages" in only:
-        parts += [(f"message-{name}", with_one_annotation(alert_file({}), name, "description"), tests) for name, tests in message_tests().items()]
+        parts += [(f"message-{name}", with_one_annotation(groups, name, "description"), tests) for name, tests in message_tests().items()]
     if not only or "recording" in only:
         parts.append(("recording", with_one_constant(recording_file("15s")), recording_tests(kind)))
     paths = []
     for name, text, tests in parts:
         test = {"rule_files": [write(folder, f"{name}.yml", text)], "evaluation_interval": STEP, "tests": tests}
-        paths.append(write(folder, f"test-{name}.yml", yaml.safe_dump(test, sort_keys=False)))
+        paths.append(write(folder, f"test-{name}.yml", dumped(test)))
     return paths
 
 
