@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.error_serie
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.palette import HEAT
 import panels
 from panels import (
-    ALARM, DEVICE, DEVICE_LEGEND, GOOD, NODE_LEGEND, NOTICE, PLAIN, column, lines, marked, marks, now, override, stat, state, steps, table, target)
+    ALARM, DEVICE_LEGEND, GOOD, NODE_LEGEND, NOTICE, PLAIN, column, lines, marked, marks, now, override, stat, state, steps, table, target)
 
 VIEWS = load("views")
 FLEET, NODE, ACCELERATOR, JOBS, ERRORS, MONITORING = (f"accelmon-{name}" for name in ("fleet", "node", "accelerator", "jobs", "errors", "monitoring"))
@@ -91,7 +91,7 @@ def missing(where=NODES):
     return f"clamp_min(\n({expected(where)})\n- ({present(where)}\nor 0 * ({expected(where)})), 0)"
 
 
-def device_table(title, about, where, links):
+def device_table(title, about, where, links, places=("cluster", "rack", "node")):
     """All devices with what is known of them."""
     views = VIEWS["devices"]
     shown = {
@@ -102,15 +102,16 @@ def device_table(title, about, where, links):
         "memory_temperature": marked("Memory temp.", "celsius", marks(views["memory_temperature"])),
         "power": column("Power", "watts"), "power_limit": column("Limit", "watts"), "known": column("Known", "ratio"),
     }
-    return table(title, about, [(f"max by ({DEVICE}) ({asked('devices', name, where)})", how) for name, how in shown.items()],
-                 ["cluster", "rack", "node", "vendor", "index", "model"], (24, 14), links)
+    by = ", ".join([*places, "vendor", "index", "model"])
+    return table(title, about, [(f"max by ({by}) ({asked('devices', name, where)})", how) for name, how in shown.items()],
+                 [*places, "vendor", "index", "model"], (24, 14), links)
 
 
 def fault_table(where, size=(12, 8)):
     """What is wrong with which device."""
     return table("What is wrong", "Components of the health score that are fatal or degraded, at most 100 of them. Missing devices and errors of devices "
                  "that are not seen any more belong to their node and have no index.",
-                 [(f"bottomk(100, max by ({DEVICE}, component) ({asked('rows', 'faults', where)}))", state("State", panels.names(GRADES)))],
+                 [(f"bottomk(100, max by (cluster, node, vendor, index, component) ({asked('rows', 'faults', where)}))", state("State", panels.names(GRADES)))],
                  ["cluster", "node", "vendor", "index", "component"], size, {"node": panels.link(NODE, "cluster", "node")}, {"component": "Component"})
 
 
@@ -139,7 +140,7 @@ def fleet():
     temperature = marks(VIEWS["devices"]["temperature"])
     busy = f"{VIEWS['busy']:g}"
     watts = f"sum_over_time((sum(cluster:accelerator_power_watts:sum{{{CLUSTERS}}}))[$__range:1m]) / 60"
-    by_model = "cluster, vendor, model"
+    by_model, by_rack = "cluster, vendor, model", "cluster, rack, vendor"
     utilization = f"accelerator_utilization_ratio{{{DEVICES}}}"
     with_job = f"on ({JOB}) accelerator_job_info"
     percents = [override(f"{10 * place} %", color={"mode": "fixed", "fixedColor": colour}) for place, colour in enumerate([*HEAT, ALARM][:11])]
@@ -204,10 +205,10 @@ def fleet():
                 (f"count by ({by_model}) ({utilization} < {busy} and {with_job})", column("In jobs, idle")),
             ], ["cluster", "vendor", "model"], (16, 8), sort="Present"),
             table("Racks", "The 50 racks that draw most. A node without a rack is in none.", [
-                (f"topk(50, rack:accelerator_power_watts:sum{{{RACKS}}})", column("Power", "watts")),
-                (f"rack:accelerator_info:count{{{RACKS}}}", column("Present")),
-                (f"rack:accelerator_utilization_ratio:avg{{{RACKS}}}", panels.level("Busy", "ratio", LOAD, 1)),
-                (f"rack:accelerator_temperature_celsius:max{{{RACKS}}}", marked("Hottest chip", "celsius", temperature)),
+                (f"topk(50, sum by ({by_rack}) (rack:accelerator_power_watts:sum{{{RACKS}}}))", column("Power", "watts")),
+                (f"sum by ({by_rack}) (rack:accelerator_info:count{{{RACKS}}})", column("Present")),
+                (f"max by ({by_rack}) (rack:accelerator_utilization_ratio:avg{{{RACKS}}})", panels.level("Busy", "ratio", LOAD, 1)),
+                (f"max by ({by_rack}) (rack:accelerator_temperature_celsius:max{{{RACKS}}})", marked("Hottest chip", "celsius", temperature)),
             ], ["cluster", "rack", "vendor"], (12, 8), sort="Power"),
             table("Driver versions", "Devices by the version of their driver, where the source knows it.",
                   [(f"count by ({by_model}, driver_version) (accelerator_info{{{DEVICES}}})", column("Devices"))],
@@ -286,13 +287,15 @@ def device_lines(where):
 def link_errors(where):
     """Errors of the links between devices, and to the host."""
     same, dcgm = "cluster, node, vendor, index", "DCGM_FI_DEV_NVLINK_%s_ERROR_COUNT_TOTAL"
-    nvlink = [(dcgm % what, word) for what, word in (("CRC_FLIT", "flow control"), ("CRC_DATA", "data"), ("REPLAY", "replays"), ("RECOVERY", "recoveries"))]
-    xgmi = [("gpu_ecc_correct_xgmi_wafl", "corrected"), ("gpu_ecc_uncorrect_xgmi_wafl", "uncorrected")]
-    found = [f'label_replace(max by ({same}) (increase({series}{{{where}}}[$__rate_interval])) > 0, "what", "{kind} {word}", "", "")'
-             for kind, pairs in (("NVLink", nvlink), ("XGMI", xgmi)) for series, word in pairs]
+    links = {"NVLink": [dcgm % what for what in ("CRC_FLIT", "CRC_DATA", "REPLAY", "RECOVERY")],
+             "XGMI": ["gpu_ecc_correct_xgmi_wafl", "gpu_ecc_uncorrect_xgmi_wafl"]}
+    found = []
+    for kind, counters in links.items():
+        rises = " or ".join(f'label_replace(increase({series}{{{where}}}[$__rate_interval]), "of", "{place}", "", "")' for place, series in enumerate(counters))
+        found.append(f'label_replace(sum by ({same}) ({rises}), "kind", "{kind}", "", "")')
     return [
-        lines("NVLink and XGMI errors", "Errors of the links between devices; no line where there were none. Known from DCGM's and AMD's exporters.",
-              [target("\nor ".join(found), DEVICE_LEGEND + " {{what}}")], "count", min=0),
+        lines("NVLink and XGMI errors", "Errors of the links between devices, corrected ones too. Known from DCGM's and AMD's exporters.",
+              [target("\nor ".join(found), DEVICE_LEGEND + " {{kind}}")], "count", min=0),
         lines("PCIe replays", "Packets that were sent again to or from the host. Known from the textfile collector and DCGM's exporter.",
               [target(f"max by ({same}) (rate(node_gpu_pcie_replays_total{{{where}}}[$__rate_interval])\n"
                       f"or rate(DCGM_FI_DEV_PCIE_REPLAY_COUNTER{{{where}}}[$__rate_interval]))", DEVICE_LEGEND)], "per second", min=0),
@@ -304,7 +307,7 @@ def error_table(title, about, by, heads, labels, where, size=(24, 8), links=None
     times = f"sum by ({by}) (accelerator_errors_total{{{where}}}) > 0"
     return table(title, about, [
         (f"topk(100, ({times}) * on (kind, code) group_left (title, class, action) {known('')} or {times})", column("Times")),
-        (f"max by ({by}) (accelerator_error_last_timestamp_seconds{{{where}}}) * 1000", column("Last", "moment")),
+        (f"(max by ({by}) (accelerator_error_last_timestamp_seconds{{{where}}}) > 0) * 1000", column("Last", "moment")),
         (f"count by ({by}) (accelerator_errors_total{{{where}}} > 0)", column("Devices")),
     ], labels, size, links, {"kind": "Kind", "code": "Code", "title": "Meaning", "class": "Class", "action": "What to do", **heads}, "Last")
 
@@ -329,7 +332,7 @@ def node():
             stat("Running since", "When the node booted.", [now(f"max by (node) (node_boot_time_seconds{{{HERE}}}) * 1000", NODE_LEGEND)], "moment"),
         ]),
         ("Devices", [
-            device_table("Devices", "The devices of the node as they are now. n/a: the source does not say. Click an index.", HERE, links),
+            device_table("Devices", "The devices of the node as they are now. n/a: the source does not say. Click an index.", HERE, links, ["cluster", "node"]),
             fault_table(HERE),
             alert_table(HERE, ["node", "vendor"], (12, 8)),
             *device_lines(HERE), *link_errors(HERE),
@@ -352,10 +355,10 @@ def node():
 
 def accelerator():
     """One device, or a few of one node."""
-    by = "node, vendor, index, kind, code"
+    by = "node, index, kind, code"
     identity = "node, index, vendor, model, driver_version, serial, pci_bus_id, uuid"
     errors = {"name": "Errors", "datasource": panels.DATASOURCE, "enable": True, "hide": False, "iconColor": ALARM, "useValueForTime": True,
-              "expr": f"max by (node, index, kind, code) (accelerator_error_last_timestamp_seconds{{{CHOSEN}}}) * 1000",
+              "expr": f"(max by (node, index, kind, code) (accelerator_error_last_timestamp_seconds{{{CHOSEN}}}) > 0) * 1000",
               "titleFormat": "{{kind}} {{code}}", "textFormat": "{{node}} {{index}}", "tagKeys": "kind,code", "step": "60s"}
     return panels.board(ACCELERATOR, "Accelerator", "One device of a node, or a few of them: identity, readings against their limits, errors.", [
         panels.variable("cluster", "accelmon_fleet_node_info", several=False, everything=False),
@@ -488,7 +491,7 @@ def errors():
                   [target(f"sum by (kind, code) (increase(accelerator_errors_total{{{where}}}[$__rate_interval]) > 0)", "{{kind}} {{code}}")], "count", (24, 8),
                   stack=True, min=0),
             table("By device", "The 100 devices and codes with the latest errors. A device that is not seen any more has no index.", [
-                (f"topk(100, max by (cluster, node, vendor, index, pci_bus_id, kind, code) (accelerator_error_last_timestamp_seconds{{{where}}})) * 1000",
+                (f"topk(100, max by (cluster, node, vendor, index, pci_bus_id, kind, code) (accelerator_error_last_timestamp_seconds{{{where}}}) > 0) * 1000",
                  column("Last", "moment"))], ["cluster", "node", "vendor", "index", "pci_bus_id", "kind", "code"], (24, 10), links,
                 {"pci_bus_id": "PCI address", "kind": "Kind", "code": "Code"}, "Last"),
         ]),
@@ -541,7 +544,8 @@ def monitoring():
                  [now(f"min(accelmon_certificate_expiry_timestamp_seconds{{{where}}}) * 1000")], "moment"),
         ]),
         ("Targets", [
-            table("Targets that are down", "At most 100.", [(f"bottomk(100, up{{{where}}} == 0)", column("Up"))], ["cluster", "node", "job", "instance"],
+            table("Targets that are down", "At most 100.",
+                  [(f"topk(100, group by (cluster, node, job, instance) (up{{{where}}} == 0))", column("Targets"))], ["cluster", "node", "job", "instance"],
                   (12, 10),
                   {"node": panels.link(NODE, "cluster", "node")}, {"job": "Job", "instance": "Address"}),
             lines("Share of targets up", "By job.", [target(f"avg by (job) (up{{{where}}})", "{{job}}")], "ratio", (12, 10), min=0, max=1),

@@ -10,18 +10,25 @@ DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 SCHEMA_VERSION = 42
 TAG = "accelmon"
 COLUMNS = 24
-# Okabe and Ito's colours, which differ for everybody, on light and on dark ground.
-GOOD, NOTICE, ALARM, PLAIN, REFERENCE = "#009E73", "#E69F00", "#D55E00", "#0072B2", "#8C8C8C"
+# Colours that differ for everybody, close to Okabe and Ito's: of values and lines, which can be read on light and on dark ground. The theme's own for what
+# has no meaning.
+GOOD, NOTICE, ALARM, PLAIN, REFERENCE = "#009E73", "#B87A00", "#D55E00", "text", "#8C8C8C"
+# The same as the ground of a cell or a bar, on which Grafana writes in black where it is bright, else in white.
+GROUNDS = {GOOD: "#00694C", NOTICE: "#F0C84B", ALARM: "#A3180F", PLAIN: "transparent"}
+# Widths of columns that need no more, or more than others.
+WIDTHS = {"index": 70, "rack": 80, "vendor": 100, "model": 200, "severity": 100, "alertname": 260, "action": 420, "title": 300, "uuid": 330, "kind": 80,
+          "code": 80}
 # Grafana's name of each unit of the views, and of those that only dashboards have.
 UNITS = {"ratio": "percentunit", "celsius": "celsius", "watts": "watt", "score": "none", "count": "short", "bytes": "bytes", "hertz": "hertz",
          "bytes per second": "Bps", "per second": "cps", "seconds": "s", "duration": "dtdurations", "moment": "dateTimeAsIso", "watt hours": "watth",
          "hours": "h", "text": "string"}
 # What a table calls the labels.
 HEADS = {"cluster": "Cluster", "rack": "Rack", "node": "Node", "index": "Index", "vendor": "Vendor", "model": "Model"}
-DEVICE = "cluster, rack, node, vendor, index, model"
 # A node or a device in a legend; index 0 is on every node.
 NODE_LEGEND, DEVICE_LEGEND = "{{node}}", "{{node}} {{vendor}} {{index}}"
 NOTHING = "n/a"
+# Grafana paints a cell without a value like the lowest one.
+UNKNOWN = [{"type": "special", "options": {"match": "null+nan", "result": {"text": NOTHING, "color": GROUNDS[PLAIN], "index": 9}}}]
 
 
 def target(expr, legend=""):
@@ -54,10 +61,15 @@ def marks(view):
     return steps((view["notice"], NOTICE), (view["alarm"], ALARM), first=PLAIN)
 
 
+def grounds(thresholds):
+    """The same thresholds for the ground of cells."""
+    return {**thresholds, "steps": [{**step, "color": GROUNDS.get(step["color"], step["color"])} for step in thresholds["steps"]]}
+
+
 def names(values):
     """Value mappings: {number: (text, colour)}."""
-    return [{"type": "value", "options": {f"{number:g}": {"text": text, "color": colour, "index": place}
-                                          for place, (number, (text, colour)) in enumerate(values.items())}}]
+    return [{"type": "value", "options": {f"{number:g}": {"text": text, "color": GROUNDS[colour], "index": place}
+                                          for place, (number, (text, colour)) in enumerate(values.items())}}, *UNKNOWN]
 
 
 def override(field, **properties):
@@ -91,7 +103,8 @@ def lines(title, about, targets, unit, size=(8, 8), reference=(), thresholds=Non
     custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 60 if stack else 0, "showPoints": "auto", "spanNulls": False,
               "thresholdsStyle": {"mode": "dashed" if thresholds else "off"}, "stacking": {"mode": "normal" if stack else "none", "group": "A"}}
     dashed = [{"matcher": {"id": "byFrameRefID", "options": one}, "properties": [
-        {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 8]}}, {"id": "color", "value": {"mode": "fixed", "fixedColor": REFERENCE}}]}
+        {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 8]}}, {"id": "color", "value": {"mode": "fixed", "fixedColor": REFERENCE}},
+        {"id": "custom.hideFrom", "value": {"legend": True, "tooltip": False, "viz": False}}]}
         for one in reference]
     options = {"legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}, "tooltip": {"mode": "multi", "sort": "desc"}}
     return panel("timeseries", title, about, targets, unit, size, options, custom, thresholds, dashed + list(more.pop("overrides", ())), **more)
@@ -100,7 +113,7 @@ def lines(title, about, targets, unit, size=(8, 8), reference=(), thresholds=Non
 def bars(title, about, targets, unit, size=(8, 8), thresholds=None, **more):
     """A bar for each series, as it is now."""
     options = {"displayMode": "basic", "orientation": "horizontal", "valueMode": "text", "showUnfilled": True, "minVizWidth": 8, "minVizHeight": 16,
-               "namePlacement": "auto", "sizing": "auto", "maxVizHeight": 300,
+               "namePlacement": "auto", "sizing": "auto", "maxVizHeight": 300, "text": {"titleSize": 14, "valueSize": 14},
                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
     return panel("bargauge", title, about, targets, unit, size, options, thresholds=thresholds, **more)
@@ -119,6 +132,9 @@ def link(board, *labels, at=""):
     return [{"title": "Show", "url": f"/d/{board}?${{datasource:queryparam}}&${{__url_time_range}}{chosen}{at}", "targetBlank": False}]
 
 
+PAINTED = {"type": "color-background", "mode": "basic"}
+
+
 def column(title, unit="count", **properties):
     """How a value of a table is shown: (title, unit, further properties of the field)."""
     return title, unit, properties
@@ -131,12 +147,12 @@ def level(title, unit, thresholds, most):
 
 def state(title, mappings):
     """A number that has a name."""
-    return column(title, "score", mappings=mappings, custom__cellOptions={"type": "color-text"})
+    return column(title, "score", mappings=mappings, custom__cellOptions=PAINTED)
 
 
 def marked(title, unit, thresholds):
-    """A value in the colour that it has earned."""
-    return column(title, unit, thresholds=thresholds, custom__cellOptions={"type": "color-text"})
+    """A value on the colour that it has earned."""
+    return column(title, unit, thresholds=grounds(thresholds), mappings=UNKNOWN, custom__cellOptions=PAINTED)
 
 
 def table(title, about, queries, labels, size=(24, 10), links=None, heads=None, sort=None, descending=True):
@@ -154,13 +170,15 @@ def table(title, about, queries, labels, size=(24, 10), links=None, heads=None, 
                                        "renameByName": {**{name: heads[name] for name in labels},
                                                         **{name: shown[0] for name, (_expr, shown) in zip(values, queries)}}}}]
     overrides = [override(shown[0], unit=UNITS[shown[1]], **shown[2]) for _expr, shown in queries]
+    overrides += [override(heads[label], custom__width=WIDTHS[label]) for label in labels if label in WIDTHS]
     overrides += [override(heads[label], links=found) for label, found in (links or {}).items()]
     options = {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": sort, "desc": descending}] if sort else []}
-    return panel("table", title, about, [rows(expr) for expr, _shown in queries], "text", size, options, {"align": "auto", "filterable": True}, None,
+    return panel("table", title, about, [rows(expr) for expr, _shown in queries], "text", size, options,
+                 {"align": "auto", "filterable": True, "minWidth": 60}, None,
                  overrides, transformations=transformations)
 
 
-def grid(title, about, expr, unit, thresholds, board, size=(12, 14), **more):
+def grid(title, about, expr, unit, thresholds, board, size=(24, 10), **more):
     """One cell for each device, node by index; one grid for each cluster, as names of nodes are only unique within one."""
     corner = "node\\device"
     link_to = [{"title": "Show",
@@ -168,15 +186,15 @@ def grid(title, about, expr, unit, thresholds, board, size=(12, 14), **more):
                 "targetBlank": False}]
     cells = f'max by (node, device) (label_join({expr}, "device", " ", "vendor", "index"))'
     transformations = [{"id": "groupingToMatrix", "options": {"rowField": "node", "columnField": "device", "valueField": "Value", "emptyValue": "null"}}]
-    overrides = [override(corner, displayName="Node", links=link_to, custom__cellOptions={"type": "auto"}, unit=UNITS["text"])]
+    overrides = [override(corner, displayName="Node", links=link_to, custom__cellOptions={"type": "auto"}, custom__width=160, unit=UNITS["text"])]
     return panel("table", title, about, [rows(cells)], unit, size, {"showHeader": True, "cellHeight": "sm", "sortBy": []},
-                 {"align": "center", "cellOptions": {"type": "color-background", "mode": "basic"}}, thresholds, overrides,
+                 {"align": "center", "minWidth": 40, "cellOptions": PAINTED}, grounds(thresholds), overrides, mappings=UNKNOWN,
                  transformations=transformations, repeat="cluster", repeatDirection="v", **more)
 
 
 def heat(bounds):
     """Thresholds in one hue, from little to much: more of something is not worse."""
-    colours = [HEAT[2], HEAT[4], HEAT[6], HEAT[8]]
+    colours = [HEAT[0], HEAT[2], HEAT[7], HEAT[9]]
     return steps(*zip(bounds, colours[1:]), first=colours[0])
 
 

@@ -183,4 +183,17 @@ def answered(programs, folder, stragglers):
                 found = differences(one, other)[:3] if one else ["no data"]
                 found += [f"{len(one)} lines"] if not instant and len(one) > MOST_LINES else []
                 wrong += [f"{name}, {who}: {what}\n  {query}" for what in found]
+            for panel in panels(board):
+                wrong += [f"{name}, {panel['title']}: its rows have {label}, which is no column" for label in strays(panel, first, end)]
     assert not wrong, "\n".join(wrong)
+
+
+def strays(panel, storage, end):
+    """Labels of a table's rows that are no columns of it: rows of two queries that differ in one do not become one row."""
+    if panel["type"] != "table" or panel["transformations"][0]["id"] != "merge":
+        return []
+    found = set()
+    for target in panel["targets"]:
+        for series in storage.ask("/api/v1/query", query=filled(target["expr"], {}), time=end + 7)["result"]:
+            found |= set(series["metric"])
+    return sorted(found - set(panel["transformations"][1]["options"]["renameByName"]))

@@ -147,3 +147,17 @@ def test_columns_of_tables_are_there():
         assert values == (["Value"] if len(panel["targets"]) == 1 else [f"Value #{target['refId']}" for target in panel["targets"]])
         sort = panel["options"]["sortBy"]
         assert not sort or sort[0]["displayName"] in renamed.values()
+
+
+def test_colours_can_be_read():
+    """Grafana writes in black on a bright ground, else in white; and a value in its colour on the ground of either theme."""
+    from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.palette import contrast
+    generator()
+    import panels  # pylint: disable=import-error
+    grounds = [colour for colour in panels.GROUNDS.values() if colour != "transparent"]
+    for ground in grounds + [step["color"] for step in panels.heat((1, 2, 3))["steps"]]:
+        red, green, blue = (int(ground[place:place + 2], 16) for place in (1, 3, 5))
+        ink = "#202226" if (red * 299 + green * 587 + blue * 114) / 1000 > 180 else "#f7f8fa"
+        assert contrast(ground, ink) >= 4.5, ground
+    for colour in set(panels.GROUNDS) - {"text"}:
+        assert min(contrast(colour, "#181b1f"), contrast(colour, "#ffffff")) >= 3, colour
