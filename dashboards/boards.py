@@ -182,7 +182,7 @@ def fleet():
                         "0: do not use it. n/a: nothing is known.", asked("devices", "health"), "score", marks(VIEWS["devices"]["health"]), NODE),
         ]),
         ("The last hours, by cluster and vendor", [
-            trend("present"),
+            trend("missing"),
             trend("utilization", [percentile("accelerator_utilization_ratio", "p50"), percentile("accelerator_utilization_ratio", "p95")], thresholds=LOAD),
             trend("memory"),
             trend("temperature", [percentile("accelerator_temperature_celsius", "p50"), percentile("accelerator_temperature_celsius", "p95")],

@@ -26,6 +26,7 @@ STACK_WEB = WEB + "/stack.yml"
 STACK_WEB_TLS = WEB + "/stack_tls.yml"
 STACK_VMAUTH = WEB + "/stack_vmauth.yml"
 RULES = CONFIGURATION + "/rules"
+VMUI = CONFIGURATION + "/vmui"
 TARGETS = STATE + "/targets"
 REGISTRY = STATE + "/registry"
 # Of the first one: the passwords and the certificate authority of the fleet.

@@ -48,6 +48,12 @@ def test_what_runs_is_the_release(fleet, host, name):
     assert fleet.shell(host, f"readlink /proc/{process}/exe").startswith(f"/opt/accelmon/{name}/")
 
 
+def test_vmui_has_the_pages_of_the_fleet(fleet):
+    assert "<html" in fleet.get(fleet.storage("/vmui/"))
+    pages = fleet.fetch(fleet.storage("/vmui/custom-dashboards"))["dashboardsSettings"]
+    assert [page["title"] for page in pages] == ["accelmon: Fleet", "accelmon: Devices", "accelmon: Health and errors"]
+
+
 def test_a_converged_run_asks_upstream_nothing(fleet):
     before = requests(fleet)
     assert before > 0 and fleet.site().changed() == 0 and requests(fleet) == before

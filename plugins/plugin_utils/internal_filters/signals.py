@@ -14,7 +14,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, notified
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, errors, recording, report, routes, site_rules
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, errors, recording, report, routes, site_rules, vmui
 
 
 def rule_files(paths, directory):
@@ -146,6 +146,11 @@ def views(_nothing):
     return load("views")
 
 
+def vmui_files(directory):
+    """The pages of vmui, as files of a service in this directory."""
+    return [{"path": f"{directory}/{name}", "content": page} for name, page in vmui.pages().items()]
+
+
 def report_text(document, output):
     """A report, as fleet_report_info returns it, as a page, or as JSON where the output is json."""
     document = plain(document)
@@ -186,4 +191,4 @@ class FilterModule:
         """Name to function."""
         return internal(rule_files, alert_changes, alert_inputs, rule_groups, alertmanager_files, expected_series, source_comparisons, rehearsed_rules,
                         explanation, findings, alert_routes, silenced, receivers, silence_lines, delivery_lines, views, report_text, report_paths,
-                        report_lines, report_of, fullest_report, report_stats)
+                        report_lines, report_of, fullest_report, report_stats, vmui_files)

@@ -34,7 +34,7 @@ def answers(found, **values):
         labels = {"cluster": cluster, "vendor": vendor}
         told["trends"].setdefault("power", []).append((labels, [None] + [3600.0] * (count - 1)))
         told["trends"].setdefault("utilization", []).append((labels, [place / count for place in range(count)]))
-        told["trends"].setdefault("present", []).append((labels, [8.0] * count))
+        told["trends"].setdefault("missing", []).append((labels, [0.0] * count))
     return told
 
 

@@ -16,10 +16,10 @@ import time
 import urllib.request
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query, registry
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_report_info
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import report as pages
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import report as pages, vmui
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import record
 from test_fleet_live import free_port
 
@@ -56,7 +56,9 @@ def lines(now):
                         yield f'accelerator_health_state{{{labels},component="recovery"}} 1 {at}'
                         yield f'accelerator_errors_total{{{labels},pci_bus_id="0000:1b:00.0",kind="xid",code="79"}} 3 {at}'
                         yield f'accelerator_error_last_timestamp_seconds{{{labels},pci_bus_id="0000:1b:00.0",kind="xid",code="79"}} {now - 5000} {at}'
-            for name, value in (("accelerator_info:count", 8), ("accelerator_utilization_ratio:avg", load_sum / 8),
+                yield f'accelmon_expected_accelerators{{cluster="{cluster}",node="{node}",vendor="nvidia",host="mon01"}} 4 {at}'
+            for name, value in (("accelerator_info:count", 7 if cluster == "west" and at > now - 3600 else 8),
+                                ("accelerator_utilization_ratio:avg", load_sum / 8),
                                 ("accelerator_memory_used_bytes:sum", 24e10), ("accelerator_memory_total_bytes:sum", 64e10),
                                 ("accelerator_power_watts:sum", 800 + 500 * load_sum),
                                 ("accelerator_temperature_celsius:max", 70)):
@@ -128,6 +130,7 @@ def test_both_storages_give_the_same_report(storages, tmp_path):
     assert {name for device in found["devices"] for name, value in device.items() if value is None} == {"memory_temperature"}
     for line in found["trends"]["lines"]:
         assert line["energy_joules"] == pytest.approx(sum(line["power"]) * 900)
+    assert [line["missing"][place] for line in found["trends"]["lines"] for place in (0, -1)] == [0, 0, 0, 1]
     assert [(error["code"], error["times"], error["count"]) for error in found["errors"]] == [("79", 6, 2)]
     assert [(fault["component"], fault["grade"], fault["count"]) for fault in found["faults"]] == [("recovery", "degraded", 2)]
     page = pages.page(found)
@@ -137,3 +140,15 @@ def test_both_storages_give_the_same_report(storages, tmp_path):
 def test_of_some_nodes(storages, tmp_path):
     found = reported(storages, tmp_path, "victoria-metrics", hosts=["gpu2"])
     assert {device["node"] for device in found["devices"]} == {"gpu2"} and found["errors"] == [] and len(found["trends"]["lines"]) == 2
+
+
+@pytest.mark.parametrize("page", vmui.pages())
+def test_every_panel_of_vmui_has_data_and_few_lines(storages, page):
+    """On VictoriaMetrics, which has vmui, and on Prometheus, as a second judge of the queries."""
+    urls, now = storages
+    start, end = (now - 7200) // 60 * 60, now // 60 * 60
+    for row in vmui.pages()[page]["rows"]:
+        for panel in row["panels"]:
+            drawn, same = (query.range_query(url, panel["expr"][0], 30, start, end, 60) for url in urls.values())
+            # Memory temperatures are not among the samples. Which of equally busy devices are drawn is not the same.
+            assert len(drawn) == len(same) <= 10 and bool(drawn) == ("Temperature of the memory" not in panel["title"]), (panel, drawn, same)
