@@ -1,7 +1,7 @@
 # Copyright (c) 2026 accelmon.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller cost of a converged run: CPU time and task results per node.
+"""What a converged run costs the control node: CPU time and task results per node.
 
 Runs the real site.yml with real `ansible-playbook` processes. Only the nodes are simulated: a connection plugin takes each
 module as it would be sent to a host and answers what a converged host answers, at no cost. So templating, argument

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 accelmon.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller cost of variable check, records, registry and targets for large fleets.
+"""What the control node spends on variable check, records, registry and targets for large fleets.
 
 Runs real `ansible-playbook` processes over generated JSON inventories and measures their CPU time (user and system,
 with all children) and the memory of the largest process. Every figure is the difference to the same play with a task
@@ -13,9 +13,9 @@ host's facts to the variable manager when the play starts. That is the call that
 a module with facts, so `hostvars` costs what it costs after a real detection. The facts are made up: eight NVIDIA
 devices on seven hosts of eight, four AMD devices on the others.
 
-The scraping host is this machine, with a local connection, so the plays with a registry contain the work of the module
+The monitoring host is this machine, with a local connection, so the plays with a registry contain the work of the module
 fleet_registry, which in a real fleet is done by the monitoring host. It is measured on its own as well, and taken off for
-the line "of that, the controller". The line "reading each host once" is what Ansible itself takes to hand over the
+the line "of that, the control node". The line "reading each host once" is what Ansible itself takes to hand over the
 variables and facts of every host, without which nothing can be rendered.
 """
 import argparse
@@ -259,9 +259,9 @@ def main():
                 limit = {"records, registry, targets": LIMIT_MS, "whole": AIM_MS}.get(play)
                 if limit:
                     cost = (cpu - base - module) / hosts * 1000
-                    row(hosts, "  of that, the controller", cpu - base - module, cost, size)
+                    row(hosts, "  of that, the control node", cpu - base - module, cost, size)
                     if hosts == max(arguments.hosts) and cost > limit:
-                        failed.append(f"{play} at {hosts} hosts takes {cost:.3f} ms per host of the controller, more than {limit}")
+                        failed.append(f"{play} at {hosts} hosts takes {cost:.3f} ms per host on the control node, more than {limit}")
             row(hosts, "the module alone", module, module / hosts * 1000, module_size, f"  ({length / 1e6:.1f} MB of records)")
     for line in failed:
         print(f"over budget: {line}")

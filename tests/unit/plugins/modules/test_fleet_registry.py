@@ -24,7 +24,7 @@ CUSTOM = {"job": "ipmi", "port": 9290, "scheme": "http", "path": "/metrics", "el
 
 
 class Host:
-    """A scraping host: its directories, and runs of the module on it."""
+    """A monitoring host: its directories, and runs of the module on it."""
 
     def __init__(self, root):
         self.root = root
