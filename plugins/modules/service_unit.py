@@ -270,54 +270,54 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.host.config_set imp
 from ansible_collections.accelmon.fleet.plugins.module_utils.host.service.service import Service
 
 
+SPEC = dict(ARGUMENTS, **{
+    "name": {"type": "str", "required": True},
+    "phase": {"type": "str", "choices": ["converge", "claim", "run", "reload"], "required": True},
+    "image": {"type": "bool", "default": False},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "user": {"type": "str"},
+    "listen": {"type": "list", "elements": "dict", "default": [], "options": {
+        "address": {"type": "str", "default": ""},
+        "port": {"type": "int", "required": True},
+        "variable": {"type": "str", "required": True},
+    }},
+    "managed_variable": {"type": "str"},
+    "needs": {"type": "list", "elements": "path", "default": []},
+    "package": {"type": "str", "default": ""},
+    "package_unit": {"type": "str", "default": ""},
+    "package_version": {"type": "str", "default": ""},
+    "program": {"type": "str"},
+    "container": {"type": "bool", "default": False},
+    "own_programs": {"type": "bool", "default": False},
+    "unit": {"type": "str"},
+    "timer": {"type": "str"},
+    "restart_on": {"type": "list", "elements": "str", "default": []},
+    "reload_on": {"type": "list", "elements": "str", "default": []},
+    "leaves": {"type": "list", "elements": "str", "default": []},
+    "groups": {"type": "list", "elements": "str", "default": []},
+    "parts": {"type": "dict", "default": {}},
+    "part_files": {"type": "list", "elements": "str", "default": []},
+    "health": {"type": "dict", "options": {
+        "to": {"type": "str", "required": True},
+        "page": {"type": "str", "default": "/metrics"},
+        "rows": {"type": "str", "default": ""},
+        "ready": {"type": "str", "default": ""},
+        "timeout": {"type": "int", "default": 30},
+    }},
+    "probe": {"type": "dict", "options": {
+        "path": {"type": "str", "required": True},
+        "status": {"type": "list", "elements": "int", "default": [200]},
+        "timeout": {"type": "int", "default": 30},
+        "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
+        "ca_file": {"type": "path", "default": ""},
+        "client_certificate": {"type": "str", "choices": ["none", "required"], "default": "none"},
+        "password_file": {"type": "path", "no_log": False, "default": ""},
+    }},
+})
+
+
 def main():
-    module = AnsibleModule(
-        argument_spec=dict(ARGUMENTS, **{
-            "name": {"type": "str", "required": True},
-            "phase": {"type": "str", "choices": ["converge", "claim", "run", "reload"], "required": True},
-            "image": {"type": "bool", "default": False},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "user": {"type": "str"},
-            "listen": {"type": "list", "elements": "dict", "default": [], "options": {
-                "address": {"type": "str", "default": ""},
-                "port": {"type": "int", "required": True},
-                "variable": {"type": "str", "required": True},
-            }},
-            "managed_variable": {"type": "str"},
-            "needs": {"type": "list", "elements": "path", "default": []},
-            "package": {"type": "str", "default": ""},
-            "package_unit": {"type": "str", "default": ""},
-            "package_version": {"type": "str", "default": ""},
-            "program": {"type": "str"},
-            "container": {"type": "bool", "default": False},
-            "own_programs": {"type": "bool", "default": False},
-            "unit": {"type": "str"},
-            "timer": {"type": "str"},
-            "restart_on": {"type": "list", "elements": "str", "default": []},
-            "reload_on": {"type": "list", "elements": "str", "default": []},
-            "leaves": {"type": "list", "elements": "str", "default": []},
-            "groups": {"type": "list", "elements": "str", "default": []},
-            "parts": {"type": "dict", "default": {}},
-            "part_files": {"type": "list", "elements": "str", "default": []},
-            "health": {"type": "dict", "options": {
-                "to": {"type": "str", "required": True},
-                "page": {"type": "str", "default": "/metrics"},
-                "rows": {"type": "str", "default": ""},
-                "ready": {"type": "str", "default": ""},
-                "timeout": {"type": "int", "default": 30},
-            }},
-            "probe": {"type": "dict", "options": {
-                "path": {"type": "str", "required": True},
-                "status": {"type": "list", "elements": "int", "default": [200]},
-                "timeout": {"type": "int", "default": 30},
-                "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
-                "ca_file": {"type": "path", "default": ""},
-                "client_certificate": {"type": "str", "choices": ["none", "required"], "default": "none"},
-                "password_file": {"type": "path", "no_log": False, "default": ""},
-            }},
-        }),
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     module.run_command = command.of_module(module)
     service = Service(module)
     unknown = sorted(set(module.params["parts"]) - set(systemd.PARTS))

@@ -234,19 +234,10 @@ def check_files(host, files, address, client, gid, group="accelmon", now=None):
 
     address: what the monitoring hosts call it by; client: whether it scrapes others; gid: None leaves the reading out
     """
-    now = time.time() if now is None else now
-
     def wrong(number, problem):
         return Failure("%s: %s = %s: %s" % (host, VARIABLES[number], files[number] or '""', problem))
 
-    for number, path in enumerate(files):
-        if not path.startswith("/"):
-            raise wrong(number, "not an absolute path, which accelmon_exporter_tls = files requires; give the path of the file on the host")
-        if not os.path.isfile(path):
-            raise wrong(number, "no such file on the host; put it there or correct the path")
-        if gid is not None and not readable_by(path, gid):
-            raise wrong(number, "the group %s cannot read it; chgrp %s and chmod g+r it, or setfacl -m g:%s:r, and give the group access to "
-                                "the parent directories" % (group, group, group))
+    _check_readable(files, gid, group, wrong)
     try:
         found = pki.read_certificate(read(files[1]))
     except Failure as error:
@@ -257,10 +248,35 @@ def check_files(host, files, address, client, gid, group="accelmon", now=None):
         raise wrong(0, "%s; provide the certificate's key in PEM" % error)
     if key != found["public_key"]:
         raise wrong(0, "it is not the key of %s; provide a matching pair" % files[1])
+    _check_dates(found, time.time() if now is None else now, wrong)
+    _check_trust(files, client, wrong)
+    if not covers(found["names"], address):
+        raise wrong(1, "it is for %s, but the host is scraped as %s; issue it for that name too, or set accelmon_address"
+                       % (", ".join(sorted(found["names"])) or "no name", address))
+
+
+def _check_readable(files, gid, group, wrong):
+    """Raises what `wrong` makes of a file that is not there, or that the services cannot read."""
+    for number, path in enumerate(files):
+        if not path.startswith("/"):
+            raise wrong(number, "not an absolute path, which accelmon_exporter_tls = files requires; give the path of the file on the host")
+        if not os.path.isfile(path):
+            raise wrong(number, "no such file on the host; put it there or correct the path")
+        if gid is not None and not readable_by(path, gid):
+            raise wrong(number, "the group %s cannot read it; chgrp %s and chmod g+r it, or setfacl -m g:%s:r, and give the group access to "
+                                "the parent directories" % (group, group, group))
+
+
+def _check_dates(found, now, wrong):
+    """Raises what `wrong` makes of a certificate that is not valid now."""
     if found["until"] < now:
         raise wrong(1, "it expired on %s; renew it" % time.strftime("%Y-%m-%d", time.gmtime(found["until"])))
     if found["from"] > now:
         raise wrong(1, "it is not valid before %s; check the host's clock" % time.strftime("%Y-%m-%d", time.gmtime(found["from"])))
+
+
+def _check_trust(files, client, wrong):
+    """Raises what `wrong` makes of authorities that cannot be read, or that do not vouch for the certificate."""
     try:
         pki.earliest_end(read(files[2]))
     except Failure as error:
@@ -270,6 +286,3 @@ def check_files(host, files, address, client, gid, group="accelmon", now=None):
         if why:
             raise wrong(1, "%s does not verify it for %s (%s); provide the CA that signed it, or a certificate with that usage"
                            % (files[2], what, why))
-    if not covers(found["names"], address):
-        raise wrong(1, "it is for %s, but the host is scraped as %s; issue it for that name too, or set accelmon_address"
-                       % (", ".join(sorted(found["names"])) or "no name", address))

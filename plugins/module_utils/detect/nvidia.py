@@ -110,19 +110,8 @@ def find(root, functions):
     for function in gpus:
         about = (listed or {}).get(function["address"], {})
         device = states.described(function, VENDOR, model(function))
-        held = function.get("driver") == DRIVER
-        state = states.by_driver(function, DRIVER, loaded)
-        if state not in states.LEFT_OUT and not pci.answers(function):
-            state = states.LOST
-        elif about.get("excluded"):
-            state = states.EXCLUDED
-        elif state is None and listed is not None and not about:
-            # A container sees all PCI functions of its host, but only its own share of the driver's list.
-            state = states.NO_DEVICE_NODES if injected(root) else states.LOST
-        elif state is None:
-            state = nodes_state(root, about.get("minor"), bound)
-        device["state"] = state
-        device.update(_identity(root, about, version if held else None))
+        device["state"] = _state(root, function, about, listed is not None, loaded, bound)
+        device.update(_identity(root, about, version if function.get("driver") == DRIVER else None))
         devices.append(device)
     devices += _unlisted_by_pci(root, listed or {}, devices, version)
     inside = tegra.find(root, bool(devices))
@@ -131,6 +120,21 @@ def find(root, functions):
     devices += inside
     return states.known(devices=devices, loaded=loaded, driver_version=version, note=_note(functions, gpus, inside),
                         embedded=bool(inside) or None)
+
+
+def _state(root, function, about, listing, loaded, bound):
+    """The state of a GPU. about: what the driver's own list says of it; listing: whether there is such a list; bound: how many GPUs the driver has."""
+    state = states.by_driver(function, DRIVER, loaded)
+    if state not in states.LEFT_OUT and not pci.answers(function):
+        return states.LOST
+    if about.get("excluded"):
+        return states.EXCLUDED
+    if state is not None:
+        return state
+    if listing and not about:
+        # A container sees all PCI functions of its host, but only its own share of the driver's list.
+        return states.NO_DEVICE_NODES if injected(root) else states.LOST
+    return nodes_state(root, about.get("minor"), bound)
 
 
 def _note(functions, gpus, inside):

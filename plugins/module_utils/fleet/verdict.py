@@ -250,28 +250,31 @@ def device_failures(cluster, node, host, seen, down_jobs, collector_limit, recor
                 "run site.yml --limit %s" % node))
             continue
         # The textfile collector reads the devices in its own time; other exporters do while they are scraped.
-        if has_collector(host, vendor):
-            age = seen["collector_age"].get(key)
-            if age is None or age > collector_limit:
-                reason = "the textfile collector never succeeded for %s" % vendor
-                if age is not None:
-                    reason = "the textfile collector last succeeded for %s %d s ago (limit %d s)" % (vendor, age, collector_limit)
-                found.append(failure(
-                    cluster, node, "collector", reason,
-                    "check journalctl -u accelmon-textfile-collector on %s" % node))
-                continue
+        age = seen["collector_age"].get(key)
         count = seen["devices"].get(key, 0)
-        if count < expected[vendor] and recorded:
-            reason = "%d of %d %s accelerators fresh" % (count, expected[vendor], vendor)
-            lost = seen["lost"].get(key) or []
-            if lost:
-                reason += "; gone: " + ", ".join(lost[:DEVICE_WORDS])
-                if len(lost) > DEVICE_WORDS:
-                    reason += " and %d more" % (len(lost) - DEVICE_WORDS)
-            found.append(failure(
-                cluster, node, "devices", reason,
-                "repair it, or run accept_devices.yml --limit %s if it is gone for good" % node))
+        if has_collector(host, vendor) and (age is None or age > collector_limit):
+            found.append(_late_collector(cluster, node, vendor, age, collector_limit))
+        elif count < expected[vendor] and recorded:
+            found.append(_missing_devices(cluster, node, vendor, count, expected[vendor], seen["lost"].get(key) or []))
     return found
+
+
+def _late_collector(cluster, node, vendor, age, limit):
+    """The failure of a textfile collector whose last success is `age` seconds old, more than the limit, or None: never."""
+    reason = "the textfile collector never succeeded for %s" % vendor
+    if age is not None:
+        reason = "the textfile collector last succeeded for %s %d s ago (limit %d s)" % (vendor, age, limit)
+    return failure(cluster, node, "collector", reason, "check journalctl -u accelmon-textfile-collector on %s" % node)
+
+
+def _missing_devices(cluster, node, vendor, count, expected, lost):
+    """The failure of a vendor's devices of which some are not there. lost: those that were seen before"""
+    reason = "%d of %d %s accelerators fresh" % (count, expected, vendor)
+    if lost:
+        reason += "; gone: " + ", ".join(lost[:DEVICE_WORDS])
+        if len(lost) > DEVICE_WORDS:
+            reason += " and %d more" % (len(lost) - DEVICE_WORDS)
+    return failure(cluster, node, "devices", reason, "repair it, or run accept_devices.yml --limit %s if it is gone for good" % node)
 
 
 def series_failures(cluster, node, host, seen):
@@ -350,30 +353,39 @@ def rules_failures(seen, monitor, wanted_groups, watchdog):
         if name not in loaded:
             found.append(failure("", monitor, "rules", "rule group %s is not loaded" % name, "run site.yml"))
     for name in sorted(loaded):
-        rules = loaded[name]["rules"]
-        sick = [rule for rule in rules if rule["health"] not in ("ok", "unknown")]
-        if sick:
-            found.append(failure(
-                "", monitor, "rules",
-                "%d of %d rules in group %s fail, first %s: %s" % (
-                    len(sick), len(rules), name, sick[0]["name"], sick[0]["last_error"] or sick[0]["health"] or "no health given"),
-                "check that the storage answers, then correct the rule"))
-            continue
-        fresh = [rule for rule in rules if rule["health"] == "unknown"]
-        if fresh:
-            found.append(failure(
-                "", monitor, "rules",
-                "%d of %d rules in group %s have not been evaluated yet, first %s" % (len(fresh), len(rules), name, fresh[0]["name"]),
-                "wait for one evaluation"))
+        found += _group_failures(monitor, name, loaded[name]["rules"])
     if watchdog and not found:
-        states = [rule["state"] for group in seen["groups"] for rule in group["rules"] if rule["name"] == watchdog]
-        if not states:
-            found.append(failure("", monitor, "watchdog", "the alert %s is not loaded" % watchdog, "run site.yml"))
-        elif "firing" not in states:
-            found.append(failure(
-                "", monitor, "watchdog", "the alert %s, which must always fire, does not" % watchdog,
-                "wait for one evaluation; if this persists, check the log of the rule evaluator on %s" % monitor))
+        found += _watchdog_failures(monitor, watchdog, [rule["state"] for group in seen["groups"] for rule in group["rules"] if rule["name"] == watchdog])
     return found
+
+
+def _group_failures(monitor, name, rules):
+    """Failures of a loaded group of rules: the rules that fail, else those that nobody evaluated yet."""
+    sick = [rule for rule in rules if rule["health"] not in ("ok", "unknown")]
+    if sick:
+        return [failure(
+            "", monitor, "rules",
+            "%d of %d rules in group %s fail, first %s: %s" % (
+                len(sick), len(rules), name, sick[0]["name"], sick[0]["last_error"] or sick[0]["health"] or "no health given"),
+            "check that the storage answers, then correct the rule")]
+    fresh = [rule for rule in rules if rule["health"] == "unknown"]
+    if fresh:
+        return [failure(
+            "", monitor, "rules",
+            "%d of %d rules in group %s have not been evaluated yet, first %s" % (len(fresh), len(rules), name, fresh[0]["name"]),
+            "wait for one evaluation")]
+    return []
+
+
+def _watchdog_failures(monitor, watchdog, states):
+    """Failures of the alert that must always fire. states: those of the rules that are called so"""
+    if not states:
+        return [failure("", monitor, "watchdog", "the alert %s is not loaded" % watchdog, "run site.yml")]
+    if "firing" not in states:
+        return [failure(
+            "", monitor, "watchdog", "the alert %s, which must always fire, does not" % watchdog,
+            "wait for one evaluation; if this persists, check the log of the rule evaluator on %s" % monitor)]
+    return []
 
 
 def alertmanager_failures(seen, monitor, watchdog):
@@ -672,8 +684,6 @@ def status_rows(clusters, seen, only=None):
     seen is None and exporters are unknown while the storage cannot be asked.
     Rows are sorted by cluster and node.
     """
-    storage = not seen["storage_error"]
-    vendors = sorted(set(key[2] for key in seen["devices"]))
     firing = {}
     for labels in labels_of(seen["firing"]):
         if labels.get("node"):
@@ -682,36 +692,42 @@ def status_rows(clusters, seen, only=None):
     for cluster, data in sorted(select(clusters, only).items()):
         for node in sorted(data["hosts"], key=natural):
             host = data["hosts"][node]
+            row = {"cluster": cluster, "node": node, "address": host["address"], "state": host["status"], "accelerators": {}, "exporters": {}, "alerts": []}
             if host["status"] == "replaced":
-                rows.append({"cluster": cluster, "node": node, "address": host["address"], "state": "replaced", "accelerators": {}, "exporters": {},
-                             "alerts": [], "replaced_by": replacement(cluster, host), "problem": True})
+                rows.append(dict(row, replaced_by=replacement(cluster, host), problem=True))
                 continue
-            expected = expected_devices(host)
-            accelerators = {}
-            for vendor in sorted(set(expected) | set(vendors)):
-                count = seen["devices"].get((cluster, node, vendor), 0)
-                if expected.get(vendor, 0) or count:
-                    accelerators[vendor] = {"seen": count if storage else None, "expected": expected.get(vendor, 0)}
-                    accelerators[vendor].update(sources_of(host, vendor))
-            for vendor, count in unmonitored_devices(host).items():
-                accelerators.setdefault(vendor, {"seen": 0, "expected": 0})["unmonitored"] = count
-            exporters = {}
-            for job, _target, name in exporter_targets(host):
-                value = "unknown" if not storage else "up" if seen["up"].get((cluster, node, job, name)) else "down"
-                # Two targets of one job on a node: the worse one is shown.
-                if exporters.get(job) != "down":
-                    exporters[job] = value
-            state = host["status"]
-            if state == "active" and exporters and all(value == "down" for value in exporters.values()):
-                state = "down"
-            alerts = sorted(firing.get((cluster, node), set()) | firing.get(("", node), set()))
-            row = {
-                "cluster": cluster, "node": node, "address": host["address"], "state": state,
-                "accelerators": accelerators, "exporters": exporters, "alerts": alerts,
-            }
+            row["accelerators"] = accelerator_cells(cluster, node, host, seen)
+            row["exporters"] = exporter_cells(cluster, node, host, seen)
+            if row["state"] == "active" and row["exporters"] and set(row["exporters"].values()) == set(["down"]):
+                row["state"] = "down"
+            row["alerts"] = sorted(firing.get((cluster, node), set()) | firing.get(("", node), set()))
             row["problem"] = _rank(row) < _RANK_MAINTENANCE
             rows.append(row)
     return rows
+
+
+def accelerator_cells(cluster, node, host, seen):
+    """What a row says of each vendor's devices."""
+    expected = expected_devices(host)
+    cells = {}
+    for vendor in sorted(set(expected) | set(key[2] for key in seen["devices"])):
+        count = seen["devices"].get((cluster, node, vendor), 0)
+        if expected.get(vendor, 0) or count:
+            cells[vendor] = {"seen": None if seen["storage_error"] else count, "expected": expected.get(vendor, 0)}
+            cells[vendor].update(sources_of(host, vendor))
+    for vendor, count in unmonitored_devices(host).items():
+        cells.setdefault(vendor, {"seen": 0, "expected": 0})["unmonitored"] = count
+    return cells
+
+
+def exporter_cells(cluster, node, host, seen):
+    """What a row says of each job; of two targets of one job, the worse one."""
+    cells = {}
+    for job, _target, name in exporter_targets(host):
+        state = "unknown" if seen["storage_error"] else "up" if seen["up"].get((cluster, node, job, name)) else "down"
+        if cells.get(job) != "down":
+            cells[job] = state
+    return cells
 
 
 _RANK_MAINTENANCE = 4

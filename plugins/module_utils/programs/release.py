@@ -605,6 +605,10 @@ class Release(object):
             if wrong:
                 raise Failure("programs = %s: %s of %s cannot run on this host: %s; %s, choose the right file for this host and its SHA-256"
                               % (name, self.programs[name], what, wrong, self._stays()))
+        self._place(tree, sums)
+
+    def _place(self, tree, sums):
+        """Bring the programs in `tree` into the version directory. sums: {program: sha256}"""
         folder = os.path.join(self.home, self.folder)
         if os.path.islink(folder) or (os.path.lexists(folder) and not os.path.isdir(folder)):
             raise Failure("root = %s: %s is not a directory; move it away" % (self.root, folder))

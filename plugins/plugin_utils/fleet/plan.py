@@ -221,7 +221,21 @@ def unmonitored(chosen, facts):
 
 def check_sources(values, facts, chosen):
     """Raises Problem, with the variable and its value, when an exporter that was asked for cannot do its work on the host."""
-    asked = collections.OrderedDict()
+    asked = asked_sources(values, facts, chosen)
+    for source, vendors in asked.items():
+        _check("accelmon_accelerator_source", source, source, vendors, values, facts)
+    if values["accelmon_exporters"] != "auto":
+        for role in chosen.wanted:
+            source = choice.source_of(role)
+            if source and source not in asked and values.get(f"{role}_state") != "absent":
+                reads = [vendor for vendor in chosen.present if vendor in choice.sources()[source]["vendors"]]
+                in_charge = [vendor for vendor in reads if chosen.final[vendor] == source]
+                _check("accelmon_exporters", chosen.wanted, source, in_charge or reads, values, facts)
+
+
+def asked_sources(values, facts, chosen):
+    """{source: [vendor]} of the sources that the inventory asks for by name. Raises Problem for one that cannot be had at all."""
+    asked = {}
     for vendor in chosen.present:
         source = wish(values, vendor)
         if source and is_listed(values, source):
@@ -233,15 +247,7 @@ def check_sources(values, facts, chosen):
             problem = first_suitable(values, facts, vendor).problem
             if problem is not None and problem.variable:
                 raise problem
-    for source, vendors in asked.items():
-        _check("accelmon_accelerator_source", source, source, vendors, values, facts)
-    if values["accelmon_exporters"] != "auto":
-        for role in chosen.wanted:
-            source = choice.source_of(role)
-            if source and source not in asked and values.get(f"{role}_state") != "absent":
-                reads = [vendor for vendor in chosen.present if vendor in choice.sources()[source]["vendors"]]
-                in_charge = [vendor for vendor in reads if chosen.final[vendor] == source]
-                _check("accelmon_exporters", chosen.wanted, source, in_charge or reads, values, facts)
+    return asked
 
 
 def _check(name, value, source, vendors, values, facts):
@@ -300,24 +306,23 @@ def needs_access(values, facts, monitoring):
 
 def exporters(values, chosen):
     """The exporter entries of the host's record: our own, then the custom ones."""
-    entries = []
-    for role in PORT_EXPORTERS:
-        if role not in chosen.running or values[f"{role}_state"] == "absent":
-            continue
-        ours = choice.is_ours(role, values)
-        source = next((name for name, one in choice.sources().items() if one["job"] == role and one["role"] in chosen.running), None)
-        reads = choice.sources()[source]["vendors"] if source else ()
-        entry = {"job": role, "port": values[f"{role}_port"],
-                 "scheme": "https" if ours and values["accelmon_exporter_tls"] != "none" else "http",
-                 "path": values[f"{role}_metrics_path"] if not ours or role in OWN_PAGES else "/metrics",
-                 "elected": [vendor for vendor in chosen.present if chosen.charge[vendor] == source and source],
-                 "standby": [vendor for vendor in chosen.present if chosen.charge[vendor] != source and vendor in reads]}
-        if entry["elected"] or entry["standby"]:
-            entry["source"] = source
-        entries.append(entry)
-    for custom in values["accelmon_custom_exporters"]:
-        entries.append(dict(custom, elected=[], custom=True))
-    return entries
+    entries = [own_exporter(values, chosen, role) for role in PORT_EXPORTERS if role in chosen.running and values[f"{role}_state"] != "absent"]
+    return entries + [dict(custom, elected=[], custom=True) for custom in values["accelmon_custom_exporters"]]
+
+
+def own_exporter(values, chosen, role):
+    """The entry of one exporter that has a port: where it is scraped, and the vendors that it is in charge of or stands by for."""
+    ours = choice.is_ours(role, values)
+    source = next((name for name, one in choice.sources().items() if one["job"] == role and one["role"] in chosen.running), None)
+    elected = [vendor for vendor in chosen.present if source and chosen.charge[vendor] == source]
+    reads = choice.sources()[source]["vendors"] if source else ()
+    entry = {"job": role, "port": values[f"{role}_port"],
+             "scheme": "https" if ours and values["accelmon_exporter_tls"] != "none" else "http",
+             "path": values[f"{role}_metrics_path"] if not ours or role in OWN_PAGES else "/metrics",
+             "elected": elected, "standby": [vendor for vendor in chosen.present if vendor in reads and vendor not in elected]}
+    if elected or entry["standby"]:
+        entry["source"] = source
+    return entry
 
 
 def listen_address(values, address, facts):
