@@ -13,7 +13,8 @@ CA = "--cacert /etc/accelmon/tls/ca.crt"
 
 def address(fleet, host):
     """Where the fleet's targets say that a host is scraped."""
-    found = [dict(labels)["instance"] for labels in fleet.query(f'up{{job="node_exporter",node="{host}"}}')]
+    up = f'up{{job="node_exporter",node="{host}"}}'
+    found = [dict(labels)["instance"] for labels in eventually(lambda: fleet.query(up), f"{host} is a target")]
     assert len(found) == 1, found
     return found[0]
 

@@ -120,7 +120,7 @@ def test_passwords_and_certificates_are_replaced_without_a_gap(fleet, known):
     assert not [origin for origin in kept if origin.endswith(("_password", "/stack.yml", "/host.key"))], kept
     fleet.well()
     window = f'(up{{job="node_exporter"}}[{time.time() - begin + 5:.0f}s])'
-    lost = fleet.values(f"count_over_time{window} - sum_over_time{window}")
+    lost = eventually(lambda: fleet.values(f"count_over_time{window} - sum_over_time{window}"), "scrapes since then")
     assert set(lost) == set(fleet.hosts) and max(lost.values()) <= 2, f"scrapes that failed: {lost}"
     for place in ("http://127.0.0.1:8428", "http://127.0.0.1:8429", "http://127.0.0.1:8880", "https://127.0.0.1:9093"):
         said = fleet.shell("mon1", f"curl -k -s -o /dev/null -w '%{{http_code}}' -u accelmon:{old} {place}/metrics")
@@ -143,7 +143,7 @@ def alerts_arrive(fleet):
 def test_the_authority_is_replaced_while_both_are_trusted(fleet, known):
     count = "grep -c BEGIN /etc/accelmon/tls/ca.crt"
     use = "curl -g -s -o /dev/null --max-time 10 -w '%{http_code}' --cacert /etc/accelmon/tls/ca.crt --cert /run/old/host.crt --key /run/old/host.key"
-    place = next(dict(labels)["instance"] for labels in fleet.query('up{job="node_exporter",node="nvidia1"}'))
+    place = next(dict(labels)["instance"] for labels in eventually(lambda: fleet.query('up{job="node_exporter",node="nvidia1"}'), "a target"))
     fleet.shell("mon1", "mkdir -m 700 -p /run/old && cp /etc/accelmon/tls/host.* /run/old/")
     try:
         assert fleet.shell("mon1", f"{use} https://{place}/metrics") == "200"

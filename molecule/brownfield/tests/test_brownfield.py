@@ -44,9 +44,10 @@ def test_it_is_relied_on_and_left_as_it_is(fleet, host, directory, vendor, count
 
 def test_everything_arrives_in_the_storage(fleet):
     fleet.well()
-    assert fleet.values('site_owner{team="ml"}') == {"script1": 1}
-    assert fleet.values('count by (node) (accelerator_memory_total_bytes)') == {"script1": 2, "inside1": 1}
-    assert fleet.values('count by (node) (node_gpu_temperature_celsius{job="node_exporter"})') == {"script1": 2, "inside1": 1}
+    devices = {"script1": 2, "inside1": 1}
+    eventually(lambda: fleet.values('site_owner{team="ml"}') == {"script1": 1}, "the site's own file")
+    eventually(lambda: fleet.values('count by (node) (accelerator_memory_total_bytes)') == devices, "what is recorded")
+    eventually(lambda: fleet.values('count by (node) (node_gpu_temperature_celsius{job="node_exporter"})') == devices, "what is scraped")
 
 
 def test_names_and_values_are_those_of_the_script(fleet):

@@ -51,7 +51,7 @@ def test_a_service_that_does_not_come_up_gets_its_unit_back(fleet):
     run = fleet.play("site.yml", "--limit", "plain1", "-e", json.dumps({"node_exporter_extra_args": ["--no-such-flag"]}))
     assert run.code != 0 and "no-such-flag" in run.output and "put back" in run.output, run.output
     assert fleet.shell("plain1", "cat /etc/systemd/system/accelmon-node-exporter.service") == unit
-    assert "node_uname_info" in fleet.shell("plain1", "curl -sf http://127.0.0.1:9100/metrics")
+    eventually(lambda: "node_uname_info" in fleet.shell("plain1", "curl -sf http://127.0.0.1:9100/metrics"), "it answers again")
     assert fleet.site("--limit", "plain1").changed() == 0
 
 
@@ -69,7 +69,8 @@ def test_no_sample_is_lost_while_the_storage_is_away(fleet):
         text = fleet.get(fleet.storage("/api/v1/export"), "--data", 'match[]=up{node="plain1",job="node_exporter"}', "--data", f"start={begin - 30:.0f}")
         times = sorted(moment / 1000 for line in text.splitlines() for moment in json.loads(line)["timestamps"])
         gaps = [later - earlier for earlier, later in zip(times, times[1:])]
-        return times and times[-1] > stopped and max(gaps) < 2 * 5 and gaps
+        # A scrape may be late on a busy machine; what was lost would be a gap as long as the outage.
+        return times and times[-1] > stopped and max(gaps) < 3 * 5 and gaps
     gaps = eventually(stored)
     assert len(gaps) >= (OUTAGE_SECONDS + 20) / 5
 

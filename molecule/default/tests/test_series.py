@@ -13,8 +13,10 @@ SPEC.loader.exec_module(strangers)
 
 
 def test_every_host_has_its_real_host_metrics(fleet):
-    names = fleet.query("node_uname_info")
-    assert {dict(labels)["node"]: dict(labels)["nodename"] for labels in names} == {host: host for host in fleet.hosts}
+    def names():
+        """{node: name that it gives itself}."""
+        return {dict(labels)["node"]: dict(labels)["nodename"] for labels in fleet.query("node_uname_info")}
+    eventually(lambda: names() == {host: host for host in fleet.hosts}, "every host, by its own name")
 
 
 def test_every_device_has_the_vendor_neutral_series(fleet):
@@ -34,16 +36,22 @@ def test_every_device_has_the_vendor_neutral_series(fleet):
 
 def test_values_are_those_of_the_vendors_tool_in_base_units(fleet):
     said = fleet.shell("nvidia1", "nvidia-smi --query-gpu=uuid,memory.total,power.limit --format=csv,noheader,nounits")
-    wanted = {uuid: (float(memory) * 2 ** 20, float(limit)) for uuid, memory, limit in (line.split(", ") for line in said.strip().splitlines())}
-    memory = fleet.values('accelerator_memory_total_bytes{node="nvidia1"}', "uuid")
-    limit = fleet.values('accelerator_power_limit_watts{node="nvidia1"}', "uuid")
-    assert {uuid: (memory[uuid], limit[uuid]) for uuid in wanted} == wanted
+    rows = [line.split(", ") for line in said.strip().splitlines()]
+    for metric, wanted in {
+        "accelerator_memory_total_bytes": {uuid: float(memory) * 2 ** 20 for uuid, memory, dummy in rows},
+        "accelerator_power_limit_watts": {uuid: float(limit) for uuid, dummy, limit in rows},
+    }.items():
+        eventually(lambda: fleet.values(metric + '{node="nvidia1"}', "uuid") == wanted, f"{metric} is {wanted}")  # pylint: disable=cell-var-from-loop
 
 
 def test_identity_is_complete_and_unique(fleet):
-    seen = [dict(labels) for labels in fleet.query("accelerator_info")]
     devices = sum(sum(vendors.values()) for vendors in fleet.accelerators.values())
-    assert len({(labels["node"], labels["vendor"], labels["index"]) for labels in seen}) == devices
+
+    def every_device():
+        """The labels of all devices."""
+        found = [dict(labels) for labels in fleet.query("accelerator_info")]
+        return len({(labels["node"], labels["vendor"], labels["index"]) for labels in found}) == devices and found
+    seen = eventually(every_device)
     assert len({labels["uuid"] for labels in seen}) == devices
     assert {labels["model"] for labels in seen if labels["node"] == "nvidia1"} == {"NVIDIA H100 80GB HBM3"}
 
@@ -58,8 +66,7 @@ def test_a_node_cannot_write_what_others_write_nor_choose_its_rack(fleet):
     path = "/var/lib/accelmon/textfile/forged.prom"
     fleet.shell(host, f"cat > {path} <<'EOF'\n{page}EOF\nchmod 644 {path}")
     try:
-        eventually(lambda: fleet.query("test_of_its_own"), "its own series arrives")
-        found = [dict(series) for series in fleet.query('{forger!=""}')]
+        found = [dict(series) for series in eventually(lambda: fleet.query('{forger!=""}'), "its own series arrives")]
         assert [series["__name__"] for series in found] == ["test_of_its_own"], found
         assert found[0]["node"] == host and found[0]["exported_node"] == fleet.monitors[0] and found[0]["exported_rack"] == "forged"
         assert not fleet.query('{rack="forged"}') and not fleet.query('{cluster="forged"}') and "source" not in found[0]
@@ -70,10 +77,14 @@ def test_a_node_cannot_write_what_others_write_nor_choose_its_rack(fleet):
 def test_a_device_costs_at_most_twelve_recorded_series_and_two_of_its_health(fleet):
     """Beside them are series of what is wrong: findings of the health score, and errors."""
     found, wrong = "accelerator_.+", "accelerator_health_.+|accelerator_error.*"
-    devices = fleet.query(f'count by (node, vendor, index) ({{__name__=~"{found}", __name__!~"{wrong}", index!=""}})')
-    assert len(devices) == 12 and max(devices.values()) <= 12, devices
-    health = fleet.query('count by (node, vendor, index) ({__name__=~"accelerator_health_(score|known_ratio)"})')
-    assert len(health) == 12 and max(health.values()) <= 2, health
+    for selector, most in ((f'{{__name__=~"{found}", __name__!~"{wrong}", index!=""}}', 12),
+                           ('{__name__=~"accelerator_health_(score|known_ratio)"}', 2)):
+        def of_every_device():
+            """{device: number of its series} of all devices."""
+            devices = fleet.query(f"count by (node, vendor, index) ({selector})")  # pylint: disable=cell-var-from-loop
+            return len(devices) == 12 and devices
+        devices = eventually(of_every_device)
+        assert max(devices.values()) <= most, devices
 
 
 def test_the_stack_listens_on_loopback_alone(fleet):

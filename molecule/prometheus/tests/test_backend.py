@@ -3,6 +3,8 @@
 import time
 import urllib.parse
 
+from conftest import eventually
+
 UNITS = {
     "prometheus": ["accelmon-prometheus"],
     "victoriametrics": ["accelmon-victoriametrics", "accelmon-vmagent", "accelmon-vmalert"],
@@ -27,9 +29,10 @@ def test_a_page_of_the_storage_needs_the_password(fleet):
 
 
 def test_every_monitoring_host_sees_the_same_fleet(fleet):
-    seen = [fleet.values("count by (node) (accelerator_info)", monitor=host) for host in fleet.monitors]
-    assert seen[0] == {host: sum(vendors.values()) for host, vendors in fleet.accelerators.items()}
-    assert all(other == seen[0] for other in seen)
+    devices = {host: sum(vendors.values()) for host, vendors in fleet.accelerators.items()}
+    for monitor in fleet.monitors:
+        eventually(lambda: fleet.values("count by (node) (accelerator_info)", monitor=monitor) == devices,  # pylint: disable=cell-var-from-loop
+                   f"{monitor} sees {devices}")
 
 
 def test_a_running_fleet_changes_its_backend_and_comes_back(fleet, tmp_path):
@@ -44,7 +47,7 @@ def test_a_running_fleet_changes_its_backend_and_comes_back(fleet, tmp_path):
         assert "eval_offset" not in fleet.shell("mon1", "cat /etc/accelmon/rules/*.yml")
         assert "eval_offset" in fleet.shell("mon1", "cat /etc/accelmon/rules/*.vmalert")
         devices = sum(sum(vendors.values()) for vendors in fleet.accelerators.values())
-        assert list(fleet.query("count(accelerator_info)", backend="victoriametrics").values()) == [devices]
+        eventually(lambda: list(fleet.query("count(accelerator_info)", backend="victoriametrics").values()) == [devices], f"{devices} devices")
         assert fleet.site("--limit", "mon1", inventory=other).changed() == 0
     finally:
         run = fleet.site("--limit", "mon1")
@@ -52,5 +55,4 @@ def test_a_running_fleet_changes_its_backend_and_comes_back(fleet, tmp_path):
     fleet.well()
     # What the first backend had stored is still there.
     arguments = urllib.parse.urlencode({"query": 'up{job="node_exporter",node="nvidia1"}', "start": begin - 30, "end": begin, "step": 5})
-    answer = fleet.fetch(fleet.storage("/api/v1/query_range?" + arguments))
-    assert answer["data"]["result"], "the data from before the change"
+    eventually(lambda: fleet.fetch(fleet.storage("/api/v1/query_range?" + arguments))["data"]["result"], "the data from before the change")

@@ -2,6 +2,8 @@
 
 import json
 
+from conftest import eventually
+
 UNIT = "/etc/systemd/system/accelmon-node-exporter.service"
 
 
@@ -15,7 +17,8 @@ def test_the_first_unhealthy_batch_stops_the_change(fleet):
     assert len(failed) == 1, run.output
     for host in ours:
         assert fleet.shell(host, f"cat {UNIT}") == before[host], f"{host} has its old unit"
-        assert "node_uname_info" in fleet.shell(host, "curl -sf http://127.0.0.1:9100/metrics")
+        eventually(lambda: "node_uname_info" in fleet.shell(host, "curl -sf http://127.0.0.1:9100/metrics"),  # pylint: disable=cell-var-from-loop
+                   f"{host} answers")
     other = next(host for host in ours if host not in failed)
     assert "no-such-flag" not in fleet.shell(other, "journalctl --no-pager -u accelmon-node-exporter"), f"{other} was never tried"
     assert fleet.site("--limit", ",".join(ours), "-e", "accelmon_serial=1").changed() == 0

@@ -1,8 +1,12 @@
 # Copyright (c) 2026 accelmon.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the scenarios' tests say when they fail: in the first line, because pytest's summary has no other. Stubbed: podman."""
+"""What the scenarios' tests say when they fail: in the first line, because pytest's summary has no other. Stubbed: podman.
 
+And that they wait for what they ask the storage for.
+"""
+
+import ast
 import importlib.util
 import json
 import pathlib
@@ -86,3 +90,28 @@ def test_who_waits_for_what_fails_says_how_it_failed(code):
 def test_what_holds_in_the_end_is_given_back(code):
     values = iter([0, 0, 7])
     assert code.eventually(lambda: next(values), "seven") == 7
+
+
+def hasty(node):
+    """Lines of a test that ask the storage for something that has to be there, and take its first answer. A function may be asked again and again."""
+    if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+        return []
+    absent = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+    absent = absent or isinstance(node, ast.Compare) and isinstance(node.comparators[0], ast.Dict) and not node.comparators[0].keys
+    if absent:
+        return []
+    asks = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("query", "values")
+    own = [node.lineno] if asks and isinstance(node.func.value, ast.Name) and node.func.value.id == "fleet" else []
+    return own + [line for child in ast.iter_child_nodes(node) for line in hasty(child)]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "molecule").glob("*/tests/test_*.py")), ids=lambda path: f"{path.parts[-3]}-{path.name}")
+def test_no_test_takes_the_first_answer_of_a_query(path):
+    """A busy machine misses a scrape, or writes it late: what has to be there is waited for with `eventually`."""
+    tests = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+    assert [line for test in tests for statement in test.body for line in hasty(statement)] == []
+
+
+def test_a_hasty_query_is_found():
+    tree = ast.parse("assert fleet.query('a')\nassert not fleet.query('b')\neventually(lambda: fleet.query('c'))\nassert {} == {1: fleet.values('d')}")
+    assert hasty(tree) == [1, 4]
