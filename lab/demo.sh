@@ -45,8 +45,8 @@ Everything else wants a password:
   storage, for instance         https://127.0.0.1:8428/api/v1/query?query=accelerator_temperature_celsius
   Alertmanager                  https://127.0.0.1:9093/
   The demo's own authority signed their certificates; a browser asks whether you trust it. (Debian builds VictoriaMetrics and
-  Alertmanager without their own pages, and has no Grafana. Look at the series with any tool that speaks to Prometheus. What there is
-  for real fleets is in docs/vmui.md.)
+  Alertmanager without their own pages, and has no Grafana. Look at the series with any tool that speaks to Prometheus. docs/vmui.md and
+  docs/dashboards.md say how a real fleet gets more.)
 
 Try, and look at the report and status.yml half a minute later:
   python3 lab/lab.py device remove --name demo nvidia1 3    # "restore" puts it back

@@ -41,7 +41,7 @@ class TestDown:
         assert "maintenance" not in fleet.play("playbooks/status.yml").output
 
 
-def test_a_lost_device_is_not_forgiven_until_somebody_accepts_it(fleet):
+def test_a_lost_device_is_not_forgiven_until_somebody_accepts_it(fleet, tmp_path):
     fleet.lab("device", "remove", "nvidia1", "3")
     try:
         eventually(lambda: fleet.firing("AcceleratorMissing", node="nvidia1", vendor="nvidia"), "AcceleratorMissing fires")
@@ -56,6 +56,15 @@ def test_a_lost_device_is_not_forgiven_until_somebody_accepts_it(fleet):
             run = fleet.verify()
             return run.code != 0 and any("nvidia1: " in line and "8" in line and "7" in line for line in run.output.splitlines())
         eventually(verified)
+
+        def reported():
+            """The report says what is wrong, and shows a gap among the devices."""
+            page = tmp_path / "fleet.html"
+            run = fleet.play("playbooks/report.yml", "-e", f"accelmon_report_file={page}")
+            assert run.code == 0, run.output
+            text = page.read_text()
+            return "accelerators is missing" in text and "AcceleratorMissing" in text and 'class="gone"' in text
+        eventually(reported)
 
         accepted = fleet.play("playbooks/accept_devices.yml", "--limit", "nvidia1")
         assert accepted.code == 0, accepted.output
