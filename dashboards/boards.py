@@ -74,21 +74,20 @@ def alert_table(where, labels, size=(24, 8)):
                  {"alertname": "Alert", "severity": "Severity"}, "Since")
 
 
-def expected(where=NODES):
-    """How many devices are expected of each node that is neither in maintenance nor retired."""
-    whose = where.replace(',vendor=~"$vendor"', "")
-    return (f'max by (cluster, node, vendor) (accelmon_expected_accelerators{{{where.replace(RACKS, CLUSTERS)}}})\n'
-            f'and on (cluster, node) accelmon_fleet_node_info{{{whose},state!~"maintenance|retired"}}')
+def expected():
+    """How many devices are expected of each node that is neither in maintenance nor retired. Racks are only in the other series."""
+    return (f'max by (cluster, node, vendor) (accelmon_expected_accelerators{{{CLUSTERS},node=~"$node"}})\n'
+            f'and on (cluster, node) accelmon_fleet_node_info{{{HERE},rack=~"$rack",state!~"maintenance|retired"}}')
 
 
-def present(where=NODES):
+def present():
     """How many devices each node shows."""
-    return f"sum by (cluster, node, vendor) (node:accelerator_info:count{{{where}}})"
+    return f"sum by (cluster, node, vendor) (node:accelerator_info:count{{{NODES}}})"
 
 
-def missing(where=NODES):
+def missing():
     """How many devices each node shows too few: 0 where all are there."""
-    return f"clamp_min(\n({expected(where)})\n- ({present(where)}\nor 0 * ({expected(where)})), 0)"
+    return f"clamp_min(\n({expected()})\n- ({present()}\nor 0 * ({expected()})), 0)"
 
 
 def device_table(title, about, where, links, places=("cluster", "rack", "node")):
@@ -100,19 +99,19 @@ def device_table(title, about, where, links, places=("cluster", "rack", "node"))
         "memory": panels.level("Memory", "ratio", steps(first=PLAIN), 1),
         "temperature": marked("Chip", "celsius", marks(views["temperature"])),
         "memory_temperature": marked("Memory temp.", "celsius", marks(views["memory_temperature"])),
-        "power": column("Power", "watts"), "power_limit": column("Limit", "watts"), "known": column("Known", "ratio"),
+        "power": column("Power", "watts"),
     }
     by = ", ".join([*places, "vendor", "index", "model"])
     return table(title, about, [(f"max by ({by}) ({asked('devices', name, where)})", how) for name, how in shown.items()],
                  [*places, "vendor", "index", "model"], (24, 14), links)
 
 
-def fault_table(where, size=(12, 8)):
+def fault_table(where):
     """What is wrong with which device."""
     return table("What is wrong", "Components of the health score that are fatal or degraded, at most 100 of them. Missing devices and errors of devices "
                  "that are not seen any more belong to their node and have no index.",
                  [(f"bottomk(100, max by (cluster, node, vendor, index, component) ({asked('rows', 'faults', where)}))", state("State", panels.names(GRADES)))],
-                 ["cluster", "node", "vendor", "index", "component"], size, {"node": panels.link(NODE, "cluster", "node")}, {"component": "Component"})
+                 ["cluster", "node", "vendor", "index", "component"], (12, 8), {"node": panels.link(NODE, "cluster", "node")}, {"component": "Component"})
 
 
 def trend(name, more=(), legend="{{cluster}} {{vendor}}", **options):
@@ -128,9 +127,9 @@ def percentile(series, which):
     return target(f"cluster:{series}:{which}{{{CLUSTERS}}}", "{{cluster}} {{vendor}} " + which)
 
 
-def idle_hours(where=CLUSTERS):
+def idle_hours():
     """Device-hours within the time range in which a device was less than a tenth busy. A point for every minute is a sixtieth of an hour."""
-    idle = f'sum by (cluster, vendor) (cluster:accelerator_utilization_ratio:buckets{{percent="0",{where}}})'
+    idle = f'sum by (cluster, vendor) (cluster:accelerator_utilization_ratio:buckets{{percent="0",{CLUSTERS}}})'
     return f"sum_over_time(({idle})[$__range:1m]) / 60"
 
 
@@ -280,7 +279,7 @@ def device_lines(where):
               "DCGM_FI_DEV_THERMAL_VIOLATION, and AMD's exporter.", [target(
                   f'max by ({same}) (rate(node_gpu_throttle_seconds_total{{reason=~"(hw|sw)_thermal_slowdown",{where}}}[$__rate_interval])\n'
                   f"or rate(DCGM_FI_DEV_THERMAL_VIOLATION{{{where}}}[$__rate_interval]) / 1000000000\n"
-                  f"or gpu_violation_socket_thermal_residency_percentage{{{where}}} / 100)", DEVICE_LEGEND)], "ratio", min=0),
+                  f"or gpu_violation_socket_thermal_residency_percentage{{{where}}} / 100)", DEVICE_LEGEND)], "ratio", min=0, max=1),
     ]
 
 
@@ -302,14 +301,14 @@ def link_errors(where):
     ]
 
 
-def error_table(title, about, by, heads, labels, where, size=(24, 8), links=None):
+def error_table(title, about, by, labels, where, size=(24, 8), links=None):
     """Error codes with what the catalogue knows of them; a code that it does not know keeps its row."""
     times = f"sum by ({by}) (accelerator_errors_total{{{where}}}) > 0"
     return table(title, about, [
-        (f"topk(100, ({times}) * on (kind, code) group_left (title, class, action) {known('')} or {times})", column("Times")),
+        (f"topk(100, ({times}) * on (kind, code) group_left (title, class, action) {known('')}\nor on ({by}) {times})", column("Times")),
         (f"(max by ({by}) (accelerator_error_last_timestamp_seconds{{{where}}}) > 0) * 1000", column("Last", "moment")),
         (f"count by ({by}) (accelerator_errors_total{{{where}}} > 0)", column("Devices")),
-    ], labels, size, links, {"kind": "Kind", "code": "Code", "title": "Meaning", "class": "Class", "action": "What to do", **heads}, "Last")
+    ], labels, size, links, {"kind": "Kind", "code": "Code", "title": "Meaning", "class": "Class", "action": "What to do"}, "Last")
 
 
 def node():
@@ -345,7 +344,7 @@ def node():
         ("Exporters", [
             panels.timeline("Exporters", "Whether each exporter of the node answers.",
                             [target(f"max by (cluster, node, job) (up{{{HERE}}})", "{{node}} {{job}}")],
-                            "score", (12, 8), panels.names({1: ("up", GOOD), 0: ("down", ALARM)})),
+                            (12, 8), panels.names({1: ("up", GOOD), 0: ("down", ALARM)})),
             lines("Age of the textfile collector's readings", "Seconds since the collector last read the devices of a vendor. No data: it does not run here.",
                   [target(f"time() - max by (cluster, node, vendor) (accelmon_collector_last_success_timestamp_seconds{{{HERE}}})", "{{node}} {{vendor}}")],
                   "seconds", (12, 8), min=0),
@@ -368,7 +367,7 @@ def accelerator():
     ], [
         ("Now", [
             table("Identity", "What the source knows of the device. An empty cell: it does not say.",
-                  [(f"max by ({identity}) (accelerator_info{{{CHOSEN}}})", column("Seen"))], identity.split(", "), (24, 5), None,
+                  [(f"max by ({identity}) (accelerator_info{{{CHOSEN}}})", None)], identity.split(", "), (24, 5), None,
                   {"driver_version": "Driver", "serial": "Serial number", "pci_bus_id": "PCI address", "uuid": "UUID"}),
             *(stat(VIEWS["devices"][name]["title"] + " now", VIEWS["devices"][name]["help"], [now(asked("devices", name, CHOSEN), DEVICE_LEGEND)],
                    VIEWS["devices"][name]["unit"], size=(6, 4), thresholds=marks(VIEWS["devices"][name]))
@@ -382,19 +381,19 @@ def accelerator():
         ("Health and errors", [
             panels.timeline("Components that are not well", "Components of the health score; no bar where a component is well or unknown.",
                             [target(f"max by (node, vendor, index, component) ({asked('rows', 'faults', CHOSEN)})", DEVICE_LEGEND + " {{component}}")],
-                            "score", (12, 8), panels.names(GRADES)),
+                            (12, 8), panels.names(GRADES)),
             lines("Uncorrected memory errors", "Since the driver was loaded.",
                   [target(f"max by (cluster, node, vendor, index) (accelerator_ecc_errors_total{{{CHOSEN}}})", DEVICE_LEGEND)], "count", (6, 8), min=0),
             panels.timeline("Row remapping", "Whether rows of memory are to be remapped at the next reset, or could not be. No data: the source does not say.",
-                            [target(f"max by (cluster, node, vendor, index) (accelerator_row_remap_state{{{CHOSEN}}})", DEVICE_LEGEND)], "score", (6, 8),
+                            [target(f"max by (cluster, node, vendor, index) (accelerator_row_remap_state{{{CHOSEN}}})", DEVICE_LEGEND)], (6, 8),
                             panels.names({0: ("none", GOOD), 1: ("reset due", NOTICE), 2: ("failed", ALARM)})),
-            error_table("Errors", "Error codes of the device since its log was first read.", by, {},
+            error_table("Errors", "Error codes of the device since its log was first read.", by,
                         ["node", "index", "kind", "code", "title", "class", "action"], CHOSEN),
         ]),
         ("Job", [
             panels.timeline("Who had it", JOB_HELP, [target(
                 'max by (node, index, job_id, user, account, partition) (accelerator_job_info{cluster=~"$cluster",node=~"$node",index=~"$index"})',
-                "{{node}} {{index}} job {{job_id}} {{user}}")], "score", (24, 6), panels.names({1: ("job", PLAIN)})),
+                "{{node}} {{index}} job {{job_id}} {{user}}")], (24, 6), panels.names({1: ("job", HEAT[7])})),
         ]),
     ], annotations=[errors])
 
@@ -486,10 +485,10 @@ def errors():
     ], [
         ("Codes", [
             error_table("By code", "Counted since each node's log was first read. Xid 45 is often only the end of a job after another error. A code without a "
-                        "meaning is not in the catalogue of errors yet.", "kind, code", {}, ["kind", "code", "title", "class", "action"], where, (24, 10)),
-            lines("New errors by code", "Errors that were added, the lines stacked. No line: none were.",
+                        "meaning is not in the catalogue of errors yet.", "kind, code", ["kind", "code", "title", "class", "action"], where, (24, 10)),
+            lines("New errors by code", "Errors that were added, one on top of the other. No bar: none were.",
                   [target(f"sum by (kind, code) (increase(accelerator_errors_total{{{where}}}[$__rate_interval]) > 0)", "{{kind}} {{code}}")], "count", (24, 8),
-                  stack=True, min=0),
+                  stack=True, style="bars", min=0),
             table("By device", "The 100 devices and codes with the latest errors. A device that is not seen any more has no index.", [
                 (f"topk(100, max by (cluster, node, vendor, index, pci_bus_id, kind, code) (accelerator_error_last_timestamp_seconds{{{where}}}) > 0) * 1000",
                  column("Last", "moment"))], ["cluster", "node", "vendor", "index", "pci_bus_id", "kind", "code"], (24, 10), links,

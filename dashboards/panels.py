@@ -16,8 +16,10 @@ GOOD, NOTICE, ALARM, PLAIN, REFERENCE = "#009E73", "#B87A00", "#D55E00", "text",
 # The same as the ground of a cell or a bar, on which Grafana writes in black where it is bright, else in white.
 GROUNDS = {GOOD: "#00694C", NOTICE: "#F0C84B", ALARM: "#A3180F", PLAIN: "transparent"}
 # Widths of columns that need no more, or more than others.
-WIDTHS = {"index": 70, "rack": 80, "vendor": 100, "model": 200, "severity": 100, "alertname": 260, "action": 420, "title": 300, "uuid": 330, "kind": 80,
-          "code": 80}
+WIDTHS = {"index": 70, "rack": 80, "vendor": 100, "model": 200, "severity": 100, "alertname": 260, "action": 420, "title": 300, "uuid": 370, "reading": 240,
+          "kind": 80, "code": 80}
+# Columns of sentences.
+WRAPPED = ("action",)
 # Grafana's name of each unit of the views, and of those that only dashboards have.
 UNITS = {"ratio": "percentunit", "celsius": "celsius", "watts": "watt", "score": "none", "count": "short", "bytes": "bytes", "hertz": "hertz",
          "bytes per second": "Bps", "per second": "cps", "seconds": "s", "duration": "dtdurations", "moment": "dateTimeAsIso", "watt hours": "watth",
@@ -68,7 +70,7 @@ def grounds(thresholds):
 
 def names(values):
     """Value mappings: {number: (text, colour)}."""
-    return [{"type": "value", "options": {f"{number:g}": {"text": text, "color": GROUNDS[colour], "index": place}
+    return [{"type": "value", "options": {f"{number:g}": {"text": text, "color": GROUNDS.get(colour, colour), "index": place}
                                           for place, (number, (text, colour)) in enumerate(values.items())}}, *UNKNOWN]
 
 
@@ -80,7 +82,7 @@ def override(field, **properties):
 
 def panel(kind, title, about, targets, unit, size, options, custom=None, thresholds=None, overrides=(), **more):
     """Any panel. size: (width, height); about: what the reader has to know about it; more: of fields, such as max, or of the panel."""
-    own = {key: more.pop(key) for key in ("transformations", "repeat", "repeatDirection", "interval") if key in more}
+    own = {key: more.pop(key) for key in ("transformations", "repeat", "repeatDirection") if key in more}
     return {
         "type": kind, "title": title, "description": about, "datasource": DATASOURCE, "transparent": False,
         "gridPos": {"x": 0, "y": 0, "w": size[0], "h": size[1]},
@@ -98,9 +100,9 @@ def stat(title, about, targets, unit="count", size=(4, 4), thresholds=None, **mo
     return panel("stat", title, about, targets, unit, size, options, thresholds=thresholds, **more)
 
 
-def lines(title, about, targets, unit, size=(8, 8), reference=(), thresholds=None, stack=False, **more):
-    """Lines over time. reference: refIds of limits, which are dashed; thresholds are drawn as dashed lines too."""
-    custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 60 if stack else 0, "showPoints": "auto", "spanNulls": False,
+def lines(title, about, targets, unit, size=(8, 8), reference=(), thresholds=None, stack=False, style="line", **more):
+    """Lines over time. reference: refIds of limits, which are dashed; thresholds are drawn as dashed lines too. style: line or bars"""
+    custom = {"drawStyle": style, "lineWidth": 1, "fillOpacity": 60 if stack else 0, "showPoints": "auto", "spanNulls": False,
               "thresholdsStyle": {"mode": "dashed" if thresholds else "off"}, "stacking": {"mode": "normal" if stack else "none", "group": "A"}}
     dashed = [{"matcher": {"id": "byFrameRefID", "options": one}, "properties": [
         {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 8]}}, {"id": "color", "value": {"mode": "fixed", "fixedColor": REFERENCE}},
@@ -119,17 +121,17 @@ def bars(title, about, targets, unit, size=(8, 8), thresholds=None, **more):
     return panel("bargauge", title, about, targets, unit, size, options, thresholds=thresholds, **more)
 
 
-def timeline(title, about, targets, unit, size, mappings, **more):
+def timeline(title, about, targets, size, mappings):
     """States over time."""
     options = {"mergeValues": True, "showValue": "auto", "alignValue": "left", "rowHeight": 0.9,
                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}, "tooltip": {"mode": "single", "sort": "none"}}
-    return panel("state-timeline", title, about, targets, unit, size, options, {"lineWidth": 0, "fillOpacity": 70}, mappings=mappings, **more)
+    return panel("state-timeline", title, about, targets, "score", size, options, {"lineWidth": 0, "fillOpacity": 70}, mappings=mappings)
 
 
-def link(board, *labels, at=""):
-    """A link of a table to another board, for the row's labels; at: a further parameter."""
+def link(board, *labels):
+    """A link of a table to another board, for the row's labels."""
     chosen = "".join("&var-%s=${__data.fields.%s:percentencode}" % (label, HEADS[label]) for label in labels)
-    return [{"title": "Show", "url": f"/d/{board}?${{datasource:queryparam}}&${{__url_time_range}}{chosen}{at}", "targetBlank": False}]
+    return [{"title": "Show", "url": f"/d/{board}?${{datasource:queryparam}}&${{__url_time_range}}{chosen}", "targetBlank": False}]
 
 
 PAINTED = {"type": "color-background", "mode": "basic"}
@@ -155,27 +157,27 @@ def marked(title, unit, thresholds):
     return column(title, unit, thresholds=grounds(thresholds), mappings=UNKNOWN, custom__cellOptions=PAINTED)
 
 
-def table(title, about, queries, labels, size=(24, 10), links=None, heads=None, sort=None, descending=True):
+def table(title, about, queries, labels, size=(24, 10), links=None, heads=None, sort=None):
     """A table: one row for each set of labels, one column for each query.
 
-    queries: [(expression, column)]; labels: those that are columns, in order; links: {label: link}; heads: titles of further labels; sort: a title
+    queries: [(expression, column)]; the column of a query that only says which rows there are is None
+    labels: those that are columns, in order; links: {label: link}; heads: titles of further labels; sort: a title
     """
     heads = {**HEADS, **(heads or {})}
     # Grafana names the value of a single query without its letter.
     values = ["Value"] if len(queries) == 1 else [f"Value #{chr(ord('A') + place)}" for place in range(len(queries))]
-    order = [*labels, *values]
-    transformations = [
-        {"id": "merge", "options": {}},
-        {"id": "organize", "options": {"excludeByName": {"Time": True}, "includeByName": {}, "indexByName": {name: place for place, name in enumerate(order)},
-                                       "renameByName": {**{name: heads[name] for name in labels},
-                                                        **{name: shown[0] for name, (_expr, shown) in zip(values, queries)}}}}]
-    overrides = [override(shown[0], unit=UNITS[shown[1]], **shown[2]) for _expr, shown in queries]
+    shown = {name: how for name, (_expr, how) in zip(values, queries) if how}
+    columns = {"excludeByName": {"Time": True, **{name: True for name in values if name not in shown}}, "includeByName": {},
+               "indexByName": {name: place for place, name in enumerate([*labels, *values])},
+               "renameByName": {**{name: heads[name] for name in labels}, **{name: how[0] for name, how in shown.items()}}}
+    overrides = [override(head, unit=UNITS[unit], **properties) for head, unit, properties in shown.values()]
     overrides += [override(heads[label], custom__width=WIDTHS[label]) for label in labels if label in WIDTHS]
+    overrides += [override(heads[label], custom__wrapText=True) for label in labels if label in WRAPPED]
     overrides += [override(heads[label], links=found) for label, found in (links or {}).items()]
-    options = {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": sort, "desc": descending}] if sort else []}
-    return panel("table", title, about, [rows(expr) for expr, _shown in queries], "text", size, options,
-                 {"align": "auto", "filterable": True, "minWidth": 60}, None,
-                 overrides, transformations=transformations)
+    options = {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": sort, "desc": True}] if sort else []}
+    return panel("table", title, about, [rows(expr) for expr, _how in queries], "text", size, options,
+                 {"align": "auto", "filterable": True, "minWidth": 60}, None, overrides,
+                 transformations=[{"id": "merge", "options": {}}, {"id": "organize", "options": columns}])
 
 
 def grid(title, about, expr, unit, thresholds, board, size=(24, 10), **more):
@@ -196,12 +198,6 @@ def heat(bounds):
     """Thresholds in one hue, from little to much: more of something is not worse."""
     colours = [HEAT[0], HEAT[2], HEAT[7], HEAT[9]]
     return steps(*zip(bounds, colours[1:]), first=colours[0])
-
-
-def note(title, text, size=(24, 3)):
-    """A text. It has a description, like every panel."""
-    made = panel("text", title, text, [], "text", size, {"mode": "markdown", "content": text})
-    return {key: value for key, value in made.items() if key not in ("targets", "fieldConfig", "datasource")}
 
 
 def source():

@@ -192,8 +192,6 @@ def strays(panel, storage, end):
     """Labels of a table's rows that are no columns of it: rows of two queries that differ in one do not become one row."""
     if panel["type"] != "table" or panel["transformations"][0]["id"] != "merge":
         return []
-    found = set()
-    for target in panel["targets"]:
-        for series in storage.ask("/api/v1/query", query=filled(target["expr"], {}), time=end + 7)["result"]:
-            found |= set(series["metric"])
-    return sorted(found - set(panel["transformations"][1]["options"]["renameByName"]))
+    rows = [set(series["metric"]) for target in panel["targets"]
+            for series in storage.ask("/api/v1/query", query=filled(target["expr"], {}), time=end + 7)["result"]]
+    return sorted(set().union(*rows) - set(panel["transformations"][1]["options"]["renameByName"]))

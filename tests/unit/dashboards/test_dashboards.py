@@ -143,7 +143,8 @@ def test_columns_of_tables_are_there():
             continue
         renamed = panel["transformations"][1]["options"]["renameByName"]
         assert {item["matcher"]["options"] for item in panel["fieldConfig"]["overrides"]} <= set(renamed.values()), (name, panel["title"])
-        values = [key for key in renamed if key.startswith("Value")]
+        hidden = panel["transformations"][1]["options"]["excludeByName"]
+        values = [key for key in [*renamed, *hidden] if key.startswith("Value")]
         assert values == (["Value"] if len(panel["targets"]) == 1 else [f"Value #{target['refId']}" for target in panel["targets"]])
         sort = panel["options"]["sortBy"]
         assert not sort or sort[0]["displayName"] in renamed.values()
