@@ -263,8 +263,8 @@ def is_discovered(name):
 
 @functools.lru_cache(maxsize=None)
 def beginnings():
-    """How names of our variables begin."""
-    return tuple(f"{role}_" for role in variables.roles())
+    """How names of our variables begin: {beginning: role}. Of roles for other roles too: facts win over what those leave at its default."""
+    return {f"{role}_": role for role in (*variables.roles(), *variables.INTERNAL_ROLES)}
 
 
 def is_variable(name):
@@ -272,7 +272,7 @@ def is_variable(name):
     if name in FOREIGN_NAMES or (name.startswith("accelmon_") and name not in OURS):
         return True
     # Every task of every host asks in a process of its own, and reading all declarations takes long: only for names that may be there.
-    return name.startswith(beginnings()) and name in variables.all_variables()
+    return any(name.startswith(beginning) and name in variables.names_of(role) for beginning, role in beginnings().items())
 
 
 def refuse_forged(told):

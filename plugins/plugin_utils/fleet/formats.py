@@ -158,9 +158,12 @@ def version(value):
 
 def archive(value):
     """The address of an archive, whole or what follows the prefix of releases; "" stays."""
+    odd = releases.unfilled(value)
+    if odd:
+        raise Problem(f"{odd} stands for nothing; use {{version}}, {{architecture}} or {{machine}}")
     if "://" in value or not value:
         return addresses.url(value)
-    if not re.match(r"[A-Za-z0-9_./{}+~-]+\Z", value) or ".." in value.split("/"):
+    if not re.match(r"[A-Za-z0-9_./{}+~-]+\Z", value) or ".." in value.split("/") or not re.search(r"[^/]/+[^/]", value):
         raise Problem("neither a URL nor a path relative to the releases; start it with https://")
     return value
 

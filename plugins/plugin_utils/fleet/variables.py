@@ -45,6 +45,16 @@ def role_variables(role):
     return options
 
 
+@functools.lru_cache(maxsize=None)
+def names_of(role):
+    """Names of all variables of a role: those that users may set, and those that are its own."""
+    names = set(role_variables(role)) if role in roles() else set()
+    for part in ("defaults", "vars"):
+        if os.path.exists(os.path.join(ROOT, "roles", role, part, "main.yml")):
+            names.update(_read("roles", role, part, "main.yml") or ())
+    return frozenset(names)
+
+
 def _more(name):
     """What the catalogue says of a role's variable: under its name, or under the longest end of it."""
     formats = catalogue()["formats"]

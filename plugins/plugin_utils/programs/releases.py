@@ -49,6 +49,11 @@ def filled(text, version, architecture):
     return text.replace("{version}", version).replace("{architecture}", architecture).replace("{machine}", MACHINES.get(architecture, architecture))
 
 
+def unfilled(text):
+    """The first part of a URL in braces that `filled` would leave as it is, or ""."""
+    return next((part for part in re.findall(r"\{[^{}]*\}|[{}]", filled(text, "", ""))), "")
+
+
 def whole_url(url, prefix):
     """A URL as it is, or what is relative behind the prefix."""
     if re.match("https?://", url):

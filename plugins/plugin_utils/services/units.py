@@ -7,6 +7,7 @@ import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault, shown
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import one_of
 
 # What a network daemon that keeps its data in its own state directory needs none of.
 # Each service declares its exceptions, so that they can be seen beside its purpose.
@@ -47,7 +48,9 @@ DAEMON = {
 }
 
 
-SECTION = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+# Sections of the units that roles have. systemd ignores one that it does not know, and what is in it; X-… is for others to read.
+SECTIONS = ("Unit", "Service", "Timer", "Socket", "Install")
+SECTION = re.compile(rf"{'|'.join(SECTIONS)}|X-[A-Za-z0-9-]+")
 DIRECTIVE = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 
@@ -98,7 +101,7 @@ def lines(key, value):
 def section_lines(name, directives):
     """The lines of one section. Raises Problem, which names section and directive."""
     if not isinstance(name, str) or not SECTION.fullmatch(name):
-        raise Problem(f"[{shown(name)}]: not a section name; write it as systemd does, such as Service")
+        raise Problem(f"[{shown(name)}]: not a section of a unit; use {one_of(SECTIONS)}")
     if not isinstance(directives, dict):
         raise Problem(f"[{name}] = {shown(directives)}: not a mapping of directives to values; write for example Nice: 5 below it")
     found = []

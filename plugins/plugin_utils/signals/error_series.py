@@ -33,8 +33,9 @@ def rows(item, name, sources):
 
 def logged(window, sources):
     """Every code that the kernel log had within the window, from everything scraped in that time; the value is its age in seconds."""
-    last = rows(load("errors")["logged"], "last", sources)
-    return f"(time() - max {by(EVENT)} (last_over_time({last}[{window}])) < {seconds(window)})"
+    log = load("errors")["logged"]
+    last = rows(log, "last", sources)
+    return f"(time() - max {by(EVENT)} (last_over_time({last}[{window}])) < {seconds(window)} > -{seconds(log['ahead'])})"
 
 
 def as_codes(values, kind, labels):
@@ -99,5 +100,6 @@ def device_rules(labels, sources):
     log = load("errors")["logged"]
     # What the log counted does not count again. Exporters name the device themselves.
     told = "".join(f"\nor on ({', '.join(EVENT)})\n{as_codes(now, kind, names)}" for kind, names, now, _before in last_codes(sources, whose))
-    return [{"record": "accelerator_error_last_timestamp_seconds", "expr": named(f"max {by(EVENT)} ({rows(log, 'last', sources)})")},
-            {"record": "accelerator_errors_total", "expr": named(f"max {by(EVENT)} ({rows(log, 'count', sources)}) > 0") + told}]
+    last = f"max {by(EVENT)} ({rows(log, 'last', sources)}) > 0 <= time() + {seconds(log['ahead'])}"
+    count = f"max {by(EVENT)} ({rows(log, 'count', sources)}) > 0 <= {log['highest']}"
+    return [{"record": "accelerator_error_last_timestamp_seconds", "expr": named(last)}, {"record": "accelerator_errors_total", "expr": named(count) + told}]

@@ -32,14 +32,20 @@ def test_the_file_is_what_the_catalogue_says(path):
     assert (ROOT / path).read_text(encoding="utf-8") == PAGES[path]
 
 
-@pytest.mark.parametrize("role", roles() + ("service",))
+@pytest.mark.parametrize("role", roles())
 def test_a_role_declares_its_own_variables_only(role):
     prefix = f"{role}_"
     assert [name for name in yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()) if not name.startswith(prefix)] == []
-    if role != "service":
-        own = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text().partition(GENERATOR.BEGIN)[0])
-        options = [name for entry_point in own["argument_specs"].values() for name in entry_point.get("options") or {}]
-        assert [name for name in options if not name.startswith(prefix)] == []
+    own = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text().partition(GENERATOR.BEGIN)[0])
+    options = [name for entry_point in own["argument_specs"].values() for name in entry_point.get("options") or {}]
+    assert [name for name in options if not name.startswith(prefix)] == []
+
+
+def test_no_inventory_and_no_fact_has_a_say_in_the_role_for_other_roles():
+    """Both win over defaults, and names like service_groups may be a site's own. What is in vars/ wins over both."""
+    assert not (ROOT / "roles/service/defaults").exists()
+    names = set(yaml.safe_load((ROOT / "roles/service/vars/main.yml").read_text()))
+    assert all(name.startswith("service_") for name in names) and {"service_files", "service_package", "service_groups"} <= names
 
 
 @pytest.mark.parametrize("role", roles() + ("service",))

@@ -98,6 +98,10 @@ def test_sensitive_directories(name, value, checker):
     ("accelmon_stack_password", "short"), ("accelmon_release_token", "a b"), ("accelmon_lock_architectures", ["x86_64"]), ("accelmon_lock_architectures", []),
     ("accelmon_address", "240.0.0.1"), ("accelmon_address", "0.0.0.1"), ("node_exporter_port", "09100"), ("node_exporter_version", "v1.9.0"),
     ("accelmon_cluster", "a" * 129), ("accelmon_lock_versions", {"node_exporter": "v1.9.0"}),
+    ("node_exporter_unit_overrides", {"Servcie": {"Nice": 5}}), ("vmagent_unit_overrides", {"service": {"Nice": 5}}),
+    ("node_exporter_unit_overrides", {"Slice": {"CPUQuota": "5%"}}),
+    ("node_exporter_url", "https://mirror.example.org/node_exporter-{verison}.tar.gz"), ("node_exporter_url", "mirror/{arch}/x.tar.gz"),
+    ("vmagent_url", "mirror/{}.tar.gz"), ("vmagent_url", "mirror/{version.tar.gz"), ("vmagent_url", "none"), ("vmagent_url", "1"),
     ("accelmon_rotate", "everything"), ("accelmon_rotate", "ca,ca_end"), ("accelmon_compare_sources", ["dcmg"]), ("accelmon_tls_names", ["a b"]),
 ])
 def test_what_passed_the_check_and_failed_later(name, value, checker):

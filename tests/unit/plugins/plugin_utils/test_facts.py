@@ -112,6 +112,21 @@ def test_a_fact_never_has_the_name_of_a_variable(name):
         refused(dict(told_facts(device()), **{name: 1}))
 
 
+def own_variables():
+    """Names of what roles set by default or for themselves, whoever may set it."""
+    found = set()
+    for part in ("defaults", "vars"):
+        for path in sorted((MODULE.parents[2] / "roles").glob(f"*/{part}/main.yml")):
+            found.update(yaml.safe_load(path.read_text()) or ())
+    return sorted(found)
+
+
+def test_a_fact_is_no_variable_of_a_role_either():
+    # Facts win over defaults, and over what one role reads of another that has not run.
+    assert {"service_files", "service_package", "rules_directory"} <= set(own_variables())
+    assert [name for name in own_variables() if not facts.is_variable(name)] == []
+
+
 def test_of_an_answer_nothing_goes_on_that_acts_on_the_run():
     told = {"changed": False, "observed": 1, "ansible_stats": {"data": {"a": 1}}, "ansible_facts": {"group_names": [], "discovered_interpreter_python": "/p"}}
     assert facts.let_through(told, ours=False) == {"changed": False, "observed": 1, "ansible_facts": {"discovered_interpreter_python": "/p"}}

@@ -13,8 +13,9 @@ ROLES = pathlib.Path(__file__).resolve().parents[4] / "roles"
 
 
 def known():
-    """The variables of the role service."""
-    return {"service_name"} | set(yaml.safe_load((ROLES / "service/defaults/main.yml").read_text()))
+    """The variables of the role service that a role may declare: those without a template."""
+    values = yaml.safe_load((ROLES / "service/vars/main.yml").read_text())
+    return {"service_name"} | {name for name, value in values.items() if "{{" not in str(value) and name != "service_python"}
 
 
 def declarations():
