@@ -7,6 +7,7 @@
 Such hosts have hundreds of processors, and what counts for each of them fills the storage. What was measured is in
 docs/node_exporter.md.
 """
+import difflib
 import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
@@ -43,7 +44,14 @@ PACKAGED = {
     ("debian", "11"): "1.1.2", ("debian", "12"): "1.5.0", ("debian", "13"): "1.9.0",
     ("ubuntu", "20.04"): "0.18.1", ("ubuntu", "22.04"): "1.3.1", ("ubuntu", "24.04"): "1.7.0",
 }
-NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_-]*)?")
+# Collectors of Linux, as --help of 1.9.0 lists them, and those that came with 1.10: with a flag that it does not know, the program does not start.
+KNOWN = frozenset((
+    "arp bcache bonding btrfs buddyinfo cgroups conntrack cpu cpu_vulnerabilities cpufreq diskstats dmi drbd drm edac entropy ethtool fibrechannel filefd "
+    "filesystem hwmon infiniband interrupts ipvs kernel_hung ksmd lnstat loadavg logind mdadm meminfo meminfo_numa mountstats netclass netdev netstat "
+    "network_route nfs nfsd ntp nvme os pcidevice perf powersupplyclass pressure processes qdisc rapl runit schedstat selinux slabinfo sockstat softirqs "
+    "softnet stat supervisord swaps sysctl systemd tapestats tcpstat textfile thermal_zone time timex udp_queues uname vmstat watchdog wifi xfrm xfs zfs "
+    "zoneinfo").split())
+NAME = re.compile(r"([a-z][a-z0-9_]*)(\.[a-z][a-z0-9_-]*)?")
 
 
 def numbers(version):
@@ -90,7 +98,12 @@ def choices(summary, lean, chosen):
         embedded = any(told.get("embedded") for told in summary.values())
         wanted.update({name: False for name in HEAVY if not (embedded and name in EMBEDDED_NEEDS)})
     for name, on in chosen.items():
-        if not NAME.fullmatch(str(name)) or not isinstance(on, bool):
+        found = NAME.fullmatch(str(name))
+        if found and found.group(1) not in KNOWN:
+            near = difflib.get_close_matches(found.group(1), KNOWN, n=1)
+            raise Problem(f"no such collector; {f'did you mean {near[0]}? ' if near else ''}Correct the name, or turn on a newer one with "
+                          "node_exporter_extra_args", "node_exporter_collectors", name)
+        if not found or not isinstance(on, bool):
             raise Problem(f"{on}: not a collector with true or false; "
                           "use node_exporter's name for it, such as pcidevice: true", "node_exporter_collectors", name)
         wanted[str(name)] = on

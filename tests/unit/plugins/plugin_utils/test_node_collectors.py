@@ -4,7 +4,8 @@ import pytest
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.programs import node_collectors
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.node_collectors import arguments, knows, program_version
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.node_collectors import (
+    EXCLUDED, HEAVY, KNOWN, SINCE, arguments, choices, knows, program_version)
 
 NVIDIA = {"nvidia": {"count": 8, "models": {"H100": 8}}}
 AMD = {"amd": {"count": 4, "models": {"MI300X": 4}}}
@@ -64,7 +65,7 @@ def test_no_flag_is_given_twice():
     assert "--no-collector.softnet" in found
 
 
-@pytest.mark.parametrize("chosen", [{"--collector.drm": True}, {"drm": "yes"}, {"Drm": True}])
+@pytest.mark.parametrize("chosen", [{"--collector.drm": True}, {"drm": "yes"}, {"Drm": True}, {"pcidevise": True}, {"hwmom": False}, {"cpus.guest": True}])
 def test_what_is_no_collector_is_refused(chosen):
     with pytest.raises(Problem, match="node_exporter_collectors = "):
         arguments(AMD, "1.9.0", chosen=chosen)
@@ -91,3 +92,9 @@ def test_the_filter_reads_facts():
     assert "--collector.drm" in node_collectors(facts, chosen={"drm": True})
     assert "--collector.pcidevice" not in node_collectors(facts, chosen={"pcidevice": True})
     assert node_collectors({}) == []
+
+
+def test_every_collector_that_this_file_names_is_known():
+    names = {name for name in (*HEAVY, *(flag.partition("collector.")[2] for flag in (*SINCE, *EXCLUDED)))}
+    assert {name.partition(".")[0] for name in names} <= KNOWN
+    assert choices({}, False, {"cpu.info": True, "pcidevice": True}) == {"cpu.info": True, "pcidevice": True}

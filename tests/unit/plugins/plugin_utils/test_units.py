@@ -90,7 +90,7 @@ def test_a_backslash_at_the_end_joins_no_line(value):
     ({"Service": {"#Nice": 5}}, "#Nice: not a directive name"), ({"Service": {";x": 5}}, "not a directive name"),
     ({"Service": {"Nice=5 ": 5}}, "not a directive name"), ({"Service": {" Nice": 5}}, "not a directive name"),
     ({"Service": {True: 5}}, "not a directive name"),
-    ({"Service": {"": 5}}, "not a directive name"), ({"Service]": {}}, "not a section name"), ({1: {}}, "not a section name"),
+    ({"Service": {"": 5}}, "not a directive name"), ({"Service]": {}}, "not a section of a unit"), ({1: {}}, "not a section of a unit"),
     ({"Service": "Nice=5"}, "not a mapping of directives"), ({"Service": None}, "not a mapping of directives"), (["Nice=5"], "not a mapping of sections"),
     ("Service", "not a mapping of sections"),
 ])
