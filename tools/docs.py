@@ -38,6 +38,8 @@ variable of every host, with the code that reads it later, and names misspelt va
 
 Durations are written as in Prometheus: `500ms`, `15s`, `1m30s`, `12h`, `90d`, `4w`, `1y`. AWX surveys and `-e name=value` send text, so
 lists and dictionaries among the fleet's variables and the arguments of a run may also be YAML or JSON text; an empty answer counts as none.
+So may `alertmanager_receivers`, `alertmanager_webhook_urls`, `alertmanager_watchdog_urls` and `alertmanager_template_files`, but no other
+variable of a role.
 
 ## The fleet
 """
@@ -511,9 +513,9 @@ def declared(role, name):
 
 
 def role_options(role, options):
-    """The options of an entry point, with the formats and ranges that the catalogue knows."""
+    """The options of an entry point, with the types, formats and ranges that the catalogue knows."""
     known = role_variables(role)
-    return {name: dict(spec, **{key: known[name][key] for key in ("format", "at_least", "at_most") if key in known[name]})
+    return {name: dict(spec, **{key: known[name][key] for key in ("type", "format", "at_least", "at_most") if key in known[name]})
             for name, spec in options.items()}
 
 

@@ -73,8 +73,8 @@ def _normalised(spec, value):
 
 
 def read(name, value):
-    """A fleet-wide variable as whoever uses it wants it. Raises Problem."""
-    return normalise(name, variables.fleet_variables()[name], value)
+    """A variable as whoever uses it wants it. Raises Problem."""
+    return normalise(name, variables.declared(name), value)
 
 
 def parsed(text):

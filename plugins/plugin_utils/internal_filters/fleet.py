@@ -17,7 +17,7 @@ SERIAL = "accelmon_serial"
 
 
 def given(value, name):
-    """A variable of the fleet as its type, also where it was given as text."""
+    """A variable as its type, also where it was given as text."""
     try:
         return formats.read(name, value)
     except Problem as problem:

@@ -3,8 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Every variable that a user may set, fed with what it must not hold. Stubbed: `hostvars` is a dictionary."""
+import json
+import re
+
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, variables
+import yaml
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, formats, variables
 
 VARIABLES = variables.all_variables()
 
@@ -151,3 +155,23 @@ def test_a_password_in_an_address_is_not_shown(checker):
 ])
 def test_right_values(name, value, checker):
     assert found(name, value, checker) == []
+
+
+@pytest.mark.parametrize("name,entry", [
+    ("alertmanager_webhook_urls", "https://hooks.example.org/a"), ("alertmanager_watchdog_urls", "https://hooks.example.org/b"),
+    ("alertmanager_receivers", {"name": "team", "type": "webhook", "url": "https://hooks.example.org/c"})])
+def test_a_survey_asks_who_is_notified(name, entry, checker):
+    for text in (json.dumps([entry]), yaml.safe_dump([entry]), f"\n{json.dumps([entry], indent=2)}\n"):
+        assert found(name, text, checker) == [] and formats.read(name, text) == formats.read(name, [entry])
+    assert found(name, "", checker) == [] and formats.read(name, "") == []
+    assert found(name, '["S3cret"]', checker) and "S3cret" not in str(found(name, '["S3cret"]', checker))
+
+
+def test_a_role_reads_what_may_be_text_as_what_it_is():
+    names = [name for role in variables.roles() for name, spec in variables.role_variables(role).items() if spec.get("text")]
+    assert len(names) == 4
+    for path in (variables.ROOT + "/roles/alertmanager/vars/main.yml", variables.ROOT + "/roles/alertmanager/tasks/main.yml"):
+        with open(path, encoding="utf-8") as stream:
+            text = stream.read()
+        for name in names:
+            assert len(re.findall(rf"{name}\b(?!')", text)) == text.count(f"{name} | accelmon.fleet._given('{name}')")
