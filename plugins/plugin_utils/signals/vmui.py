@@ -40,10 +40,10 @@ def top(view, views):
     """A plot of the devices with the highest values of a view, or with the lowest ones if those are marked."""
     query, now = everywhere(view["query"], views), everywhere(SELECTOR.sub(LAST, view["query"]), views)
     if view.get("lower"):
-        which, chosen = "lowest", f"bottomk({TOP}, {now} <= {view['notice']})"
+        which, chosen, more = "lowest", f"bottomk({TOP}, {now} <= {view['notice']})", f" Empty if none is {view['notice']} or less."
     else:
-        which, chosen = "highest", f"topk({TOP}, {now})"
-    return panel(f"{view['title']}: the {TOP} {which}", view["help"], f"{query} and {chosen}", DEVICE, view["unit"])
+        which, chosen, more = "highest", f"topk({TOP}, {now})", ""
+    return panel(f"{view['title']}: the {TOP} {which}", view["help"] + more, f"{query} and {chosen}", DEVICE, view["unit"])
 
 
 def pages():

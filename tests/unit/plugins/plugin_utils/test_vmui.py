@@ -35,6 +35,10 @@ def test_every_trend_is_on_a_page():
     assert {view["title"] for view in VIEWS["trends"].values()} <= set(PANELS)
 
 
+def test_a_plot_that_is_empty_while_all_is_well_says_so():
+    assert PANELS["Health: the 10 lowest"]["description"].endswith("Empty if none is 99 or less.")
+
+
 def test_shares_are_in_percent():
     assert PANELS["Busy, average"]["expr"] == ["100 * (avg_over_time(cluster:accelerator_utilization_ratio:avg[15m]))"]
     assert PANELS["Busy, average"]["unit"] == "%"
