@@ -29,6 +29,8 @@ NODES = {
 JOBS = {"gpu01": ("48211", "ana", "climate", "train"), "gpu02": ("48211", "ana", "climate", "train"), "amd01": ("48260", "li", "vision", "batch")}
 GONE = ("gpu03", 5)
 GONE_SINCE = 3 * 3600
+PENDING = ("gpu02", 2)
+PENDING_SINCE = 4 * 3600
 
 
 def noise(*what):
@@ -102,17 +104,12 @@ def textfile(device, now):
         ("node_gpu_errors_total", f'pci_address="{device.address}",kind="xid",code="79"', lambda age: 0),
     ]
     if device.vendor == "nvidia":
-        pending = (device.node, device.index) == ("gpu03", 2)
         rows += [
             ("node_gpu_memory_temperature_celsius", "", lambda age: device.temperature(age) + 8),
-            ("node_gpu_row_remap_pending", "", lambda age: int(pending and age < 7 * 3600)),
+            ("node_gpu_row_remap_pending", "", lambda age: 0),
             ("node_gpu_row_remap_failed", "", lambda age: 0),
             ("node_gpu_throttle_seconds_total", 'reason="hw_thermal_slowdown"', lambda age: (now - age) % 864000 * (0.25 if hot else 0)),
         ]
-        if pending:
-            rows += [("node_gpu_errors_total", f'pci_address="{device.address}",kind="xid",code="63"', lambda age: int(age < 7 * 3600)),
-                     ("node_gpu_error_last_timestamp_seconds", f'pci_address="{device.address}",kind="xid",code="63"',
-                      lambda age: now - 7 * 3600 if age < 7 * 3600 else None)]
     return rows
 
 
@@ -123,7 +120,7 @@ def dcgm(device, now):
         "FB_USED": lambda age: device.used(age) // 2 ** 20, "POWER_USAGE": device.power, "ENFORCED_POWER_LIMIT": lambda age: device.limit,
         "MEMORY_TEMP": lambda age: device.temperature(age) + 8, "SM_CLOCK": lambda age: device.hertz(age) / 1000000,
         "TOTAL_ENERGY_CONSUMPTION": lambda age: (now - age) % 8640000 * 600000, "ECC_DBE_VOL_TOTAL": lambda age: 0,
-        "ROW_REMAP_PENDING": lambda age: 0, "ROW_REMAP_FAILURE": lambda age: 0, "SLOWDOWN_TEMP": lambda age: 87,
+        "ROW_REMAP_PENDING": lambda age: int((device.node, device.index) == PENDING and age < PENDING_SINCE), "ROW_REMAP_FAILURE": lambda age: 0, "SLOWDOWN_TEMP": lambda age: 87,
         "THERMAL_VIOLATION": lambda age: 0, "CLOCKS_EVENT_REASONS": lambda age: 1, "PCIE_REPLAY_COUNTER": lambda age: 0,
         "PCIE_LINK_WIDTH": lambda age: 16, "PCIE_MAX_LINK_WIDTH": lambda age: 16, "GET_GPU_RECOVERY_ACTION": lambda age: 0,
         "NVLINK_REPLAY_ERROR_COUNT_TOTAL": lambda age: int(age < 5000) * 3}.items()]
@@ -168,11 +165,11 @@ def host(node, now):
     if source == "textfile":
         rows += [("accelmon_collector_last_success_timestamp_seconds", f'vendor="{vendor}"', lambda age: now - age - 12),
                  ("accelmon_collector_success", f'vendor="{vendor}"', lambda age: 1)]
-    if node == GONE[0]:
-        address = Device(*GONE).address
-        rows += [("node_gpu_errors_total", f'vendor="nvidia",pci_address="{address}",kind="xid",code="79"', lambda age: int(age < GONE_SINCE)),
-                 ("node_gpu_error_last_timestamp_seconds", f'vendor="nvidia",pci_address="{address}",kind="xid",code="79"',
-                  lambda age: now - GONE_SINCE if age < GONE_SINCE else None)]
+    for device, code, since in ((GONE, 79, GONE_SINCE), (PENDING, 63, PENDING_SINCE)):
+        if node == device[0]:
+            labels = f'vendor="nvidia",pci_address="{Device(*device).address}",kind="xid",code="{code}"'
+            rows += [("node_gpu_errors_total", labels, lambda age, since=since: int(age < since)),
+                     ("node_gpu_error_last_timestamp_seconds", labels, lambda age, since=since: now - since if age < since else None)]
     return rows
 
 

@@ -49,9 +49,10 @@ BROWSERS = ("chromium-headless-shell", "chromium")
 BOARD_VIEWS = {"dark": (1600, "dark"), "light": (1600, "light"), "narrow": (420, "dark")}
 REPORT_VIEWS = {"light": (1100, "light"), "phone": (390, "dark")}
 # {board: panels that are rightly empty, because the fleet has nothing to show there}
-EMPTY = {}
+EMPTY = {"node": ["NVLink and XGMI errors", "Processes"], "monitoring": ["Targets that are down"],
+         "errors": ["Uncorrected memory errors", "Readings that are not credible"]}
 # Of a board about one node or device, which one.
-CHOSEN = {"node": {"cluster": "east", "node": "gpu01"}, "accelerator": {"cluster": "east", "node": "gpu02", "vendor": "nvidia"}}
+CHOSEN = {"node": {"cluster": "east", "node": "gpu01"}, "accelerator": {"cluster": "east", "node": "gpu02", "vendor": "nvidia", "index": "2"}}
 
 
 def post(url, body=b""):
@@ -65,7 +66,9 @@ def storage(programs, folder):
     """The address of a VictoriaMetrics."""
     url = f"http://127.0.0.1:{live.free_port()}"
     with live.running(folder, "victoria-metrics", programs.path("victoria-metrics"), f"-httpListenAddr={url[len('http://'):]}",
-                      f"-storageDataPath={folder}/data", "-retentionPeriod=1y", "-search.disableCache", "-search.latencyOffset=0s"):
+                      f"-storageDataPath={folder}/data", "-retentionPeriod=1y", "-search.disableCache", "-search.latencyOffset=0s",
+                      # A replay does not write where a series ends, as evaluating now does.
+                      "-search.maxStalenessInterval=90s"):
         live.until(url, "1", 1)
         yield url
 

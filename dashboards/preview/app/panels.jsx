@@ -4,7 +4,7 @@
 
 // A panel of each type that our dashboards use.
 import React from 'react';
-import { VizOrientation, getFieldDisplayValues, renderMarkdown } from '@grafana/data';
+import { VizOrientation, getDisplayValueAlignmentFactors, getFieldDisplayValues, renderMarkdown } from '@grafana/data';
 import { BarGauge, BigValue, TimeSeries, VizRepeater } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
 import { grafanaRange, timeRange } from './queries';
@@ -26,7 +26,7 @@ function Stat(props) {
   const { panel, theme, width, height } = props;
   const shown = values(props);
   return <VizRepeater source={shown} getValues={() => shown} orientation={VizOrientation.Auto} width={width} height={height} renderCounter={0} autoGrid
-    getAlignmentFactors={undefined} renderValue={({ value, width: each, height: high }) => <BigValue theme={theme} width={each} height={high} count={shown.length}
+    getAlignmentFactors={getDisplayValueAlignmentFactors} renderValue={({ value, width: each, height: high, alignmentFactors }) => <BigValue theme={theme} alignmentFactors={alignmentFactors} width={each} height={high} count={shown.length}
       value={value.display} sparkline={value.sparkline} colorMode={panel.options.colorMode} graphMode={panel.options.graphMode}
       justifyMode={panel.options.justifyMode} textMode={panel.options.textMode} wideLayout={panel.options.wideLayout} />} />;
 }
@@ -36,8 +36,8 @@ function Bars(props) {
   const shown = values(props);
   const { orientation, displayMode, showUnfilled, valueMode, minVizHeight, maxVizHeight, minVizWidth, namePlacement } = panel.options;
   return <VizRepeater source={shown} getValues={() => shown} orientation={orientation} width={width} height={height} renderCounter={0} itemSpacing={8}
-    minVizHeight={minVizHeight} maxVizHeight={maxVizHeight} minVizWidth={minVizWidth} getAlignmentFactors={undefined}
-    renderValue={({ value, width: each, height: high }) => <BarGauge theme={theme} width={each} height={high} value={value.display} field={value.field}
+    minVizHeight={minVizHeight} maxVizHeight={maxVizHeight} minVizWidth={minVizWidth} getAlignmentFactors={getDisplayValueAlignmentFactors}
+    renderValue={({ value, width: each, height: high, alignmentFactors }) => <BarGauge theme={theme} alignmentFactors={alignmentFactors} width={each} height={high} value={value.display} field={value.field}
       display={value.view?.getFieldDisplayProcessor(value.colIndex)} orientation={orientation} displayMode={displayMode} showUnfilled={showUnfilled}
       valueDisplayMode={valueMode} namePlacement={namePlacement} text={panel.options.text} />} />;
 }
