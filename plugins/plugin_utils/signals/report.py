@@ -34,7 +34,7 @@ h1{font-size:22px;margin:0}h2{font-size:17px;margin:26px 0 8px}h3{font-size:14px
 .good{color:var(--good)}.warning{color:var(--warning)}.critical{color:var(--critical);font-weight:bold}.unknown{color:var(--unknown)}
 .answer{background:var(--card);border-left:6px solid;padding:10px 14px;margin:14px 0}
 .answer p,.answer ul{color:var(--text);font-weight:normal}.answer b{font-size:18px}.answer ul{margin:6px 0 0;padding-left:20px}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(138px,1fr));gap:10px}
 .figures div{background:var(--card);padding:10px 12px}.figures b{display:block;font-size:22px}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:14px}td,th{padding:4px 10px 4px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--rule)}
@@ -43,7 +43,7 @@ tbody th{color:var(--text)}
 .long{min-width:220px;max-width:560px}.long p{margin:0 0 3px}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .grid{border-collapse:separate;border-spacing:3px}.grid td,.cells span{border:0;text-align:center;padding:4px 2px;min-width:34px;font-size:12px}
-.grid th{border:0}.cells{display:flex;flex-wrap:wrap;gap:3px}
+.grid th{border:0}.grid th+th{text-align:center}.cells{display:flex;flex-wrap:wrap;gap:3px}
 .na{background:var(--card);color:var(--muted)}.gone{background:var(--card);color:var(--critical);outline:2px dashed;outline-offset:-2px}
 .poor{outline:2px solid var(--warning);outline-offset:-2px}.bad{outline:3px solid var(--critical);outline-offset:-3px}
 svg{display:block;width:150px;height:34px;background:var(--card)}polyline{fill:none;stroke:var(--line);stroke-width:1.5;stroke-linecap:round}
