@@ -43,7 +43,7 @@ CHOSEN = HERE + ',vendor=~"$vendor",index=~"$index"'
 SAME = "cluster, node, vendor, index, uuid"
 JOB = "cluster, node, index, uuid"
 
-HEALTH = {100: ("good", GOOD), 70: ("slow", NOTICE), 40: ("to be drained", NOTICE), 0: ("broken", ALARM)}
+HEALTH = {100: ("good", GOOD), 70: ("slow", NOTICE), 40: ("to be drained", ALARM), 0: ("broken", ALARM)}
 GRADES = {0: ("fatal", ALARM), 1: ("degraded", NOTICE)}
 LOAD = panels.heat((VIEWS["busy"], 0.7, 0.9))
 LOAD_HELP = VIEWS["devices"]["utilization"]["help"] + " Below 10 % a device counts as idle."
@@ -95,8 +95,8 @@ def device_table(title, about, where, links, places=("cluster", "rack", "node"))
     views = VIEWS["devices"]
     shown = {
         "health": state("Health", panels.names(HEALTH)),
-        "utilization": panels.level("Busy", "ratio", LOAD, 1),
-        "memory": panels.level("Memory", "ratio", steps(first=PLAIN), 1),
+        "utilization": panels.level("Busy"),
+        "memory": panels.level("Memory"),
         "temperature": marked("Chip", "celsius", marks(views["temperature"])),
         "memory_temperature": marked("Memory temp.", "celsius", marks(views["memory_temperature"])),
         "power": column("Power", "watts"),
@@ -194,7 +194,7 @@ def fleet():
         ("Use", [
             stat("Idle accelerator-hours",
                  "Hours within the time range in which a device was less than 10 % busy, added up. Racks, models and nodes do not narrow it.",
-                 [now(idle_hours(), "{{cluster}} {{vendor}}")], "hours", (8, 8)),
+                 [now(idle_hours(), "{{cluster}} {{vendor}}")], "count", (8, 8)),
             table("By model", "Busy and idle as everywhere here. Free: idle, and no job has it. n/a: no device is so, or nothing says so. " + JOB_HELP, [
                 (f"count by ({by_model}) (accelerator_info{{{DEVICES}}})", column("Present")),
                 (f"sum by ({by_model}) ({utilization} >= bool {busy})", column("Busy")),
@@ -206,7 +206,7 @@ def fleet():
             table("Racks", "The 50 racks that draw most. A node without a rack is in none.", [
                 (f"topk(50, sum by ({by_rack}) (rack:accelerator_power_watts:sum{{{RACKS}}}))", column("Power", "watts")),
                 (f"sum by ({by_rack}) (rack:accelerator_info:count{{{RACKS}}})", column("Present")),
-                (f"max by ({by_rack}) (rack:accelerator_utilization_ratio:avg{{{RACKS}}})", panels.level("Busy", "ratio", LOAD, 1)),
+                (f"max by ({by_rack}) (rack:accelerator_utilization_ratio:avg{{{RACKS}}})", panels.level("Busy")),
                 (f"max by ({by_rack}) (rack:accelerator_temperature_celsius:max{{{RACKS}}})", marked("Hottest chip", "celsius", temperature)),
             ], ["cluster", "rack", "vendor"], (12, 8), sort="Power"),
             table("Driver versions", "Devices by the version of their driver, where the source knows it.",
@@ -239,8 +239,8 @@ def host_panels():
         lines("Memory of the node", "Memory in use, and all there is (dashed).", [
             target(f"max by (cluster, node) (node_memory_MemTotal_bytes{{{HERE}}} - node_memory_MemAvailable_bytes{{{HERE}}})", NODE_LEGEND),
             target(f"max by (cluster, node) (node_memory_MemTotal_bytes{{{HERE}}})", NODE_LEGEND + " total")], "bytes", reference="B", min=0),
-        panels.bars("File systems", "Used share of the node's own file systems, at most 20.", [
-            now(f"topk(20, max by (cluster, node, mountpoint) (1 - node_filesystem_avail_bytes{{{HERE},{own_disk}}} / "
+        panels.bars("File systems", "Used share of the node's own file systems, the six fullest.", [
+            now(f"topk(6, max by (cluster, node, mountpoint) (1 - node_filesystem_avail_bytes{{{HERE},{own_disk}}} / "
                 f"node_filesystem_size_bytes{{{HERE},{own_disk}}}))", "{{node}} {{mountpoint}}")], "ratio", thresholds=DISK, min=0, max=1),
         lines("Disks", "Bytes read from and written to all disks.", [
             target(f"sum by (cluster, node) ({rate('node_disk_read_bytes_total')})", NODE_LEGEND + " read"),
@@ -442,8 +442,8 @@ def jobs():
         ("Jobs", [
             table("Largest jobs", "The 100 jobs with most accelerators, and the readings of these. " + shared, [
                 (f"topk(100, count by ({labels}) ({held}))", column("Devices")),
-                (of_jobs(view("utilization"), labels), panels.level("Busy", "ratio", LOAD, 1)),
-                (of_jobs(view("memory"), labels), panels.level("Memory", "ratio", steps(first=PLAIN), 1)),
+                (of_jobs(view("utilization"), labels), panels.level("Busy")),
+                (of_jobs(view("memory"), labels), panels.level("Memory")),
                 (of_jobs(view("temperature"), labels, "max"), marked("Hottest chip", "celsius", marks(VIEWS["devices"]["temperature"]))),
                 (of_jobs(view("power"), labels, "sum"), column("Power", "watts")),
             ], labels.split(", "), (24, 10), None, {"partition": "Partition", "account": "Account", "user": "User", "job_id": "Job"}, "Devices"),
@@ -452,16 +452,16 @@ def jobs():
                     column("Busy", "ratio"))], ["cluster", "node", "index", "user", "job_id"], (12, 10),
                   {"node": panels.link(NODE, "cluster", "node")}, {"user": "User", "job_id": "Job"}),
             table("Devices of the jobs", "At most 100 devices.", [
-                (f"topk(100, {of_jobs(utilization, 'cluster, node, index, user, job_id', 'max')})", panels.level("Busy", "ratio", LOAD, 1))],
+                (f"topk(100, {of_jobs(utilization, 'cluster, node, index, user, job_id', 'max')})", panels.level("Busy"))],
                 ["cluster", "node", "index", "user", "job_id"], (12, 10), {"node": panels.link(NODE, "cluster", "node")}, {"user": "User", "job_id": "Job"}),
         ]),
         ("Within the time range", [
             table("Accelerator-hours by user", "Hours in which jobs had devices, and in which these were idle, read every five minutes. " + shared, [
-                (f"topk(100, {hours % 'cluster, account, user'})", column("Hours", "hours")),
-                (wasted % "cluster, account, user", column("Idle hours", "hours"))],
+                (f"topk(100, {hours % 'cluster, account, user'})", column("Hours", "count")),
+                (wasted % "cluster, account, user", column("Idle hours", "count"))],
                 ["cluster", "account", "user"], (12, 10), None, {"account": "Account", "user": "User"}, "Hours"),
             table("Accelerator-hours by partition", "The same by partition.", [
-                (hours % "cluster, partition", column("Hours", "hours")), (wasted % "cluster, partition", column("Idle hours", "hours"))],
+                (hours % "cluster, partition", column("Hours", "count")), (wasted % "cluster, partition", column("Idle hours", "count"))],
                 ["cluster", "partition"], (12, 10), None, {"partition": "Partition"}, "Hours"),
         ]),
     ])
@@ -550,13 +550,13 @@ def monitoring():
             lines("Share of targets up", "By job.", [target(f"avg by (job) (up{{{where}}})", "{{job}}")], "ratio", (12, 10), min=0, max=1),
             lines("Slowest scrape", "By job.", [target(f"max by (job) (scrape_duration_seconds{{{where}}})", "{{job}}")], "seconds", min=0),
             lines("Samples", "That a scrape delivers, by job.", [target(f"sum by (job) (scrape_samples_scraped{{{where}}})", "{{job}}")], "count", min=0),
-            panels.bars("Largest targets", "Samples for each scrape, the 15 largest targets.",
-                        [now(f"topk(15, sum by (cluster, node, job) (scrape_samples_scraped{{{where}}}))", "{{node}} {{job}}")], "count", min=0),
-            panels.bars("Oldest readings of textfile collectors", "Age of the last successful reading, the 15 oldest.",
-                        [now(f"topk(15, time() - max by (cluster, node, vendor) (accelmon_collector_last_success_timestamp_seconds{{{where}}}))",
+            panels.bars("Largest targets", "Samples for each scrape, the six largest targets.",
+                        [now(f"topk(6, sum by (cluster, node, job) (scrape_samples_scraped{{{where}}}))", "{{node}} {{job}}")], "count", min=0),
+            panels.bars("Oldest readings of textfile collectors", "Age of the last successful reading, the six oldest.",
+                        [now(f"topk(6, time() - max by (cluster, node, vendor) (accelmon_collector_last_success_timestamp_seconds{{{where}}}))",
                              "{{node}} {{vendor}}")], "seconds", min=0),
-            panels.bars("Exporters that were restarted", "How often the watch restarted an exporter within the time range, the 15 most often.",
-                        [now(f"topk(15, sum by (cluster, node, exporter) (increase(accelmon_exporter_restarts_total{{{where}}}[$__range])))",
+            panels.bars("Exporters that were restarted", "How often the watch restarted an exporter within the time range, the six most often.",
+                        [now(f"topk(6, sum by (cluster, node, exporter) (increase(accelmon_exporter_restarts_total{{{where}}}[$__range])))",
                              "{{node}} {{exporter}}")], "count", min=0),
             lines("Registry", "Generation of each cluster's registry; it rises when a run changes something.",
                   [target(f"max by (cluster) (accelmon_fleet_generation{{{where}}})", "{{cluster}}")], "count", min=0),

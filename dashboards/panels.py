@@ -23,7 +23,7 @@ WRAPPED = ("action",)
 # Grafana's name of each unit of the views, and of those that only dashboards have.
 UNITS = {"ratio": "percentunit", "celsius": "celsius", "watts": "watt", "score": "none", "count": "short", "bytes": "bytes", "hertz": "hertz",
          "bytes per second": "Bps", "per second": "cps", "seconds": "s", "duration": "dtdurations", "moment": "dateTimeAsIso", "watt hours": "watth",
-         "hours": "h", "text": "string"}
+         "text": "string"}
 # What a table calls the labels.
 HEADS = {"cluster": "Cluster", "rack": "Rack", "node": "Node", "index": "Index", "vendor": "Vendor", "model": "Model"}
 # A node or a device in a legend; index 0 is on every node.
@@ -115,7 +115,7 @@ def lines(title, about, targets, unit, size=(8, 8), reference=(), thresholds=Non
 def bars(title, about, targets, unit, size=(8, 8), thresholds=None, **more):
     """A bar for each series, as it is now."""
     options = {"displayMode": "basic", "orientation": "horizontal", "valueMode": "text", "showUnfilled": True, "minVizWidth": 8, "minVizHeight": 16,
-               "namePlacement": "auto", "sizing": "auto", "maxVizHeight": 300, "text": {"titleSize": 14, "valueSize": 14},
+               "namePlacement": "top", "sizing": "auto", "maxVizHeight": 300, "text": {"titleSize": 14, "valueSize": 14},
                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
     return panel("bargauge", title, about, targets, unit, size, options, thresholds=thresholds, **more)
@@ -142,9 +142,9 @@ def column(title, unit="count", **properties):
     return title, unit, properties
 
 
-def level(title, unit, thresholds, most):
-    """A value as a small gauge."""
-    return column(title, unit, custom__cellOptions={"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}, min=0, max=most, thresholds=thresholds)
+def level(title):
+    """A ratio as a small gauge."""
+    return column(title, "ratio", custom__cellOptions={"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}, min=0, max=1)
 
 
 def state(title, mappings):

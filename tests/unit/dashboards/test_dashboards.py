@@ -12,7 +12,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 # Grafana's own names, from getValueFormats of @grafana/data; what is not there is shown without a unit, and nobody notices.
-UNITS = {"none", "short", "percentunit", "celsius", "watt", "bytes", "hertz", "Bps", "cps", "s", "dtdurations", "dateTimeAsIso", "watth", "h", "string"}
+UNITS = {"none", "short", "percentunit", "celsius", "watt", "bytes", "hertz", "Bps", "cps", "s", "dtdurations", "dateTimeAsIso", "watth", "string"}
 BOARDS = ["accelerator", "errors", "fleet", "jobs", "monitoring", "node"]
 # What is about one node, or a few of them: here lines of single devices may be drawn.
 SMALL = ("accelerator", "node")
