@@ -35,7 +35,7 @@ h1{font-size:22px;margin:0}h2{font-size:17px;margin:26px 0 8px}h3{font-size:14px
 .answer{background:var(--card);border-left:6px solid;padding:10px 14px;margin:14px 0}
 .answer p,.answer ul{color:var(--text);font-weight:normal}.answer b{font-size:18px}.answer ul{margin:6px 0 0;padding-left:20px}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(138px,1fr));gap:10px}
-.figures div{background:var(--card);padding:10px 12px}.figures b{display:block;font-size:22px}
+.figures div{background:var(--card);padding:10px}.figures b{display:block;font-size:19px}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:14px}td,th{padding:4px 10px 4px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--rule)}
 td,th,li,span,dd{overflow-wrap:break-word;unicode-bidi:isolate}td,th{max-width:260px}th{color:var(--muted);font-weight:600}
