@@ -63,7 +63,7 @@ options:
     description: Whether to check that a bcrypt hash can be made.
     type: bool
     default: false
-  controller_time:
+  control_node_time:
     description: The control node's time at the start of the task, in seconds since 1970.
     type: float
   targets:
@@ -154,7 +154,7 @@ observed:
       type: str
     clock_offset:
       description: Seconds by which the host's clock is ahead of the control node's, including the time to reach the host.
-      returned: with O(controller_time)
+      returned: with O(control_node_time)
       type: float
 reached:
   description: For each host of O(targets), what came of the call, as in M(accelmon.fleet.fleet_verify_info), and the place that was called.
@@ -202,7 +202,7 @@ def main():
             programs=dict(type="list", elements="str", default=[]),
             packages=dict(type="list", elements="str", default=[]),
             bcrypt=dict(type="bool", default=False),
-            controller_time=dict(type="float"),
+            control_node_time=dict(type="float"),
             targets=dict(type="list", elements="dict", default=[], options=target),
             timeout=dict(type="float", default=2.0),
         ),
@@ -216,8 +216,8 @@ def main():
         observed["unknown_packages"] = obtainable.unknown(params["packages"])
     if params["bcrypt"]:
         observed["bcrypt"] = try_bcrypt()
-    if params["controller_time"] is not None:
-        observed["clock_offset"] = round(now - params["controller_time"], 3)
+    if params["control_node_time"] is not None:
+        observed["clock_offset"] = round(now - params["control_node_time"], 3)
     more = {"reached": reach(params["targets"], params["timeout"])} if params["targets"] else {}
     module.exit_json(changed=False, observed=observed, **more)
 

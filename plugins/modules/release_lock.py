@@ -20,6 +20,7 @@ attributes:
   diff_mode:
     support: full
     description: Shows the file before and after.
+extends_documentation_fragment: accelmon.fleet.checksum_lists
 options:
   path:
     description: The lock file.
@@ -30,17 +31,6 @@ options:
     type: list
     elements: dict
     required: true
-  token:
-    description: Sent as a bearer token, only to the scheme, host and port of O(token_url).
-    type: str
-  token_url:
-    description: URL that O(token) is for.
-    type: str
-    default: https://github.com
-  timeout:
-    description: Timeout per list, in seconds.
-    type: int
-    default: 60
 """
 
 EXAMPLES = r"""
@@ -59,43 +49,31 @@ releases:
 """
 
 import os
-import shutil
-import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure, failing
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs import lock
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM
 
 
 def main():
     module = AnsibleModule(
-        argument_spec={
+        argument_spec=dict(lock.ARGUMENTS, **{
             "path": {"type": "path", "required": True},
             "releases": {"type": "list", "elements": "dict", "required": True},
-            "token": {"type": "str", "no_log": True},
-            "token_url": {"type": "str", "default": UPSTREAM, "no_log": False},
-            "timeout": {"type": "int", "default": 60},
-        },
+        }),
         supports_check_mode=True,
     )
     params = module.params
     path = params["path"]
-    folder = tempfile.mkdtemp(dir=module.tmpdir)
-    try:
-        with failing(module, path):
-            before = lock.before(lock.releases, path, "path")
-            releases = lock.build(
-                params["releases"], before or {},
-                lambda url: lock.fetch(url, folder, params["timeout"], params["token"] or "", params["token_url"]))
-            old, new = lock.text_of("releases", before) if before else "", lock.text_of("releases", releases)
-            if old != new and not module.check_mode:
-                if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-                    raise Failure("path = %s: its directory does not exist; create it" % path)
-                atomic.write(path, new.encode("utf-8"), 0o644)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with lock.fetching(params, module.tmpdir) as get, failing(module, path):
+        before = lock.before(lock.releases, path, "path")
+        releases = lock.build(params["releases"], before or {}, get)
+        old, new = lock.text_of("releases", before) if before else "", lock.text_of("releases", releases)
+        if old != new and not module.check_mode:
+            if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+                raise Failure("path = %s: its directory does not exist; create it" % path)
+            atomic.write(path, new.encode("utf-8"), 0o644)
     module.exit_json(changed=old != new, releases=releases,
                      diff={"before_header": path, "after_header": path, "before": old, "after": new})
 

@@ -21,23 +21,13 @@ attributes:
   diff_mode:
     support: none
     description: Nothing to show.
+extends_documentation_fragment: accelmon.fleet.checksum_lists
 options:
   releases:
     description: What is locked, as returned by C(accelmon.fleet._releases_wanted) for the locked versions.
     type: list
     elements: dict
     required: true
-  token:
-    description: Sent as a bearer token, only to the scheme, host and port of O(token_url).
-    type: str
-  token_url:
-    description: URL that O(token) is for.
-    type: str
-    default: https://github.com
-  timeout:
-    description: Timeout per list, in seconds.
-    type: int
-    default: 60
 """
 
 EXAMPLES = r"""
@@ -60,36 +50,21 @@ newer:
   returned: success
 """
 
-import shutil
-import tempfile
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs import lock, patch
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM
 
 
 def main():
     module = AnsibleModule(
-        argument_spec={
+        argument_spec=dict(lock.ARGUMENTS, **{
             "releases": {"type": "list", "elements": "dict", "required": True},
-            "token": {"type": "str", "no_log": True},
-            "token_url": {"type": "str", "default": UPSTREAM, "no_log": False},
-            "timeout": {"type": "int", "default": 60},
-        },
+        }),
         supports_check_mode=True,
     )
     params = module.params
-    folder = tempfile.mkdtemp(dir=module.tmpdir)
-
-    def get(url):
-        return lock.fetch(url, folder, params["timeout"], params["token"] or "", params["token_url"])
-
-    try:
-        with failing(module):
-            versions = dict((one["name"], patch.newest(one, get)) for one in params["releases"])
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with lock.fetching(params, module.tmpdir) as get, failing(module):
+        versions = dict((one["name"], patch.newest(one, get)) for one in params["releases"])
     locked = dict((one["name"], one["version"]) for one in params["releases"])
     module.exit_json(changed=False, versions=versions,
                      newer=dict((name, version) for name, version in versions.items() if version != locked[name]))

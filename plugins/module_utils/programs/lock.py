@@ -6,13 +6,16 @@
 
 Modules and the control node read them here, so that what one takes the other takes too.
 """
+import contextlib
 import json
 import os
 import re
+import shutil
+import tempfile
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
-from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import download
+from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM, download
 
 MAX_LIST = 1 << 20  # bytes of one list
 BUNDLE = "lock.json"  # in the directory of a bundle
@@ -20,6 +23,14 @@ KEY = ("name", "version", "os", "architecture")
 FIELDS = KEY + ("file", "sha256")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~-]*\Z")
+
+
+# Arguments of modules that read upstream's lists; documented in doc_fragments/checksum_lists.py.
+ARGUMENTS = {
+    "token": {"type": "str", "no_log": True},
+    "token_url": {"type": "str", "default": UPSTREAM, "no_log": False},
+    "timeout": {"type": "int", "default": 60},
+}
 
 
 # Reading
@@ -144,6 +155,16 @@ def fetch(url, folder, seconds, token="", token_url=""):
     download(url, path, seconds, token, token_url, MAX_LIST)
     with open(path, "rb") as stream:
         return stream.read()
+
+
+@contextlib.contextmanager
+def fetching(params, directory):
+    """A function that gives the text behind a URL, with a module's ARGUMENTS as `params`. Its temporary files in `directory` go at the end."""
+    folder = tempfile.mkdtemp(dir=directory)
+    try:
+        yield lambda url: fetch(url, folder, params["timeout"], params["token"] or "", params["token_url"])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def build(wanted, locked, get):

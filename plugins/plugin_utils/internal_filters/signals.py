@@ -30,6 +30,11 @@ def fleet_hosts(groups):
     return [str(host) for name in ("accelerator_nodes", "monitoring") for host in groups.get(name) or ()]
 
 
+def rules_check(site, backend, program, recording, alerts):
+    """The command line that checks the rule files, for `validate`. site: what `_rule_files` gave; the others as `site_rules.check_command` has them"""
+    return site_rules.check_command(backend, program, recording, alerts, [one["path"] for one in site])
+
+
 @as_filter
 def alert_changes(hostvars, groups):
     """What hosts change of alerts for themselves, as the filter alert_rules takes it. hostvars, groups: the variables of these names."""
@@ -189,6 +194,6 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(rule_files, alert_changes, alert_inputs, rule_groups, alertmanager_files, expected_series, source_comparisons, rehearsed_rules,
-                        explanation, findings, alert_routes, silenced, receivers, silence_lines, delivery_lines, views, report_text, report_paths,
-                        report_lines, report_of, fullest_report, report_stats, vmui_files)
+        return internal(rule_files, rules_check, alert_changes, alert_inputs, rule_groups, alertmanager_files, expected_series, source_comparisons,
+                        rehearsed_rules, explanation, findings, alert_routes, silenced, receivers, silence_lines, delivery_lines, views, report_text,
+                        report_paths, report_lines, report_of, fullest_report, report_stats, vmui_files)

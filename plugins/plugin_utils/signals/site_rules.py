@@ -12,6 +12,17 @@ import yaml
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 
 
+def check_command(backend, program, recording, alerts, site):
+    """The command line by which the evaluator's own checker judges the rule files before they are used.
+
+    program: that checker; recording, alerts, site: paths of the files, of which {stage} stands before the folder while they are checked
+    """
+    if backend == "prometheus":
+        return [program, "check", "rules"] + ["{stage}" + path for path in [recording, alerts, *site]]
+    # The recording rules for vmalert end otherwise than the files that Prometheus reads.
+    return [program, "-dryRun", f"-rule={{stage}}{os.path.dirname(recording)}/*.yml", f"-rule={{stage}}{recording}"]
+
+
 def _text(path):
     with open(path, encoding="utf-8") as stream:
         return stream.read()
