@@ -119,6 +119,7 @@ def test_answers_that_are_none(api, answer, status, words):
     for what, call in (
             ("storage", lambda: query.instant_query(api.url, "up", 5)),
             ("rule evaluator", lambda: query.rule_groups(api.url, 5)),
+            ("rule evaluator", lambda: query.loaded_alerts(api.url, 5)),
             ("rule evaluator", lambda: query.firing(api.url, 5))):
         with pytest.raises(Failure) as caught:
             call()
@@ -140,7 +141,7 @@ def test_another_type_than_a_vector(api):
 
 def test_rules_and_alerts_of_another_shape(api):
     api.says({"status": "success", "data": {"groups": [{}], "alerts": [{}]}})
-    for call in (query.rule_groups, query.firing):
+    for call in (query.rule_groups, query.loaded_alerts, query.firing):
         with pytest.raises(Failure, match="does not respond like the Prometheus API"):
             call(api.url, 5)
 
