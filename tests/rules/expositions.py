@@ -10,7 +10,7 @@ Relabelling is done here in Python, with the rules that scrape_file writes; live
 import os
 import re
 
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file
 
@@ -22,7 +22,7 @@ LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 def jobs():
     """{job: its part of the scrape configuration}."""
     text = scrape_file({"node_exporter": "127.0.0.1:9100", "cluster": "c1", "node": "mon"})
-    return {job["job_name"]: job for job in yaml.safe_load(text)["scrape_configs"]}
+    return {job["job_name"]: job for job in yaml_load(text)["scrape_configs"]}
 
 
 def rows(text):

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import pytest
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONTROL = {"ansible_become": False, "ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
@@ -47,9 +47,9 @@ def tasks_of(tasks):
 def plays():
     """(file, play) of each play, and of each file of tasks as a play for hosts of the fleet."""
     for path in sorted([*(ROOT / "playbooks").glob("*.yml"), *(ROOT / "playbooks").glob("parts/*.yml")]):
-        yield from ((path.name, play) for play in yaml.safe_load(path.read_text()))
+        yield from ((path.name, play) for play in yaml_load(path.read_text()))
     for path in sorted([*(ROOT / "playbooks").glob("parts/tasks/*.yml"), *(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "roles").glob("*/handlers/*.yml")]):
-        yield str(path.relative_to(ROOT)), {"hosts": "", "tasks": yaml.safe_load(path.read_text())}
+        yield str(path.relative_to(ROOT)), {"hosts": "", "tasks": yaml_load(path.read_text())}
 
 
 def needs_connection(task):

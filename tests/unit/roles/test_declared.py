@@ -8,7 +8,7 @@ import pathlib
 import re
 
 import pytest
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import all_variables, fleet_variables, roles
 
@@ -35,8 +35,8 @@ def test_the_file_is_what_the_catalogue_says(path):
 @pytest.mark.parametrize("role", roles())
 def test_a_role_declares_its_own_variables_only(role):
     prefix = f"{role}_"
-    assert [name for name in yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()) if not name.startswith(prefix)] == []
-    own = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text().partition(GENERATOR.BEGIN)[0])
+    assert [name for name in yaml_load((ROOT / "roles" / role / "defaults/main.yml").read_text()) if not name.startswith(prefix)] == []
+    own = yaml_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text().partition(GENERATOR.BEGIN)[0])
     options = [name for entry_point in own["argument_specs"].values() for name in entry_point.get("options") or {}]
     assert [name for name in options if not name.startswith(prefix)] == []
 
@@ -44,13 +44,13 @@ def test_a_role_declares_its_own_variables_only(role):
 def test_no_inventory_and_no_fact_has_a_say_in_the_role_for_other_roles():
     """Both win over defaults, and names like service_groups may be a site's own. What is in vars/ wins over both."""
     assert not (ROOT / "roles/service/defaults").exists()
-    names = set(yaml.safe_load((ROOT / "roles/service/vars/main.yml").read_text()))
+    names = set(yaml_load((ROOT / "roles/service/vars/main.yml").read_text()))
     assert all(name.startswith("service_") for name in names) and {"service_files", "service_package", "service_groups"} <= names
 
 
 @pytest.mark.parametrize("role", roles() + ("service",))
 def test_a_role_that_reads_variables_of_the_fleet_has_their_defaults(role):
-    meta = yaml.safe_load((ROOT / "roles" / role / "meta/main.yml").read_text())
+    meta = yaml_load((ROOT / "roles" / role / "meta/main.yml").read_text())
     assert meta["dependencies"] == (["accelmon.fleet.accelmon"] if GENERATOR.read_by(role) else [])
 
 

@@ -9,7 +9,7 @@ That the rules do it is shown by tests/rules/cases/layers.yml.
 import pathlib
 
 import pytest
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.filter.alert_rules import alert_rules
@@ -28,7 +28,7 @@ ALWAYS = {"MonitoringDown", "ScrapingStopped", "Watchdog"}
 
 
 def rules(text):
-    return [rule for group in yaml.safe_load(str(text))["groups"] for rule in group["rules"]]
+    return [rule for group in yaml_load(str(text))["groups"] for rule in group["rules"]]
 
 
 def names(text):
@@ -196,7 +196,7 @@ def test_every_alert_links_to_its_section():
         address, _hash, anchor = rule["annotations"]["runbook_url"].partition("#")
         assert address == base and anchor == rule["alert"].lower() and anchor in headings
     assert all("runbook_url" not in rule["annotations"] for rule in rules(alert_rules({}, runbook_url="")))
-    published = yaml.safe_load((ROOT / "galaxy.yml").read_text())["documentation"].rpartition("/")[0]
+    published = yaml_load((ROOT / "galaxy.yml").read_text())["documentation"].rpartition("/")[0]
     assert rules(alert_rules({}))[0]["annotations"]["runbook_url"].startswith(f"{published}/docs/alerts.md#")
 
 

@@ -3,7 +3,7 @@
 import pathlib
 
 import pytest
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.units import SANDBOX
 
@@ -14,7 +14,7 @@ def declared():
     """{role: its [Service] section} of all roles that declare a unit."""
     found = {}
     for path in sorted(ROOT.glob("roles/*/vars/main.yml")):
-        values = yaml.safe_load(path.read_text()) or {}
+        values = yaml_load(path.read_text()) or {}
         for name in (path.parts[-3], path.parts[-3] + "_agent"):
             if values.get(f"{name}_unit"):
                 found[name] = values[f"{name}_unit"]["Service"]

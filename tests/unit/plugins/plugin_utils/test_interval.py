@@ -8,7 +8,7 @@ import re
 
 import jinja2
 import pytest
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import seconds
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import view
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
@@ -26,7 +26,7 @@ def evaluated(path, *names, **variables):
     """Values of a role's defaults, each evaluated with those before it."""
     environment = jinja2.Environment()
     environment.filters["accelmon.fleet._seconds"] = seconds
-    declared = yaml.safe_load((ROOT / path).read_text())
+    declared = yaml_load((ROOT / path).read_text())
     for name in names:
         variables[name] = environment.from_string(str(declared[name])).render(**variables)
     return [int(variables[name]) for name in names]
@@ -35,12 +35,12 @@ def evaluated(path, *names, **variables):
 @pytest.mark.parametrize("interval", INTERVALS)
 def test_scraping_and_rules_follow(interval):
     for backend in ("vmagent", "prometheus"):
-        scrape = yaml.safe_load(scrape_file({"node_exporter": "n:9100", "cluster": "c", "node": "m", "scrape_interval": interval, "backend": backend}))
+        scrape = yaml_load(scrape_file({"node_exporter": "n:9100", "cluster": "c", "node": "m", "scrape_interval": interval, "backend": backend}))
         assert scrape["global"]["scrape_interval"] == interval
         assert scrape["global"].get("evaluation_interval", interval) == interval
         assert milliseconds(scrape["global"]["scrape_timeout"]) <= milliseconds(interval)
         assert not any("scrape_interval" in job for job in scrape["scrape_configs"])
-    intervals = {group["name"]: group["interval"] for group in yaml.safe_load(recording_file(interval))["groups"]}
+    intervals = {group["name"]: group["interval"] for group in yaml_load(recording_file(interval))["groups"]}
     slow = {name: intervals.pop(f"accelmon_{name}") for name in ("percentiles", "stragglers", "invalid", "errors", "health", "health_scores")}
     assert set(slow.values()) == {"60s"}
     assert set(intervals.values()) == {interval} and len(intervals) == 5
@@ -77,9 +77,9 @@ def test_a_window_of_a_rule_s_own_is_long_whatever_the_interval():
 def test_the_default_is_the_same_wherever_it_has_to_be_repeated():
     default = fleet_variables()["accelmon_scrape_interval"]["default"]
     for path in sorted(ROOT.glob("roles/*/defaults/main.yml")):
-        assert (yaml.safe_load(path.read_text()) or {}).get("accelmon_scrape_interval", default) == default, path
+        assert (yaml_load(path.read_text()) or {}).get("accelmon_scrape_interval", default) == default, path
     for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
-        options = yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
+        options = yaml_load(path.read_text())["argument_specs"]["main"]["options"]
         assert options.get("accelmon_scrape_interval", {}).get("default", default) == default, path
 
 

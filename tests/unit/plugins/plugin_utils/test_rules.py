@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.filter.alert_rules import alert_rules
@@ -32,7 +32,7 @@ INFO = "accelerator_error_info"
 
 
 def rules(text):
-    return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+    return [rule for group in yaml_load(text)["groups"] for rule in group["rules"]]
 
 
 ALERTS = rules(alert_file({}))
@@ -61,12 +61,12 @@ def metrics(expression):
 
 
 def load_cases(name):
-    return yaml.safe_load((CASES / f"{name}.yml").read_text(encoding="utf-8"))
+    return yaml_load((CASES / f"{name}.yml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("text", [recording_file("15s"), alert_file({})], ids=["recording", "alerts"])
 def test_only_keys_that_every_engine_knows(text):
-    content = yaml.safe_load(text)
+    content = yaml_load(text)
     assert set(content) == {"groups"}
     for group in content["groups"]:
         assert set(group) <= {"name", "interval", "limit", "rules"}
@@ -109,7 +109,7 @@ def test_one_layer_only():
     """
     recorded = {rule["record"] for rule in RECORDS}
     devices = {item["name"] for item in load("series")["devices"]} | {COUNT, EVENTS}
-    for group in yaml.safe_load(recording_file("15s"))["groups"]:
+    for group in yaml_load(recording_file("15s"))["groups"]:
         for rule in group["rules"]:
             allowed = set() if group["name"].startswith("accelmon_devices") else {health.STATE, health.KNOWN} if group["name"] == SCORES else devices
             assert not metrics(rule["expr"]) & (recorded - allowed), rule
@@ -130,7 +130,7 @@ def test_device_series_carry_identity_only():
 def test_every_rule_reads_only_the_source_in_charge():
     """Each source's part names the source, and leaves out what another one is in charge of; invalid readings and errors count of all."""
     sources = load("sources")["sources"]
-    for group in yaml.safe_load(recording_file("15s"))["groups"]:
+    for group in yaml_load(recording_file("15s"))["groups"]:
         for rule in group["rules"]:
             for name, source in sources.items():
                 names = "|".join(map(re.escape, source["metrics"]))
@@ -144,7 +144,7 @@ def test_every_rule_reads_only_the_source_in_charge():
 
 def test_all_sources_are_in_one_rule():
     """A rule for each source would end a series that another one goes on with, at the moment when the election changes."""
-    for group in yaml.safe_load(recording_file("15s"))["groups"]:
+    for group in yaml_load(recording_file("15s"))["groups"]:
         known = [(rule["record"], tuple(sorted(rule.get("labels", {}).items()))) for rule in group["rules"]]
         assert len(known) == len(set(known))
 
@@ -230,16 +230,16 @@ def test_what_must_be_recorded_follows_from_the_catalogue():
 def test_files_are_the_same_each_time():
     assert alert_file({}) == alert_file(None) == alert_file({})
     assert recording_file("15s") == recording_file("15s")
-    intervals = {group["name"]: group["interval"] for group in yaml.safe_load(recording_file("30s"))["groups"]}
+    intervals = {group["name"]: group["interval"] for group in yaml_load(recording_file("30s"))["groups"]}
     assert {interval for name, interval in intervals.items() if name not in (*SLOW, SCORES)} == {"30s"}
     assert {intervals[name] for name in (*SLOW, SCORES)} == {"60s"}
-    assert {group["interval"] for group in yaml.safe_load(recording_file("2m"))["groups"]} == {"2m"}
+    assert {group["interval"] for group in yaml_load(recording_file("2m"))["groups"]} == {"2m"}
 
 
 def test_roll_ups_are_evaluated_when_devices_can_be_read_and_prometheus_is_told_nothing():
-    groups = yaml.safe_load(recording_file("15s", "victoriametrics"))["groups"]
+    groups = yaml_load(recording_file("15s", "victoriametrics"))["groups"]
     moments = {group["name"]: group.pop("eval_offset") for group in groups}
-    assert groups == yaml.safe_load(recording_file("15s"))["groups"]
+    assert groups == yaml_load(recording_file("15s"))["groups"]
     assert [moments[name] for name in ("accelmon_devices_1", "accelmon_devices_2")] == ["0ms", "0ms"]
     # Devices are asked of with a delay of 5 s; roll-ups with the same, and so as they were 2.5 s after these.
     assert {moments[name] for name in ("accelmon_nodes", "accelmon_racks", "accelmon_clusters")} == {"7500ms"}
@@ -268,7 +268,7 @@ def test_a_threshold_of_any_length_is_written_in_full():
 
 
 def test_a_site_may_turn_everything_off():
-    assert yaml.safe_load(alert_file({rule["alert"]: {"enabled": False} for rule in ALERTS})) == {"groups": []}
+    assert yaml_load(alert_file({rule["alert"]: {"enabled": False} for rule in ALERTS})) == {"groups": []}
 
 
 @pytest.mark.parametrize(("overrides", "parts"), [
@@ -302,11 +302,11 @@ def test_verify_asks_for_every_group_that_is_written():
     def asked(**variables):
         return rule_groups("m1", {"m1": {"inventory_hostname": "m1", **variables}}, {"monitoring": ["m1"]})
     for backend in ("victoriametrics", "prometheus"):
-        written = yaml.safe_load(recording_file("15s", backend))["groups"] + yaml.safe_load(str(alert_rules({})))["groups"]
+        written = yaml_load(recording_file("15s", backend))["groups"] + yaml_load(str(alert_rules({})))["groups"]
         assert asked(accelmon_backend=backend) == [group["name"] for group in written]
     assert {"accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_node", "accelmon_monitoring"} < set(asked())
     nothing = {alert["alert"]: {"enabled": "no"} for alert in load("alerts")["alerts"]}
-    assert asked(accelmon_alert_overrides=nothing) == [group["name"] for group in yaml.safe_load(recording_file("15s"))["groups"]]
+    assert asked(accelmon_alert_overrides=nothing) == [group["name"] for group in yaml_load(recording_file("15s"))["groups"]]
     task = (Path(__file__).resolve().parents[4] / "playbooks" / "verify.yml").read_text()
     assert "accelmon.fleet._rule_groups(" in task and "accelmon_devices_1" not in task
 
@@ -317,7 +317,7 @@ def test_a_threshold_may_be_a_number(given, written):
         "alert": "Hot", "severity": "warning", "scope": "device", "for": "5m", "expr": "temperature > %threshold%\n",
         "threshold": {"type": "number", "default": 90, "at_most": 100}, "summary": "s", "description": "d", "action": "a"}]}
     text = alert_file({"Hot": {"threshold": given}} if given is not None else {}, alerts)
-    assert yaml.safe_load(text)["groups"][0]["rules"][0]["expr"] + ("" if text.endswith("\n") else "\n") == f"temperature {written}"
+    assert yaml_load(text)["groups"][0]["rules"][0]["expr"] + ("" if text.endswith("\n") else "\n") == f"temperature {written}"
     for wrong in ("5m", True, "nan", -1, 101, [1], "inf", None):
         with pytest.raises(Problem, match="accelmon_alert_overrides.Hot.threshold = .*: not a threshold of this alert; give a number from 0 to 100"):
             alert_file({"Hot": {"threshold": wrong}}, alerts)
@@ -325,7 +325,7 @@ def test_a_threshold_may_be_a_number(given, written):
 
 @pytest.mark.parametrize("text,on", [("true", True), ("True", True), ("yes", True), ("1", True), ("off", False), ("no", False), (False, False)])
 def test_a_survey_switches_an_alert_by_text(text, on):
-    groups = yaml.safe_load(alert_file({"HostDown": {"enabled": text}}))["groups"]
+    groups = yaml_load(alert_file({"HostDown": {"enabled": text}}))["groups"]
     names = [rule["alert"] for group in groups for rule in group["rules"]]
     assert ("HostDown" in names) is on
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry
@@ -28,7 +28,7 @@ RENDERED = {}
 def jobs(**options):
     """Jobs by name, rendered and read once for the same options."""
     if str(options) not in RENDERED:
-        RENDERED[str(options)] = {job["job_name"]: job for job in yaml.safe_load(scrape_file({**OPTIONS, **options}))["scrape_configs"]}
+        RENDERED[str(options)] = {job["job_name"]: job for job in yaml_load(scrape_file({**OPTIONS, **options}))["scrape_configs"]}
     return RENDERED[str(options)]
 
 
@@ -89,8 +89,8 @@ def test_services_of_the_stack_want_the_password_and_perhaps_tls():
 
 def test_prometheus_evaluates_and_notifies_all_alertmanagers_by_their_names():
     managers = [{"target": "127.0.0.1:9093", "scheme": "https", "server_name": "localhost"}, {"target": "mon2:9093", "scheme": "https", "server_name": "mon2"}]
-    made = yaml.safe_load(scrape_file({**OPTIONS, "backend": "prometheus", "alertmanagers": managers, "rule_files": ["/r/*.yml"],
-                                       "stack_password_file": "/p", "scrape_interval": "5s"}))
+    made = yaml_load(scrape_file({**OPTIONS, "backend": "prometheus", "alertmanagers": managers, "rule_files": ["/r/*.yml"],
+                                 "stack_password_file": "/p", "scrape_interval": "5s"}))
     assert made["rule_files"] == ["/r/*.yml"] and made["global"]["evaluation_interval"] == "5s"
     found = made["alerting"]["alertmanagers"]
     assert [(entry["static_configs"][0]["targets"], entry["tls_config"]["server_name"], entry["basic_auth"]["password_file"]) for entry in found] == [
@@ -98,7 +98,7 @@ def test_prometheus_evaluates_and_notifies_all_alertmanagers_by_their_names():
 
 
 def test_vmagent_gets_scrape_sections_alone():
-    assert set(yaml.safe_load(scrape_file(OPTIONS))) == {"global", "scrape_configs"}
+    assert set(yaml_load(scrape_file(OPTIONS))) == {"global", "scrape_configs"}
     for options in ({"rule_files": ["/r"]}, {"alertmanagers": [{"target": "a:1"}]}):
         with pytest.raises(Problem, match="vmagent knows none"):
             scrape_file({**OPTIONS, **options})
@@ -370,7 +370,7 @@ def test_limits_leave_room_for_every_page_that_is_known(name):
 
 @pytest.mark.parametrize("interval", ["100ms", "1s", "5s", "9s", "10s", "11s", "15s", "1m", "1h"])
 def test_a_scrape_always_ends_before_the_next(interval):
-    settings = yaml.safe_load(scrape_file({**OPTIONS, "scrape_interval": interval}))["global"]
+    settings = yaml_load(scrape_file({**OPTIONS, "scrape_interval": interval}))["global"]
     assert 0 < milliseconds(settings["scrape_timeout"]) < milliseconds(interval)
     assert milliseconds(settings["scrape_timeout"]) <= 10_000
 
