@@ -11,6 +11,7 @@ import importlib.util
 import json
 import pathlib
 import subprocess
+import types
 
 import pytest
 
@@ -90,6 +91,18 @@ def test_who_waits_for_what_fails_says_how_it_failed(code):
 def test_what_holds_in_the_end_is_given_back(code):
     values = iter([0, 0, 7])
     assert code.eventually(lambda: next(values), "seven") == 7
+
+
+def test_who_waits_rests_as_long_as_asking_took(code, monkeypatch):
+    clock, answers, rests = [0.0], [(0.1, False), (7.0, False), (0.1, True)], []
+
+    def condition():
+        took, answer = answers.pop(0)
+        clock[0] += took
+        return answer
+    monkeypatch.setattr(code, "time", types.SimpleNamespace(monotonic=lambda: clock[0], sleep=rests.append))
+    assert code.eventually(condition) is True
+    assert rests == [1, 7.0]
 
 
 def hasty(node):
