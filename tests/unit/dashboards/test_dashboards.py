@@ -9,6 +9,7 @@ import pathlib
 import re
 
 import pytest
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.palette import contrast
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 # Grafana's own names, from getValueFormats of @grafana/data; what is not there is shown without a unit, and nobody notices.
@@ -129,7 +130,7 @@ def test_links_lead_to_boards_and_their_variables():
              for one in item["properties"] if one["id"] == "links" for link in one["value"]]
     assert len(found) > 10
     for url, panel in found:
-        uid, _, parameters = url.partition("?")
+        uid, dummy, parameters = url.partition("?")
         wanted = re.findall(r"var-(\w+)=|\$\{(\w+):queryparam\}", parameters)
         assert {first or second for first, second in wanted} <= uids[uid[len("/d/"):]], (url, panel["title"])
         # Names of nodes are input.
@@ -152,9 +153,8 @@ def test_columns_of_tables_are_there():
 
 def test_colours_can_be_read():
     """Grafana writes in black on a bright ground, else in white; and a value in its colour on the ground of either theme."""
-    from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.palette import contrast
     generator()
-    import panels  # pylint: disable=import-error
+    import panels  # pylint: disable=import-outside-toplevel,import-error
     grounds = [colour for colour in panels.GROUNDS.values() if colour != "transparent"]
     for ground in grounds + [step["color"] for step in panels.heat((1, 2, 3))["steps"]]:
         red, green, blue = (int(ground[place:place + 2], 16) for place in (1, 3, 5))
