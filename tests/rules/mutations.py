@@ -47,15 +47,16 @@ def weakened(alert):
 def unnoticed(programs, alert, catalogue):
     """What of an alert may be weakened without that a case fails; only promtool is asked."""
     name, found = alert["alert"], []
-    tests = run.alert_tests((name,))[name]
+    tests = run.alert_tests((name,))
     for what, other in weakened(alert):
         groups = alert_groups(alerts={**catalogue, "alerts": [other]})
         with tempfile.TemporaryDirectory() as folder:
             rules = run.write(folder, "rules.yml", run.with_one_annotation(groups, name, "summary"))
             programs.run("promtool", "check", "rules", rules)
-            path = run.write(folder, "test.yml", run.dumped({"rule_files": [rules], "evaluation_interval": run.STEP, "tests": tests}))
+            paths = [run.write(folder, f"test-{evaluated}.yml", run.dumped({"rule_files": [rules], "evaluation_interval": evaluated, "tests": listed}))
+                     for (dummy, evaluated), listed in tests.items()]
             try:
-                programs.run("promtool", "test", "rules", path)
+                programs.run("promtool", "test", "rules", *paths)
             except AssertionError:
                 continue
             found.append(what)

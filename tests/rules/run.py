@@ -136,9 +136,10 @@ def inputs(case):
 
 
 def alert_tests(only=()):
-    """{name: tests} of alerts, in the form that promtool and vmalert-tool share. only: names of case files, all without any.
+    """{(name, how often rules are evaluated): tests} of alerts, in the form that promtool and vmalert-tool share. only: names of case files, all without any.
 
-    A time without `fires` expects that the alert does not fire then. An alert is evaluated alone, and those of "quiet" all together.
+    A case that takes days says with `evaluated` that its rules are evaluated more rarely: each time costs a query. A time without `fires` expects
+    that the alert does not fire then. An alert is evaluated alone, and those of "quiet" all together.
     """
     known = {alert["alert"]: alert for alert in load("alerts")["alerts"]}
     tests = {}
@@ -153,18 +154,19 @@ def alert_tests(only=()):
                 "exp_alerts": [{"exp_labels": {**alert["labels"], **fixed}, "exp_annotations": {"summary": alert["summary"]}}
                                for alert in moment.get("fires", [])],
             } for moment in case["expect"]]
-            tests.setdefault(name, []).append({"name": f"{name}: {case['name']}", "interval": case.get("interval", STEP),
-                                               "input_series": input_series(inputs(case)), "alert_rule_test": expected})
+            tests.setdefault((name, case.get("evaluated", STEP)), []).append({
+                "name": f"{name}: {case['name']}", "interval": case.get("interval", STEP), "input_series": input_series(inputs(case)),
+                "alert_rule_test": expected})
     for case in cases("quiet") if not only or "quiet" in only else []:
         expected = [{"eval_time": moment, "alertname": name, "exp_alerts": []}
                     for moment in case["quiet"] for name in known if name != "Watchdog"]
-        tests.setdefault("quiet", []).append({"name": f"quiet: {case['name']}", "interval": STEP, "input_series": input_series(case["series"]),
-                                              "alert_rule_test": expected})
+        tests.setdefault(("quiet", STEP), []).append({
+            "name": f"quiet: {case['name']}", "interval": STEP, "input_series": input_series(case["series"]), "alert_rule_test": expected})
     return tests
 
 
 def layer_parts():
-    """[(name, text of the rules, tests)] of cases/layers.yml: each case has rules made with its own options."""
+    """[(name, how often they are evaluated, text of the rules, tests)] of cases/layers.yml: each case has rules made with its own options."""
     made = []
     for number, case in enumerate(cases("layers")):
         options = {**case["options"], "hosts": [changes(host, per_host=True) for host in case["options"].get("hosts", [])]}
@@ -174,7 +176,7 @@ def layer_parts():
         groups = parsed(alert_file(**options))["groups"]
         rules = [{**rule, "annotations": {key: rule["annotations"][key] for key in case["annotations"]}}
                  for group in groups for rule in group["rules"] if rule["alert"] == case["alert"]]
-        made.append((f"layers-{number}", dumped({"groups": [{"name": "layers", "rules": rules}]}),
+        made.append((f"layers-{number}", STEP, dumped({"groups": [{"name": "layers", "rules": rules}]}),
                      [{"name": case["name"], "interval": STEP, "input_series": input_series(case["series"]), "alert_rule_test": expected}]))
     return made
 
@@ -301,21 +303,22 @@ def with_one_constant(text):
     """The recording layer with what is known of one error code instead of all: they are alike, and each costs vmalert-tool a query for every moment."""
     groups = parsed(text)["groups"]
     return dumped({"groups": [{**group, "rules": [rule for rule in group["rules"] if rule["record"] != INFO or rule["labels"]["code"] == "79"]}
-                                      for group in groups]})
+                              for group in groups]})
 
 
 def unit_files(folder, kind, only):
     """Paths of the files of tests: each alert and what is recorded know nothing of each other, and are evaluated apart, at moments of the tests' own."""
     groups = parsed(alert_file({}))["groups"]
-    parts = [(name, with_one_annotation(groups, name, "summary"), tests) for name, tests in alert_tests(only).items()]
+    parts = [(f"{name}-{evaluated}", evaluated, with_one_annotation(groups, name, "summary"), tests)
+             for (name, evaluated), tests in alert_tests(only).items()]
     parts += layer_parts() if not only or "layers" in only else []
     if not only or "messages" in only:
-        parts += [(f"message-{name}", with_one_annotation(groups, name, "description"), tests) for name, tests in message_tests().items()]
+        parts += [(f"message-{name}", STEP, with_one_annotation(groups, name, "description"), tests) for name, tests in message_tests().items()]
     if not only or "recording" in only:
-        parts.append(("recording", with_one_constant(recording_file("15s")), recording_tests(kind)))
+        parts.append(("recording", STEP, with_one_constant(recording_file("15s")), recording_tests(kind)))
     paths = []
-    for name, text, tests in parts:
-        test = {"rule_files": [write(folder, f"{name}.yml", text)], "evaluation_interval": STEP, "tests": tests}
+    for name, evaluated, text, tests in parts:
+        test = {"rule_files": [write(folder, f"{name}.yml", text)], "evaluation_interval": evaluated, "tests": tests}
         paths.append(write(folder, f"test-{name}.yml", dumped(test)))
     return paths
 
