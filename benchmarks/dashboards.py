@@ -6,7 +6,8 @@
     PYTHONPATH=.collections python3 benchmarks/dashboards.py --programs DIR [--nodes 1250] [--devices 8] [--times 3]
 
 A real victoria-metrics on loopback, which is ended afterwards. Simulated: the recorded series, written as they would be (one sample for every 15
-seconds; of single devices for a quarter of an hour, of everything else for six hours), with an error on each hundredth device and a job on three of four.
+seconds; of single devices for a quarter of an hour, of their load and jobs and of everything else for six hours), with an error on each hundredth
+device and a job on three of four.
 Six queries at a time, as browsers do, over six hours in steps of 15 seconds. Variables are at their defaults; the boards for single nodes show one.
 
 Printed for each dashboard: the time until the last answer, the storage's CPU time, the slowest query, the largest answer and the most lines of a plot: the
@@ -83,11 +84,11 @@ class Samples:
             device = {**vendor, "index": str(index), "uuid": f"GPU-{number}-{index}", "model": "NVIDIA H100 80GB HBM3"}
             yield self.line("accelerator_info", {**device, "driver_version": "570.86.15", "pci_bus_id": f"0000:{index}b:00.0"}, span=short)
             for name, more, least, most in DEVICES:
-                yield self.line(name, {**device, **more}, least, most, short)
+                yield self.line(name, {**device, **more}, least, most, HOURS * 3600 if name == "accelerator_utilization_ratio" else short)
             if index % 4:
                 job = number // 4
                 yield self.line("accelerator_job_info", {**{label: device[label] for label in ("cluster", "node", "index", "uuid")}, "job_id": str(job),
-                                                         "user": f"u{job % 50}", "account": f"a{job % 9}", "partition": "gpu"}, span=short)
+                                                         "user": f"u{job % 50}", "account": f"a{job % 9}", "partition": "gpu"})
             if (number * devices + index) % 100 == 0:
                 code = {**device, "pci_bus_id": f"0000:{index}b:00.0", "kind": "xid", "code": "79"}
                 yield self.line("accelerator_errors_total", code, 3, 3)

@@ -401,7 +401,8 @@ def accelerator():
 def jobs():
     """Who has which devices, and what is done with them."""
     chosen = 'cluster=~"$cluster",partition=~"$partition",account=~"$account",user=~"$user",job_id=~"$job_id"'
-    labels = "cluster, partition, account, user, job_id"
+    payers = "cluster, partition, account, user"
+    labels = payers + ", job_id"
     held = f"max by ({JOB}, partition, account, user, job_id) (accelerator_job_info{{{chosen}}})"
     busy = f"{VIEWS['busy']:g}"
 
@@ -417,8 +418,6 @@ def jobs():
         return asked("devices", name, 'cluster=~"$cluster"')
 
     utilization, shared = view("utilization"), "A device that several jobs share counts for each of them."
-    hours = f"sum_over_time((count by (%s) ({held}))[$__range:5m]) / 12"
-    wasted = f"sum_over_time(({of_jobs(f'{utilization} < bool {busy}', '%s', 'sum')})[$__range:5m]) / 12"
     none = {"noValue": NO_JOBS}
     return panels.board(JOBS, "Jobs", "Who has which accelerators, and what is done with them. " + JOB_HELP, [
         panels.variable("cluster", "accelerator_job_info"),
@@ -456,13 +455,10 @@ def jobs():
                 ["cluster", "node", "index", "user", "job_id"], (12, 10), {"node": panels.link(NODE, "cluster", "node")}, {"user": "User", "job_id": "Job"}),
         ]),
         ("Within the time range", [
-            table("Accelerator-hours by user", "Hours in which jobs had devices, and in which these were idle, read every five minutes. " + shared, [
-                (f"topk(100, {hours % 'cluster, account, user'})", column("Hours", "count")),
-                (wasted % "cluster, account, user", column("Idle hours", "count"))],
-                ["cluster", "account", "user"], (12, 10), None, {"account": "Account", "user": "User"}, "Hours"),
-            table("Accelerator-hours by partition", "The same by partition.", [
-                (hours % "cluster, partition", column("Hours", "count")), (wasted % "cluster, partition", column("Idle hours", "count"))],
-                ["cluster", "partition"], (12, 10), None, {"partition": "Partition"}, "Hours"),
+            table("Accelerator-hours", "Hours in which jobs had devices, and in which these were idle, read every five minutes. " + shared, [
+                (f"topk(100, sum_over_time((count by ({payers}) ({held}))[$__range:5m]) / 12)", column("Hours")),
+                (f"sum_over_time(({of_jobs(f'{utilization} < bool {busy}', payers, 'sum')})[$__range:5m]) / 12", column("Idle hours"))],
+                payers.split(", "), (24, 10), None, {"partition": "Partition", "account": "Account", "user": "User"}, "Hours"),
         ]),
     ])
 
