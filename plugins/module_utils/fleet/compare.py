@@ -35,29 +35,36 @@ def observe(ask, questions, clusters, hosts):
     ask: function of an expression that gives [(labels, value)]
     hosts: names of nodes, or None for all; only what at least two sources read is asked for further
     """
-    where = ",".join(([query.matcher("cluster", clusters)] if clusters else []) + ([query.matcher("node", hosts)] if hosts is not None else [])) or 'node!=""'
-    read = {}
-    for source, expression in questions["present"].items():
-        for labels, _value in ask(PLACE.sub(lambda _match: where, expression)):
-            read.setdefault(key_of(labels, NODE), set()).add(source)
-    read = dict((key, sources) for key, sources in read.items() if len(sources) > 1)
+    def ask_of(nodes, expression):
+        return ask(PLACE.sub(lambda _match: nodes, expression))
+
+    everywhere = ([query.matcher("cluster", clusters)] if clusters else []) + ([query.matcher("node", hosts)] if hosts is not None else [])
+    read = _read_by_several(questions["present"], lambda expression: ask_of(",".join(everywhere) or 'node!=""', expression))
     seen = {"read": read, "elected": {}, "values": {}, "costs": {}}
     if not read:
         return seen
-    where = ",".join([query.matcher("cluster", set(key[0] for key in read)), query.matcher("node", set(key[1] for key in read))])
-    for labels, value in ask("accelmon_source_elected{%s}" % where):
+    nodes = ",".join([query.matcher("cluster", set(key[0] for key in read)), query.matcher("node", set(key[1] for key in read))])
+    sources = set().union(*read.values())
+    for labels, value in ask("accelmon_source_elected{%s}" % nodes):
         seen["elected"][key_of(labels, NODE), labels.get("source", "")] = value == 1
     for item in questions["series"]:
-        for source, expression in item["from"].items():
-            if any(source in sources for sources in read.values()):
-                found = seen["values"].setdefault(item["name"], {}).setdefault(source, {})
-                for labels, value in ask(PLACE.sub(lambda _match: where, expression)):
-                    found[key_of(labels, DEVICE)] = value
-    jobs = set(questions["jobs"][source] for sources in read.values() for source in sources)
+        for source in [source for source in item["from"] if source in sources]:
+            found = dict((key_of(labels, DEVICE), value) for labels, value in ask_of(nodes, item["from"][source]))
+            seen["values"].setdefault(item["name"], {}).setdefault(source, {}).update(found)
+    jobs = query.matcher("job", set(questions["jobs"][source] for source in sources))
     for column, expression in COSTS:
-        for labels, value in ask(expression % (where + "," + query.matcher("job", jobs))):
+        for labels, value in ask(expression % (nodes + "," + jobs)):
             seen["costs"].setdefault(key_of(labels, ("cluster", "node", "job")), {})[column] = value
     return seen
+
+
+def _read_by_several(present, ask):
+    """{node key: set of sources} of the devices that more than one source reads. present: {source: expression}"""
+    read = {}
+    for source, expression in present.items():
+        for labels, _value in ask(expression):
+            read.setdefault(key_of(labels, NODE), set()).add(source)
+    return dict((key, sources) for key, sources in read.items() if len(sources) > 1)
 
 
 def device_rows(questions, seen, tolerance=0):
