@@ -164,7 +164,8 @@ def fleet():
                  thresholds=ANY),
             stat("Warnings", "Warnings that fire. n/a if no rules are evaluated.", [now(firing("warning", 'cluster=~"$cluster|"'))], size=(4, 4),
                  thresholds=OFTEN),
-            stat("Power now", VIEWS["devices"]["power"]["help"], [now(f"sum({asked('devices', 'power')})")], "watts", size=(4, 4)),
+            stat("Power now", VIEWS["devices"]["power"]["help"] + " Models do not narrow it.", [now(f"sum(node:accelerator_power_watts:sum{{{NODES}}})")],
+                 "watts", size=(4, 4)),
             stat("Energy", "Energy of all accelerators within the time range, from their power. Times without a reading are not in it. Racks, models and nodes "
                  "do not narrow it.", [now(watts)], "watt hours", size=(4, 4)),
         ]),
@@ -195,13 +196,11 @@ def fleet():
             stat("Idle accelerator-hours",
                  "Hours within the time range in which a device was less than 10 % busy, added up. Racks, models and nodes do not narrow it.",
                  [now(idle_hours(), "{{cluster}} {{vendor}}")], "count", (8, 8)),
-            table("By model", "Busy and idle as everywhere here. Free: idle, and no job has it. n/a: no device is so, or nothing says so. " + JOB_HELP, [
+            table("By model", "Busy as everywhere here. Free: not busy, and no job has it. n/a: no device is so, or nothing says so. " + JOB_HELP, [
                 (f"count by ({by_model}) (accelerator_info{{{DEVICES}}})", column("Present")),
                 (f"sum by ({by_model}) ({utilization} >= bool {busy})", column("Busy")),
-                (f"sum by ({by_model}) ({utilization} < bool {busy})", column("Idle")),
                 (f"count by ({by_model}) ({utilization} < {busy} unless {with_job})", column("Free")),
                 (f"count by ({by_model}) (accelerator_info{{{DEVICES}}} and {with_job})", column("In jobs")),
-                (f"count by ({by_model}) ({utilization} < {busy} and {with_job})", column("In jobs, idle")),
             ], ["cluster", "vendor", "model"], (16, 8), sort="Present"),
             table("Racks", "The 50 racks that draw most. A node without a rack is in none.", [
                 (f"topk(50, sum by ({by_rack}) (rack:accelerator_power_watts:sum{{{RACKS}}}))", column("Power", "watts")),
