@@ -159,9 +159,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     def wanted(self, node):
         """Whether a node is taken."""
         partitions = self.get_option("partitions")
-        return (not set(node["states"]) & scontrol.one_word(self.get_option("skip_states"))
-                and (not partitions or bool(set(node["partitions"]) & set(partitions)))
-                and (not self.get_option("accelerators_only") or scontrol.has_accelerators(node, self.get_option("vendors"))))
+        if set(node["states"]) & scontrol.one_word(self.get_option("skip_states")):
+            return False
+        if partitions and not set(node["partitions"]) & set(partitions):
+            return False
+        return not self.get_option("accelerators_only") or scontrol.has_accelerators(node, self.get_option("vendors"))
 
     def variables(self, node):
         """{variable: value} of a node."""
