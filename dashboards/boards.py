@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.error_serie
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.palette import HEAT
 import panels
 from panels import (
-    ALARM, DEVICE_LEGEND, GOOD, NODE_LEGEND, NOTICE, PLAIN, column, lines, marked, marks, now, override, stat, state, steps, table, target)
+    ALARM, DEVICE_LEGEND, GOOD, NODE_LEGEND, NONE, NOTICE, PLAIN, column, lines, marked, marks, now, override, stat, state, steps, table, target)
 
 VIEWS = load("views")
 FLEET, NODE, ACCELERATOR, JOBS, ERRORS, MONITORING = (f"accelmon-{name}" for name in ("fleet", "node", "accelerator", "jobs", "errors", "monitoring"))
@@ -71,7 +71,7 @@ def alert_table(where, labels, size=(24, 8)):
     return table("Alerts that fire", "The newest 100. No row means that no alert fires, or that no rules are evaluated: see the number of alerts above.",
                  [(f"topk(100, max by (alertname, severity, {', '.join(labels)}) ({since}))", column("Since", "moment"))],
                  ["severity", "alertname", *labels], size, {"node": panels.link(NODE, "cluster", "node")} if "node" in labels else None,
-                 {"alertname": "Alert", "severity": "Severity"}, "Since")
+                 {"alertname": "Alert", "severity": "Severity"}, "Since", NONE)
 
 
 def expected():
@@ -111,7 +111,8 @@ def fault_table(where):
     return table("What is wrong", "Components of the health score that are fatal or degraded, at most 100 of them. Missing devices and errors of devices "
                  "that are not seen any more belong to their node and have no index.",
                  [(f"bottomk(100, max by (cluster, node, vendor, index, component) ({asked('rows', 'faults', where)}))", state("State", panels.names(GRADES)))],
-                 ["cluster", "node", "vendor", "index", "component"], (12, 8), {"node": panels.link(NODE, "cluster", "node")}, {"component": "Component"})
+                 ["cluster", "node", "vendor", "index", "component"], (12, 8), {"node": panels.link(NODE, "cluster", "node")}, {"component": "Component"},
+                 nothing=NONE)
 
 
 def trend(name, more=(), legend="{{cluster}} {{vendor}}", **options):
@@ -173,7 +174,7 @@ def fleet():
             fault_table(DEVICES),
             table("Missing accelerators", "Nodes that show fewer accelerators than expected, at most 100 of them.",
                   [(f"topk(100, {missing()} > 0)", column("Missing"))], ["cluster", "node", "vendor"], (12, 8),
-                  {"node": panels.link(NODE, "cluster", "node")}, sort="Missing"),
+                  {"node": panels.link(NODE, "cluster", "node")}, sort="Missing", nothing=NONE),
             alert_table('cluster=~"$cluster|"', ["cluster", "node", "vendor"]),
         ]),
         ("Every device", [
@@ -307,7 +308,7 @@ def error_table(title, about, by, labels, where, size=(24, 8), links=None):
         (f"topk(100, ({times}) * on (kind, code) group_left (title, class, action) {known('')}\nor on ({by}) {times})", column("Times")),
         (f"(max by ({by}) (accelerator_error_last_timestamp_seconds{{{where}}}) > 0) * 1000", column("Last", "moment")),
         (f"count by ({by}) (accelerator_errors_total{{{where}}} > 0)", column("Devices")),
-    ], labels, size, links, {"kind": "Kind", "code": "Code", "title": "Meaning", "class": "Class", "action": "What to do"}, "Last")
+    ], labels, size, links, {"kind": "Kind", "code": "Code", "title": "Meaning", "class": "Class", "action": "What to do"}, "Last", NONE)
 
 
 def node():
@@ -487,24 +488,25 @@ def errors():
             table("By device", "The 100 devices and codes with the latest errors. A device that is not seen any more has no index.", [
                 (f"topk(100, max by (cluster, node, vendor, index, pci_bus_id, kind, code) (accelerator_error_last_timestamp_seconds{{{where}}}) > 0) * 1000",
                  column("Last", "moment"))], ["cluster", "node", "vendor", "index", "pci_bus_id", "kind", "code"], (24, 10), links,
-                {"pci_bus_id": "PCI address", "kind": "Kind", "code": "Code"}, "Last"),
+                {"pci_bus_id": "PCI address", "kind": "Kind", "code": "Code"}, "Last", NONE),
         ]),
         ("Devices", [
             fault_table(NODES),
             table("Uncorrected memory errors", "Since the driver was loaded, the 50 worst.",
                   [(f"topk(50, max by (cluster, node, vendor, index) (accelerator_ecc_errors_total{{{NODES}}}) > 0)", column("Errors"))],
-                  ["cluster", "node", "vendor", "index"], (12, 8), links, sort="Errors"),
+                  ["cluster", "node", "vendor", "index"], (12, 8), links, sort="Errors", nothing=NONE),
             table("Row remapping", "Devices that have to be reset to remap rows of memory, or could not remap one, at most 50.",
                   [(f"topk(50, max by (cluster, node, vendor, index) (accelerator_row_remap_state{{{NODES}}}) > 0)",
                     state("State", panels.names({1: ("reset due", NOTICE), 2: ("failed", ALARM)})))],
-                  ["cluster", "node", "vendor", "index"], (12, 8), links),
+                  ["cluster", "node", "vendor", "index"], (12, 8), links, nothing=NONE),
             table("Devices that differ from their peers",
                   "Busy devices far from the median of the busy devices of their node or job, in median absolute deviations.",
                   [(f"topk(50, {' or '.join(stragglers)})", column("Deviations"))], ["cluster", "node", "vendor", "index", "reading"], (12, 8), links,
-                  {"reading": "Reading"}, "Deviations"),
+                  {"reading": "Reading"}, "Deviations", NONE),
             table("Readings that are not credible", "Readings of devices outside the bounds of their series, which are not recorded.",
                   [(f"topk(50, sum by (cluster, node, vendor, source, series) (node:accelerator_invalid_readings:count{{{NODES}}}))", column("Readings"))],
-                  ["cluster", "node", "vendor", "source", "series"], (24, 8), {"node": links["node"]}, {"source": "Source", "series": "Series"}, "Readings"),
+                  ["cluster", "node", "vendor", "source", "series"], (24, 8), {"node": links["node"]}, {"source": "Source", "series": "Series"}, "Readings",
+                  NONE),
         ]),
     ], span="24h")
 
@@ -541,7 +543,7 @@ def monitoring():
             table("Targets that are down", "At most 100.",
                   [(f"topk(100, group by (cluster, node, job, instance) (up{{{where}}} == 0))", column("Targets"))], ["cluster", "node", "job", "instance"],
                   (12, 10),
-                  {"node": panels.link(NODE, "cluster", "node")}, {"job": "Job", "instance": "Address"}),
+                  {"node": panels.link(NODE, "cluster", "node")}, {"job": "Job", "instance": "Address"}, nothing=NONE),
             lines("Share of targets up", "By job.", [target(f"avg by (job) (up{{{where}}})", "{{job}}")], "ratio", (12, 10), min=0, max=1),
             lines("Slowest scrape", "By job.", [target(f"max by (job) (scrape_duration_seconds{{{where}}})", "{{job}}")], "seconds", min=0),
             lines("Samples", "That a scrape delivers, by job.", [target(f"sum by (job) (scrape_samples_scraped{{{where}}})", "{{job}}")], "count", min=0),

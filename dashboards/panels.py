@@ -29,6 +29,8 @@ HEADS = {"cluster": "Cluster", "rack": "Rack", "node": "Node", "index": "Index",
 # A node or a device in a legend; index 0 is on every node.
 NODE_LEGEND, DEVICE_LEGEND = "{{node}}", "{{node}} {{vendor}} {{index}}"
 NOTHING = "n/a"
+# Of a table that lists what is not as it has to be.
+NONE = "none found"
 # Grafana paints a cell without a value like the lowest one.
 UNKNOWN = [{"type": "special", "options": {"match": "null+nan", "result": {"text": NOTHING, "color": GROUNDS[PLAIN], "index": 9}}}]
 
@@ -157,11 +159,12 @@ def marked(title, unit, thresholds):
     return column(title, unit, thresholds=grounds(thresholds), mappings=UNKNOWN, custom__cellOptions=PAINTED)
 
 
-def table(title, about, queries, labels, size=(24, 10), links=None, heads=None, sort=None):
+def table(title, about, queries, labels, size=(24, 10), links=None, heads=None, sort=None, nothing=NOTHING):
     """A table: one row for each set of labels, one column for each query.
 
     queries: [(expression, column)]; the column of a query that only says which rows there are is None
     labels: those that are columns, in order; links: {label: link}; heads: titles of further labels; sort: a title
+    nothing: what a table without rows says
     """
     heads = {**HEADS, **(heads or {})}
     # Grafana names the value of a single query without its letter.
@@ -176,7 +179,7 @@ def table(title, about, queries, labels, size=(24, 10), links=None, heads=None, 
     overrides += [override(heads[label], links=found) for label, found in (links or {}).items()]
     options = {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": sort, "desc": True}] if sort else []}
     return panel("table", title, about, [rows(expr) for expr, _how in queries], "text", size, options,
-                 {"align": "auto", "filterable": True, "minWidth": 60}, None, overrides,
+                 {"align": "auto", "filterable": True, "minWidth": 60}, None, overrides, noValue=nothing, mappings=UNKNOWN,
                  transformations=[{"id": "merge", "options": {}}, {"id": "organize", "options": columns}])
 
 
