@@ -110,6 +110,12 @@ They come from the registry's series `accelmon_fleet_node_info`. While that is m
 
 Alerts read what exporters and the registry write, not the recorded series, so trouble in the recording layer does not silence them. Only
 AcceleratorStraggler and AcceleratorReadingsInvalid read what is recorded once a minute.
+
+They are evaluated at every scrape interval. Alerts that are not critical and wait for 5 minutes or longer are evaluated once a minute, in groups
+whose names end in `_slow`; change `for` or `severity` in `accelmon_alert_overrides` and an alert moves to the other group.
+
+Scrapes fail now and then. A single failed scrape, or two in a row, neither end an alert nor restart its `for`: readings count for three scrape
+intervals.
 """
 
 ERRORS = """# Error codes

@@ -161,7 +161,8 @@ def alert_tests(only=()):
         expected = [{"eval_time": moment, "alertname": name, "exp_alerts": []}
                     for moment in case["quiet"] for name in known if name != "Watchdog"]
         tests.setdefault(("quiet", STEP), []).append({
-            "name": f"quiet: {case['name']}", "interval": STEP, "input_series": input_series(case["series"]), "alert_rule_test": expected})
+            "name": f"quiet: {case['name']}", "interval": case.get("interval", STEP), "input_series": input_series(case["series"]),
+            "alert_rule_test": expected})
     return tests
 
 

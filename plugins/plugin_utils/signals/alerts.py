@@ -12,7 +12,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.durations import mi
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import error_series, limits
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import device_expression, in_charge, number, seen, selector
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import device_expression, in_charge, last, number, seen, selector
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import STACK, named_duration, switch
 
 SEVERITIES = ("critical", "warning", "info", "none")
@@ -26,8 +26,16 @@ PART = re.compile(r"%([a-z_]+)%")
 READING = re.compile(r"%([a-z_]+)\(([^()%]*)\)%")
 # Jobs by which a monitoring host asks its own services, and the node_exporter that publishes the registry.
 SERVICES = STACK + ("accelmon_fleet",)
+# What is slow, or can wait, is evaluated this seldom, in milliseconds. An alert can wait if it does so for PATIENT anyway and nobody is woken by it.
+SLOW = 60_000
+PATIENT = 5 * SLOW
 # What was scraped within this many milliseconds is recent, however short the interval.
 LEAST_RECENT = 15_000
+
+
+def slow(interval):
+    """How often what can wait is evaluated, beside what is evaluated at this interval."""
+    return interval if milliseconds(interval) > SLOW else f"{SLOW // 1000}s"
 
 
 def recent(interval):
@@ -37,15 +45,15 @@ def recent(interval):
 
 def parts(alerts, sources, interval="15s", chosen_limits=None):
     """The shared parts of expressions: those of the catalogue, and those that follow from the sources, the interval and the limits."""
-    present = []
+    present, recently = [], recent(interval)
     for name, source in sources.items():
-        devices = in_charge(f"group by (cluster, node, vendor, index, uuid) ({seen(name, source)})", name, source)
+        devices = in_charge(f"group by (cluster, node, vendor, index, uuid) ({last(seen(name, source), recently)})", name, source, recently)
         present.append(f"count by (cluster, node, vendor) {devices}")
-    elected = "max by (cluster, node, vendor, job) (accelmon_source_elected%s == 1)"
-    answers = "max by (cluster, node, job) (up == 1)"
+    elected = f"max by (cluster, node, vendor, job) (last_over_time(accelmon_source_elected%s[{recently}]) == 1)"
+    answers = f"max by (cluster, node, job) (max_over_time(up[{recently}]) == 1)"
     made = {"present": "(" + "\nor ".join(present) + ")",
             "source_down": f"{elected % ''} unless on (cluster, node, job) {answers}",
-            "recent": recent(interval), "services": "|".join(SERVICES),
+            "recent": recently, "services": "|".join(SERVICES),
             "refused": limits.refused(chosen_limits), "growing": limits.growing(chosen_limits),
             "application": error_series.of_class("application")}
     for name in sources:
@@ -60,7 +68,22 @@ def reading_of(name):
         return spec
     item = next(item for item in load("series")["devices"] if item["name"] == spec["series"])
     variant = next(variant for variant in item["variants"] if spec.get("variant", {}).items() <= variant.get("labels", {}).items())
-    return {**item, "from": variant["from"], "labels": [], **spec}
+    return {**item, "from": variant["from"], "labels": [], "recorded": selector(spec["series"], variant.get("labels", {})).removesuffix("{}"), **spec}
+
+
+def without(spec, *keys):
+    """A copy of a description that lacks these keys."""
+    return {key: value for key, value in spec.items() if key not in keys}
+
+
+def there(name, interval):
+    """Expression of the devices that have a reading now, whatever it is over time: that costs less than a look at its window."""
+    item = {**without(reading_of(name), "leap"), "recent": recent(interval)}
+    if "over" in item or any("over" in part for choices in item["from"].values() for part in choices):
+        # Bounds are those of what a window makes of the rows.
+        item = without(item, "over", "bounds")
+        item["from"] = {source: [without(part, "over", "bounds") for part in choices] for source, choices in item["from"].items()}
+    return "(%s)" % device_expression(item, item, load("series")["labels"], load("sources")["sources"])
 
 
 def reading(name, condition, interval):
@@ -260,7 +283,7 @@ def joined(labels, recently, hosts):
 
 def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides", interval="15s", chosen_limits=None,
                  chosen_presets=None, hosts=(), labels=(), runbook_url=""):
-    """The groups of the alerts of the catalogue, one for each scope, in a list; an empty one if the site wants none.
+    """The groups of the alerts of the catalogue, in a list; an empty one if the site wants none. Two for each scope: what can wait is on its own.
 
     overrides: the changes for the whole fleet, as the site gave them in variable
     interval: at which everything is scraped; chosen_limits: {job: series}, a site's own limits of a page
@@ -285,10 +308,12 @@ def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_a
             expression = expanded(alert["expr"], {**values, "threshold": chosen.get("threshold", "")}, interval)
             for more in (condition, joined(labels, recent(interval), values["hosts"]) if labels and of_node else ""):
                 expression = f"(\n{expression}\n)\n{more}" if more else expression
-            groups.setdefault(f"accelmon_{alert['scope']}", []).append({
+            waits = chosen["severity"] != "critical" and milliseconds(chosen["for"]) >= PATIENT
+            groups.setdefault((f"accelmon_{alert['scope']}", waits), []).append({
                 "alert": alert["alert"], "expr": expression, "for": chosen["for"],
                 "labels": {"severity": chosen["severity"], "scope": alert["scope"]}, "annotations": annotations})
-    return [{"name": name, "rules": rules} for name, rules in groups.items()]
+    return [{"name": f"{name}_slow", "interval": slow(interval), "rules": rules} if waits else {"name": name, "rules": rules}
+            for (name, waits), rules in sorted(groups.items(), key=lambda group: group[0][1])]
 
 
 def alert_file(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides", **options):

@@ -19,6 +19,8 @@ DEVICE = ["cluster", "rack", "node", "vendor", "pci_bus_id"]
 EVENT = DEVICE + ["kind", "code"]
 # How far back the value is looked for that it is compared with, as the scrape at that moment may have failed.
 GAP = "15m"
+# The same for the value of now. It may outlive its device by this much: it counts for an hour anyway.
+NOW = "5m"
 
 
 def by(labels):
@@ -49,7 +51,7 @@ def last_codes(sources, labels=()):
     for item in load("errors")["last_codes"]:
         last = rows(item, "metric", sources)
         names = list(dict.fromkeys([*DEVICE, *item.get("labels", ()), *labels]))
-        found.append((item["kind"], names, f"max {by(names)} ({last}) > 0 <= {item['highest']}",
+        found.append((item["kind"], names, f"max {by(names)} (last_over_time({last}[{NOW}])) > 0 <= {item['highest']}",
                       f"max {by(names)} (max_over_time({last}[{GAP}] offset %s))"))
     return found
 

@@ -11,8 +11,8 @@ HOTTEST = 5000
 # A mask of bits from here on is a placeholder, which has bits of its own.
 PLACEHOLDER = 65535
 # Ways to read rows that no function of the engines has. A rise is over the least of the window, so that a counter that begins above 0 or starts
-# anew is no rise.
-SPANS = {"rise": "last_over_time({rows}[{recent}]) - min_over_time({rows}[{window}])",
+# anew is no rise. What is 0 has not risen, and VictoriaMetrics then does not read the window of it.
+SPANS = {"rise": "(last_over_time({rows}[{recent}]) > 0) - min_over_time({rows}[{window}])",
          "range": "max_over_time({rows}[{window}]) - min_over_time({rows}[{window}])"}
 
 
@@ -69,9 +69,16 @@ def within(term, item, part):
     return f"{term} {'> 0' if item.get('zero') == 'unread' else f'>= {lowest}'} <= {highest}"
 
 
+def last(rows, recent, offset=""):
+    """Rows as they were at the last scrape of the recent ones, so that one that fails does not take them away; without recent, at this one."""
+    moment = f" offset {offset}" if offset else ""
+    return f"last_over_time({rows}[{recent}]{moment})" if recent else f"{rows}{moment}"
+
+
 def leaps(rows, item, part, by=None):
     """The rows of a counter that have risen by more than they can; of devices, if by names the labels of one."""
-    now, before = (rows, f"{rows} offset {LEAP}") if by is None else (f"max by ({by}) ({rows})", f"max by ({by}) ({rows} offset {LEAP})")
+    recent = item.get("recent")
+    now, before = (term if by is None else f"max by ({by}) ({term})" for term in (last(rows, recent), last(rows, recent, LEAP)))
     return f"{now} - {before} > {raw(item['leap'], part)}"
 
 
@@ -86,8 +93,10 @@ def taken(rows, item, part):
 
     What is recorded is read as it is; `recent` says that the last value of this time counts.
     """
-    over = part.get("over", item.get("over")) or ("recent" in item and f"last_over_time[{item['recent']}]")
-    if over:
+    over = part.get("over", item.get("over"))
+    if not over:
+        rows = last(rows, item.get("recent"))
+    else:
         function, _bracket, window = over.rstrip("]").partition("[")
         rows = SPANS.get(function, function + "({rows}[{window}])").format(rows=rows, window=window, recent=item.get("recent"))
     return f"floor(({rows} < {PLACEHOLDER}) / {2 ** part['bit']}) % 2" if "bit" in part else rows
@@ -98,7 +107,7 @@ def of_read(term, source, spec, item, also):
     if "sensors" not in spec or item.get("zero") in ("unread", "counts"):
         return term
     key = "cluster, node, index, uuid"
-    rows = matched(source, spec, {"metric": spec["sensors"]}, also)
+    rows = last(matched(source, spec, {"metric": spec["sensors"]}, also), item.get("recent"))
     silent = f"group by ({key}) ({rows}) unless on ({key}) ({rows} > 0 < {HOTTEST})"
     return f"({term} unless on ({key}) ({silent} unless on ({key}) ({term} > 0)))"
 
@@ -133,14 +142,15 @@ def one_of_each(source, spec, item, part, by, also):
     return term
 
 
-def counted(term, spec):
+def counted(term, spec, recent=""):
     """Without what the source shows as a device and the registry does not count, as graphics inside a processor."""
-    return f"{term} unless on (cluster, node, uuid) accelmon_fleet_uncounted_device" if "uncounted" in spec else term
+    return f"{term} unless on (cluster, node, uuid) {last('accelmon_fleet_uncounted_device', recent)}" if "uncounted" in spec else term
 
 
-def in_charge(term, source, spec):
+def in_charge(term, source, spec, recent=""):
     """What another source is in charge of is left out. Without the registry's series nothing is."""
-    return f'({counted(term, spec)} unless on (cluster, node, vendor) ({selector("accelmon_source_elected", {"source": source})} == 0))'
+    elected = last(selector("accelmon_source_elected", {"source": source}), recent)
+    return f"({counted(term, spec, recent)} unless on (cluster, node, vendor) ({elected} == 0))"
 
 
 def first_of(terms):
@@ -165,5 +175,5 @@ def device_expression(item, variant, labels, sources, also=(), condition=""):
         if source in variant["from"]:
             choices = [one_of_each(source, sources[source], item, part, by, also) for part in variant["from"][source]]
             term = choices[0] if len(choices) == 1 else f"({' or '.join(choices)})"
-            terms.append(in_charge(f"({term}) {condition}" if condition else term, source, sources[source]))
+            terms.append(in_charge(f"({term}) {condition}" if condition else term, source, sources[source], item.get("recent", "")))
     return first_of(terms)

@@ -6,10 +6,12 @@
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import error_series, errors
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import READING, expanded, parts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import READING, expanded, parts, reading_of, there
 
 STATE, KNOWN, SCORE = "accelerator_health_state", "accelerator_health_known_ratio", "accelerator_health_score"
 PERFECT = 100
+# A recorded series that one evaluation missed is still known at the next.
+RECORDED = "2m"
 
 
 def any_of(terms):
@@ -22,13 +24,33 @@ def logged(names):
     return error_series.matchers(name.split(" ") for name in names)
 
 
-def known(component):
+def is_recorded(name):
+    """Whether the recording layer has a reading as it is."""
+    spec = reading_of(name)
+    return "recorded" in spec and not {"over", "limits"} & spec.keys()
+
+
+def from_layer(text):
+    """The expression with recorded series in place of the readings that they are: health is of the recording layer, and need not compute them again."""
+    labels = ", ".join(load("series")["labels"])
+
+    def recorded(match):
+        name, condition = match.groups()
+        if not is_recorded(name):
+            return match.group(0)
+        series = f"max by ({labels}) (last_over_time({reading_of(name)['recorded']}[{RECORDED}]))"
+        return f"({series} {condition})" if condition else series
+
+    return READING.sub(recorded, text)
+
+
+def known(component, interval):
     """Expressions of which each has a value for every device of which the component is known."""
     if "known" in component:
         return component["known"]
     texts = [text for grade in ("fatal", "degraded") if grade in component for text in component[grade]["expr"]]
     names = [name for text in texts for name, _condition in READING.findall(text)]
-    return [f"%{name}()%" for name in dict.fromkeys(names)]
+    return [f"%{name}()%" if is_recorded(name) else there(name, interval) for name in dict.fromkeys(names)]
 
 
 def state_rules(components, filled):
@@ -41,11 +63,11 @@ def state_rules(components, filled):
     return rules
 
 
-def known_rule(components, filled):
+def known_rule(components, filled, interval):
     """Which part of the components is known of each device that is seen. Readings over a long window outlive the device, so it has to be seen."""
     counted = [component for component in components if component.get("counts", True)]
     labels = ", ".join(load("series")["labels"])
-    rows = any_of(f'label_replace((\n{any_of(known(component))}\n), "component", "{component["component"]}", "", "")' for component in counted)
+    rows = any_of(f'label_replace((\n{any_of(known(component, interval))}\n), "component", "{component["component"]}", "", "")' for component in counted)
     return {"record": KNOWN, "expr": filled(f"count by ({labels}) (\n{rows}\n) / {len(counted)}\nand %present()%")}
 
 
@@ -72,7 +94,7 @@ def health_rules(interval, alerts=None, sources=None):
               "fatal": logged(name for names in fatal for name in names), "witness": logged(names[0] for names in fatal)}
 
     def filled(text):
-        return expanded(text, values, interval)
+        return expanded(from_layer(text), values, interval)
 
     components = health["components"]
-    return [*state_rules(components, filled), known_rule(components, filled)], score_rules(components)
+    return [*state_rules(components, filled), known_rule(components, filled, interval)], score_rules(components)

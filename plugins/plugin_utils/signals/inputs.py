@@ -7,8 +7,7 @@ import itertools
 import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import PART, READING, changes, reading_of, recent, settings
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import device_expression
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import PART, READING, changes, reading_of, settings, there
 
 # What decides which readings an alert needs: readings, brackets and the operators between sets of series.
 TOKEN = re.compile(READING.pattern + r"|(?P<word>\b(?:or|and|unless)\b|[()])")
@@ -49,18 +48,7 @@ def _smallest(choices):
 
 def present(name, interval):
     """Expression: how many devices have a reading now, by cluster, node and vendor, whatever it is over time."""
-    item = {**without(reading_of(name), "leap"), "recent": recent(interval)}
-    if "over" in item or any("over" in part for choices in item["from"].values() for part in choices):
-        # Bounds are those of what a window makes of the rows.
-        item = without(item, "over", "bounds")
-        item["from"] = {source: [without(part, "over", "bounds") for part in choices] for source, choices in item["from"].items()}
-    rows = device_expression(item, item, load("series")["labels"], load("sources")["sources"])
-    return f"count by (cluster, node, vendor) ({rows})"
-
-
-def without(spec, *keys):
-    """A copy of a description that lacks these keys."""
-    return {key: value for key, value in spec.items() if key not in keys}
+    return f"count by (cluster, node, vendor) {there(name, interval)}"
 
 
 def of_alerts(interval, overrides=None, chosen_presets=None):

@@ -8,7 +8,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.durations import mi
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import error_series
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_groups
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_groups, slow
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import (
     counted, device_expression, leaps, matched, number, raw_bounds, selector)
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.health import health_rules
@@ -24,8 +24,6 @@ OPERATIONS = {
 }
 # Labels that tell one device from all others.
 DEVICE = ("cluster", "node", "index", "uuid", "vendor")
-# Percentiles and the like are evaluated this seldom, in milliseconds.
-SLOW = 60_000
 # When vmalert evaluates a group, as a part of the interval: roll-ups when devices are recorded and can be read, then what is slow, then scores.
 # Left to itself it takes any moment and gives results the time of the interval's beginning, up to an interval too early.
 MOMENTS = {"devices": 0, "levels": 0.5, "slow": 0.6, "scores": 0.95}
@@ -176,15 +174,15 @@ def recording_groups(interval, backend="prometheus", series=None, sources=None):
         raise Problem("it must be longer than 0", "the interval of the recording rules", interval)
     series = series or load("series")
     sources = sources or load("sources")["sources"]
-    slow = interval if milliseconds(interval) > SLOW else f"{SLOW // 1000}s"
+    seldom = slow(interval)
     devices = device_rules(series, sources)
     groups = [("devices_1", interval, "devices", devices[::2]), ("devices_2", interval, "devices", devices[1::2])]
     groups += [(f"{level}s", interval, "levels", rollup_rules(series, level, sources)) for level in series["levels"]]
-    groups += [("percentiles", slow, "slow", slow_rules(series)), ("stragglers", slow, "slow", straggler_rules(series)),
-               ("invalid", slow, "slow", invalid_rules(series, sources)),
-               ("errors", slow, "slow", error_series.device_rules(series["labels"], sources) + error_series.info_rules())]
+    groups += [("percentiles", seldom, "slow", slow_rules(series)), ("stragglers", seldom, "slow", straggler_rules(series)),
+               ("invalid", seldom, "slow", invalid_rules(series, sources)),
+               ("errors", seldom, "slow", error_series.device_rules(series["labels"], sources) + error_series.info_rules())]
     health, scores = health_rules(interval)
-    groups += [("health", slow, "slow", health), ("health_scores", slow, "scores", scores)]
+    groups += [("health", seldom, "slow", health), ("health_scores", seldom, "scores", scores)]
     return [
         {"name": f"accelmon_{name}", "interval": every,
          **({"eval_offset": f"{round(milliseconds(interval) * MOMENTS[moment])}ms"} if backend == "victoriametrics" else {}), "rules": rules}

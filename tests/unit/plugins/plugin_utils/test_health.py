@@ -29,11 +29,19 @@ def test_a_single_witness_never_makes_a_device_fatal():
 
 
 def test_known_follows_from_what_is_read_unless_a_component_says_otherwise():
-    assert health.known({"fatal": {"expr": ["%a(> 1)%", "%b(== 0)%"]}, "degraded": {"expr": ["%a(> 0)%"]}}) == ["%a()%", "%b()%"]
-    assert health.known({"fatal": {"expr": ["%a(> 1)%"]}, "known": ["%c()%"]}) == ["%c()%"]
+    found = health.known({"fatal": {"expr": ["%row_remap_state(== 2)%", "%heat_throttled(> 0.1)%"]}, "degraded": {"expr": ["%row_remap_state(== 1)%"]}}, "15s")
+    # The rate over five minutes is a question of how much, not of whether it is known.
+    assert found[0] == "%row_remap_state()%" and len(found) == 2 and "DCGM_FI_DEV_THERMAL_VIOLATION" in found[1] and "rate(" not in found[1]
+    assert health.known({"fatal": {"expr": ["%row_remap_state(> 1)%"]}, "known": ["%c()%"]}, "15s") == ["%c()%"]
     ratio = next(rule["expr"] for rule in RULES if rule["record"] == health.KNOWN)
     counted = [component["component"] for component in COMPONENTS if component.get("counts", True)]
     assert re.findall(r'"component", "(\w+)"', ratio) == counted and f") / {len(counted)}\n" in ratio
+
+
+def test_what_is_recorded_of_devices_is_not_computed_again():
+    read = {rule["labels"]["component"]: rule["expr"] for rule in RULES if rule["record"] == health.STATE}
+    assert "max by (cluster, rack, node, index, uuid, vendor, model) (last_over_time(accelerator_row_remap_state[2m])) == 2" in read["memory"]
+    assert "DCGM_" not in read["memory"] and "DCGM_" in read["recovery"]
 
 
 def test_a_healthy_device_has_two_series():

@@ -21,9 +21,9 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording i
 ROOT = Path(__file__).resolve().parents[4]
 CASES = ROOT / "tests" / "rules" / "cases"
 
-FUNCTIONS = {"abs", "absent", "avg", "avg_over_time", "bool", "by", "clamp_min", "count", "count_values", "floor", "group", "group_left", "group_right",
-             "label_replace", "last_over_time", "max", "min", "max_over_time", "min_over_time", "offset", "on", "or", "and", "quantile", "rate", "sum",
-             "sum_over_time", "time", "timestamp", "topk", "unless", "vector"}
+FUNCTIONS = {"abs", "absent", "avg", "avg_over_time", "bool", "by", "clamp_min", "count", "count_over_time", "count_values", "floor", "group",
+             "group_left", "group_right", "label_replace", "last_over_time", "max", "min", "max_over_time", "min_over_time", "offset", "on", "or",
+             "and", "quantile", "rate", "sum", "sum_over_time", "time", "timestamp", "topk", "unless", "vector"}
 SLOW = ("accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_health", "accelmon_errors")
 # It reads what the group before it records.
 SCORES = "accelmon_health_scores"
@@ -50,7 +50,7 @@ def words(expression):
     bare = re.sub(r'"[^"]*"', '""', expression)
     bare = re.sub(r"\boffset \d+[smhd]\b", "offset ", bare)
     bare = re.sub(r"\{[^}]*\}", " ", bare)
-    bare = re.sub(r"\[\d+[smhd]\]", " ", bare)
+    bare = re.sub(r"\[\d+[smhd](:\d+[smhd])?\]", " ", bare)
     bare = re.sub(r"(?<=\s)\d+(\.\d+)?", " ", bare)
     bare = re.sub(r"\b(by|on|group_left|group_right)\s*\([^)]*\)", r" \1 ", bare)
     return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare))
@@ -137,7 +137,9 @@ def test_every_rule_reads_only_the_source_in_charge():
                 selectors = [part for part in re.findall(r"[\w:]*(?:\{[^}]*\})?", rule["expr"]) if re.search(rf"\b(?:{names})(?![a-z_])", part)]
                 assert all(f'source="{name}"' in part for part in selectors), rule
                 if selectors and group["name"] not in ("accelmon_invalid", "accelmon_errors") and rule.get("labels") != {"component": "errors"}:
-                    left_out = f'unless on (cluster, node, vendor) (accelmon_source_elected{{source="{name}"}} == 0)'
+                    left_out = 'unless on (cluster, node, vendor) (%s == 0)' % (
+                        f'last_over_time(accelmon_source_elected{{source="{name}"}}[45s])' if group["name"] == "accelmon_health"
+                        else f'accelmon_source_elected{{source="{name}"}}')
                     # The state of health has several readings.
                     assert rule["expr"].count(left_out) == 1 or group["name"] == "accelmon_health" and left_out in rule["expr"], rule
 
@@ -214,7 +216,33 @@ def test_every_description_that_looks_something_up_has_a_case():
 def test_alerts_about_nodes_are_muted_in_maintenance():
     for rule in ALERTS:
         if rule["labels"]["scope"] in ("node", "exporter", "accelerator"):
-            assert 'unless on (cluster, node) accelmon_fleet_node_info{state="maintenance"}' in rule["expr"]
+            assert 'unless on (cluster, node) last_over_time(accelmon_fleet_node_info{state="maintenance"}[45s])' in rule["expr"]
+
+
+def test_a_scrape_that_fails_neither_ends_an_alert_nor_begins_it():
+    """Whatever is scraped of nodes and of the registry is read over a window.
+
+    Scrapers write `up` and what they scraped of each target even when a scrape fails. A clock is read beside the time of its own sample.
+    """
+    always = {"up", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_limit_samples_dropped", INFO}
+    for rule in ALERTS:
+        if rule["labels"]["scope"] in ("monitoring", "fleet"):
+            continue
+        text = re.sub(r"\b(?:by|on|group_left|group_right) \([^)]*\)", "", rule["expr"])
+        now = {name for name in re.findall(r"(?<![\w\"=|~])([a-zA-Z_:][\w:]*)(?![\w:])(?:\{[^}]*\})?(?![\[{])", text)
+               if name in metrics(text)}
+        assert now <= always | ({"node_time_seconds"} if rule["alert"] == "NodeClockSkew" else set()), (rule["alert"], now - always)
+
+
+def test_alerts_that_can_wait_are_evaluated_once_a_minute():
+    def evaluated(alert, **change):
+        return [(group["name"], group.get("interval")) for group in yaml.safe_load(alert_file({alert: change} if change else {}))["groups"]
+                if alert in [rule["alert"] for rule in group["rules"]]]
+
+    assert evaluated("AcceleratorMemoryHot") == evaluated("AcceleratorMissing", severity="warning") == [("accelmon_accelerator_slow", "60s")]
+    assert evaluated("AcceleratorMissing") == evaluated("AcceleratorMemoryHot", **{"for": "4m"}) == [("accelmon_accelerator", None)]
+    assert evaluated("AcceleratorMemoryHot", severity="critical") == [("accelmon_accelerator", None)]
+    assert {group.get("interval") for group in yaml.safe_load(alert_file({}, interval="2m"))["groups"]} == {None, "2m"}
 
 
 def test_what_must_be_recorded_follows_from_the_catalogue():
