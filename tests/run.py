@@ -6,7 +6,7 @@
 
     tests/setup.sh [--lab] python tests/run.py [--all | --changed] [PART...]
 
-Parts: lint build sanity units rules molecule, and with --all also matrix and preview. Without a name, all of them run.
+Parts: lint build sanity units rules molecule, and with --all also mutations, matrix and preview. Without a name, all of them run.
 With --changed, lint, units and rules look only at what differs from the main branch and at what depends on it; see changed.py.
 What can run side by side does; the output of each job comes in one piece when it ends, and until then in a log of its own.
 """
@@ -60,7 +60,7 @@ MATRIX_TOOLS = ("pytest", "pytest-xdist", "hypothesis>=6.100,<7")
 # The scenarios of `make test`; `make test-all` runs every one.
 USUAL_SCENARIOS = ["default", "prometheus"]
 # Parts that a plain run leaves out.
-EXTRA_PARTS = ("matrix", "preview")
+EXTRA_PARTS = ("mutations", "matrix", "preview")
 # Scenarios that need archives which make lab-cache builds, and which.
 BUILT_FOR = {"release": "node_exporter,victoriametrics,vmutils", "all_smi": "all_smi,all_smi_mock"}
 # What a fixture says of itself in its first words; "derived" is from documentation or public samples.
@@ -403,6 +403,11 @@ def rules(run):
     command([sys.executable, "tests/rules/run.py", "--programs", programs(), *chosen])
 
 
+def mutations(run):  # pylint: disable=unused-argument
+    """Weaken the alerts about devices: their cases have to notice."""
+    command([sys.executable, "tests/rules/mutations.py", "--programs", programs()])
+
+
 def scenarios(run):
     """Return the molecule scenarios to run: the usual ones; with --all every one whose archives are there."""
     every_one = sorted(os.path.basename(os.path.dirname(path)) for path in glob.glob(os.path.join(ROOT, "molecule/*/molecule.yml")))
@@ -454,7 +459,8 @@ def preview():
 
 
 # In the order in which they begin: what needs no image first, while the scenarios build theirs. Molecule has a job for each scenario.
-PARTS = {"lint": lint, "build": build, "sanity": sanity, "units": units, "rules": rules, "molecule": None, "matrix": matrix, "preview": None}
+PARTS = {"lint": lint, "build": build, "sanity": sanity, "units": units, "rules": rules, "molecule": None, "mutations": mutations,
+         "matrix": matrix, "preview": None}
 # What is quick, and worth it before each commit.
 CHECKS = ["lint", "units", "rules"]
 
@@ -536,7 +542,8 @@ def always_not_run(run):
     if run.paths is not None:
         run.skip("all else than lint, units and rules of %d changed files" % len(run.paths), "make test runs it")
     elif not run.everything:
-        run.skip("molecule scenarios other than %s; units under other ansible-core releases" % ", ".join(USUAL_SCENARIOS), "make test-all runs them")
+        run.skip("molecule scenarios other than %s; weakened alerts; units under other ansible-core releases" % ", ".join(USUAL_SCENARIOS),
+                 "make test-all runs them")
     if run.paths is None and not os.environ.get("ACCELMON_PREVIEW"):
         run.skip("pictures of the dashboards and the report", "make preview draws them; it needs node and Chromium")
     if "molecule" in run.parts:

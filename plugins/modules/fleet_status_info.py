@@ -50,6 +50,7 @@ rows:
     - C(state) is active, maintenance, retired, pending, replaced, or down for an active node with no exporter up. C(replaced_by) names
       the host that took the place of a replaced one.
     - C(accelerators) has, by vendor, how many were C(seen) and C(expected), the C(source) in charge, and sources on C(standby).
+    - C(health) has the devices whose health score is below 100, the worst first. It is absent where none is known to be.
     - C(seen) is null and an exporter V(unknown) while the storage cannot be queried.
   returned: always
   type: list
@@ -62,6 +63,7 @@ rows:
       accelerators: {nvidia: {seen: 7, expected: 8, source: dcgm, standby: [textfile]}}
       exporters: {dcgm_exporter: up, node_exporter: up}
       alerts: [AcceleratorMissing]
+      health: [{vendor: nvidia, index: "3", score: 40}]
       problem: true
 table:
   description: The rows as aligned text.

@@ -22,6 +22,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets impor
 CHECKS = ("registry", "storage", "generation", "rules", "watchdog", "alertmanager", "access", "scraper", "recording",
           "registered", "pending", "target", "open", "collector", "devices", "series", "inputs")
 
+HEALTH_WORDS = 3  # devices in a row of the status table
 DEVICE_WORDS = 8  # lost devices named in one line; the rest is counted
 
 
@@ -32,6 +33,7 @@ def empty_seen():
     up: {(cluster, node, job, instance): bool} of the last few scrapes
     devices: {(cluster, node, vendor): count} with fresh recorded series
     collector_age: {(cluster, node, vendor): seconds since the collector's last success}
+    health: {(cluster, node): [{vendor, index, score}]} of devices whose health score is below 100
     generations: {cluster: set of registry generations in the storage}
     lost: {(cluster, node, vendor): [text naming one device that was recorded lately and is not now]}
     unrecorded: {(cluster, node, vendor): [names of series that its source tells and that are not recorded]}
@@ -43,7 +45,7 @@ def empty_seen():
     open_targets: {target: what it does} of exporters that let a stranger in
     """
     return {
-        "storage_error": None, "rules_error": None, "up": {}, "devices": {}, "collector_age": {},
+        "storage_error": None, "rules_error": None, "up": {}, "devices": {}, "collector_age": {}, "health": {},
         "generations": {}, "lost": {}, "unrecorded": {}, "readings": {}, "groups": [], "firing": [], "alertmanagers": [], "open_stack": [], "open_targets": {},
     }
 
@@ -678,8 +680,9 @@ def status_rows(clusters, seen, only=None):
 
     Row: {cluster, node, address, state, accelerators: {vendor: {"seen": n or None, "expected": n, "unmonitored"?: n,
     "source"?: the source in charge, "standby"?: [sources that could be]}},
-    exporters: {job: up | down | unknown}, alerts: [name], problem: bool}
+    exporters: {job: up | down | unknown}, alerts: [name], health?: [{vendor, index, score}], problem: bool}
     state: active, maintenance, retired, pending, replaced ("replaced_by": by which host), or down: active, with exporters and none of them up
+    health has the devices whose health score is below 100, the worst first
     unmonitored counts the recorded devices that no exporter of the host reads; they are not among the expected ones
     seen is None and exporters are unknown while the storage cannot be asked.
     Rows are sorted by cluster and node.
@@ -701,6 +704,8 @@ def status_rows(clusters, seen, only=None):
             if row["state"] == "active" and row["exporters"] and set(row["exporters"].values()) == set(["down"]):
                 row["state"] = "down"
             row["alerts"] = sorted(firing.get((cluster, node), set()) | firing.get(("", node), set()))
+            if (cluster, node) in seen["health"]:
+                row["health"] = sorted(seen["health"][cluster, node], key=lambda one: (one["score"], one["vendor"], natural(one["index"])))
             row["problem"] = _rank(row) < _RANK_MAINTENANCE
             rows.append(row)
     return rows
@@ -828,8 +833,15 @@ def accelerator_words(accelerators):
     return ", ".join(words) or "-"
 
 
+def health_words(row):
+    """ "0 (nvidia 3), 70 (nvidia 5)": the health of the worst devices of a node; "-" if none is known to be unwell."""
+    found = row.get("health", [])
+    words = ["%d (%s %s)" % (one["score"], one["vendor"], one["index"]) for one in found[:HEALTH_WORDS]]
+    return ", ".join(words + ["%d more" % (len(found) - HEALTH_WORDS)] * (len(found) > HEALTH_WORDS)) or "-"
+
+
 def table(rows):
-    """The rows as aligned text, without blanks at the ends of lines. A column CLUSTER is shown if there are several."""
+    """The rows as aligned text, without blanks at the ends of lines. Columns CLUSTER if there are several, and HEALTH if a device is unwell."""
     several = len(set(row["cluster"] for row in rows)) > 1
     cells = [["NODE", "ADDRESS", "ACCELERATORS", "EXPORTERS", "STATE", "ALERTS"]]
     for row in rows:
@@ -838,6 +850,9 @@ def table(rows):
             ", ".join("%s %s" % item for item in sorted(row["exporters"].items())) or "-",
             row["state"] + (" by %s" % row["replaced_by"] if "replaced_by" in row else ""), ", ".join(row["alerts"]) or "-",
         ])
+    if any("health" in row for row in rows):
+        for line, words in zip(cells, ["HEALTH"] + [health_words(row) for row in rows]):
+            line.insert(-1, words)
     if several:
         for line, row in zip(cells, [{"cluster": "CLUSTER"}] + list(rows)):
             line.insert(0, row["cluster"])

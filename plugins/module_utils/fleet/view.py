@@ -110,6 +110,12 @@ def collector_age(where, window):
     ).format(where=where, window=window)
 
 
+def sick_devices(where, window):
+    """PromQL: the health score of each device that is not perfect."""
+    # Scores are recorded once a minute.
+    return "last_over_time(accelerator_health_score{%s}[%ds]) < 100" % (where, max(window, 150))
+
+
 def observe(params, clusters, rules=False, alerts=False, details=True):
     """The `seen` of verdict.empty_seen, for these clusters.
 
@@ -138,6 +144,10 @@ def observe(params, clusters, rules=False, alerts=False, details=True):
                 seen["collector_age"][(labels.get("cluster"), labels.get("node"), labels.get("vendor"))] = value
             for labels, value in ask("last_over_time(accelmon_fleet_generation{%s}[%ds])" % (where, scraped)):
                 seen["generations"].setdefault(labels.get("cluster"), set()).add(int(value))
+        if alerts:
+            for labels, value in ask(sick_devices(where, recorded)):
+                seen["health"].setdefault((labels.get("cluster"), labels.get("node")), []).append({
+                    "vendor": labels.get("vendor", ""), "index": labels.get("index", ""), "score": int(value)})
     except Failure as error:
         seen["storage_error"] = str(error)
     if rules:

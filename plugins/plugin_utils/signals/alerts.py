@@ -29,6 +29,8 @@ SERVICES = STACK + ("accelmon_fleet",)
 # What is slow, or can wait, is evaluated this seldom, in milliseconds. An alert can wait if it does so for PATIENT anyway and nobody is woken by it.
 SLOW = 60_000
 PATIENT = 5 * SLOW
+# Their group: a single one, whose rules the storage answers one after the other.
+SLOW_GROUP = "accelmon_slow"
 # What was scraped within this many milliseconds is recent, however short the interval.
 LEAST_RECENT = 15_000
 
@@ -283,7 +285,7 @@ def joined(labels, recently, hosts):
 
 def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides", interval="15s", chosen_limits=None,
                  chosen_presets=None, hosts=(), labels=(), runbook_url=""):
-    """The groups of the alerts of the catalogue, in a list; an empty one if the site wants none. Two for each scope: what can wait is on its own.
+    """The groups of the alerts of the catalogue, in a list; an empty one if the site wants none. One for each scope, and one for what can wait.
 
     overrides: the changes for the whole fleet, as the site gave them in variable
     interval: at which everything is scraped; chosen_limits: {job: series}, a site's own limits of a page
@@ -309,11 +311,11 @@ def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_a
             for more in (condition, joined(labels, recent(interval), values["hosts"]) if labels and of_node else ""):
                 expression = f"(\n{expression}\n)\n{more}" if more else expression
             waits = chosen["severity"] != "critical" and milliseconds(chosen["for"]) >= PATIENT
-            groups.setdefault((f"accelmon_{alert['scope']}", waits), []).append({
+            groups.setdefault(SLOW_GROUP if waits else f"accelmon_{alert['scope']}", []).append({
                 "alert": alert["alert"], "expr": expression, "for": chosen["for"],
                 "labels": {"severity": chosen["severity"], "scope": alert["scope"]}, "annotations": annotations})
-    return [{"name": f"{name}_slow", "interval": slow(interval), "rules": rules} if waits else {"name": name, "rules": rules}
-            for (name, waits), rules in sorted(groups.items(), key=lambda group: group[0][1])]
+    return [{"name": name, **({"interval": slow(interval)} if name == SLOW_GROUP else {}), "rules": rules}
+            for name, rules in sorted(groups.items(), key=lambda group: group[0] == SLOW_GROUP)]
 
 
 def alert_file(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides", **options):

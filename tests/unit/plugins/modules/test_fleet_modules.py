@@ -33,6 +33,7 @@ QUERIES = {
     "last_over_time(accelmon_fleet_generation": "generations",
     "last_over_time(accelerator_info": "lost",
     "last_over_time(ALERTS": "alerts_series",
+    "last_over_time(accelerator_health_score": "health",
     "last_over_time(accelerator_error_last_timestamp_seconds": "error_times",
     "last_over_time(accelerator_errors_total": "error_counts",
 }
@@ -63,6 +64,7 @@ class Services:
 
     def __init__(self, folder):
         self.broken, self.queries, self.password = set(), [], ""
+        self.unwell = []
         self.received = [{"labels": {"alertname": "Watchdog"}}]
         self.holder = socket.socket()
         self.holder.bind(("127.0.0.1", 0))
@@ -107,6 +109,8 @@ class Services:
     def text(self, name):
         if name == "alerts_series":
             return json.dumps(ALERTS_SERIES)
+        if name == "health":
+            return json.dumps({"status": "success", "data": {"resultType": "vector", "result": self.unwell}})
         if name in ERRORS:
             return json.dumps({"status": "success", "data": {"resultType": "vector", "result": ERRORS[name]}})
         if name in ("received", "metrics"):
@@ -202,6 +206,16 @@ def test_status_gives_rows_table_and_totals(services):
         "gpu1  127.0.0.1  nvidia 7/8 textfile  node_exporter up    active  AcceleratorMissing"]
     assert result["summary"] == "2 nodes: 1 active, 1 down; accelerators nvidia 7/12; 2 alerts"
     assert result["problems"] == [] and result["fleet_alerts"] == [] and result["changed"] is False
+
+
+def test_status_names_the_devices_that_are_not_well(services):
+    services.unwell = [{"metric": {"cluster": "demo", "node": "gpu1", "vendor": "nvidia", "index": str(index)}, "value": [1, str(score)]}
+                       for index, score in ((0, 70), (3, 0), (11, 40), (2, 40))]
+    result = services.run("fleet_status_info", sort="name")
+    assert [one["index"] for one in result["rows"][0]["health"]] == ["3", "2", "11", "0"] and "health" not in result["rows"][1]
+    assert [line.split("active  ")[-1].split("down    ")[-1] for line in result["table"].splitlines()[1:]] == [
+        "0 (nvidia 3), 40 (nvidia 2), 40 (nvidia 11), 1 more  AcceleratorMissing", "-" + " " * 52 + "HostDown"]
+    assert result["table"].splitlines()[0].split()[-2:] == ["HEALTH", "ALERTS"]
 
 
 def test_status_by_name_and_of_some_nodes(services):

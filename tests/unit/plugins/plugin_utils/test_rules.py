@@ -239,7 +239,7 @@ def test_alerts_that_can_wait_are_evaluated_once_a_minute():
         return [(group["name"], group.get("interval")) for group in yaml.safe_load(alert_file({alert: change} if change else {}))["groups"]
                 if alert in [rule["alert"] for rule in group["rules"]]]
 
-    assert evaluated("AcceleratorMemoryHot") == evaluated("AcceleratorMissing", severity="warning") == [("accelmon_accelerator_slow", "60s")]
+    assert evaluated("AcceleratorMemoryHot") == evaluated("AcceleratorMissing", severity="warning") == [("accelmon_slow", "60s")]
     assert evaluated("AcceleratorMissing") == evaluated("AcceleratorMemoryHot", **{"for": "4m"}) == [("accelmon_accelerator", None)]
     assert evaluated("AcceleratorMemoryHot", severity="critical") == [("accelmon_accelerator", None)]
     assert {group.get("interval") for group in yaml.safe_load(alert_file({}, interval="2m"))["groups"]} == {None, "2m"}
