@@ -303,11 +303,14 @@ def link_errors(where):
 
 def error_table(title, about, by, labels, where, size=(24, 8), links=None):
     """Error codes with what the catalogue knows of them; a code that it does not know keeps its row."""
-    times = f"sum by ({by}) (accelerator_errors_total{{{where}}}) > 0"
+    def explained(query):
+        # Every query the same way: rows whose labels differ are not joined.
+        return f"(({query}) * on (kind, code) group_left (title, class, action) {known('')}\nor ({query}) unless on (kind, code) {known('')})"
+
     return table(title, about, [
-        (f"topk(100, ({times}) * on (kind, code) group_left (title, class, action) {known('')}\nor on ({by}) {times})", column("Times")),
-        (f"(max by ({by}) (accelerator_error_last_timestamp_seconds{{{where}}}) > 0) * 1000", column("Last", "moment")),
-        (f"count by ({by}) (accelerator_errors_total{{{where}}} > 0)", column("Devices")),
+        (f"topk(100, {explained(f'sum by ({by}) (accelerator_errors_total{{{where}}}) > 0')})", column("Times")),
+        (explained(f"(max by ({by}) (accelerator_error_last_timestamp_seconds{{{where}}}) > 0) * 1000"), column("Last", "moment")),
+        (explained(f"count by ({by}) (accelerator_errors_total{{{where}}} > 0)"), column("Devices")),
     ], labels, size, links, {"kind": "Kind", "code": "Code", "title": "Meaning", "class": "Class", "action": "What to do"}, "Last", NONE)
 
 

@@ -16,7 +16,7 @@ GOOD, NOTICE, ALARM, PLAIN, REFERENCE = "#009E73", "#B87A00", "#D55E00", "text",
 # The same as the ground of a cell or a bar, on which Grafana writes in black where it is bright, else in white.
 GROUNDS = {GOOD: "#00694C", NOTICE: "#F0C84B", ALARM: "#A3180F", PLAIN: "transparent"}
 # Widths of columns that need no more, or more than others.
-WIDTHS = {"index": 70, "rack": 80, "vendor": 100, "model": 200, "severity": 100, "alertname": 260, "action": 420, "title": 300, "uuid": 370, "reading": 240,
+WIDTHS = {"index": 70, "rack": 80, "vendor": 100, "model": 200, "severity": 100, "alertname": 260, "action": 420, "title": 300, "uuid": 370, "reading": 270,
           "kind": 80, "code": 80}
 # Columns of sentences.
 WRAPPED = ("action",)

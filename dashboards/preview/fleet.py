@@ -120,7 +120,8 @@ def dcgm(device, now):
         "FB_USED": lambda age: device.used(age) // 2 ** 20, "POWER_USAGE": device.power, "ENFORCED_POWER_LIMIT": lambda age: device.limit,
         "MEMORY_TEMP": lambda age: device.temperature(age) + 8, "SM_CLOCK": lambda age: device.hertz(age) / 1000000,
         "TOTAL_ENERGY_CONSUMPTION": lambda age: (now - age) % 8640000 * 600000, "ECC_DBE_VOL_TOTAL": lambda age: 0,
-        "ROW_REMAP_PENDING": lambda age: int((device.node, device.index) == PENDING and age < PENDING_SINCE), "ROW_REMAP_FAILURE": lambda age: 0, "SLOWDOWN_TEMP": lambda age: 87,
+        "ROW_REMAP_PENDING": lambda age: int((device.node, device.index) == PENDING and age < PENDING_SINCE),
+        "ROW_REMAP_FAILURE": lambda age: 0, "SLOWDOWN_TEMP": lambda age: 87,
         "THERMAL_VIOLATION": lambda age: 0, "CLOCKS_EVENT_REASONS": lambda age: 1, "PCIE_REPLAY_COUNTER": lambda age: 0,
         "PCIE_LINK_WIDTH": lambda age: 16, "PCIE_MAX_LINK_WIDTH": lambda age: 16, "GET_GPU_RECOVERY_ACTION": lambda age: 0,
         "NVLINK_REPLAY_ERROR_COUNT_TOTAL": lambda age: int(age < 5000) * 3}.items()]
@@ -226,7 +227,8 @@ def readings(now):
             found += [({"__name__": "accelerator_job_info", **target, "index": str(index), "uuid": Device(node, index).uuid, **names},
                        lambda age: 1 if age < 5 * 3600 else None) for index in range(count)]
         for name in {"node_exporter", job}:
-            found += scraped({**target, "job": name, "instance": f"{node}:1"}, 1800 if name == "node_exporter" else 900)
+            port, samples = {"node_exporter": (9100, 1800), "dcgm_exporter": (9400, 900)}[name]
+            found += scraped({**target, "job": name, "instance": f"{record(node)['address']}:{port}"}, samples)
     for job, series in STACK.items():
         target = {"cluster": "east", "node": "mon01", "job": job, "instance": f"{job}:1"}
         found += scraped(target, 400)

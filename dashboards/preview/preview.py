@@ -97,14 +97,21 @@ def load_fleet(programs, folder, url, now):
     replay(programs, folder, url, now)
 
 
-def write_report(folder, url, now):
+def evaluator(url):
+    """A stub of the rule evaluator: the storage's alerts, without their texts."""
+    alerts = [{"labels": {name: value for name, value in labels.items() if name not in ("__name__", "alertstate")}, "state": "firing"}
+              for labels in live.query(url, 'ALERTS{alertstate="firing"}')]
+    return live.serving({"/api/v1/alerts": json.dumps({"status": "success", "data": {"alerts": alerts}})})
+
+
+def write_report(folder, url, rules_url, now):
     """Path of the report's page."""
     for made in fleet.registries():
         with open(os.path.join(folder, f"{made['cluster']}.json"), "w", encoding="utf-8") as handle:
             handle.write(registry.dump(made))
     nothing = os.path.join(folder, "none")
     document = fleet_report_info.collected({
-        "clusters": [], "hosts": None, "state_dir": folder, "storage_url": url, "rules_url": "http://127.0.0.1:1", "query_timeout": 30,
+        "clusters": [], "hosts": None, "state_dir": folder, "storage_url": url, "rules_url": rules_url, "query_timeout": 30,
         "password_file": nothing, "ca_file": nothing, "interval": INTERVAL, "fresh_intervals": 3, "recording_delay": 30, "views": load("views"),
         "monitoring_host": "mon01"}, now)
     path = os.path.join(folder, "report.html")
@@ -195,7 +202,9 @@ def main(arguments=None):
         site = built(os.path.join(folder, "work"), os.path.abspath(options.modules))
         with storage(programs, folder) as url, serving(site, options.modules) as address:
             load_fleet(programs, folder, url, now)
-            wanted = list(pages(options.names or names, address, url, now, write_report(folder, url, now)))
+            with evaluator(url) as port:
+                page = write_report(folder, url, f"http://127.0.0.1:{port}", now)
+            wanted = list(pages(options.names or names, address, url, now, page))
             path = os.path.join(folder, "pages.json")
             with open(path, "w", encoding="utf-8") as handle:
                 json.dump({"browser": browser, "pictures": os.path.abspath(options.pictures), "pages": wanted}, handle)

@@ -9,6 +9,8 @@ import { BarGauge, BigValue, TimeSeries, VizRepeater } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
 import { grafanaRange, timeRange } from './queries';
 
+// More pixels than a letter of the stand-in has.
+const LETTER = 7;
 const same = (text) => text;
 
 function values({ panel, data, config, theme }) {
@@ -50,7 +52,9 @@ function Rows({ panel, data, width, height, theme }) {
 // Grafana's library has no such panel: drawn here, with its colours and texts.
 function States({ data, width, height, theme, source }) {
   const { from, to } = timeRange(source.board, source.now);
-  const left = Math.min(width * 0.35, 12 + 7 * Math.max(...data.map((frame) => frame.fields[1].config.displayNameFromDS.length)));
+  const names = data.map((frame) => frame.fields[1].config.displayNameFromDS);
+  const left = Math.min(width * 0.4, 12 + LETTER * Math.max(...names.map(({ length }) => length)));
+  const fitting = (name) => (LETTER * name.length + 12 > left ? `${name.slice(0, Math.floor((left - 12) / LETTER) - 1)}…` : name);
   const high = Math.min(44, (height - 22) / data.length);
   const x = (at) => left + (width - left) * Math.max(0, (at / 1000 - from) / (to - from));
   const styles = { fontSize: 12, fill: theme.colors.text.primary };
@@ -66,7 +70,7 @@ function States({ data, width, height, theme, source }) {
         else bars.push({ text, color, begin: time.values[place], end });
       });
       return <g key={line}>
-        <text x={left - 8} y={(line + 0.5) * high + 4} textAnchor="end" style={styles}>{field.config.displayNameFromDS}</text>
+        <text x={left - 8} y={(line + 0.5) * high + 4} textAnchor="end" style={styles}>{fitting(names[line])}</text>
         {bars.map(({ text, color, begin, end }) => <rect key={begin} x={x(begin)} y={line * high + 2} width={Math.max(1, x(Math.min(end, to * 1000)) - x(begin))}
           height={high - 4} fill={color}><title>{text}</title></rect>)}
       </g>;
