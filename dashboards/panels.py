@@ -177,6 +177,8 @@ def table(title, about, queries, labels, size=(24, 10), links=None, heads=None, 
     overrides += [override(heads[label], custom__width=WIDTHS[label]) for label in labels if label in WIDTHS]
     overrides += [override(heads[label], custom__wrapText=True) for label in labels if label in WRAPPED]
     overrides += [override(heads[label], links=found) for label, found in (links or {}).items()]
+    # A device that is not seen any more has no index.
+    overrides += [override(heads[label], noValue=NOTHING) for label in labels if nothing != NOTHING]
     options = {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": sort, "desc": True}] if sort else []}
     return panel("table", title, about, [rows(expr) for expr, _how in queries], "text", size, options,
                  {"align": "auto", "filterable": True, "minWidth": 60}, None, overrides, noValue=nothing, mappings=UNKNOWN,
