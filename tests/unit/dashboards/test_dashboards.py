@@ -4,11 +4,13 @@
 
 """The committed dashboards: whether they are what the generator writes, and whether they can be read. Nothing is stubbed."""
 
+import fnmatch
 import importlib.util
 import pathlib
 import re
 
 import pytest
+import yaml
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.palette import contrast
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -162,3 +164,9 @@ def test_colours_can_be_read():
         assert contrast(ground, ink) >= 4.5, ground
     for colour in set(panels.GROUNDS) - {"text"}:
         assert min(contrast(colour, "#181b1f"), contrast(colour, "#ffffff")) >= 3, colour
+
+
+def test_the_artifact_has_the_dashboards_and_not_what_makes_them():
+    ignored = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["build_ignore"]
+    there = [str(path.relative_to(ROOT)) for path in (ROOT / "dashboards").iterdir() if path.name != "__pycache__"]
+    assert sorted(path for path in there if not any(fnmatch.fnmatch(path, pattern) for pattern in ignored)) == [f"dashboards/{name}.json" for name in BOARDS]
