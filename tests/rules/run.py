@@ -228,16 +228,20 @@ def page_case():
     return {"name": "every page", "series": {name: " ".join([value] * 10) for name, value in scraped.items()}, "at": "8m", "expect": expect}
 
 
-def recording_tests(kind):
-    """Tests of the recording layer; kind: promql_expr_test or metricsql_expr_test."""
+def recording_cases():
+    """The case of recording.yml and those in its form."""
     case = cases("recording")
-    tests = [{**case, "name": "recording layer",
-              "expect": {name: {name + labels: value for labels, value in samples.items()} for name, samples in case["expect"].items()}}]
+    return [{**case, "name": "recording layer", "expect": {name: {name + labels: value for labels, value in samples.items()}
+                                                           for name, samples in case["expect"].items()}}] + source_cases()
+
+
+def recording_tests(kind, made):
+    """Tests of the recording layer from cases; kind: promql_expr_test or metricsql_expr_test."""
     return [{"name": test["name"], "interval": test.get("interval", STEP), "input_series": input_series(test["series"]), kind: [{
         "expr": selector,
         "eval_time": test["at"],
         "exp_samples": [{"labels": name, "value": value} for name, value in samples.items()],
-    } for selector, samples in test["expect"].items()]} for test in tests + source_cases() + [page_case()]]
+    } for selector, samples in test["expect"].items()]} for test in made]
 
 
 def message_tests():
@@ -316,7 +320,9 @@ def unit_files(folder, kind, only):
     if not only or "messages" in only:
         parts += [(f"message-{name}", STEP, with_one_annotation(groups, name, "description"), tests) for name, tests in message_tests().items()]
     if not only or "recording" in only:
-        parts.append(("recording", STEP, with_one_constant(recording_file("15s")), recording_tests(kind)))
+        rules = with_one_constant(recording_file("15s"))
+        # The pages are so many that each evaluation counts; what they expect needs no history.
+        parts += [("recording", STEP, rules, recording_tests(kind, recording_cases())), ("pages", "4m", rules, recording_tests(kind, [page_case()]))]
     paths = []
     for name, evaluated, text, tests in parts:
         test = {"rule_files": [write(folder, f"{name}.yml", text)], "evaluation_interval": evaluated, "tests": tests}
