@@ -236,13 +236,13 @@ def test_a_scrape_that_fails_neither_ends_an_alert_nor_begins_it():
 
 def test_alerts_that_can_wait_are_evaluated_once_a_minute():
     def evaluated(alert, **change):
-        return [(group["name"], group.get("interval")) for group in yaml.safe_load(alert_file({alert: change} if change else {}))["groups"]
+        return [(group["name"], group.get("interval")) for group in yaml_load(alert_file({alert: change} if change else {}))["groups"]
                 if alert in [rule["alert"] for rule in group["rules"]]]
 
     assert evaluated("AcceleratorMemoryHot") == evaluated("AcceleratorMissing", severity="warning") == [("accelmon_slow", "60s")]
     assert evaluated("AcceleratorMissing") == evaluated("AcceleratorMemoryHot", **{"for": "4m"}) == [("accelmon_accelerator", None)]
     assert evaluated("AcceleratorMemoryHot", severity="critical") == [("accelmon_accelerator", None)]
-    assert {group.get("interval") for group in yaml.safe_load(alert_file({}, interval="2m"))["groups"]} == {None, "2m"}
+    assert {group.get("interval") for group in yaml_load(alert_file({}, interval="2m"))["groups"]} == {None, "2m"}
 
 
 def test_what_must_be_recorded_follows_from_the_catalogue():
