@@ -17,7 +17,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import show
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What might be meant for a text, or be a name that is none to YAML: files without it, nearly all, are not read any closer.
 SUSPECT = re.compile(
-    r"""(?<![\w.:/"'-])[-+]?(0[0-7xXbB_]\w*|[0-9]+_[0-9_]*|[0-9]+(:[0-5]?[0-9])+)(?![\w.:/"'-])"""
+    r"""(?<![\w.:/"'-])([-+]?(0[0-7xXbB_]\w*|[0-9]+_[0-9_]*|[0-9]+(:[0-5]?[0-9])+)|[+][0-9]+|-0)(?![\w.:/"'-])"""
     r"""|(^|[{,])\s*([-+]?[0-9.][\w.:-]*|~|(?i:yes|no|on|off|true|false|null))\s*:""", re.MULTILINE)
 IN_INI = re.compile(r"""(?<![\w.])(\w+)\s*=\s*([-+]?[0-9][\w]*)(?=\s|$)""")
 LARGEST = 32 * 1024 * 1024

@@ -30,7 +30,7 @@ def test_where_and_how():
         (10, "accelmon_rack = 0x1f"), (11, "accelmon_custom_exporters.port = 0100")]
 
 
-@pytest.mark.parametrize("written_as,read_as", [("012", 10), ("1:20", 80), ("1_000", 1000), ("0x1f", 31), ("+5", 5), ("0b11", 3), ("-010", -8), ("007", 7)])
+@pytest.mark.parametrize("written_as,read_as", [("012", 10), ("1:20", 80), ("1_000", 1000), ("0x1f", 31), ("+5", 5), ("0b11", 3), ("-010", -8), ("007", 7), ("-0", 0)])
 def test_what_to_write(written_as, read_as):
     problem = f'accelmon_rack = {written_as}: YAML reads it as the number {read_as}; put it in quotes, as "{written_as}", or as {read_as}'
     assert written.of_text(f"x: 01\naccelmon_rack: {written_as}\n", KNOWN) == [(2, problem)]
@@ -77,3 +77,9 @@ def test_a_large_inventory_is_read_in_moments(tmp_path):
     began = time.process_time()
     assert written.findings([tmp_path / "hosts.yml"], KNOWN) == []
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("word,read_as", [("+5", 5), ("-0", 0), ("+012", 10)])
+def test_a_sign_alone_is_enough_for_a_closer_look(word, read_as):
+    ((line, problem),) = written.of_text(f"all:\n  vars:\n    accelmon_rack: {word}\n", KNOWN)
+    assert line == 3 and f"accelmon_rack = {word}: YAML reads it as the number {read_as};" in problem
