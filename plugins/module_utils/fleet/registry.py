@@ -23,6 +23,7 @@ Nothing here forgets a host or lowers a count unless `prune` or `accept` says so
 """
 import errno
 import json
+import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import encode
@@ -81,7 +82,7 @@ def load(text, cluster, path):
     if registry.get("cluster") != cluster:
         raise Failure("registry %s: belongs to cluster %r, not %r; %s" % (path, registry.get("cluster"), cluster, fix))
     for host, entry in registry["hosts"].items():
-        wrong = damage(entry) if is_text(host) else "not a host name"
+        wrong = damage(entry) if is_address(host) else "not a host name"
         if wrong:
             raise Failure("registry %s: host %s: %s; %s" % (path, json.dumps(host)[:80], wrong, fix))
     return registry
@@ -113,17 +114,32 @@ def map_of(check):
     return lambda value: isinstance(value, dict) and all(is_text(key) and check(item) for key, item in value.items())
 
 
+def word_of(pattern):
+    """The check for a text that a pattern describes."""
+    return lambda value: is_text(value) and re.match(pattern + r"\Z", value) is not None
+
+
+# A scraper that finds another name of a label, or no address, in a file of targets leaves out every target of that file.
+is_label, is_address = word_of("[a-zA-Z_][a-zA-Z0-9_]*"), word_of(r"[^\s/]+")
+
+
+def is_labels(value):
+    """Whether a value is labels of a target."""
+    return map_of(is_text)(value) and all(is_label(name) for name in value)
+
+
 def is_exporter(value):
-    """Whether a value is the entry of an exporter."""
-    return (isinstance(value, dict) and is_text(value.get("job")) and is_count(value.get("port")) and 0 < value["port"] < 65536
-            and all(is_text(value[name]) for name in ("scheme", "path", "source") if name in value)
+    """Whether a value is the entry of an exporter. Files of targets are named after its job."""
+    return (isinstance(value, dict) and word_of("[a-zA-Z_][a-zA-Z0-9_-]*")(value.get("job")) and is_count(value.get("port")) and 0 < value["port"] < 65536
+            and value.get("scheme", "http") in ("http", "https") and word_of("/.*")(value.get("path", "/"))
+            and is_text(value.get("source", ""))
             and all(list_of(is_text)(value[name] or []) for name in ("elected", "standby") if name in value)
-            and map_of(is_text)(value.get("labels") or {}))
+            and is_labels(value.get("labels") or {}))
 
 
 # Members of an entry: what each must be, in words, and the check. The last ones may be missing.
 MEMBERS = (
-    ("address", "a string", is_text), ("labels", "strings by name", map_of(is_text)),
+    ("address", "an address", is_address), ("labels", "strings by name", is_labels),
     ("state", "active or maintenance", lambda value: value in ("active", "maintenance")),
     ("expected", "counts by vendor", map_of(is_count)), ("exporters", "a list of exporters", list_of(is_exporter)),
     ("reached", "true or false", lambda value: isinstance(value, bool)),

@@ -515,3 +515,22 @@ def test_damage_is_told_with_host_member_and_fix():
         del bad["hosts"]["a"][name]
         with pytest.raises(Failure, match="%s is missing" % name):
             registry.load(json.dumps(bad), "c", "/r/c.json")
+
+
+@pytest.mark.parametrize("name,value", [
+    ("address", ""), ("address", "http://10.0.0.7/"), ("address", "10.0.0.7 x"), ("labels", {"a b": "c"}), ("labels", {"": "c"}), ("labels", {"1": "c"}),
+    ("exporters", [{"job": "../../x", "port": 1}]), ("exporters", [{"job": "", "port": 1}]), ("exporters", [{"job": "x", "port": 1, "labels": {"a-b": "c"}}]),
+    ("exporters", [{"job": "x", "port": 1, "scheme": "gopher"}]), ("exporters", [{"job": "x", "port": 1, "path": "metrics"}])])
+def test_what_would_spoil_a_file_of_targets_is_damage(name, value):
+    good, _changes = merge(None, record("a"), unanswered("b"))
+    good["hosts"]["a"][name] = value
+    with pytest.raises(Failure, match='host "a": %s is not ' % name):
+        registry.load(json.dumps(good), "c", "/r/c.json")
+
+
+@pytest.mark.parametrize("host", ["", "a/b", "a b"])
+def test_a_damaged_host_name_is_told(host):
+    good, _changes = merge(None, record("a"), unanswered("b"))
+    good["hosts"][host] = good["hosts"].pop("a")
+    with pytest.raises(Failure, match="not a host name; restore the file"):
+        registry.load(json.dumps(good), "c", "/r/c.json")
