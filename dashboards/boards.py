@@ -265,9 +265,9 @@ def device_lines(where):
         lines("Memory", "Device memory in use, and all there is (dashed).", [
             target(f"max by ({same}) (accelerator_memory_used_bytes{{{where}}})", DEVICE_LEGEND),
             target(f"max by ({same}) (accelerator_memory_total_bytes{{{where}}})", DEVICE_LEGEND + " total")], "bytes", reference="B", min=0),
-        lines("Temperature", "Of the chip and, where the device reports it, of its memory. Dashed: where the device slows down, if DCGM or all-smi tell it.", [
+        lines("Temperature", "Of each chip and of the hottest memory, where reported. Dashed: where the device slows down, if DCGM or all-smi tell it.", [
             target(f"max by ({same}) ({asked('devices', 'temperature', where)})", DEVICE_LEGEND),
-            target(f"max by ({same}) ({asked('devices', 'memory_temperature', where)})", DEVICE_LEGEND + " memory"),
+            target(f"max by (cluster, node, vendor) ({asked('devices', 'memory_temperature', where)})", NODE_LEGEND + " {{vendor}} hottest memory"),
             target(f"max by ({same}) (DCGM_FI_DEV_SLOWDOWN_TEMP{{{where}}} > 30 or all_smi_gpu_temperature_threshold_slowdown_celsius{{{where}}} > 30)",
                    DEVICE_LEGEND + " slows down")], "celsius", reference="C", thresholds=marks(views["temperature"])),
         lines("Power", views["power"]["help"] + " Dashed: the power limit.", [

@@ -18,6 +18,8 @@ GROUNDS = {GOOD: "#00694C", NOTICE: "#F0C84B", ALARM: "#A3180F", PLAIN: "transpa
 # Widths of columns that need no more, or more than others.
 WIDTHS = {"index": 70, "rack": 80, "vendor": 100, "model": 200, "severity": 100, "alertname": 260, "action": 420, "title": 300, "uuid": 370, "reading": 270,
           "kind": 80, "code": 80}
+# Of a column of dates.
+MOMENT = 190
 # Columns of sentences.
 WRAPPED = ("action",)
 # Grafana's name of each unit of the views, and of those that only dashboards have.
@@ -174,6 +176,7 @@ def table(title, about, queries, labels, size=(24, 10), links=None, heads=None, 
                "indexByName": {name: place for place, name in enumerate([*labels, *values])},
                "renameByName": {**{name: heads[name] for name in labels}, **{name: how[0] for name, how in shown.items()}}}
     overrides = [override(head, unit=UNITS[unit], **properties) for head, unit, properties in shown.values()]
+    overrides += [override(head, custom__width=MOMENT) for head, unit, _properties in shown.values() if unit == "moment"]
     overrides += [override(heads[label], custom__width=WIDTHS[label]) for label in labels if label in WIDTHS]
     overrides += [override(heads[label], custom__wrapText=True) for label in labels if label in WRAPPED]
     overrides += [override(heads[label], links=found) for label, found in (links or {}).items()]

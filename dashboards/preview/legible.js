@@ -5,7 +5,7 @@
 // What nobody could read on the page it runs in. Chromium evaluates the function as text, so it uses nothing from outside.
 // narrow: a small screen, on which tables may be wider than what is seen of them.
 export function illegible(narrow) {
-  const CONTRAST = 4.5, LARGE = 24, CONTRAST_OF_LARGE = 3, TOLERANCE = 1.5;
+  const CONTRAST = 4.5, LARGE = 24, CONTRAST_OF_LARGE = 3, TOLERANCE = 1.5, CLIPPED = 4;
   const found = new Set();
   const short = (element) => `"${element.textContent.trim().slice(0, 40)}"`;
   const say = (element, text) => found.add(`${element.closest('[data-panel]')?.dataset.panel || 'page'}: ${text}`);
@@ -43,6 +43,21 @@ export function illegible(narrow) {
     if (colour && below) {
       const ratio = contrast(over(colour, below), below);
       if (ratio < (parseFloat(style.fontSize) >= LARGE ? CONTRAST_OF_LARGE : CONTRAST)) say(element, `contrast ${ratio.toFixed(1)} of ${short(element)}`);
+    }
+    // Text that its box or one around it cuts off, without dots that would say so. A table scrolls, from above to below.
+    if (!narrow && !(element instanceof SVGElement)) {
+      const range = document.createRange();
+      range.selectNodeContents(element);
+      const text = range.getBoundingClientRect();
+      for (let around = element; around && around !== document.body; around = around.parentElement) {
+        const { overflowX } = getComputedStyle(around);
+        if (overflowX === 'visible') continue;
+        const clip = around.getBoundingClientRect();
+        const scrolls = around.closest('[role=grid]');
+        const sideways = text.left < clip.left - TOLERANCE || text.right > clip.right + TOLERANCE;
+        if (sideways || (!scrolls && text.bottom > clip.bottom + CLIPPED)) say(element, `clipped text ${short(element)}`);
+        break;
+      }
     }
     const box = [element, element.parentElement].find((one) => one && getComputedStyle(one).textOverflow === 'ellipsis' && one.scrollWidth > one.clientWidth + TOLERANCE);
     if (box && !narrow) say(element, `cut text ${short(element)}`);
