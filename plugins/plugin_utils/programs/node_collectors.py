@@ -44,13 +44,13 @@ PACKAGED = {
     ("debian", "11"): "1.1.2", ("debian", "12"): "1.5.0", ("debian", "13"): "1.9.0",
     ("ubuntu", "20.04"): "0.18.1", ("ubuntu", "22.04"): "1.3.1", ("ubuntu", "24.04"): "1.7.0",
 }
-# Collectors of Linux, as --help of 1.9.0 lists them, and those that came with 1.10: with a flag that it does not know, the program does not start.
+# Collectors of Linux, as --help of 1.9.0 lists them, and those that came up to 1.11: with a flag that it does not know, the program does not start.
 KNOWN = frozenset((
-    "arp bcache bonding btrfs buddyinfo cgroups conntrack cpu cpu_vulnerabilities cpufreq diskstats dmi drbd drm edac entropy ethtool fibrechannel filefd "
-    "filesystem hwmon infiniband interrupts ipvs kernel_hung ksmd lnstat loadavg logind mdadm meminfo meminfo_numa mountstats netclass netdev netstat "
-    "network_route nfs nfsd ntp nvme os pcidevice perf powersupplyclass pressure processes qdisc rapl runit schedstat selinux slabinfo sockstat softirqs "
-    "softnet stat supervisord swaps sysctl systemd tapestats tcpstat textfile thermal_zone time timex udp_queues uname vmstat watchdog wifi xfrm xfs zfs "
-    "zoneinfo").split())
+    "arp bcache bcachefs bonding btrfs buddyinfo cgroups conntrack cpu cpu_vulnerabilities cpufreq diskstats dmi drbd drm edac entropy ethtool fibrechannel "
+    "filefd filesystem hwmon infiniband interrupts ipvs kernel_hung ksmd lnstat loadavg logind mdadm meminfo meminfo_numa mountstats netclass netdev "
+    "netstat network_route nfs nfsd ntp nvme os pcidevice perf powersupplyclass pressure processes qdisc rapl runit schedstat selinux slabinfo sockstat "
+    "softirqs softnet stat supervisord swap sysctl systemd tapestats tcpstat textfile thermal_zone time timex udp_queues uname vmstat watchdog wifi xfrm "
+    "xfs zfs zoneinfo").split())
 NAME = re.compile(r"([a-z][a-z0-9_]*)(\.[a-z][a-z0-9_-]*)?")
 
 
