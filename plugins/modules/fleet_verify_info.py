@@ -270,14 +270,15 @@ def open_stack(params):
     found = []
     for name, url in sorted(params["stack_urls"].items()):
         parts = urlsplit(url)
-        target = (parts.hostname, parts.port, parts.scheme, "/metrics")
+        target = (parts.hostname, parts.port, parts.scheme, parts.path + "/metrics")
         kind, detail = ask([target])[target]
         if kind not in ("ok", "http"):
             continue  # nobody gets in there; that it does not answer is told elsewhere
         if detail not in ("401", "403"):
             found.append((name, url, "answers HTTP %s without a password" % detail))
             continue
-        open_to = strangers.let_in(ask(strangers.targets(url)))
+        asked = strangers.targets(url, name)
+        open_to = strangers.let_in(ask(asked), asked)
         if open_to:
             more = " and %d more paths" % (len(open_to) - 1) if len(open_to) > 1 else ""
             found.append((name, url, "answers %s%s without a password" % (open_to[0], more)))

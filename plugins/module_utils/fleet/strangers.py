@@ -14,22 +14,31 @@ BEGINNINGS = ("/api/v1/import/prometheus", "/prometheus/api/v1/import/prometheus
 PAGES = ("/metrics", "/config", "/flags", "/debug/pprof/cmdline", "/api/v1/status/tsdb", "/api/v2/status", "/snapshot/list", "/snapshot/accelmon")
 
 
-def attempts():
-    """[(path, method)], the plainest first. A body is never sent: what takes samples in then says that it took none."""
+# Grafana has pages of its own, shows a page to sign in for all else, and takes nothing without a body.
+GRAFANA = ("/metrics", "/api/org", "/api/search", "/api/datasources", "/api/datasources/uid/accelmon", "/api/admin/settings")
+
+
+def attempts(name=""):
+    """[(path, method)] at a listener of this name, the plainest first. A body is never sent: what takes samples in then says that it took none."""
+    if name == "grafana":
+        return [(path, "GET") for path in GRAFANA]
     crossed = ["%s/%s" % (beginning, ending) for beginning in BEGINNINGS for ending in ENDINGS]
     return ([(page, "GET") for page in PAGES]
             + [(path, "POST") for path in BEGINNINGS[:2] + tuple(crossed)]
             + [(path, "GET") for path in crossed[:len(ENDINGS)]])
 
 
-def targets(url):
-    """{what `dial.dial_all` takes: "METHOD path"} of one listener."""
+def targets(url, name=""):
+    """{what `dial.dial_all` takes: "METHOD path"} of one listener, which may be below a path."""
     parts = urlsplit(url)
-    return dict(((parts.hostname, parts.port, parts.scheme, path, method), "%s %s" % (method, path)) for path, method in attempts())
+    return dict(((parts.hostname, parts.port, parts.scheme, parts.path + path, method), "%s %s" % (method, path)) for path, method in attempts(name))
 
 
-def let_in(answers):
-    """What of it was answered, in order, from {target: (kind, detail)} of one listener; a refusal of any kind is none."""
-    order = attempts()
+def let_in(answers, asked):
+    """What of it was answered, in order, from {target: (kind, detail)} of one listener; a refusal of any kind is none.
+
+    asked: its `targets`
+    """
+    order = list(asked)
     found = [target for target, (kind, detail) in answers.items() if kind in ("ok", "http") and int(detail) < 400]
-    return ["%s %s" % (target[4], target[3]) for target in sorted(found, key=lambda target: order.index(target[3:]))]
+    return [asked[target] for target in sorted(found, key=order.index)]

@@ -164,7 +164,7 @@ class Checker:
         monitoring = self.groups.get("monitoring", ())
         value = dict({name: spec.get("default") for name, spec in self.reader.specs.items()}, **values)
         found = []
-        for role in stack.services(value["accelmon_backend"]) if host in monitoring else ():
+        for role in stack.services(value["accelmon_backend"], value["accelmon_grafana"]) if host in monitoring else ():
             if value[f"{role}_state"] == "present":
                 found.append(listener(f"{role}_port", value[f"{role}_port"], value[f"{role}_listen"]))
                 if role == "alertmanager" and len(monitoring) > 1:

@@ -16,7 +16,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import re
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter, dcgm, node_collectors, releases
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import units
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, units
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, errors, labels, limits, receivers, rehearsal, routes, site_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import line, one_of
 
@@ -353,13 +353,16 @@ FORMATS = {
     "amd_version": passed(version, amd_exporter.check_version),
     "collectors": passed(lambda value: node_collectors.choices({}, False, value)),
     "counters": passed(values.strings, lambda value: dcgm.counters(str(catalogue.load("dcgm")["version"]), False, value)),
+    "database": passed(grafana.check_database),
     "explained": passed(lambda value: value and errors.explain(value)),
+    "grafana_settings": passed(grafana.check_settings),
     "host_alert_overrides": alerts.of_hosts,
     "label_names": passed(values.strings, lambda value: labels.labels(dict.fromkeys(value, ""))),
     "lock_file": passed(values.path, releases.read_lock),
     "pairs": passed(dcgm.pairs),
     "receivers": passed(receivers.checked),
     "label_set": receivers.label_set,
+    "root_url": passed(addresses.url, grafana.check_root_url),
     "rule_files": passed(values.strings, lambda value: site_rules.site_files(value, "")),
     "scrape_limits": limits.checked,
     "template_files": passed(values.strings, routes.site_templates),

@@ -24,12 +24,12 @@ EXPORTER_VARIABLES = {
 EXPORTER_VARIABLES["textfile_collector"] = ("textfile_collector_state",)
 
 # Roles that take their program from the bundle when accelmon_source says so, and else from where their own variable says.
-BUNDLED = ("all_smi", "dcgm_exporter", "amd_exporter")
+BUNDLED = ("all_smi", "dcgm_exporter", "amd_exporter", "grafana")
 
 PLAN_VARIABLES = (
     "accelmon_cluster", "accelmon_address", "accelmon_listen", "accelmon_state", "accelmon_rack", "accelmon_labels",
     "accelmon_expected", "accelmon_exporters", "accelmon_accelerator_source", "accelmon_custom_exporters", "accelmon_driver_missing",
-    "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_phase", "accelmon_source", "accelmon_backend", "accelmon_lock_file",
+    "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_phase", "accelmon_source", "accelmon_backend", "accelmon_grafana", "accelmon_lock_file",
     "accelmon_release_url_prefix", "accelmon_release_token", "accelmon_alert_group_overrides", "accelmon_alert_host_overrides",
 ) + tuple(name for names in EXPORTER_VARIABLES.values() for name in names)
 

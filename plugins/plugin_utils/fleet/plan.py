@@ -261,7 +261,7 @@ def _check(name, value, source, vendors, values, facts):
 
 
 def roles_to_run(values, chosen, facts, monitoring):
-    """What to run on the host: `access` first, its backend, then its exporters. One that someone else manages is scraped all the same.
+    """What to run on the host: `access` first, its backend, Grafana, then its exporters. One that someone else manages is scraped all the same.
 
     `<role>_adopted` proves that somebody else's serves us; `<role>_retired` takes one away, after the `election` of another. `kernel_log` is the
     textfile collector without devices to read, last, since it may be retired before.
@@ -269,7 +269,7 @@ def roles_to_run(values, chosen, facts, monitoring):
     """
     roles = ["access"] if needs_access(values, facts, monitoring) else []
     if monitoring:
-        roles.append(values["accelmon_backend"])
+        roles += [values["accelmon_backend"]] + ["grafana"] * values["accelmon_grafana"]
     for role in chosen.wanted:
         managed = values.get(f"{role}_managed", "install")
         if managed == "adopt":

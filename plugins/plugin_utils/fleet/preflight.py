@@ -44,7 +44,8 @@ WAYS = {
 
 # Packages of the distribution that roles install with the source `package`; who else has packages of the others knows `choice`.
 PACKAGES = {"node_exporter": "prometheus-node-exporter", "alertmanager": "prometheus-alertmanager", "prometheus": "prometheus",
-            "victoriametrics": "victoria-metrics", "vmagent": "victoria-metrics", "vmalert": "victoria-metrics"}
+            "victoriametrics": "victoria-metrics", "vmagent": "victoria-metrics", "vmalert": "victoria-metrics",
+            "grafana": "grafana"}
 
 
 def finding(host, what, value, fix, severity="error"):
@@ -56,8 +57,8 @@ def finding(host, what, value, fix, severity="error"):
 
 def specs():
     """{name: spec} of the variables that are read here."""
-    known, names = variables.all_variables(), set(fleet.PLAN_VARIABLES) | {"accelmon_source", "accelmon_backend", "accelmon_textfile_directory"}
-    for role in PORT_EXPORTERS + STACK:
+    known, names = variables.all_variables(), set(fleet.PLAN_VARIABLES) | {"accelmon_source", "accelmon_textfile_directory"}
+    for role in PORT_EXPORTERS + STACK + ("grafana",):
         names |= {f"{role}_{word}" for word in ("port", "listen", "source", "managed", "state")}
     return {name: known[name] for name in names & known.keys()}
 
@@ -87,7 +88,8 @@ class Host:
             if role in PORT_EXPORTERS and choice.is_ours(role, values) and values[f"{role}_state"] != "absent":
                 found.append((role, plan.listen_address(values, self.address, self.facts), values[f"{role}_port"]))
         if self.monitoring:
-            found += [(role, values[f"{role}_listen"] or "127.0.0.1", values[f"{role}_port"]) for role in stack.services(values["accelmon_backend"])]
+            found += [(role, values[f"{role}_listen"] or "127.0.0.1", values[f"{role}_port"])
+                      for role in stack.services(values["accelmon_backend"], values["accelmon_grafana"])]
         return found
 
     def source(self, role):

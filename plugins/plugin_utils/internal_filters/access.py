@@ -10,7 +10,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, facts
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import HostVariables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import HostVariables, setting
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import exporters
 
 
@@ -21,6 +21,18 @@ def secrets_keeper(groups):
         raise AnsibleFilterError("inventory: monitoring = []: the role access keeps the fleet's passwords and CA on the first host "
                                  "of this group; put the host there that should have them")
     return str(hosts[0])
+
+
+@as_filter
+def fleet_passwords(groups, hostvars):
+    """{name: password as the inventory has it, "" to be generated} of the fleet, from the first of its monitoring hosts.
+
+    Grafana has two where one of them runs it: the administrator's, and the one by which it encrypts what its database keeps.
+    """
+    keeper = hostvars[secrets_keeper(groups)]
+    names = ["stack", "exporter"] + ["grafana"] * any(setting(hostvars[host], "accelmon_grafana") for host in groups["monitoring"])
+    found = {name: setting(keeper, f"accelmon_{name}_password") for name in names}
+    return {**found, **({"grafana_key": ""} if "grafana" in found else {})}
 
 
 @as_filter
@@ -61,4 +73,4 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(secrets_keeper, host_names, certificate_requests, unforged, exporter_access)
+        return internal(secrets_keeper, fleet_passwords, host_names, certificate_requests, unforged, exporter_access)

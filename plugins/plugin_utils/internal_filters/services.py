@@ -8,6 +8,7 @@ from __future__ import annotations
 import plistlib
 
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import durations
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
@@ -16,7 +17,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours as nearby, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack, units
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, stack, units
 
 ALERTMANAGER = ("alertmanager_port", "alertmanager_gossip_port", "alertmanager_listen", "alertmanager_state")
 
@@ -96,6 +97,29 @@ def vmauth_config(password):
 
 
 @as_filter
+def grafana_files(options):
+    """Grafana's files but those with the stack's secrets: `files`, `secrets` and `restart`, as the role service takes them.
+
+    options: what the role's variables say
+    """
+    return grafana.files(dict(options, port=int(options["port"]), tls=boolean(options["tls"]), settings=plain(options["settings"])))
+
+
+def grafana_sub_path(root_url):
+    """The path below which Grafana is reached, "" or /grafana."""
+    return grafana.sub_path(str(root_url))
+
+
+@as_filter
+def grafana_sources(password, host, hostvars, monitoring):
+    """Text of the file of Grafana's data sources on a monitoring host: its own storage and its own Alertmanager."""
+    backend = stack.BACKENDS[fleet.setting(hostvars[host], "accelmon_backend")]
+    seen = alertmanagers(monitoring, hostvars, str(host), unseen=True)
+    return grafana.data_sources(str(password), nearby.neighbours(hostvars[host])[backend.storage], seen["own"].get("alertmanager"),
+                                fleet.setting(hostvars[host], "accelmon_scrape_interval"))
+
+
+@as_filter
 def alertmanagers(hosts, hostvars, host, unseen=False):
     """The Alertmanagers of all monitoring hosts, as one of them sees them.
 
@@ -131,11 +155,9 @@ def stack_urls(host, hostvars, monitoring):
 
     With Prometheus, storage and rules are the same.
     """
-    specs = {"accelmon_backend": variables.fleet_variables()["accelmon_backend"]}
-    for backend in stack.BACKENDS.values():
-        for service in backend.services:
-            declared = variables.role_variables(service)
-            specs.update({f"{service}_{name}": declared[f"{service}_{name}"] for name in ("listen", "port")})
+    names = ["accelmon_backend", "accelmon_grafana", "grafana_listen", "grafana_port", "grafana_root_url"]
+    names += [f"{service}_{name}" for backend in stack.BACKENDS.values() for service in backend.services for name in ("listen", "port")]
+    specs = {name: variables.declared(name) for name in names}
     # The variable check reports a bad value; what can be asked is asked all the same.
     values = fleet.Reader(specs).read_all(fleet.HostVariables(hostvars, str(host)))[0]
     backend = stack.BACKENDS[values["accelmon_backend"]]
@@ -145,6 +167,8 @@ def stack_urls(host, hostvars, monitoring):
     except AnsibleFilterError:
         receivers = {"services": [], "own": {}}
     own = {name: service["url"] for name, service in receivers["own"].items()}
+    if values["accelmon_grafana"]:
+        own["grafana"] = stack.listener(values["grafana_listen"], values["grafana_port"])["url"] + grafana.sub_path(values["grafana_root_url"])
     return {"storage": urls[backend.storage], "rules": urls[backend.evaluator], "alertmanagers": [service["url"] for service in receivers["services"]],
             "listeners": {**urls, **own}}
 
@@ -160,10 +184,11 @@ def neighbours(host_variables):
 
 
 @as_filter
-def other_backends(host_variables):
-    """The services of the backends that a monitoring host does not run, in the order in which they stop: what evaluates first, the storage last."""
-    chosen = fleet.setting(host_variables, "accelmon_backend")
-    return [service for name, backend in stack.BACKENDS.items() if name != chosen for service in reversed(backend.services)]
+def unwanted_services(host_variables):
+    """The services that a monitoring host does not run, in the order in which they stop: Grafana, what evaluates, the storage last."""
+    chosen = fleet.settings(host_variables, ("accelmon_backend", "accelmon_grafana"))
+    return ["grafana"] * (not chosen["accelmon_grafana"]) + [
+        service for name, backend in stack.BACKENDS.items() if name != chosen["accelmon_backend"] for service in reversed(backend.services)]
 
 
 class FilterModule:
@@ -172,4 +197,5 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, vm_client, vm_authorities, gossip_arguments,
-                        vmauth_config, alertmanagers, stack_urls, neighbours, other_backends)
+                        vmauth_config, grafana_files, grafana_sub_path, grafana_sources, alertmanagers, stack_urls, neighbours,
+                        unwanted_services)

@@ -28,9 +28,9 @@ BACKENDS = {
 VM_CLIENTS = ("remoteWrite", "remoteRead", "datasource", "notifier")
 
 
-def services(backend):
-    """Roles of the services that a monitoring host with this backend runs."""
-    return BACKENDS[backend].services + ("alertmanager",)
+def services(backend, grafana):
+    """Roles of the services that a monitoring host with this backend runs; grafana: whether that is one of them."""
+    return BACKENDS[backend].services + ("alertmanager",) + ("grafana",) * grafana
 
 
 def listener(address, port, path="/-/ready"):

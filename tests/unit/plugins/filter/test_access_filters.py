@@ -63,6 +63,11 @@ def test_urls_of_either_backend():
     assert set(found["listeners"]) == {"prometheus", "alertmanager"}
 
 
+def test_grafana_is_a_listener_where_it_runs():
+    hostvars = {"mon1": host("mon1", ["monitoring"], accelmon_grafana=True, grafana_listen="0.0.0.0", grafana_root_url="https://mon1.example.org/grafana/")}
+    assert stack_urls("mon1", hostvars, ["mon1"])["listeners"]["grafana"] == "https://127.0.0.1:3000/grafana"
+
+
 def test_a_pair_of_alertmanagers_is_asked_at_both_places():
     hostvars = {name: host(name, ["monitoring"], ansible_host=address) for name, address in (("mon1", "10.0.0.1"), ("mon2", "10.0.0.2"))}
     assert stack_urls("mon2", hostvars, ["mon1", "mon2"])["alertmanagers"][0] == "https://10.0.0.1:9093"

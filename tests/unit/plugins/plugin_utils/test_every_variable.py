@@ -29,7 +29,7 @@ FREE = {
     "accelmon_silence_by": "a name", "accelmon_silence_comment": "a sentence",
 }
 # One word of ASCII, which no path is made of.
-SECRETS = ("accelmon_stack_password", "accelmon_exporter_password", "accelmon_release_token")
+SECRETS = ("accelmon_stack_password", "accelmon_exporter_password", "accelmon_grafana_password", "accelmon_release_token")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import setting
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.neighbours import neighbours
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import other_backends
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import unwanted_services
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.stack import BACKENDS, listener
 
 HOST = {"inventory_hostname": "mon1", "group_names": ["monitoring"]}
@@ -63,6 +63,7 @@ def test_the_node_exporter_of_a_host(given, target, scheme):
 
 
 @pytest.mark.parametrize("given,services", [
-    ({}, ["prometheus"]), ({"accelmon_backend": "prometheus"}, ["vmalert", "vmagent", "victoriametrics"])])
-def test_of_the_other_backend_the_storage_stops_last(given, services):
-    assert other_backends(mon1(**given)) == services
+    ({}, ["grafana", "prometheus"]), ({"accelmon_backend": "prometheus"}, ["grafana", "vmalert", "vmagent", "victoriametrics"]),
+    ({"accelmon_grafana": "yes"}, ["prometheus"])])
+def test_of_what_a_host_does_not_run_the_storage_stops_last(given, services):
+    assert unwanted_services(mon1(**given)) == services

@@ -7,6 +7,7 @@ import copy
 import pathlib
 
 import pytest
+import yaml
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import preflight
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import device, facts
 
@@ -207,4 +208,5 @@ def test_packages_that_are_asked_about_are_those_that_the_roles_install():
     assert wanted == ["prometheus-alertmanager", "prometheus-node-exporter", "victoria-metrics"]
     assert preflight.wants("gpu", fleet(accelmon_source="release"))["packages"] == []
     for role, name in preflight.PACKAGES.items():
-        assert f"service_package: {{name: {name}," in (ROOT / "roles" / role / "tasks/main.yml").read_text()
+        tasks = yaml.safe_load((ROOT / "roles" / role / "tasks/main.yml").read_text())
+        assert [task["vars"]["service_package"]["name"] for task in tasks if "service_package" in task.get("vars", {})] == [name]
