@@ -14,6 +14,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.host.interpreter im
 from ansible_collections.accelmon.fleet.plugins.module_utils.host.systemd import user_name
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, parts, units
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS
 
 # Sources whose program a step of its own looks after, in every run.
 FETCHED = ("bundle", "release", "container")
@@ -121,8 +122,9 @@ def arguments(declared, secrets, asked):
     agent = {"agent.service": declared["agent"]} if declared["agent"] else {}
     made = {
         "name": declared["name"], "phase": asked, "image": declared["phase"] == "image", "state": declared["state"],
-        "user": user_name(declared["name"]), "listen": declared["listen"], "managed_variable": f"{declared['name']}_managed",
-        "needs": declared["needs"],
+        "user": user_name(declared["name"]), "listen": declared["listen"], "needs": declared["needs"],
+        # Only exporters can be left to others.
+        "managed_variable": f"{declared['name']}_managed" if declared["name"] in PORT_EXPORTERS else "",
         "package": package.get("name") or "", "package_unit": package.get("unit") or "", "package_version": package.get("version") or "",
         "program": declared["image"].get("program") if contained else declared["program"], "container": contained,
         "own_programs": declared["source"] == "none" or bool(declared["front"]) or boolean(declared["watch"]),

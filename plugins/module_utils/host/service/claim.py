@@ -99,8 +99,9 @@ class Claim(Acting):
         """The package's own unit runs, or will at the next boot."""
         unit = self.params["package_unit"]
         if unit and (theirs["ActiveState"] in ("active", "activating", "reloading") or theirs["UnitFileState"] == "enabled"):
-            self.fail("%s = install: %s is already in use on this host; %s, or disable that unit yourself"
-                      % (self.params["managed_variable"], unit, self.remedy()))
+            managed = self.params["managed_variable"]
+            self.fail("%s = install: %s is already in use on this host; %s, or disable that unit yourself" % (managed, unit, self.remedy())
+                      if managed else "%s is already in use on this host; stop and disable that unit" % unit)
 
     def refuse_taken_port(self, ours):
         """Something else listens where the service will."""

@@ -183,8 +183,11 @@ def test_an_image_masks_the_packages_unit_before_the_package_comes(host, tmp_pat
     assert host.did() == ["systemctl --root=/ mask p.service"]
     assert json.loads((tmp_path / "OWNED" / "x.json").read_text()) == {"masked": "p.service", "package": "p"}
     host.enabled["p.service"] = "enabled"
-    with pytest.raises(Failed, match="x_managed = install: p.service is already in use on this host"):
+    with pytest.raises(Failed, match="x_managed = install: p.service is already in use on this host; set x_managed: external to leave it and scrape it"):
         service(host, **params).claim()
+    # Who has no such variable is not told to set one.
+    with pytest.raises(Failed, match=r"^p\.service is already in use on this host; stop and disable that unit$"):
+        service(host, **dict(params, managed_variable="")).claim()
 
 
 def test_an_image_forgets_a_service(host, tmp_path):
