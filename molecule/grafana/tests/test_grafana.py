@@ -8,7 +8,6 @@ from conftest import eventually
 
 HOST = "gmon"
 FOLDER = "/etc/accelmon/grafana"
-HTTPS = ("-e", json.dumps({"grafana_listen": "0.0.0.0", "grafana_root_url": "https://gmon.example.org/grafana/"}))
 
 
 def ask(fleet, path, password="/etc/accelmon/secrets/grafana_password", base="http://127.0.0.1:3000", more=""):
@@ -25,8 +24,9 @@ def dashboards(fleet, **options):
     return json.loads(body)
 
 
-def site(fleet, *arguments):
-    fleet.site("--limit", HOST, *arguments)
+def converge(fleet, *arguments, **options):
+    run = fleet.play("molecule/grafana/part.yml", *arguments, **options)
+    assert run.code == 0, run.output
 
 
 def healthy(fleet, **options):
@@ -69,29 +69,25 @@ def test_verify_looks_at_it(fleet):
     eventually(lambda: fleet.play("playbooks/verify.yml").code == 0, "the fleet is verified")
 
 
-def test_what_users_made_outlives_another_address(fleet):
-    """TLS and a path, where there were none; a dashboard made in Grafana and a file beside the collection's."""
+def test_what_users_made_outlives_another_address_and_another_password(fleet, tmp_path):
+    """TLS and a path, where there were none; a dashboard made in Grafana and a file beside the collection's; data sources that still answer."""
     saved = "-X POST -H 'Content-Type: application/json' -d '{\"dashboard\": {\"title\": \"made by a user\"}}'"
     assert ask(fleet, "/api/dashboards/db", more=saved)[0] == 200
     fleet.shell(HOST, f"mkdir -p {FOLDER}/dashboards; echo '{{\"title\": \"put there by a user\"}}' > {FOLDER}/dashboards/theirs.json")
-    site(fleet, *HTTPS)
+    settings = {"grafana_listen": "0.0.0.0", "grafana_root_url": "https://gmon.example.org/grafana/", "accelmon_stack_password": "an$ther_$$one"}
+    converge(fleet, inventory=fleet.inventory_of(tmp_path / "inventory.json", settings=settings))
     base = "https://127.0.0.1:3000/grafana"
     assert {"made by a user", "put there by a user"} <= set(dashboards(fleet, base=base))
     assert ask(fleet, "/metrics", password="", base=base)[0] == 401
     assert fleet.shell(HOST, "curl -s --cacert /etc/accelmon/tls/ca.crt -o /dev/null -w '%{http_code}' https://localhost:3000/grafana/api/health") == "200"
-
-
-def test_a_new_password_of_the_stack_reaches_the_data_sources(fleet, tmp_path):
-    inventory = fleet.inventory_of(tmp_path / "inventory.json", settings={"accelmon_stack_password": "an$ther_$$one"})
-    fleet.site("--limit", HOST, *HTTPS, inventory=inventory)
-    eventually(lambda: healthy(fleet, base="https://127.0.0.1:3000/grafana"), "both data sources answer")
+    eventually(lambda: healthy(fleet, base=base), "both data sources answer")
 
 
 def test_it_goes_and_what_users_made_stays(fleet):
-    site(fleet, "-e", "accelmon_grafana=false")
+    converge(fleet, "-e", "accelmon_grafana=false")
     left = fleet.shell(HOST, f"find {FOLDER} /etc/systemd/system/*grafana* /etc/accelmon/secrets/grafana* -type f 2>/dev/null; "
                              "dpkg-query -W grafana 2>/dev/null; true").split()
     assert left == [f"{FOLDER}/dashboards/theirs.json"]
-    site(fleet)
+    converge(fleet)
     assert {"made by a user", "put there by a user"} <= set(dashboards(fleet))
     eventually(lambda: healthy(fleet), "both data sources answer")
