@@ -11,7 +11,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.module_utils.paths import CONFIGURATION, PROGRAMS, STATE
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, facts, hosts as fleet, plan, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, STACK
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, STACK, one_of
 
 GIB = 1024 ** 3
 MIB = 1024 ** 2
@@ -243,7 +243,7 @@ def judge(host, observed, clock, monitors):
     found += judge_system(host, observed)
     found += judge_sources(host)
     found += [finding(host.name, "package", f"none of the host's repositories has {name}",
-                      f"add one that has it, or set {package_variable(host, name)} to release or bundle") for name in observed.get("unknown_packages", [])]
+                      f"add one that has it, or set {other_sources(package_variable(host, name))}") for name in observed.get("unknown_packages", [])]
     if clock is not None and host.name not in monitors and "clock_offset" in observed:
         found += judge_clock(host, observed["clock_offset"] - clock, monitors[0])
     if host.facts is not None and host.values["accelmon_driver_missing"] == "fail":
@@ -333,6 +333,11 @@ def judge_sources(host):
 def package_variable(host, name):
     """The variable that says where the program of a package comes from on a host."""
     return next((host.source(role)[1] for role, dummy, dummy in host.services() if PACKAGES.get(role) == name), "accelmon_source")
+
+
+def other_sources(variable):
+    """`accelmon_source to release or bundle`: where its program comes from without packages."""
+    return f"{variable} to {one_of([word for word in ('release', 'bundle') if word in variables.declared(variable)['choices']])}"
 
 
 def judge_clock(host, ahead, monitor):

@@ -203,6 +203,15 @@ def test_a_package_that_no_repository_has_is_an_error_with_the_variable_that_hel
         "or set accelmon_source to release or bundle"]
 
 
+def test_a_package_that_no_repository_has_can_come_from_where_its_role_knows():
+    """Grafana is not one program in an archive, so there is no release to choose."""
+    hostvars = fleet()
+    hostvars["mon"] = dict(hostvars["mon"], accelmon_grafana=True)
+    assert "grafana" in preflight.wants("mon", hostvars)["packages"]
+    assert judge(hostvars=hostvars, monitor={"unknown_packages": ["grafana"]}) == [
+        "error: mon: package = none of the host's repositories has grafana; add one that has it, or set grafana_source to bundle"]
+
+
 def test_packages_that_are_asked_about_are_those_that_the_roles_install():
     wanted = preflight.wants("mon", fleet())["packages"]
     assert wanted == ["prometheus-alertmanager", "prometheus-node-exporter", "victoria-metrics"]
