@@ -226,7 +226,7 @@ def readings(now):
             names = dict(zip(("job_id", "user", "account", "partition"), JOBS[node]))
             found += [({"__name__": "accelerator_job_info", **target, "index": str(index), "uuid": Device(node, index).uuid, **names},
                        lambda age: 1 if age < 5 * 3600 else None) for index in range(count)]
-        for name in {"node_exporter", job}:
+        for name in sorted({"node_exporter", job}):
             port, samples = {"node_exporter": (9100, 1800), "dcgm_exporter": (9400, 900)}[name]
             found += scraped({**target, "job": name, "instance": f"{record(node)['address']}:{port}"}, samples)
     for job, series in STACK.items():

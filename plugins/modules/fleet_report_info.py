@@ -14,7 +14,7 @@ description:
   - Runs on a monitoring host. Reads its registry, queries the storage and the rule evaluator, and returns everything that the report shows.
   - Works without the storage; the report then shows what the registry knows, and says so.
   - Changes nothing.
-extends_documentation_fragment: [accelmon.fleet.fleet_view.storage, accelmon.fleet.fleet_view]
+extends_documentation_fragment: [accelmon.fleet.fleet_view.access, accelmon.fleet.fleet_view.storage, accelmon.fleet.fleet_view]
 options:
   views:
     description: The output of the filter C(accelmon.fleet._views).

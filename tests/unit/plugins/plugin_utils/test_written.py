@@ -30,7 +30,8 @@ def test_where_and_how():
         (10, "accelmon_rack = 0x1f"), (11, "accelmon_custom_exporters.port = 0100")]
 
 
-@pytest.mark.parametrize("written_as,read_as", [("012", 10), ("1:20", 80), ("1_000", 1000), ("0x1f", 31), ("+5", 5), ("0b11", 3), ("-010", -8), ("007", 7), ("-0", 0)])
+@pytest.mark.parametrize("written_as,read_as", [
+    ("012", 10), ("1:20", 80), ("1_000", 1000), ("0x1f", 31), ("+5", 5), ("0b11", 3), ("-010", -8), ("007", 7), ("-0", 0)])
 def test_what_to_write(written_as, read_as):
     problem = f'accelmon_rack = {written_as}: YAML reads it as the number {read_as}; put it in quotes, as "{written_as}", or as {read_as}'
     assert written.of_text(f"x: 01\naccelmon_rack: {written_as}\n", KNOWN) == [(2, problem)]
