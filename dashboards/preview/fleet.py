@@ -236,7 +236,8 @@ def readings(now):
             labels = dict(expositions.rows(f"{name} 0")[0][0])
             found.append(({**labels, **target}, lambda age, reading=reading: reading(now - age)))
     for text in map(registry.series, registries()):
-        found += [({**labels, "job": "accelmon_fleet", "instance": "mon01:1"}, lambda age, value=float(value): value)
+        # As scraped with honor_labels: the job of an elected source stays.
+        found += [({"job": "accelmon_fleet", "instance": "mon01:1", **labels}, lambda age, value=float(value): value)
                   for labels, value in expositions.rows(text)]
     found.append(({"__name__": "accelmon_certificate_expiry_timestamp_seconds", "cluster": "east", "node": "mon01", "job": "node_exporter"},
                   lambda age: now + 300 * 86400))
@@ -245,10 +246,14 @@ def readings(now):
 
 def scraped(target, samples):
     """What a scraper says of a target; one target is down for an hour."""
-    down = target["node"] == "edge01" and target["job"] == "node_exporter"
-    return [({"__name__": "up", **target}, lambda age: int(not (down and 4 * 3600 < age < 5 * 3600))),
+    falls = target["node"] == "edge01" and target["job"] == "node_exporter"
+
+    def up(age):
+        return int(not (falls and 4 * 3600 < age < 5 * 3600))
+
+    return [({"__name__": "up", **target}, up),
             ({"__name__": "scrape_duration_seconds", **target}, lambda age: 0.02 + 0.03 * noise(target["job"], target["node"], age)),
-            ({"__name__": "scrape_samples_scraped", **target}, lambda age: samples)]
+            ({"__name__": "scrape_samples_scraped", **target}, lambda age: samples * up(age))]
 
 
 def imported(now):
