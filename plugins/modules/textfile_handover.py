@@ -117,8 +117,8 @@ def differing(before, after):
 
 
 def devices(known):
-    """{(metric, gpu)} of samples about accelerators."""
-    return set((name, labels.get("gpu", "")) for name, labels, _value in known if name.startswith("node_gpu_"))
+    """{(metric, gpu)} of readings of accelerators. Errors in the kernel's log are none: it outlives what it is about."""
+    return set((name, labels.get("gpu", "")) for name, labels, _value in known if name.startswith("node_gpu_") and not name.startswith("node_gpu_error"))
 
 
 def runs(script, proc="/proc"):

@@ -265,6 +265,11 @@ def test_no_device_may_be_lost(site):
     ours = site / "text" / "accelmon_accelerators.prom"
     with pytest.raises(Failure, match="it exported the device 0, 1, but the collection's collector does not"):
         handover(site).prove()
+    # What the kernel's log said of devices does not mean that anything can read them now.
+    ours.write_text("".join(f'{name}{{vendor="nvidia",gpu="{gpu}",kind="xid",code="79"}} 0\n' for gpu in (0, 1) for name in (
+        "node_gpu_errors_total", "node_gpu_error_last_timestamp_seconds", "node_gpu_error_recovery_action")))
+    with pytest.raises(Failure, match="it exported the device 0, 1, but the collection's collector does not"):
+        handover(site).prove()
     ours.write_text("".join(line + "\n" for line in OURS.splitlines() if "power" not in line))
     made = handover(site)
     assert made.prove() == {"missing": ['node_gpu_power_draw_watts{gpu="0"}', 'node_gpu_power_draw_watts{gpu="1"}']}
