@@ -117,8 +117,8 @@ def differing(before, after):
 
 
 def devices(known):
-    """{(metric, gpu)} of readings of accelerators. Errors in the kernel's log are none: it outlives what it is about."""
-    return set((name, labels.get("gpu", "")) for name, labels, _value in known if name.startswith("node_gpu_") and not name.startswith("node_gpu_error"))
+    """{(metric, gpu)} of samples about accelerators."""
+    return set((name, labels.get("gpu", "")) for name, labels, _value in known if name.startswith("node_gpu_"))
 
 
 def runs(script, proc="/proc"):
@@ -255,7 +255,8 @@ class Handover(object):
         for target in self.kept().values():
             before |= devices(textfiles.samples(self.read(target)))
         after = devices(textfiles.samples(self.read(os.path.join(self.params["directory"], OURS))))
-        lost = sorted(set(gpu for _name, gpu in before) - set(gpu for _name, gpu in after))
+        # What the kernel's log said of a device outlives it, and is no reading.
+        lost = sorted(set(gpu for _name, gpu in before) - set(gpu for name, gpu in after if not name.startswith("node_gpu_error")))
         if lost and not self.module.check_mode:
             raise Failure("script = %s: it exported the device %s, but the collection's collector does not; check the journal of "
                           "accelmon-textfile-collector.service"
