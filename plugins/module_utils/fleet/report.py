@@ -14,7 +14,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.durations import se
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.compare import DEVICE, key_of
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict import listing, natural, worst_first
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict import listing, natural, shortfall, worst_first
 
 LINE = ("cluster", "vendor")
 # Labels of a device that its row has besides.
@@ -194,8 +194,7 @@ def totals(views, rows, devices, found, summary):
     return {
         "nodes": summary["nodes"], "states": summary["states"], "expected": sum(item["expected"] for item in counted),
         "present": None if None in seen else sum(seen),
-        "missing": None if None in seen else sum(max(0, item["expected"] - item["seen"]) for row in rows if row["state"] not in ("maintenance", "retired")
-                                                 for item in row["accelerators"].values()),
+        "missing": None if None in seen else sum(shortfall(row["state"], item) for row in rows for item in row["accelerators"].values()),
         "busy": sum(load >= views["busy"] for load in loads) if loads else None,
         "power_watts": total(device["power"] for device in devices),
         "energy_joules": total(line["energy_joules"] for line in found),

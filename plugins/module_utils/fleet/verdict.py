@@ -725,6 +725,13 @@ def accelerator_cells(cluster, node, host, seen):
     return cells
 
 
+def shortfall(state, cell):
+    """How many devices of a vendor a node shows too few, from its state and the cell; None if unknown, and 0 where nobody expects them now."""
+    if cell["seen"] is None:
+        return None
+    return 0 if state in ("maintenance", "retired") else max(0, cell["expected"] - cell["seen"])
+
+
 def exporter_cells(cluster, node, host, seen):
     """What a row says of each job; of two targets of one job, the worse one."""
     cells = {}

@@ -58,11 +58,11 @@ def rehearsed(hostvars, host, hosts):
     chosen = fleet.settings(hostvars[host], ["accelmon_scrape_interval", "accelmon_scrape_limits", *OPTIONS.values()])
     nodes, changes = {}, []
     for name, values in _read(hostvars, hosts, (*OF_HOSTS, "accelmon_cluster")):
-        changes += [of_values(values)] if of_values(values) else []
+        changes.append(of_values(values))
         for setting in published(values).items():
             nodes.setdefault(setting, {}).setdefault(values["accelmon_cluster"], []).append(name)
     groups = alerts.alert_groups(interval=chosen["accelmon_scrape_interval"], chosen_limits=chosen["accelmon_scrape_limits"],
-                                 hosts=changes, **{name: chosen[variable] for name, variable in OPTIONS.items()})
+                                 hosts=[one for one in changes if one], **{name: chosen[variable] for name, variable in OPTIONS.items()})
     return rehearsal.evaluated(groups, nodes)
 
 

@@ -9,7 +9,7 @@ document: what fleet_report_info returned. Lists are worst first, so that what d
 
 from markupsafe import Markup
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict import accelerator_words, natural
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict import accelerator_words, natural, shortfall
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors
@@ -200,9 +200,8 @@ class Page:
         found = {}
         for node in self.document["nodes"]:
             for vendor, item in node["accelerators"].items():
-                key, unseen = (node["cluster"], node["node"], vendor), item["seen"] is None
-                missing = 0 if unseen or node["state"] in ("maintenance", "retired") else max(0, item["expected"] - item["seen"])
-                found[key] = ([], missing, item["expected"] if unseen else 0)
+                missing = shortfall(node["state"], item)
+                found[node["cluster"], node["node"], vendor] = ([], missing or 0, item["expected"] if missing is None else 0)
         for device in self.document["devices"]:
             found.setdefault((device["cluster"], device["node"], device["vendor"]), ([], 0, 0))[0].append(device)
         return {key: found[key] for key in sorted(found, key=lambda key: [natural(part) for part in key])}
