@@ -136,16 +136,6 @@ def spent(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def wait(url):
-    """Wait until the storage answers."""
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-
-
 def asks(name, board, rows):
     """[(who asks, path, query)] when a board is opened; rows: of Grafana's grid that are on the screen."""
     chosen = {"cluster": ["c0"], "node": ["gpu0"], "vendor": ["nvidia"]} if name in ("node", "accelerator") else {}
@@ -193,7 +183,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, live.running(
             folder, "victoria-metrics", shutil.which("victoria-metrics", path=options.programs), f"-httpListenAddr=127.0.0.1:{port}",
             f"-storageDataPath={folder}/data", "-retentionPeriod=1d", "-search.disableCache") as storage:
-        wait(url + "/health")
+        live.until(url, "1", 1)
         begun = time.monotonic()
         lines = (line for number in range(options.nodes) for line in made.node(number, options.devices))
         for block in blocks(made.roll_ups(options.nodes // 8)):

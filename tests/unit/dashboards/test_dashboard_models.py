@@ -7,14 +7,13 @@
 Skipped where those are not installed, as with other releases of ansible-core than the one of tests/requirements.txt.
 """
 
-import importlib.util
 import json
-import pathlib
 import re
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_groups
+from ansible_collections.accelmon.fleet.tests.unit.dashboards.committed import COMMITTED, asked, module
 
 sdk = pytest.importorskip("grafana_foundation_sdk.models.dashboard")
 promql_parser = pytest.importorskip("promql_parser")
@@ -23,18 +22,6 @@ promql_parser = pytest.importorskip("promql_parser")
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-
-
-def module(name, *path):
-    spec = importlib.util.spec_from_file_location(name, ROOT.joinpath(*path))
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
-
-
-asked = module("accelmon_asked_by_models", "tests", "rules", "dashboards.py")
-COMMITTED = asked.boards()
 register_default_plugins()
 
 

@@ -5,15 +5,13 @@
 """The committed dashboards: whether they are what the generator writes, and whether they can be read. Nothing is stubbed."""
 
 import fnmatch
-import importlib.util
-import pathlib
 import re
 
 import pytest
 import yaml
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.palette import contrast
+from ansible_collections.accelmon.fleet.tests.unit.dashboards.committed import COMMITTED, ROOT, asked, module
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
 # Grafana's own names, from getValueFormats of @grafana/data; what is not there is shown without a unit, and nobody notices.
 UNITS = {"none", "short", "percentunit", "celsius", "watt", "bytes", "hertz", "Bps", "cps", "s", "dtdurations", "dateTimeAsIso", "watth", "string"}
 BOARDS = ["accelerator", "errors", "fleet", "jobs", "monitoring", "node"]
@@ -21,15 +19,6 @@ BOARDS = ["accelerator", "errors", "fleet", "jobs", "monitoring", "node"]
 SMALL = ("accelerator", "node")
 
 
-def module(name, *path):
-    spec = importlib.util.spec_from_file_location(name, ROOT.joinpath(*path))
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
-
-
-asked = module("accelmon_asked", "tests", "rules", "dashboards.py")
-COMMITTED = asked.boards()
 PANELS = [(name, panel) for name, board in COMMITTED.items() for panel in asked.panels(board)]
 
 
