@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A simulated nvidia-smi. Simulated output, derived from documentation and public samples, not recorded on this hardware.
 
-It answers -L and --query-gpu for the devices that the lab host's PCI tree shows at that moment.
+It answers -L, nvlink -s and --query-gpu for the devices that the lab host's PCI tree shows at that moment.
 Like the real tool it needs the driver's control node: without /dev/nvidiactl it fails with exit status 9.
 The file /lab/nvidia-smi.behaviour switches it: one of hang, garbage, err, mismatch, lost. Without it all is well.
 """
@@ -199,6 +199,14 @@ def main(arguments):
         if not found:
             print("No devices found.")
         return 0
+    if arguments == ["nvlink", "-s"]:
+        for index, facts in enumerate(found):
+            print("GPU %d: %s (UUID: %s)" % (index, facts["name"], facts["uuid"]))
+            for link in range(18 if facts["switches"] else 0):
+                print("\t Link %d: 26.562 GB/s" % link)
+            if not facts["switches"]:
+                print("Device does not have or support Nvlink")
+        return 0
     fields, options = None, None
     for argument in arguments:
         name, dummy, value = argument.partition("=")
@@ -210,7 +218,7 @@ def main(arguments):
             sys.stdout.write("Invalid combination of input arguments. Please run 'nvidia-smi -h' for help.\n")
             return 2
     if fields is None or options is None or "csv" not in options:
-        sys.stdout.write("This simulated nvidia-smi answers -L and --query-gpu=... --format=csv[,noheader][,nounits] only.\n")
+        sys.stdout.write("This simulated nvidia-smi answers -L, nvlink -s and --query-gpu=... --format=csv[,noheader][,nounits] only.\n")
         return 2
     return query(fields, options, found, driver_version, fault)
 

@@ -4,7 +4,7 @@
 
 """Writes the state of this host's NVIDIA and AMD accelerators for node_exporter's textfile collector.
 
-One run reads every vendor and the kernel's log once and replaces one file of metrics. What cannot be read, or cannot be true, is left
+One run reads every vendor and the kernel's log once, the links between devices now and then, and replaces one file of metrics. What cannot be read, or cannot be true, is left
 out and counted; the file never has a stale row or a broken line. Python >= 3.6, standard library only.
 
 NVIDIA is read with one call of nvidia-smi, AMD from sysfs; amd-smi or rocm-smi are asked only for what sysfs lacks. A device
@@ -40,6 +40,7 @@ sys.path += [HERE, os.path.join(HERE, "../../../plugins/module_utils/detect")]
 
 import ids  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import kernel_log  # noqa: E402  pylint: disable=wrong-import-position,import-error
+import links  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 VENDORS = ("nvidia", "amd")
 PCI_VENDORS = {"nvidia": "10de", "amd": "1002", "intel_gpu": "8086"}
@@ -105,6 +106,8 @@ FAMILIES = collections.OrderedDict((
     ("node_gpu_pcie_link_width", ("gauge", "Current PCI Express lanes.")),
     ("node_gpu_pcie_link_width_max", ("gauge", "Highest number of PCI Express lanes here.")),
     ("node_gpu_pcie_replays_total", ("counter", "PCI Express packets sent again.")),
+    ("node_gpu_links", ("gauge", "Links to other devices, by whether they are up.")),
+    ("node_gpu_fabric_state", ("gauge", "Registration with the NVLink fabric: 1 not started, 2 in progress, 3 completed, 4 failed.")),
     ("node_gpu_throttle_active", ("gauge", "1 if the clock is held down for this reason now.")),
     ("node_gpu_throttle_seconds_total", ("counter", "Time for which the clock was held down for this reason.")),
     ("node_gpu_recovery_action", ("gauge", "What the driver asks for: 0 nothing, 1 reset, 2 reboot, 3 drain peers, 4 drain and reset.")),
@@ -505,6 +508,8 @@ ECC = [("ecc.errors.%s.%s.total" % (kind, scope), kind, scope)
 THROTTLE_BITS = (("sw_power_cap", 0x4), ("hw_slowdown", 0x8), ("sync_boost", 0x10), ("sw_thermal_slowdown", 0x20),
                  ("hw_thermal_slowdown", 0x40), ("hw_power_brake_slowdown", 0x80))
 THROTTLE_TIMES = ("sw_power_cap", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown")
+FABRIC = {"not started": 1, "in progress": 2, "completed": 3}
+FABRIC_FAILED = 4.0
 RECOVERY = {"none": 0, "reset": 1, "gpu reset": 1, "reboot": 2, "node reboot": 2, "drain p2p": 3, "drain and reset": 4}
 
 # Fields that came with one driver release, newest spelling first. A tool that rejects a field of a spelling is not
@@ -523,6 +528,7 @@ GROUPS = collections.OrderedDict((
     ("throttle_time", [tuple("clocks_event_reasons_counters." + reason for reason in THROTTLE_TIMES)]),
     ("temperature_margin", [("temperature.gpu.tlimit",)]),
     ("recovery_action", [("gpu_recovery_action",)]),
+    ("fabric", [("fabric.state", "fabric.status")]),
 ))
 REJECTED = re.compile(r'Field "([^"]*)" is not a valid field')
 # What the tool says instead of, or between, its rows.
@@ -688,10 +694,19 @@ def nvidia_samples(row, problems, root="/"):
         if reading.field == "memory_total":
             total = value
     samples += nvidia_memory_used(row, problems, identity, total) + nvidia_throttles(row, problems, identity)
+    fabric = get("fabric_state", nvidia_fabric, row.get("fabric.state", ""), row.get("fabric.status", ""))
+    if fabric is not None:
+        samples.append(Sample("node_gpu_fabric_state", identity, fabric))
     if len(samples) == 1 and sum(problems.invalid.values()) > errors:
         problems.lost("nvidia", address)
         return []
     return samples
+
+
+def nvidia_fabric(state, status):
+    """How far a device is with joining the fabric. A completed attempt need not have succeeded: its status tells."""
+    value = choice(state, FABRIC)
+    return FABRIC_FAILED if value == FABRIC["completed"] and bare(status).lower() != "success" else value
 
 
 def nvidia_memory_used(row, problems, identity, total):
@@ -1073,15 +1088,21 @@ def amd_name(device, names):
     return ids.model("1002", number) if ids.name("1002", number) else (named + [None])[0]
 
 
-def amd_samples(index, device, names, driver):
-    """The samples of one device. device: {address, files, values, ras}; names: what a tool called it."""
-    files, values = device["files"], device["values"]
-    quiet = Problems()
+def amd_identity(index, device, names):
+    """The labels that every sample of one device has. device: {address, files}; names: what a tool called it."""
+    files = device["files"]
     unique = files.get("unique_id", "")
     unique = int(unique, 16) if re.match(r"(0x)?[0-9A-Fa-f]{1,16}\Z", unique) else 0
     uuid = "%016x" % unique if unique else "pci-" + device["address"]
     model = amd_name(device, names) or ids.model("1002", files.get("device", "")[-4:].lower(), files.get("class", "")[2:6].lower())
-    identity = (("gpu", str(index)), ("uuid", uuid), ("vendor", "amd"), ("model", model))
+    return (("gpu", str(index)), ("uuid", uuid), ("vendor", "amd"), ("model", model))
+
+
+def amd_samples(index, device, names, driver):
+    """The samples of one device. device: {address, files, values, ras}; names: what a tool called it."""
+    files, values = device["files"], device["values"]
+    quiet = Problems()
+    identity = amd_identity(index, device, names)
     info = (("pci_address", device["address"]), ("driver_version", driver),
             ("serial", quiet.value("serial", plain, files.get("serial_number", "")) or names.get("serial")),
             ("compute_partition", quiet.value("partition", plain, files.get("current_compute_partition", ""))))
@@ -1274,6 +1295,114 @@ def log_samples(options, state, samples):
     return found + [Sample("accelmon_collector_kernel_log_problem", (("reason", name),), float(name == reason)) for name in LOG_REASONS]
 
 
+# --- links ------------------------------------------------------------------------------------------------------------
+
+LINKS = "links"
+KINDS = {"nvidia": "nvlink", "amd": "xgmi"}
+
+
+def nvidia_links(options, deadline, state, identities):
+    """[(labels of a device, active, inactive or None)] of NVLink. Raises Failure if the tool does not tell."""
+    bound = [address for address in accelerators(options.root, "nvidia") if held(options.root, address, "nvidia")]
+    path = find_tool([options.nvidia_smi])
+    if not bound or not path or any(asleep(options.root, address) for address in bound):  # it asks all devices, and would wake them
+        return []
+    code, data = ask("nvidia", tool([path, "nvlink", "-s"]), deadline, state)
+    devices = links.nvlink(data.decode("utf-8", "replace"))
+    if code and not devices:
+        raise Failure("tool_failed")
+    known, found = {labels[0][1]: labels for labels in identities if dict(labels)["vendor"] == "nvidia"}, []
+    for device in devices:
+        labels = known.get(str(device.index))
+        if labels is None and device.uuid:
+            model = nvidia_model(options.root, "", Problems().value("model", plain, device.model))
+            labels = (("gpu", str(device.index)), ("uuid", device.uuid), ("vendor", "nvidia"), ("model", model))
+        if labels and device.uuid in ("", dict(labels)["uuid"]):
+            found.append((labels, device.active, device.inactive))
+    return found
+
+
+def amd_links(options, deadline, state, identities):
+    """The same of XGMI. The kernel lists the links that came up when it loaded the driver, and no others."""
+    bound = amd_addresses(options.root)
+    if not bound:
+        return []
+
+    def probe():
+        files = {address: {} for address in bound}
+        for address in bound:
+            for name in AMD_FILES:
+                read_into(files[address], [], name, os.path.join(options.root, DEVICES, address, name))
+        write_all(1, json.dumps({"files": files, "xgmi": links.xgmi(options.root)}).encode("ascii"))
+
+    code, data = ask("amd", probe, deadline, state)
+    if code:
+        raise Failure("internal")
+    told, found = json.loads(data.decode("ascii")), []
+    known = {labels[0][1]: labels for labels in identities if dict(labels)["vendor"] == "amd"}
+    for index, address in enumerate(bound):
+        if address in told["xgmi"]:
+            labels = known.get(str(index)) or amd_identity(index, {"address": address, "files": told["files"][address]}, {})
+            found.append((labels, told["xgmi"][address], None))
+    return found
+
+
+LINK_READERS = {"nvidia": nvidia_links, "amd": amd_links}
+
+
+def read_links(options, state, samples, now):
+    """Read the links anew if it is time to. What could not be read is not known any more, until the next time."""
+    memory = state[LINKS]
+    identities = [tuple(item for item in sample.labels if item[0] in ("gpu", "uuid", "vendor", "model"))
+                  for sample in samples if sample.family == "node_gpu_info"]
+    # Devices get other numbers when one is lost.
+    here = " ".join([read(os.path.join(options.root, "proc/sys/kernel/random/boot_id")) or ""] + ["%s=%s" % (one[0][1], one[1][1]) for one in identities])
+    if memory["here"] == here and 0 <= now - memory["at"] < links.PERIOD:
+        return
+    memory.update(here=here, at=now, devices=[])
+    for vendor, reader in LINK_READERS.items():
+        deadline = time.monotonic() + min(options.timeout, links.SECONDS)
+        try:
+            found = reader(options, deadline, state, identities)
+        except Failure as failure:
+            print("links of %s: %s" % (vendor, REASONS[failure.args[0]]), file=sys.stderr)
+            continue
+        memory["devices"] += [{"labels": dict(labels), "kind": KINDS[vendor], "active": active, "inactive": inactive}
+                              for labels, active, inactive in found]
+
+
+def link_samples(options, state, samples):
+    """The samples of links, as they were last read."""
+    try:
+        read_links(options, state, samples, time.time())
+    except Exception as error:  # a defect here must not silence the vendors
+        state[LINKS] = fresh_links()
+        print("links: %s: %s" % (type(error).__name__, error), file=sys.stderr)
+    found = []
+    for device in state[LINKS]["devices"]:
+        identity = tuple((name, device["labels"][name]) for name in ("gpu", "uuid", "vendor", "model"))
+        for name in ("active", "inactive"):
+            if device[name] is not None:
+                found.append(Sample("node_gpu_links", identity + (("kind", device["kind"]), ("state", name)), float(device[name])))
+    return found
+
+
+def fresh_links():
+    """What is remembered of links: {here: boot and devices, at: when they were read, devices: [{labels, kind, active, inactive}]}."""
+    return {"here": "", "at": 0.0, "devices": []}
+
+
+def kept_links(kept):
+    """The same of the state file."""
+    devices = []
+    for device in kept["devices"]:
+        labels = {name: plain(str(device["labels"][name])) for name in ("gpu", "uuid", "vendor", "model")}
+        counts = {name: None if device[name] is None else int(device[name]) for name in ("active", "inactive")}
+        if device["kind"] in KINDS.values() and all(value is None or 0 <= value <= links.MOST for value in counts.values()):
+            devices.append(dict(counts, labels=labels, kind=device["kind"]))
+    return {"here": str(kept["here"]), "at": float(kept["at"]), "devices": devices}
+
+
 # --- the file -------------------------------------------------------------------------------------------------------
 
 def escaped(text):
@@ -1349,9 +1478,9 @@ def fresh_state():
 
     errors, invalid: {vendor: {name: times}}; success: {vendor: seconds}; stuck: {vendor: {pid, start}};
     nvidia: {driver, chosen: {group: spelling}}; amd: {boot, names, names_at, ras: {address: {at, counts}}};
-    kernel_log: as kernel_log.fresh says.
+    kernel_log: as kernel_log.fresh says; links: as fresh_links.
     """
-    return {"errors": {}, "invalid": {}, "success": {}, "stuck": {}, "nvidia": {}, "amd": {}, LOG: kernel_log.fresh()}
+    return {"errors": {}, "invalid": {}, "success": {}, "stuck": {}, "nvidia": {}, "amd": {}, LOG: kernel_log.fresh(), LINKS: fresh_links()}
 
 
 def is_number(value):
@@ -1397,7 +1526,7 @@ def kept_amd(kept):
 
 NAME = re.compile(r"[a-z_]{1,64}\Z")
 KEPT = {"errors": kept_counts, "invalid": kept_counts, "success": kept_success, "stuck": kept_stuck,
-        "nvidia": kept_nvidia, "amd": kept_amd, LOG: kernel_log.kept}
+        "nvidia": kept_nvidia, "amd": kept_amd, LOG: kernel_log.kept, LINKS: kept_links}
 
 
 def load_state(path):
@@ -1411,7 +1540,7 @@ def load_state(path):
     for part, function in KEPT.items():
         try:
             state[part] = function(document[part])
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        except (Absent, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             continue
     return state
 
@@ -1445,6 +1574,7 @@ def run(options):
     for vendor in vendors_here(options.root) if options.vendors == ["auto"] else options.vendors:
         found, reports[vendor] = collect(vendor, options.root, tools, options.timeout, state)
         samples += found
+    samples += link_samples(options, state, samples)
     samples += log_samples(options, state, samples)
     text = render(samples + own_samples(reports, state))
     if not sound(text):

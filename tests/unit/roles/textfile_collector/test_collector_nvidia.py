@@ -37,6 +37,7 @@ def test_eight_healthy_devices(node):
         "node_gpu_power_draw_watts": 630.11, "node_gpu_power_limit_watts": 700, "node_gpu_persistence_mode": 1, "node_gpu_mig_mode": 0,
         "node_gpu_ecc_mode": 1, "node_gpu_row_remap_pending": 0, "node_gpu_row_remap_failed": 0, "node_gpu_pcie_link_generation": 5,
         "node_gpu_pcie_link_generation_max": 5, "node_gpu_pcie_link_width": 16, "node_gpu_pcie_link_width_max": 16, "node_gpu_recovery_action": 0,
+        "node_gpu_fabric_state": 3,
     }
     for name, value in expected.items():
         assert metrics.one(name, gpu="1") == value, name
@@ -243,9 +244,9 @@ def test_an_older_driver_is_asked_for_less_and_only_the_first_time(node):
     assert metrics.one("node_gpu_throttle_active", gpu="0", reason="hw_slowdown") == 0
     supported = {dict(labels)["group"]: value for labels, value in metrics.find("accelmon_collector_group_supported").items()}
     assert supported == {"core": 1, "memory_temperature": 1, "mig": 1, "throttle": 1,
-                         "remapped_rows": 0, "throttle_time": 0, "temperature_margin": 0, "recovery_action": 0}
+                         "remapped_rows": 0, "throttle_time": 0, "temperature_margin": 0, "recovery_action": 0, "fabric": 0}
     first = len(node.calls())
-    assert first == 6  # five groups or spellings rejected, and the answer
+    assert first == 7  # six groups or spellings rejected, and the answer
     assert metrics.errors("nvidia") == {}
     collect(node, "old_driver.csv")
     assert len(node.calls()) == first + 1

@@ -1,0 +1,184 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Links between devices. Stubbed: nvidia-smi, by a script that prints a fixture; sysfs, by a folder."""
+
+import json
+import os
+
+import collector_support as support
+import pytest
+
+UUID = "GPU-00000000-0000-4000-8000-%012d"
+
+
+def read(program, name):
+    return [(device.index, device.uuid, device.active, device.inactive) for device in program.links.nvlink(support.fixture("nvlink/" + name)[1])]
+
+
+@pytest.mark.parametrize("name, found", [
+    ("a100_8.txt", [(number, UUID % number, 12, 0) for number in range(8)]),
+    ("h200.txt", [(0, UUID % 0, 18, 0)]),
+    ("v100_one_down.txt", [(3, "", 5, 1)]),
+    ("a100_pcie.txt", [(0, UUID % 0, 0, None)]),
+    ("dead_sxm.txt", [(0, UUID % 0, 18, 0), (1, UUID % 1, 18, 0), (2, UUID % 2, 0, None), (3, UUID % 3, 18, 0)]),
+    ("rtx.txt", []), ("a10.txt", []),
+    ("no_uuid.txt", [(0, "", 18, 0)])])
+def test_what_the_tool_says_of_links(program, name, found):
+    assert read(program, name) == found
+
+
+@pytest.mark.parametrize("text", [
+    "GPU 0: X\nGPU is lost\n",
+    "Link 0: 25 GB/s\n", "NVML: all links are inActive\n", "GPU 0: X\n\t Link 64: 25 GB/s\n", "\0" * 100, "GPU 12345: X\n Link 0: 25 GB/s\n"])
+def test_what_is_no_answer_about_links_gives_none(program, text):
+    assert program.links.nvlink(text) == []
+
+
+def nvidia(node, name, csv="h100_8.csv", number=8):
+    """A host with NVIDIA's driver and devices; nvidia-smi answers both questions."""
+    for device in range(number):
+        support.amd_device(node.root, "0000:%02x:00.0" % (0x1b + device), "mi300x", vendor="0x10de", device="0x2330", **{
+            "class": "0x030200", "driver": "nvidia"})
+    replayed = support.replayed_nvidia_smi(node.folder, csv)
+    os.rename(replayed, replayed + ".csv")
+    (node.folder / "nvlink").write_text(support.fixture("nvlink/" + name)[1])
+    support.script(replayed, """\
+        import os, sys
+        if sys.argv[1] != "nvlink":
+            os.execv(%r, sys.argv)
+        with open(%r, "a") as stream:
+            stream.write(" ".join(sys.argv[1:]) + "\\n")
+        sys.stdout.write(open(%r).read())
+        """ % (replayed + ".csv", str(node.folder / "calls"), str(node.folder / "nvlink")))
+
+
+def counts(metrics, **labels):
+    return {(dict(key)["gpu"], dict(key)["state"]): value for (name, key), value in metrics.series.items()
+            if name == "node_gpu_links" and labels.items() <= dict(key).items()}
+
+
+def later(node, seconds):
+    """Let time pass for the links that were read."""
+    state = json.loads(node.state.read_text())
+    state["links"]["at"] -= seconds
+    node.state.write_text(json.dumps(state))
+
+
+def test_links_have_the_identity_of_their_device_and_are_asked_for_now_and_then(node):
+    nvidia(node, "a100_8.txt")
+    metrics = node.collect("--vendors", "nvidia")
+    assert counts(metrics, kind="nvlink", vendor="nvidia", model="NVIDIA H100 80GB HBM3") == {
+        **{(str(gpu), "active"): 12 for gpu in range(8)}, **{(str(gpu), "inactive"): 0 for gpu in range(8)}}
+    assert counts(metrics, uuid=UUID % 5) == {("5", "active"): 12, ("5", "inactive"): 0}
+    (node.folder / "nvlink").write_text(support.fixture("nvlink/dead_sxm.txt")[1])
+    assert counts(node.collect("--vendors", "nvidia")) == counts(metrics)
+    assert node.calls().count("nvlink -s") == 1
+    later(node, 121)
+    assert counts(node.collect("--vendors", "nvidia"), state="active") == {("0", "active"): 18, ("1", "active"): 18, ("2", "active"): 0, ("3", "active"): 18}
+    assert ("2", "inactive") not in counts(node.collect("--vendors", "nvidia")), "the tool does not tell how many the device has"
+
+
+def test_links_are_read_where_another_exporter_reads_the_devices(node):
+    nvidia(node, "h200.txt", number=1)
+    metrics = node.collect("--vendors", "none")
+    assert metrics.devices() == [] and node.calls() == ["nvlink -s"]
+    assert counts(metrics, uuid=UUID % 0, vendor="nvidia", model="NVIDIA H200") == {("0", "active"): 18, ("0", "inactive"): 0}
+
+
+def test_a_header_without_the_uuid_goes_by_the_number_of_the_device(node):
+    nvidia(node, "no_uuid.txt")
+    assert counts(node.collect("--vendors", "nvidia"), uuid=UUID % 0) == {("0", "active"): 18, ("0", "inactive"): 0}
+    later(node, 121)
+    assert counts(node.collect("--vendors", "none")) == {}, "nobody knows whose they are"
+
+
+def test_links_that_cannot_be_read_are_not_known_any_more(node):
+    nvidia(node, "a100_8.txt")
+    node.collect("--vendors", "nvidia")
+    later(node, 121)
+    support.script(node.folder / "nvidia-smi", "import sys; sys.exit(9)")
+    assert counts(node.collect("--vendors", "none")) == {}
+
+
+def test_a_boot_makes_them_read_again(node):
+    nvidia(node, "a100_8.txt")
+    node.collect("--vendors", "nvidia")
+    support.put(node.root, "proc/sys/kernel/random/boot_id", "boot-2\n")
+    node.collect("--vendors", "nvidia")
+    assert node.calls().count("nvlink -s") == 2
+
+
+def test_a_lost_device_makes_them_read_again_as_the_others_get_other_numbers(node):
+    nvidia(node, "a100_8.txt")
+    node.collect("--vendors", "nvidia")
+    nvidia_smi = node.folder / "nvidia-smi.csv"
+    nvidia_smi.write_text(nvidia_smi.read_text().replace("GPU-00000000-0000-4000-8000-000000000001", "[GPU is lost]"))
+    metrics = node.collect("--vendors", "nvidia")
+    assert node.calls().count("nvlink -s") == 2 and not counts(metrics, uuid=UUID % 1)
+
+
+def test_a_sleeping_device_is_not_woken_for_its_links(node):
+    nvidia(node, "a100_8.txt")
+    support.put(node.root, "sys/bus/pci/devices/0000:1b:00.0/power/runtime_status", "suspended\n")
+    node.collect("--vendors", "none")
+    assert node.calls() == []
+
+
+def test_a_state_file_that_is_not_ours_is_no_reading(node):
+    nvidia(node, "a100_8.txt")
+    node.collect("--vendors", "none")
+    state = json.loads(node.state.read_text())
+    state["links"]["devices"][0]["active"] = -5
+    state["links"]["devices"][1]["kind"] = "evil"
+    state["links"]["devices"][2]["labels"]["uuid"] = "x\ny" * 100
+    node.state.write_text(json.dumps(state))
+    assert len(counts(node.collect("--vendors", "none"), state="active")) == 6
+    state["links"]["devices"] = 7
+    node.state.write_text(json.dumps(state))
+    assert len(counts(node.collect("--vendors", "none"), state="active")) == 8
+
+
+def kfd(node, links=None, **partitions):
+    """A compute topology: a processor, and a node of each device, linked to all others by XGMI. links: {node: its peers}, where they differ"""
+    addresses = sorted(name for name in os.listdir(str(node.root / "sys/bus/pci/devices")))
+    numbers = range(1, len(addresses) + 1)
+    top = "sys/class/kfd/kfd/topology/nodes/%s/"
+    support.put(node.root, top % 0 + "properties", "cpu_cores_count 96\nsimd_count 0\nlocation_id 0\ndomain 0\n")
+    for number, address in zip(numbers, addresses):
+        place = int(address[5:7], 16) << 8
+        support.put(node.root, top % number + "properties", "cpu_cores_count 0\nsimd_count 1216\nlocation_id %d\ndomain 0\n" % place)
+        support.put(node.root, top % number + "io_links/0/properties", "type 2\nnode_from %d\nnode_to 0\nweight 20\n" % number)
+        for peer in (links or {}).get(number, [other for other in numbers if other != number]):
+            support.put(node.root, top % number + "io_links/%d/properties" % peer, "type 11\nnode_from %d\nnode_to %d\nweight 15\n" % (number, peer))
+
+
+def test_xgmi_links_are_counted_by_their_peers(node):
+    for bus in ("05", "26", "46", "65"):
+        support.amd_device(node.root, "0000:%s:00.0" % bus, "mi300x", unique_id="7eff74a0a1b2c3" + bus)
+    kfd(node, links={2: [1, 3]})
+    expected = {("0", "active"): 3, ("1", "active"): 2, ("2", "active"): 3, ("3", "active"): 3}
+    assert counts(node.collect("--vendors", "amd"), kind="xgmi", vendor="amd", model="AMD Instinct MI300X") == expected
+    later(node, 121)
+    metrics = node.collect("--vendors", "none")
+    assert counts(metrics, kind="xgmi", vendor="amd", model="AMD Instinct MI300X") == expected
+    assert counts(metrics, uuid="7eff74a0a1b2c326") == {("1", "active"): 2}
+
+
+def test_links_to_the_processor_and_between_parts_do_not_count(node):
+    support.amd_device(node.root, "0000:05:00.0", "mi300x")
+    support.amd_device(node.root, "0000:26:00.0", "mi300x", unique_id="7eff74a0a1b2c399")
+    kfd(node, links={1: [0, 2], 2: [1]})
+    # A second part of the second device.
+    top = "sys/class/kfd/kfd/topology/nodes/3/"
+    support.put(node.root, top + "properties", "simd_count 304\nlocation_id %d\ndomain 0\n" % (0x26 << 8 | 1))
+    assert counts(node.collect("--vendors", "amd")) == {("0", "active"): 1}
+
+
+@pytest.mark.parametrize("cells, value", [
+    ("Completed, Success", 3), ("Completed, Insufficient Resources", 4), ("In Progress, N/A", 2), ("Not Started, N/A", 1),
+    ("N/A, N/A", None), ("[N/A], [N/A]", None)])
+def test_the_state_of_the_fabric(node, program, cells, value):
+    problems = program.Problems()
+    assert problems.value("fabric_state", program.nvidia_fabric, *cells.split(", ")) == value and not problems.invalid
