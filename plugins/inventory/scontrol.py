@@ -112,6 +112,7 @@ keyed_groups:
 from ansible.errors import AnsibleParserError  # noqa: E402
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable  # noqa: E402
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import slurm  # noqa: E402
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem  # noqa: E402
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory import lists, scontrol, sources  # noqa: E402
 
@@ -159,7 +160,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     def wanted(self, node):
         """Whether a node is taken."""
         partitions = self.get_option("partitions")
-        if set(node["states"]) & scontrol.one_word(self.get_option("skip_states")):
+        if set(node["states"]) & slurm.one_word(self.get_option("skip_states")):
             return False
         if partitions and not set(node["partitions"]) & set(partitions):
             return False
@@ -178,6 +179,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         expected = scontrol.expected(node, self.get_option("vendors")) if self.get_option("expected") else {}
         if expected:
             found["accelmon_expected"] = expected
-        if set(node["states"]) & scontrol.one_word(self.get_option("maintenance_states")):
+        if set(node["states"]) & slurm.one_word(self.get_option("maintenance_states")):
             found["accelmon_state"] = "maintenance"
         return found

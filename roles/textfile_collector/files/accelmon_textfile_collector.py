@@ -28,7 +28,6 @@ import re
 import select
 import shutil
 import signal
-import stat
 import sys
 import time
 
@@ -36,11 +35,12 @@ import time
 # where detection has it.
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True  # it would lie beside the program for ever
-sys.path += [HERE, os.path.join(HERE, "../../../plugins/module_utils/detect")]
+sys.path += [HERE, os.path.join(HERE, "../../../plugins/module_utils/detect"), os.path.join(HERE, "../../../plugins/module_utils")]
 
 import ids  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import kernel_log  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import links  # noqa: E402  pylint: disable=wrong-import-position,import-error
+from textfile import escaped, publish, replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 VENDORS = ("nvidia", "amd")
 PCI_VENDORS = {"nvidia": "10de", "amd": "1002", "intel_gpu": "8086"}
@@ -397,34 +397,6 @@ def read(path, limit=65536):
             return stream.read(limit).decode("utf-8", "replace").strip()
     except OSError:
         return None
-
-
-def replace_file(path, text, mode=0o644):
-    """Write the file in one step, under the lock of this run. node_exporter does not read names that end in .tmp."""
-    temporary = path + ".tmp"
-    try:
-        os.unlink(temporary)  # of a run that was killed
-    except FileNotFoundError:
-        pass
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as stream:
-        os.fchmod(descriptor, mode)
-        stream.write(text.encode("utf-8", "replace"))
-    os.rename(temporary, path)
-
-
-def publish(source, folder):
-    """Copy the file into a directory, in one step. Raises OSError, or ValueError for a file that is not what it seems.
-
-    This runs as root, and the file is its collector's: nothing must be published that is only reachable through it.
-    """
-    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as stream:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_uid != os.stat(os.path.dirname(source)).st_uid:
-            raise ValueError("%s is not a file of its collector" % source)
-        text = stream.read(4 * OUTPUT_LIMIT).decode("utf-8")
-    replace_file(os.path.join(folder, os.path.basename(source)), text)
 
 
 DEVICES = "sys/bus/pci/devices"
@@ -1404,11 +1376,6 @@ def kept_links(kept):
 
 
 # --- the file -------------------------------------------------------------------------------------------------------
-
-def escaped(text):
-    """A label's value as the exposition format writes it."""
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
 
 def render(samples):
     """Samples as text in the exposition format: each family once, with its help and type, in the order of FAMILIES."""

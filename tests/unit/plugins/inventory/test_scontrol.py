@@ -7,6 +7,7 @@ import pathlib
 import time
 
 import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils import slurm
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory import lists, scontrol
 from ansible_collections.accelmon.fleet.tests.unit.plugins.inventory.through_ansible import REPOSITORY, evaluated, inventory
@@ -45,7 +46,7 @@ def test_free_text_of_people_changes_nothing(blocks):
     ("IDLE+CLOUD+POWERED_DOWN", ["CLOUD", "IDLE", "POWERED_DOWN"]), ("drained", ["DRAIN"]), ("DRAINING@", ["DRAIN", "REBOOT_REQUESTED"]),
 ])
 def test_states(text, found):
-    assert scontrol.states(text) == found
+    assert slurm.states(text) == found
 
 
 @pytest.mark.parametrize("text, found", [
@@ -54,7 +55,7 @@ def test_states(text, found):
     ("gpu:nvidia_a100_3g.39gb:2(S:0),craynetwork:4", [("gpu", "nvidia_a100_3g.39gb", 2), ("craynetwork", "", 4)]), ("bandwidth:lustre:no_consume:4G", []),
 ])
 def test_gres(text, found):
-    assert scontrol.gres(text) == found
+    assert slurm.gres(text) == found
 
 
 def test_resources_are_counted_once_where_only_the_totals_tell_them():
@@ -117,7 +118,7 @@ def test_states_and_shapes_of_newer_releases():
     ("tt:wormhole:4", {"tt": "tenstorrent"}, {"tenstorrent": 4}),
 ])
 def test_accelerators_are_expected_where_nothing_is_in_doubt(gres, known, expected):
-    assert scontrol.expected({"gres": scontrol.gres(gres)}, known) == expected
+    assert scontrol.expected({"gres": slurm.gres(gres)}, known) == expected
 
 
 @pytest.mark.parametrize("text, word", [

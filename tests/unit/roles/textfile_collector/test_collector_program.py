@@ -149,16 +149,17 @@ def test_it_runs_where_its_role_puts_it(tmp_path):
     for name in ("kernel_log.py", "links.py", "fatal_codes.json"):
         shutil.copy(os.path.join(os.path.dirname(support.PROGRAM), name), str(tmp_path / name))
     shutil.copy(os.path.join(support.REPOSITORY, "plugins/module_utils/detect/ids.py"), str(tmp_path / "ids.py"))
+    shutil.copy(os.path.join(support.REPOSITORY, "plugins/module_utils/textfile.py"), str(tmp_path / "textfile.py"))
     (tmp_path / "out").mkdir()
     arguments = ["--output", str(tmp_path / "out/x.prom"), "--state", str(tmp_path / "state"), "--root", str(tmp_path), "--vendors", "amd",
                  "--journalctl", "/nowhere"]
     subprocess.run([sys.executable, "-IS", str(tmp_path / "accelmon-textfile-collector")] + arguments, check=True, cwd="/")
     assert support.Metrics((tmp_path / "out/x.prom").read_text()).errors("amd") == {"no_devices": 1}
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "accelmon-textfile-collector", "fatal_codes.json", "ids.py", "kernel_log.py", "links.py", "out", "state", "state.lock"]
+        "accelmon-textfile-collector", "fatal_codes.json", "ids.py", "kernel_log.py", "links.py", "out", "state", "state.lock", "textfile.py"]
     role = open(os.path.join(support.REPOSITORY, "roles/textfile_collector/tasks/main.yml"), encoding="utf-8").read()
-    assert "plugins/module_utils/detect/ids.py" in role
-    assert all("dirname }}/%s" % name in role for name in ("ids.py", "kernel_log.py", "links.py", "fatal_codes.json"))
+    assert "plugins/module_utils/detect/ids.py" in role and "plugins/module_utils/textfile.py" in role
+    assert all("dirname }}/%s" % name in role for name in ("ids.py", "kernel_log.py", "links.py", "fatal_codes.json", "textfile.py"))
 
 
 def test_text_that_is_not_sound_never_replaces_the_file(node, monkeypatch, program):

@@ -1,0 +1,42 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files of metrics for node_exporter. Collectors that run from a timer have a copy of this file beside them: standard library only."""
+import os
+import stat
+
+PUBLISH_LIMIT = 64 * 1024 * 1024  # bytes
+
+
+def escaped(text):
+    """A label's value as the exposition format writes it."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def replace_file(path, text, mode=0o644):
+    """Write the file in one step, under the lock of this run. node_exporter does not read names that end in .tmp."""
+    temporary = path + ".tmp"
+    try:
+        os.unlink(temporary)  # of a run that was killed
+    except FileNotFoundError:
+        pass
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as stream:
+        os.fchmod(descriptor, mode)
+        stream.write(text.encode("utf-8", "replace"))
+    os.rename(temporary, path)
+
+
+def publish(source, folder):
+    """Copy the file into a directory, in one step. Raises OSError, or ValueError for a file that is not what it seems.
+
+    This runs as root, and the file is its collector's: nothing must be published that is only reachable through it.
+    """
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_uid != os.stat(os.path.dirname(source)).st_uid:
+            raise ValueError("%s is not a file of its collector" % source)
+        text = stream.read(PUBLISH_LIMIT).decode("utf-8")
+    replace_file(os.path.join(folder, os.path.basename(source)), text)
