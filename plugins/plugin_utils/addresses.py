@@ -51,7 +51,7 @@ def carried(number):
 def is_loopback(text):
     """Whether an address or name only means the machine itself."""
     # Asked once for each host of the fleet: most are neither, and parsing costs most.
-    if not text.startswith("127.") and ":" not in text:
+    if not text.lstrip("[").startswith("127.") and ":" not in text:
         name = text.lower().rstrip(".")
         return name in OWN_NAMES or name.endswith(".localhost")
     number = literal(text)
@@ -60,7 +60,10 @@ def is_loopback(text):
 
 def means_itself(text):
     """Whether whoever calls this address reaches the machine that it calls from."""
-    return is_loopback(text) or text in ("0.0.0.0", "::", "[::]") or (":" in text and getattr(literal(text), "is_unspecified", False))
+    if is_loopback(text):
+        return True
+    number = literal(text) if ":" in text or text.startswith(("0", "[")) else None
+    return number is not None and carried(number).is_unspecified
 
 
 def is_own(text, own):

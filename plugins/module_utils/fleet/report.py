@@ -17,6 +17,8 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.compare impor
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict import listing, natural, shortfall, worst_first
 
 LINE = ("cluster", "vendor")
+# What tells one fault from another: what has no index, such as a device that is missing, is of its node.
+FAULT = DEVICE + ("pci_bus_id", "component")
 # Labels of a device that its row has besides.
 IDENTITY = ("rack", "model", "driver_version", "serial", "pci_bus_id")
 # Where something is: the labels that name the place.
@@ -76,20 +78,36 @@ def place_key(labels):
     return [natural(labels.get(name, "")) for name in PLACE]
 
 
+def best(rows, names, choose):
+    """{key: (labels, value)}: of rows that are equal in `names` the one that `choose`, min or max, takes by its value.
+
+    For two minutes after a host has come to another rack, what is recorded of its devices is there with both.
+    """
+    found = {}
+    for labels, value in rows:
+        found.setdefault(key_of(labels, names), []).append((labels, value))
+    return dict((key, choose(same, key=lambda row: row[1])) for key, same in found.items())
+
+
+def found_faults(answers):
+    """[(labels, value)] of components that are not well, each once."""
+    return list(best(answers["values"].get("faults", ()), FAULT, min).values())
+
+
 def device_rows(views, answers):
     """One row for each device that is there: its labels, the value of every view, and `faults`, the names of components that are not well."""
     values = dict((name, dict((key_of(labels, DEVICE), known(value)) for labels, value in answers["values"].get(name, ()))) for name in views["devices"])
-    faults = {}
-    for labels, _value in answers["values"].get("faults", ()):
-        faults.setdefault(key_of(labels, DEVICE), []).append(labels.get("component", ""))
+    broken = {}
+    for labels, _value in found_faults(answers):
+        broken.setdefault(key_of(labels, DEVICE), set()).add(labels.get("component", ""))
     rows = {}
     for labels in answers["devices"]:
         key = key_of(labels, DEVICE)
         row = rows[key] = dict(zip(DEVICE, key))
         row.update((name, labels[name]) for name in IDENTITY if name in labels)
         row.update((name, found.get(key)) for name, found in values.items())
-        if key in faults:
-            row["faults"] = sorted(faults[key])
+        if key in broken:
+            row["faults"] = sorted(broken[key])
     return [rows[key] for key in sorted(rows, key=lambda key: [natural(part) for part in key[:-1]])]
 
 
@@ -139,7 +157,7 @@ def severity_rank(severity):
 
 def faults(answers):
     """The components that are fatal or degraded somewhere, the fatal ones first: [{component, grade, count, places, more}]."""
-    items = [{"labels": labels, "component": labels.get("component", ""), "grade": GRADES[value != 0]} for labels, value in answers["values"].get("faults", ())]
+    items = [{"labels": labels, "component": labels.get("component", ""), "grade": GRADES[value != 0]} for labels, value in found_faults(answers)]
     return sorted(grouped(items, ("component", "grade")), key=lambda one: (GRADES.index(one["grade"]), one["component"]))
 
 
@@ -151,8 +169,8 @@ def errors(views, answers, now):
     names = ("cluster", "node", "vendor", "pci_bus_id", "index", "uuid", "kind", "code")
     last = dict((key_of(labels, names), known(value)) for labels, value in answers["values"].get("last", ()))
     items, sums = [], {}
-    for labels, value in answers["values"].get("errors", ()):
-        kind, code, at = labels.get("kind", ""), labels.get("code", ""), last.get(key_of(labels, names))
+    for key, (labels, value) in best(answers["values"].get("errors", ()), names, max).items():
+        kind, code, at = labels.get("kind", ""), labels.get("code", ""), last.get(key)
         if at is not None and at < now - seconds(views["window"]):
             continue
         items.append({"labels": labels, "kind": kind, "code": code})

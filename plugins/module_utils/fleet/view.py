@@ -112,8 +112,8 @@ def collector_age(where, window):
 
 def sick_devices(where, window):
     """PromQL: the health score of each device that is not perfect."""
-    # Scores are recorded once a minute.
-    return "last_over_time(accelerator_health_score{%s}[%ds]) < 100" % (where, max(window, 150))
+    # Scores are recorded once a minute. Of a host that has come to another rack, both are there for a while.
+    return "min by (cluster, node, vendor, index, uuid) (last_over_time(accelerator_health_score{%s}[%ds])) < 100" % (where, max(window, 150))
 
 
 def observe(params, clusters, rules=False, alerts=False, details=True):
@@ -246,7 +246,7 @@ def findings(params, clusters):
             of_node(alert["labels"])["alerts"].append({
                 "alert": alert["labels"].get("alertname", ""), "severity": alert["labels"].get("severity", ""), "since": alert["since"],
                 "summary": alert["annotations"].get("summary", ""), "action": alert["annotations"].get("action", "")})
-    last = {}
+    last, errors = {}, {}
     for name in ("accelerator_error_last_timestamp_seconds", "accelerator_errors_total"):
         for cluster in sorted(name for name in clusters if clusters[name]["hosts"]):
             where = query.matcher("cluster", [cluster]) + "," + query.matcher("node", clusters[cluster]["hosts"])
@@ -257,8 +257,11 @@ def findings(params, clusters):
                     last[event] = max(value, last.get(event, 0))
                 elif of_node(labels) and last.get(event, time.time()) > time.time() - DAY:
                     device = dict((label, labels[label]) for label in ("pci_bus_id", "index", "uuid") if label in labels)
-                    of_node(labels)["errors"].append(dict(
-                        device, kind=labels.get("kind", ""), code=labels.get("code", ""), count=int(value), last=last.get(event)))
+                    # Within a day a host may have had two racks, and a device two sources: whose count is higher has seen all of it.
+                    if event not in errors or value > errors[event]["count"]:
+                        errors[event] = dict(device, kind=labels.get("kind", ""), code=labels.get("code", ""), count=int(value), last=last.get(event))
+    for event, one in errors.items():
+        found[event[:2]]["errors"].append(one)
     for one in found.values():
         one["alerts"].sort(key=lambda alert: (alert["since"], alert["alert"]))
         one["errors"].sort(key=lambda error: (-(error["last"] or 0), error["kind"], verdict.natural(error["code"])))

@@ -155,7 +155,9 @@ class Checker:
         fleet.follow_bundle(chosen, values)
         exporters = plan.exporters(chosen, plan.choose(chosen, None))
         for port in {exporter["port"] for exporter in exporters}:
-            self.places[(address_key(address), port)].append(host)
+            # Whoever else is at this host's name is at this host, wherever that is.
+            for place in {address_key(address), address_key(host)}:
+                self.places[(place, port)].append(host)
         ours, others = exporter_listeners(exporters, values)
         return shared_ports(ours + self.stack_listeners(host, values) + others)
 

@@ -98,6 +98,18 @@ def test_faults_are_by_component_the_fatal_ones_first():
     assert [(one["component"], one["grade"], one["count"]) for one in found] == [("presence", "fatal", 1), ("link", "degraded", 3)]
 
 
+def test_a_host_that_came_to_another_rack_counts_once():
+    """For two minutes what is recorded of its devices is there with both racks."""
+    both = [device(index=0, rack=rack) for rack in ("r1", "r2")]
+    told = answers(both)
+    told["values"]["faults"] = [({**one, "component": "memory"}, float(value)) for value, one in enumerate(both)]
+    told["values"]["errors"] = [({**one, "kind": "xid", "code": "79", "pci_bus_id": "0000:1b:00.0"}, 2.0 + value) for value, one in enumerate(both)]
+    found = document(told, [node(seen=1, expected=1)])
+    assert [one["faults"] for one in found["devices"]] == [["memory"]]
+    assert [(one["component"], one["grade"], one["count"]) for one in found["faults"]] == [("memory", "fatal", 1)]
+    assert [(one["code"], one["times"], one["count"]) for one in found["errors"]] == [("79", 3.0, 1)]
+
+
 def test_the_storage_is_asked_for_clusters_and_nodes_and_an_error_ends_it():
     asked, told = [], report.no_answers(VIEWS, NOW)
 

@@ -33,7 +33,7 @@ QUERIES = {
     "last_over_time(accelmon_fleet_generation": "generations",
     "last_over_time(accelerator_info": "lost",
     "last_over_time(ALERTS": "alerts_series",
-    "last_over_time(accelerator_health_score": "health",
+    "min by (cluster, node, vendor, index, uuid) (last_over_time(accelerator_health_score": "health",
     "last_over_time(accelerator_error_last_timestamp_seconds": "error_times",
     "last_over_time(accelerator_errors_total": "error_counts",
 }
@@ -50,8 +50,9 @@ def error(value, **labels):
 # guessed: errors as the rules record them. One was seen by an exporter alone, and one is older than a day.
 ERRORS = {
     "error_times": [error(int(time.time()) - 60, code="79", index="3", uuid="GPU-3"), error(int(time.time()) - 90000, code="31")],
-    "error_counts": [error(2, code="79", index="3", uuid="GPU-3"), error(9, code="31"), error(1, code="48", pci_bus_id="0000:02:00.0"),
-                     error(1, code="48", node="gpu9")],
+    # The host came to another rack meanwhile.
+    "error_counts": [error(1, code="79", index="3", uuid="GPU-3", rack="r1"), error(2, code="79", index="3", uuid="GPU-3", rack="r2"),
+                     error(9, code="31"), error(1, code="48", pci_bus_id="0000:02:00.0"), error(1, code="48", node="gpu9")],
 }
 
 

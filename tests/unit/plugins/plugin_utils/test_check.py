@@ -169,6 +169,7 @@ def test_exporters_that_the_monitoring_host_could_not_scrape(name, value):
     {"accelmon_address": "[::1]"}, {"accelmon_address": "::ffff:127.0.0.1"}, {"accelmon_address": "0:0:0:0:0:0:0:1"}, {"accelmon_address": "LocalHost."},
     {"accelmon_address": "localhost.localdomain"}, {"accelmon_address": "ip6-localhost"}, {"accelmon_address": "gpu.localhost"},
     {"accelmon_address": "::127.0.0.1"}, {"accelmon_address": "64:ff9b::7f00:1"}, {"accelmon_address": "2002:7f00:1::"},
+    {"accelmon_address": "64:ff9b::"}, {"accelmon_address": "[127.0.0.1]"},
 ])
 def test_an_address_where_the_scraper_would_reach_itself(variables):
     (error,) = errors(**variables)
@@ -177,11 +178,24 @@ def test_an_address_where_the_scraper_would_reach_itself(variables):
 
 @pytest.mark.parametrize("name", ["localhost", "localhost.localdomain", "127.0.0.1", "::1"])
 @pytest.mark.parametrize("variables", [
-    {}, {"ansible_host": "127.0.0.1"}, {"ansible_host": "::1"}, {"ansible_host": "0.0.0.0"}, {"ansible_connection": "local"}])
+    {}, {"ansible_host": "127.0.0.1"}, {"ansible_host": "::1"}, {"ansible_host": "0.0.0.0"}, {"ansible_host": "[127.0.0.1]"},
+    {"ansible_host": "64:ff9b::"}, {"ansible_connection": "local"}])
 def test_a_node_whose_name_means_the_scraper(name, variables):
     found = check({name: variables, "other": {}})
     assert list(found["hosts"]) == [name]
     assert found["hosts"][name].startswith(f"{name}: inventory_hostname = ") and "on mon this address means mon itself" in found["hosts"][name]
+
+
+@pytest.mark.parametrize("other", ["mon", "MON.", "gpu2"])
+@pytest.mark.parametrize("name", ["accelmon_address", "ansible_host"])
+def test_a_host_at_the_name_of_another(name, other):
+    """Its own address does not show that it is the same machine."""
+    found = check({"gpu1": {name: other}, "gpu2": {"ansible_host": "10.0.0.2"}}, {"mon": {"ansible_host": "10.0.0.9"}})
+    place = other.lower().rstrip(".")
+    assert found["hosts"] == {one: f"{one}: accelmon_address = {place}: port 9100 there is also a target of {two}; give each host its own "
+                                   "accelmon_address, or change the port of one exporter" for one, two in (("gpu1", place), (place, "gpu1"))}
+    ports = {"gpu1": {name: other, "node_exporter_port": 19100}, "gpu2": {"ansible_host": "10.0.0.2"}}
+    assert check(ports, {"mon": {"ansible_host": "10.0.0.9"}})["hosts"] == {}
 
 
 def test_a_scraper_may_be_its_own_target_if_nobody_else_scrapes_it():
