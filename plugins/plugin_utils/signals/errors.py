@@ -82,7 +82,7 @@ def split(text):
     if not found or kind and words.get(code, "") != (kind if kind in words.values() else ""):
         names = [alert["alert"] for alert in load("alerts")["alerts"]]
         hint = f"; {closest(text, names)}" if closest(text, names).startswith("did") else ""
-        raise Problem("neither an error code nor an alert; give a code, as in 79, sxid 20034, afid 24, ras ue, kernel wedged or recovery 2, "
+        raise Problem("neither an error code nor an alert; give a code, as in 79, sxid-20034, afid-24, ras-ue, kernel-wedged or recovery-2, "
                       f"or an alert's name{hint}", "accelmon_explain", text)
     if code in words:
         return words[code], code

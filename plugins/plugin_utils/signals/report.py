@@ -168,11 +168,15 @@ class Page:
 
     def alerts(self):
         """What fires, where, and what to do."""
+        explained = {alert["alert"] for alert in load("alerts")["alerts"]}
+
         def row(alert):
+            # Without the rule evaluator it is not known what an alert says; of a site's own nobody else knows it.
+            action = alert["action"] or (f"explain.yml -e accelmon_explain={alert['name']} says what to do." if alert["name"] in explained else "")
             name = tag("a", alert["name"], href=alert["link"], rel="noreferrer") if alert["link"].startswith(("https://", "http://")) else alert["name"]
             mark = {"critical": "critical", "info": ""}.get(alert["severity"], "warning")
             return [tag("td", alert["severity"] or NONE, class_=mark),
-                    sentences(tag("b", name), alert["summary"], alert["action"] or f"explain.yml -e accelmon_explain={alert['name']} says what to do."),
+                    sentences(tag("b", name), alert["summary"], action),
                     self.places(alert), number(alert["count"], "count"), tag("td", errors.since(alert["since"]) or NONE, class_="number")]
 
         if not self.document["alerts"]:
