@@ -96,7 +96,9 @@ findings:
       errors:
         - {kind: xid, code: "79", count: 1, last: 1795834800, pci_bus_id: "0000:1b:00.0"}
 fleet_alerts:
-  description: Names of firing alerts that belong to no node, except the watchdog.
+  description: >-
+    Names of firing alerts that belong to no registered node, except the watchdog. The name of a host follows in parentheses where the alert is
+    about one, such as a monitoring host without accelerators.
   returned: always
   type: list
   elements: str
@@ -136,7 +138,7 @@ def status(params):
         rows = verdict.worst_first(rows)
     return dict(
         rows=rows, table=verdict.table(rows), totals=summary, summary=verdict.totals_line(summary),
-        fleet_alerts=verdict.fleet_alerts(seen), problems=problems, notes=notes, **more)
+        fleet_alerts=verdict.fleet_alerts(clusters, seen), problems=problems, notes=notes, **more)
 
 
 def main():

@@ -127,8 +127,8 @@ ok:
 failures:
   description:
     - The problems, in a fixed order, each cause once.
-    - C(check) is one of registry, storage, generation, rules, watchdog, alertmanager, access, scraper, recording, registered, pending,
-      target, open, collector, devices, series, inputs.
+    - C(check) is one of registry, storage, generation, rules, watchdog, alertmanager, grafana, access, scraper, recording, registered,
+      pending, target, open, collector, devices, series, inputs.
     - C(line) has node, reason and fix in one line.
   returned: always
   type: list
@@ -212,6 +212,7 @@ def judge(params, monitor, dials=None, seen=None):
     if seen is None:
         seen = view.observe(params, clusters, rules=True)
         seen["alertmanagers"] = view.arrivals(params)
+        seen["grafana"] = view.grafana_error(params)
         try:
             seen["unrecorded"] = view.unrecorded(params, clusters, params["recorded_series"])
             seen["readings"] = view.present_readings(params, clusters, params["alert_inputs"])

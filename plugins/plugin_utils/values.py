@@ -208,7 +208,7 @@ RIDING_EXPORTERS = {"textfile_collector": "node_exporter"}
 # Services of the monitoring hosts, each of which is a job of its own.
 STACK = ("victoriametrics", "vmagent", "vmalert", "prometheus", "alertmanager")
 # Names that no exporter of somebody else may have as its job.
-OWN_JOBS = PORT_EXPORTERS + STACK + tuple(RIDING_EXPORTERS) + ("custom",)
+OWN_JOBS = PORT_EXPORTERS + STACK + ("grafana",) + tuple(RIDING_EXPORTERS) + ("custom",)
 
 
 def exporters(value):

@@ -105,9 +105,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Whether a request has a user's password."""
         return self.headers.get("Authorization") == "Basic " + base64.b64encode(("%s:%s" % (user, password)).encode()).decode()
 
-    def answer(self, status, body=None, **headers):
-        """Send it."""
-        data = json.dumps(body).encode()
+    def answer(self, status, body=None, text=None, **headers):
+        """Send it, as JSON unless it is text."""
+        data = (text or json.dumps(body)).encode()
         self.send_response(status)
         for name, value in dict(headers, **{"Content-Length": str(len(data))}).items():
             self.send_header(name, value)
@@ -123,7 +123,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, {"database": "ok", "version": "simulated"})
         if path == "/metrics":
             known = self.signed_in(grafana.of("metrics", "basic_auth_username"), grafana.of("metrics", "basic_auth_password"))
-            return self.answer(200 if known else 401)
+            return self.answer(200 if known else 401, text="grafana_build_info{edition=\"simulated\"} 1\nby_a_user 1\n")
         if not path.startswith("/api/"):
             return self.answer(302, Location="/login")
         if not self.signed_in(grafana.of("security", "admin_user"), grafana.kept()["password"]):

@@ -69,6 +69,18 @@ def test_verify_looks_at_it(fleet):
     eventually(lambda: fleet.play("playbooks/verify.yml").code == 0, "the fleet is verified")
 
 
+def test_the_stack_sees_whether_it_runs(fleet):
+    eventually(lambda: fleet.values('up{job="grafana"}') == {HOST: 1}, "it is scraped")
+    eventually(lambda: fleet.values("grafana_build_info") == {HOST: 1}, "its version is stored")
+    assert fleet.values("by_a_user") == {}
+    fleet.shell(HOST, "systemctl stop accelmon-grafana")
+    eventually(lambda: fleet.values('up{job="grafana"}') == {HOST: 0}, "its end is seen")
+    run = fleet.play("playbooks/verify.yml")
+    assert run.code != 0 and "gmon: cannot reach the Grafana at http://127.0.0.1:3000/api/health: refused" in run.output, run.output
+    fleet.shell(HOST, "systemctl start accelmon-grafana")
+    eventually(lambda: healthy(fleet), "it answers again")
+
+
 def test_what_users_made_outlives_another_address_and_another_password(fleet, tmp_path):
     """TLS and a path, where there were none; a dashboard made in Grafana and a file beside the collection's; data sources that still answer."""
     saved = "-X POST -H 'Content-Type: application/json' -d '{\"dashboard\": {\"title\": \"made by a user\"}}'"

@@ -210,3 +210,14 @@ def received_alerts(alertmanager_url, name, timeout, access=None):
         return [dict(alert["labels"]) for alert in json.loads(text.decode("utf-8"))]
     except (KeyError, TypeError, ValueError):
         raise Failure("the Alertmanager at %s does not respond like its API" % url)
+
+
+def grafana_health(grafana_url, timeout, access=None):
+    """Raises Failure unless a Grafana answers and says that its database does. It answers everybody, so it is shown no password."""
+    url = grafana_url.rstrip("/") + "/api/health"
+    try:
+        if json.loads(get_text("Grafana", url, timeout, access=access).decode("utf-8"))["database"] == "ok":
+            return
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise Failure("the Grafana at %s does not respond like its API" % url)

@@ -19,7 +19,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry impo
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
 
 # Lines about the monitoring host come first: they often explain the others.
-CHECKS = ("registry", "storage", "generation", "rules", "watchdog", "alertmanager", "access", "scraper", "recording",
+CHECKS = ("registry", "storage", "generation", "rules", "watchdog", "alertmanager", "grafana", "access", "scraper", "recording",
           "registered", "pending", "target", "open", "collector", "devices", "series", "inputs")
 
 HEALTH_WORDS = 3  # devices in a row of the status table
@@ -41,12 +41,13 @@ def empty_seen():
     groups: as `query.rule_groups` gives them
     firing: the alerts that fire, as `query.firing` gives them
     alertmanagers: [(url, error or None, whether the watchdog arrived there)]
+    grafana: one line about a Grafana that does not work, or None where it does or where there is none
     open_stack: [(name, url, what it does)] of listeners of the stack that let a stranger in
     open_targets: {target: what it does} of exporters that let a stranger in
     """
     return {
         "storage_error": None, "rules_error": None, "up": {}, "devices": {}, "collector_age": {}, "health": {},
-        "generations": {}, "lost": {}, "unrecorded": {}, "readings": {}, "groups": [], "firing": [], "alertmanagers": [], "open_stack": [], "open_targets": {},
+        "generations": {}, "lost": {}, "unrecorded": {}, "readings": {}, "groups": [], "firing": [], "alertmanagers": [], "grafana": None, "open_stack": [], "open_targets": {},
     }
 
 
@@ -574,6 +575,8 @@ class Judge(object):
                 watchdog = ""
         self.failures += rules_failures(self.seen, self.monitor, self.wanted.rule_groups, watchdog)
         self.failures += alertmanager_failures(self.seen, self.monitor, watchdog)
+        if self.seen["grafana"]:
+            self.fail("", self.monitor, "grafana", self.seen["grafana"], service_fix(self.seen["grafana"], self.monitor))
         self.failures += access_failures(self.seen, self.monitor)
 
     def judge_registered(self):
@@ -765,11 +768,15 @@ def worst_first(rows):
     return sorted(rows, key=lambda row: (_rank(row), row["cluster"], natural(row["node"])))
 
 
-def fleet_alerts(seen, watchdog="Watchdog"):
-    """Names of firing alerts that belong to no node; the watchdog always fires and says nothing."""
+def fleet_alerts(clusters, seen, watchdog="Watchdog"):
+    """Firing alerts that belong to no registered node: their names, and in parentheses the host that they are about, such as a monitoring host.
+
+    The watchdog always fires and says nothing.
+    """
+    registered = set(node for data in clusters.values() for node in data["hosts"])
     return sorted(set(
-        labels.get("alertname", "") for labels in labels_of(seen["firing"])
-        if not labels.get("node") and labels.get("alertname") != watchdog))
+        labels.get("alertname", "") + (" (%s)" % labels["node"] if labels.get("node") else "") for labels in labels_of(seen["firing"])
+        if labels.get("node") not in registered and labels.get("alertname") != watchdog))
 
 
 # What to do about rows of the status table: (what is the matter, whether it is with a row, what to do).

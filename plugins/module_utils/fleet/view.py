@@ -219,6 +219,15 @@ def arrivals(params):
     return found
 
 
+def grafana_error(params):
+    """What is wrong with this host's Grafana, which says itself whether its database answers; None where it works or there is none."""
+    url = params["stack_urls"].get("grafana")
+    try:
+        return query.grafana_health(url, params["query_timeout"], Access(ca_file=params["ca_file"], names=False)) if url else None
+    except Failure as problem:
+        return str(problem)
+
+
 def _recorded_alerts(ask, window):
     """The same as `query.firing` as the evaluator wrote it into the storage, without texts: the last that is known while it is away."""
     try:

@@ -281,6 +281,8 @@ def between_variables(values):
                    if not values.get(name)]
     if not values.get("accelmon_rule_files"):  # whose alerts may have any label
         errors += map(str, receivers.unknown_labels(values.get("alertmanager_receivers", []), values.get("accelmon_label_names", ())))
+    if values.get("grafana_source") == "container" and not values.get("grafana_image"):
+        errors.append("grafana_image = '': required with grafana_source = container; set it to NAME@sha256:DIGEST")
     interval, timeout = values.get("textfile_collector_interval"), values.get("textfile_collector_timeout")
     if timeout is not None:
         interval = interval or seconds(values.get("accelmon_scrape_interval") or DEFAULT_INTERVAL)

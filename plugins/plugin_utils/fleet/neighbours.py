@@ -5,15 +5,17 @@
 """Where the services of one host reach one another: each role runs one service, and reads from here where the others are."""
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, listening
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, stack
 
 SERVICES = tuple(service for backend in stack.BACKENDS.values() for service in backend.services)
 NAMES = tuple(f"{service}_{word}" for service in SERVICES for word in ("listen", "port")) + (
-    "node_exporter_port", "node_exporter_metrics_path", "node_exporter_managed", "accelmon_exporter_tls")
+    "node_exporter_port", "node_exporter_metrics_path", "node_exporter_managed", "accelmon_exporter_tls", "accelmon_grafana", "grafana_listen",
+    "grafana_port", "grafana_root_url")
 
 
 def neighbours(host_variables):
-    """{service of a backend: its `stack.listener` with address and port, "node_exporter": {"target", "scheme", "path"}} of one host.
+    """{service of a backend: its `stack.listener` with address and port, "node_exporter": {"target", "scheme", "path"},
+    "grafana"?: its `grafana.listener`} of one host; Grafana only where the host runs it.
 
     host_variables: the entry of the host in `hostvars`. Raises Problem.
     """
@@ -26,4 +28,6 @@ def neighbours(host_variables):
     listen = listening.of_role(host_variables, "node_exporter") or "127.0.0.1"
     found["node_exporter"] = {"target": instance(listen, values["node_exporter_port"]), "scheme": "https" if tls else "http",
                               "path": values["node_exporter_metrics_path"]}
+    if values["accelmon_grafana"]:
+        found["grafana"] = grafana.listener(values["grafana_listen"], values["grafana_port"], values["grafana_root_url"])
     return found

@@ -146,7 +146,7 @@ def answer_lines(answer):
     if answer.get("summary"):
         lines.append(answer["summary"])
     if answer.get("fleet_alerts"):
-        lines.append("alerts of no node: " + ", ".join(answer["fleet_alerts"]))
+        lines.append("other alerts: " + ", ".join(answer["fleet_alerts"]))
     return lines + [f"note: {note}" for note in answer.get("notes", ())] + [f"{answer['item']}: {problem}" for problem in answer["problems"]]
 
 

@@ -168,7 +168,7 @@ def stack_urls(host, hostvars, monitoring):
         receivers = {"services": [], "own": {}}
     own = {name: service["url"] for name, service in receivers["own"].items()}
     if values["accelmon_grafana"]:
-        own["grafana"] = stack.listener(values["grafana_listen"], values["grafana_port"])["url"] + grafana.sub_path(values["grafana_root_url"])
+        own["grafana"] = grafana.listener(values["grafana_listen"], values["grafana_port"], values["grafana_root_url"])["url"]
     return {"storage": urls[backend.storage], "rules": urls[backend.evaluator], "alertmanagers": [service["url"] for service in receivers["services"]],
             "listeners": {**urls, **own}}
 
@@ -178,7 +178,7 @@ def neighbours(host_variables):
     """Where a role reaches the services of its own host that other roles run, from the host's `hostvars` entry.
 
     For each service of the backends what `stack_listener` returns, with its `address` and `port`; for `node_exporter` its `target`,
-    `scheme` and `path`.
+    `scheme` and `path`; `grafana` where the host runs it.
     """
     return nearby.neighbours(host_variables)
 

@@ -16,7 +16,7 @@ import urllib.parse
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault, shown
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.stack import USER
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 DASHBOARDS = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3, "dashboards"))
 DATA = paths.STATE + "/grafana"
@@ -25,6 +25,8 @@ STORAGE_UID = "accelmon"
 ALERTMANAGER_UID = "accelmon-alertmanager"
 FOLDER_UID = "accelmon"
 DATABASES = ("postgres", "mysql")
+# What is stored of Grafana's own page: it has hundreds of series, some with names that users choose.
+SERIES = "grafana_build_info|process_.+"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 # Whether values may stand in the file as they are. All others are quoted.
 PLAIN = re.compile(r"[A-Za-z0-9_./:@$%(){}?&=+,~-][A-Za-z0-9_./:@$%(){}?&=+,~ -]*")
@@ -33,6 +35,13 @@ PLAIN = re.compile(r"[A-Za-z0-9_./:@$%(){}?&=+,~-][A-Za-z0-9_./:@$%(){}?&=+,~ -]
 def sub_path(root_url):
     """The path below which Grafana is reached, without a slash at its end: "" or /grafana."""
     return urllib.parse.urlsplit(root_url).path.rstrip("/")
+
+
+def listener(address, port, root_url):
+    """What `stack.listener` returns, with everything below the path of the root URL: `url`, and the `path` and names of its own series."""
+    below = sub_path(root_url)
+    made = stack.listener(address, port)
+    return dict(made, url=made["url"] + below, path=below + "/metrics", series=SERIES)
 
 
 def configuration(options):
@@ -51,14 +60,14 @@ def configuration(options):
         "database": {"url": options["database_url"]} if options["database_url"] else {"type": "sqlite3"},
         "log": {"mode": "console", "level": options["log_level"]},
         "security": {
-            "admin_user": USER, "admin_password": from_file(paths.GRAFANA_PASSWORD), "secret_key": from_file(paths.GRAFANA_KEY),
+            "admin_user": stack.USER, "admin_password": from_file(paths.GRAFANA_PASSWORD), "secret_key": from_file(paths.GRAFANA_KEY),
             "cookie_secure": options["tls"] or options["root_url"].startswith("https:"), "disable_gravatar": True},
         "users": {"allow_sign_up": False},
         "auth.anonymous": {"enabled": False},
         "public_dashboards": {"enabled": False},
         "snapshots": {"external_enabled": False},
         # Its own series are open to everybody unless it asks for a password.
-        "metrics": {"basic_auth_username": USER, "basic_auth_password": from_file(paths.STACK_PASSWORD)},
+        "metrics": {"basic_auth_username": stack.USER, "basic_auth_password": from_file(paths.STACK_PASSWORD)},
         "analytics": {"reporting_enabled": False, "check_for_updates": False, "check_for_plugin_updates": False, "feedback_links_enabled": False},
         "news": {"news_feed_enabled": False},
         "plugins": {"plugin_admin_enabled": False, "preinstall_disabled": True, "public_key_retrieval_disabled": True},
@@ -145,7 +154,7 @@ def data_source(name, kind, uid, service, password, settings):
     if service["server_name"]:
         settings = {**settings, "tlsAuthWithCACert": True, "serverName": service["server_name"]}
         secrets["tlsCACert"] = from_file(paths.CA)
-    return {"name": name, "type": kind, "uid": uid, "access": "proxy", "url": service["url"], "basicAuth": True, "basicAuthUser": USER,
+    return {"name": name, "type": kind, "uid": uid, "access": "proxy", "url": service["url"], "basicAuth": True, "basicAuthUser": stack.USER,
             "jsonData": settings, "secureJsonData": secrets, "editable": False}
 
 

@@ -232,6 +232,13 @@ def service_access(service, password_file):
     return access
 
 
+def service_page(service):
+    """Where a service of the stack has its series, and which of them are kept, where that is not the usual page and all of it."""
+    series = [{"source_labels": ["__name__"], "regex": service["series"], "action": "keep"}] if "series" in service else []
+    return {**({"metrics_path": service["path"]} if service.get("path", "/metrics") != "/metrics" else {}),
+            **({"metric_relabel_configs": series} if series else {})}
+
+
 def page_relabelling(job, backend, bare):
     """Relabelling before any other of a page that a node writes. bare: of targets without the labels that not every target has."""
     labels = "|".join(OUR_LABELS + (TARGET_LABELS if bare else ()))
@@ -312,7 +319,7 @@ def scrape_file(options):
     })
     labels = {"cluster": chosen["cluster"], "node": chosen["node"]}
     for job, service in sorted(chosen["stack"].items()):
-        configs.append({"job_name": job, **CAREFUL, **service_access(service, chosen["stack_password_file"]),
+        configs.append({"job_name": job, **CAREFUL, **service_page(service), **service_access(service, chosen["stack_password_file"]),
                         "static_configs": [{"targets": [service["target"]], "labels": labels}]})
     interval = str(chosen["scrape_interval"])
     return dump({

@@ -453,7 +453,14 @@ def test_rows_say_state_accelerators_exporters_and_alerts():
         "amd": {"seen": 1, "expected": 0}, "nvidia": {"seen": 8, "expected": 8, "source": "textfile"}}
     assert rows["cpu1"]["state"] == "active" and rows["gpu1"]["alerts"] == []
     assert [name for name, row in rows.items() if row["problem"]] == ["gpu3", "gpu4", "gpu5", "gpu6", "gpu7"]
-    assert verdict.fleet_alerts(seen) == ["AcceleratorFleetUnknown"]
+    assert verdict.fleet_alerts(clusters, seen) == ["AcceleratorFleetUnknown"]
+
+
+def test_alerts_about_a_monitoring_host_without_accelerators_are_not_lost():
+    clusters, seen = status_fleet()
+    seen["firing"] = [{"labels": {"alertname": "GrafanaDown", "cluster": "west", "node": node}} for node in ("mon1", "gpu1")]
+    assert verdict.fleet_alerts(clusters, seen) == ["GrafanaDown (mon1)"]
+    assert [row["node"] for row in verdict.status_rows(clusters, seen) if row["alerts"]] == ["gpu1"]
 
 
 def test_status_says_for_each_kind_of_trouble_what_to_do():

@@ -299,6 +299,35 @@ def test_both_bring_the_password_where_there_is_one(services, module, tmp_path):
     assert "answers HTTP 401" in json.dumps(services.run(module))
 
 
+@pytest.mark.parametrize("body, line", [
+    (b'{"database": "ok", "version": "12.1.0"}', None), (b"<html>", "mon01: the Grafana at %s/api/health does not respond like its API; another service"),
+    (None, "mon01: the Grafana at %s/api/health answers HTTP 503; check its log on mon01"),
+    ("stopped", "mon01: cannot reach the Grafana at %s/api/health: refused; start it on mon01")])
+def test_verify_says_that_grafana_is_down(services, body, line):
+    """None: as it answers when its database does not."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            assert self.path == "/grafana/api/health" and "Authorization" not in self.headers
+            self.send_response(200 if body else 503)
+            self.end_headers()
+            self.wfile.write(body or b'{"database": "failing"}')
+
+        def log_message(self, *_arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        url = f"http://127.0.0.1:{server.server_port}/grafana"
+        if body == "stopped":
+            server.server_close()
+        else:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        found = [item["line"] for item in services.run("fleet_verify_info", monitoring_host="mon01", stack_urls={"grafana": url})["failures"]
+                 if item["check"] == "grafana"]
+        if body != "stopped":
+            server.shutdown()
+    assert [one.startswith(line % url) for one in found] == ([True] if line else []), found
+
+
 def test_verify_says_which_listener_of_the_stack_is_open(services, tmp_path):
     services.password = "the password"
     (tmp_path / "password").write_text("the password")

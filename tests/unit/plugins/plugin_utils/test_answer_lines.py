@@ -9,7 +9,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fl
 
 def test_tables_then_what_else_is_to_be_said():
     assert answer_lines({"item": "mon1", "table": "A\nB", "summary": "2 nodes", "fleet_alerts": ["X", "Y"], "notes": ["n"], "problems": ["p"]}) == [
-        "A", "B", "2 nodes", "alerts of no node: X, Y", "note: n", "mon1: p"]
+        "A", "B", "2 nodes", "other alerts: X, Y", "note: n", "mon1: p"]
     assert answer_lines({"item": "mon1", "table": "A", "exporter_table": "E", "problems": []}) == ["A", "E"]
 
 

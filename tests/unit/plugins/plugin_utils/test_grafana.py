@@ -6,17 +6,23 @@
 import configparser
 import http.server
 import json
+import pathlib
 import re
 import threading
 
 import pytest
+from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_verify_info
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import between_variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.access import fleet_passwords
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import grafana_sources
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, stack
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, grafana, stack
+from jinja2.meta import find_undeclared_variables
+from jinja2.nativetypes import NativeEnvironment
 
+ROOT = pathlib.Path(__file__).resolve().parents[4]
 OPTIONS = {"listen": "127.0.0.1", "port": 3000, "tls": False, "root_url": "", "database_url": "", "log_level": "info", "settings": {}}
 
 
@@ -33,6 +39,18 @@ def expanded(text, environment=None):
         return (environment or {}).get(found.group(1) or found.group(2), "")
     parts = [re.sub(r"\$(?:\{(\w+)\}|(\w+|.))", variable, part) for part in text.split("$$")]
     return "$".join(parts)
+
+
+def filled(value, variables):
+    """A value of a role's variables with its templates filled in, which use no filters."""
+    if isinstance(value, dict):
+        return {key: filled(item, variables) for key, item in value.items()}
+    if isinstance(value, list):
+        return [filled(item, variables) for item in value]
+    if not isinstance(value, str):
+        return value
+    templates = NativeEnvironment()
+    return templates.from_string(value).render({name: filled(variables[name], variables) for name in find_undeclared_variables(templates.parse(value))})
 
 
 def mon1(**more):
@@ -145,6 +163,28 @@ def test_dashboards_are_those_of_the_collection(tmp_path):
     assert {f"{paths.GRAFANA_DASHBOARDS}/{name}" for name in grafana.dashboards()} < names
     assert set(found["secrets"]) == {paths.GRAFANA_INI} < names
     assert json.loads(grafana.provider())["providers"][0]["options"] == {"path": paths.GRAFANA_DASHBOARDS}
+
+
+def test_the_container_has_the_files_and_the_data_of_the_host_and_no_more():
+    """What an image of upstream sets in its environment is set again: it would win over grafana.ini."""
+    variables = {name: value for path in ("accelmon/vars", "grafana/defaults", "grafana/vars")
+                 for name, value in yaml_load((ROOT / "roles" / path / "main.yml").read_text()).items()}
+    container = filled(variables["grafana_container"], variables)
+    found = {"runtime": "podman", "program": "/usr/bin/podman", "id": "sha256:1", "user": "990:980", "groups": ["970"], "devices": []}
+    line = containers.command("grafana", container, found)
+    assert [word for word in line if word.startswith(("--volume", "--user", "--group-add", "--entrypoint"))] == [
+        "--user=990:980", "--group-add=970", "--volume=/etc/accelmon:/etc/accelmon:ro",
+        "--volume=/var/lib/accelmon/grafana:/var/lib/accelmon/grafana", "--entrypoint=/usr/share/grafana/bin/grafana"]
+    assert line[line.index("sha256:1"):] == ["sha256:1", "server", "--homepath=/usr/share/grafana", "--config=/etc/accelmon/grafana/grafana.ini"]
+    assert {word.partition("=")[2] for word in line if word.startswith("--env=")} == {
+        f"GF_PATHS_{key.upper()}={value}" for key, value in grafana.configuration(OPTIONS)["paths"].items()}
+
+
+@pytest.mark.parametrize("given,wrong", [
+    ({}, False), ({"grafana_source": "container"}, True), ({"grafana_source": "container", "grafana_image": "a@sha256:" + "0" * 64}, False)])
+def test_a_container_needs_an_image(given, wrong):
+    errors = between_variables(given)
+    assert errors == (["grafana_image = '': required with grafana_source = container; set it to NAME@sha256:DIGEST"] if wrong else [])
 
 
 def test_grafana_has_passwords_of_its_own_only_where_it_runs():

@@ -62,6 +62,12 @@ def test_the_node_exporter_of_a_host(given, target, scheme):
     assert (found["target"], found["scheme"]) == (target, scheme)
 
 
+def test_grafana_is_one_of_them_only_where_it_runs():
+    assert "grafana" not in neighbours(mon1())
+    found = neighbours(mon1(accelmon_grafana="yes", grafana_port=3001, grafana_root_url="https://mon1.example.org/grafana/"))["grafana"]
+    assert (found["target"], found["url"], found["path"]) == ("127.0.0.1:3001", "http://127.0.0.1:3001/grafana", "/grafana/metrics")
+
+
 @pytest.mark.parametrize("given,services", [
     ({}, ["grafana", "prometheus"]), ({"accelmon_backend": "prometheus"}, ["grafana", "vmalert", "vmagent", "victoriametrics"]),
     ({"accelmon_grafana": "yes"}, ["prometheus"])])

@@ -13,6 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import regist
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import reserved
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file, timeout
 
 SPEC = importlib.util.spec_from_file_location("accelmon_rules_expositions", Path(__file__).resolve().parents[4] / "tests" / "rules" / "expositions.py")
@@ -85,6 +86,14 @@ def test_services_of_the_stack_want_the_password_and_perhaps_tls():
     assert found["prometheus"]["scheme"] == "https" and found["prometheus"]["tls_config"]["server_name"] == "localhost"
     assert "tls_config" not in found["alertmanager"]
     assert all(found[job]["basic_auth"] == {"username": "accelmon", "password_file": "/p"} for job in ("prometheus", "alertmanager"))
+
+
+def test_grafana_is_asked_below_its_path_and_little_of_it_is_kept():
+    found = jobs(stack_password_file="/p", stack={"grafana": grafana.listener("0.0.0.0", 3000, "https://mon1.example.org/grafana/")})["grafana"]
+    assert found["metrics_path"] == "/grafana/metrics" and found["scheme"] == "https" and found["basic_auth"]["password_file"] == "/p"
+    assert found["static_configs"] == [{"targets": ["127.0.0.1:3000"], "labels": {"cluster": "c1", "node": "mon1"}}]
+    assert relabelled(found, {"__name__": "process_open_fds"}) and not relabelled(found, {"__name__": "accelerator_info"})
+    assert "metrics_path" not in jobs(stack={"grafana": grafana.listener("127.0.0.1", 3000, "")})["grafana"]
 
 
 def test_prometheus_evaluates_and_notifies_all_alertmanagers_by_their_names():
