@@ -19,6 +19,8 @@ JOBS = ("node_exporter", "dcgm_exporter", "amd_exporter", "all_smi", "custom")
 # Of one job they are so small that a page of few bytes is too large.
 LIMITS = {"all_smi": 300}
 SERIES = itertools.count()
+# Every way to send a client elsewhere that there is, and some that there is not.
+WAYS = (300, 301, 302, 303, 304, 305, 307, 308, 399)
 
 
 def names(job):
@@ -63,7 +65,7 @@ def flood(count, page=""):
 PAGES = {
     **{f"/{job}": forged(job) for job in JOBS},
     "/twice": twice(),
-    "/elsewhere": "to /secret",
+    **{f"/elsewhere{status}": f"{status} to /secret" for status in WAYS},
     "/secret": "secret 1\n",
     "/time": lambda: f"timed 1 {int(time.time() + 7200) * 1000}\n",
     "/flood": flood(120000),
@@ -84,7 +86,7 @@ def targets(folder, port):
                 for end, rack in (("", {}), ("_racked", {"rack": "r7"}))]
 
     files = {f"{job}/c1.json": entries(job, **({"job": "web"} if job == "custom" else {})) for job in JOBS}
-    for page in ("twice", "elsewhere", "time", "flood", "wide", "long", "good"):
+    for page in ("twice", "time", "flood", "wide", "long", "good", *(f"elsewhere{status}" for status in WAYS)):
         files["node_exporter/c1.json"] += entries(page)
     files["all_smi/c1.json"] += entries("churn") + entries("huge")
     live.write_targets(folder, files)
@@ -113,7 +115,7 @@ def stored(api, engine):
     live.until(api, "good", 2)
     live.until(api, "accelmon_fleet_generation", 1)
     live.until(api, "allowed", 2 * len(JOBS))
-    live.until(api, "up", 2 * (len(JOBS) + 9) + 2)
+    live.until(api, "up", 2 * (len(JOBS) + len(WAYS) + 8) + 2)
     for job in JOBS:
         shown = "web" if job == "custom" else job
         for name in names(job):
@@ -144,7 +146,8 @@ def stored(api, engine):
     # Nothing of whoever leads elsewhere or has too much, but that it is there.
     nothing(api, "secret")
     nothing(api, '{__name__=~"flood.*|wide|long"}')
-    live.until(api, 'up{node=~"elsewhere.*|huge.*"} == 0', 4)
+    live.until(api, 'up{node=~"elsewhere.*|huge.*"} == 0', 2 * len(WAYS) + 2)
+    assert "/secret" not in live.Handler.seen
     live.until(api, 'up{node=~"flood.*"}', 2)
     live.until(api, 'group by (node) (scrape_samples_scraped{node=~"flood.*"} == 120000)', 2)
     # Of churn no more than the limit allows; who is too much is named.

@@ -13,6 +13,7 @@ import contextlib
 import http.server
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -67,13 +68,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     seen = set()
 
     def do_GET(self):
-        """One page, or the way to another where its text begins with "to "."""
+        """One page, or the way to another where its text is like "302 to /another"."""
         self.seen.add(self.path)
         text = self.server.pages.get(urllib.parse.urlsplit(self.path).path)
         text = text() if callable(text) else text
-        if text and text.startswith("to "):
-            self.send_response(302)
-            self.send_header("Location", text[3:])
+        way = re.fullmatch(r"(3\d\d) to (\S+)", text or "")
+        if way:
+            self.send_response(int(way.group(1)))
+            self.send_header("Location", way.group(2))
+            self.send_header("Refresh", f"0; url={way.group(2)}")
             self.end_headers()
             return
         self.send_response(200 if text else 404)

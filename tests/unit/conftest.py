@@ -26,9 +26,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         """The page of the path."""
-        status, body = self.server.pages.get(self.path, (404, ""))
+        status, body, *cut = self.server.pages.get(self.path, (404, ""))
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(body) + sum(cut)))
         self.end_headers()
         self.wfile.write(body.encode())
 
@@ -49,7 +49,7 @@ class Server(socketserver.ThreadingUnixStreamServer):
 
 @pytest.fixture
 def inner(tmp_path):
-    """A server on a Unix socket: its `place`, and its `pages` {path: (status, body)}."""
+    """A server on a Unix socket: its `place`, and its `pages` {path: (status, body)}, with how many bytes of the body are cut off."""
     server = Server(str(tmp_path / "api.sock"), Handler)
     server.place, server.pages = str(tmp_path / "api.sock"), {}
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()

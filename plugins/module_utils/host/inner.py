@@ -7,6 +7,20 @@ import http.client
 import socket
 
 
+def check_whole(answer):
+    """Raise an HTTPException if an answer ended before all that it announced was there: who reads it in parts does not notice."""
+    if answer.length:
+        raise http.client.IncompleteRead(b"", answer.length)
+
+
+def page(answer, limit):
+    """The page of an answer as text, at most `limit` bytes of it. Raises HTTPException if it is cut off."""
+    found = answer.read(limit)
+    if len(found) < limit:
+        check_whole(answer)
+    return found.decode("utf-8", "replace")
+
+
 class Inner(http.client.HTTPConnection):
     """A connection by the path of a Unix socket, or to ADDRESS:PORT; timeout in seconds."""
 

@@ -13,7 +13,7 @@ import re
 import socket
 import ssl
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.host.inner import Inner
+from ansible_collections.accelmon.fleet.plugins.module_utils.host.inner import Inner, page
 
 # How a server says, in its handshake, that a client without a certificate may not come in.
 DEMANDS_CERTIFICATE = re.compile("ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|HANDSHAKE_FAILURE)|SSLV3_ALERT_HANDSHAKE_FAILURE")
@@ -98,7 +98,7 @@ def fetch(address, port, path, scheme="http", ca_file="", timeout=5, limit=64 * 
             client.sock = connection
             client.request("GET", path, headers=dict({"Connection": "close"}, **credentials(password)))
             answer = client.getresponse()
-            text = answer.read(limit).decode("utf-8", "replace") if limit else ""
+            text = page(answer, limit)
             return answer.status, "", "%s: HTTP %d" % (place, answer.status), text
         finally:
             connection.close()
@@ -116,7 +116,7 @@ def inside(place, path, timeout=5, limit=64 * 1024 * 1024):
     try:
         connection.request("GET", path, headers={"Host": "localhost", "Connection": "close"})
         answer = connection.getresponse()
-        return answer.status, answer.read(limit).decode("utf-8", "replace"), "%s of %s: HTTP %d" % (path, place, answer.status)
+        return answer.status, page(answer, limit), "%s of %s: HTTP %d" % (path, place, answer.status)
     except (OSError, http.client.HTTPException) as error:
         return None, "", "%s of %s: %s" % (path, place, str(error) or type(error).__name__)
     finally:

@@ -60,8 +60,8 @@ def reserved():
     names = set(ENGINES) | _of_rules() | {label.lower() for label in amd_exporter.LABELS}
     for source in catalogue["sources"].values():
         names |= _of_source(source)
-    for part in ("registry", "stack"):
-        names |= {label for labels in catalogue[part].values() for label in labels}
+    for part in (catalogue["registry"], catalogue["stack"], catalogue["node"], *(part["series"] for part in catalogue["published"].values())):
+        names |= {label for labels in part.values() for label in labels}
     for text in catalogue["exporter_labels"].values():
         names |= set(text.split())
     return frozenset(names)

@@ -269,6 +269,7 @@ def ask(place, target, accept):
             if size > PAGE_LIMIT or time.monotonic() > deadline:
                 raise Refused(502)
             pieces.append(piece)
+        accelmon_inner.check_whole(answer)
         return answer.status, answer.getheader("Content-Type") or "text/plain; charset=utf-8", pieces
     except (OSError, ValueError, http.client.HTTPException):
         raise Refused(502)

@@ -41,7 +41,7 @@ def fetch(place, page, seconds):
     try:
         inner.request("GET", page, headers={"Host": "localhost", "Connection": "close"})
         answer = inner.getresponse()
-        return answer.status, answer.read(PAGE_LIMIT).decode("utf-8", "replace")
+        return answer.status, accelmon_inner.page(answer, PAGE_LIMIT)
     except (OSError, http.client.HTTPException) as error:
         return 0, str(error) or type(error).__name__
     finally:

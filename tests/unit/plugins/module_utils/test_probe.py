@@ -145,6 +145,7 @@ def test_places():
 @pytest.mark.parametrize("pages,well,words", [
     ({"/-/ready": (200, "")}, True, "HTTP 200"), ({"/-/ready": (503, ""), "/metrics": (200, "x_up 1\n")}, False, "HTTP 503"),
     ({"/metrics": (200, "# HELP x_up y\nx_up 1\n")}, True, "HTTP 200"), ({"/metrics": (200, "")}, False, "no line starts with x_"), ({}, False, "HTTP 404"),
+    ({"/metrics": (200, "x_up 1\n", 9)}, False, "IncompleteRead"),
 ])
 def test_a_program_behind_a_front_is_asked_itself(inner, pages, well, words):
     inner.pages = pages

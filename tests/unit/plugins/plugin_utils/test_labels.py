@@ -18,7 +18,8 @@ PAGES = sorted(path.name for path in Path(expositions.FOLDER).glob("*.prom"))
 
 
 @pytest.mark.parametrize("name", """scope type name sensor pci_bus_id integration alertgroup alertstate alertname GPU_I_ID gpu_partition_id cpu le quantile
-    source gpu uuid index vendor model severity job_id percent celsius series device mode fstype mountpoint job instance node state domain serial""".split())
+    source gpu uuid index vendor model severity job_id percent celsius series device mode fstype mountpoint job instance node state domain serial
+    user account partition directory""".split())
 def test_a_label_that_series_or_rules_have_is_refused_by_name_with_what_to_do(name):
     with pytest.raises(Problem, match=f"the label {name} is reserved; .*[Cc]hoose another, such as site_{name.lower()}"):
         labels.labels({"room": "b", name: "x"})
@@ -26,7 +27,7 @@ def test_a_label_that_series_or_rules_have_is_refused_by_name_with_what_to_do(na
         labels.custom_exporters([{"job": "web", "port": 80, "labels": {name: "x"}}])
 
 
-@pytest.mark.parametrize("name", "room row site team owner partition datacenter environment zone floor project cabinet slurm_partition site_type".split())
+@pytest.mark.parametrize("name", "room row site team owner datacenter environment zone floor project cabinet slurm_partition site_type".split())
 def test_a_label_of_a_site_s_own_is_taken(name):
     assert labels.labels({name: "x"}) == {name: "x"}
 
@@ -44,8 +45,12 @@ def test_every_label_that_a_rule_or_a_case_of_one_names_is_reserved():
         for rule in group["rules"]:
             named |= labels.in_expression(rule["expr"])
     assert len(named) > 20 and named <= labels.reserved()
-    for source in load("sources")["sources"].values():
+    sources = load("sources")
+    for source in sources["sources"].values():
         assert set(source["labels"]) | set(source["keys"]) <= labels.reserved()
+    # What a scheduler's integration tells of jobs, above all: a site may well call its nodes' partition by that name.
+    for series in (sources["registry"], sources["stack"], sources["node"], *(part["series"] for part in sources["published"].values())):
+        assert {label for names in series.values() for label in names} <= labels.reserved()
 
 
 @pytest.mark.parametrize(("expression", "wanted"), [

@@ -89,7 +89,7 @@ def test_what_asks_for_less_or_is_not_understood_lets_nobody_in(front, content, 
 class Backend(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     request_queue_size = 64
-    asked, body, pause = None, b"all_smi_up 1\n", 0
+    asked, body, pause, cut = None, b"all_smi_up 1\n", 0, 0
 
     class RequestHandlerClass(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -98,7 +98,7 @@ class Backend(socketserver.ThreadingUnixStreamServer):
             body = self.server.body
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) + self.server.cut))
             self.end_headers()
             self.wfile.write(body)
 
@@ -211,6 +211,16 @@ def test_a_program_that_is_gone_is_a_bad_gateway(running, made):
     one.start()
     os.remove(one.place)
     assert one.ask("s3cret pass:word")[0] == 502
+
+
+@pytest.mark.parametrize("size", [0, 13, 200000])
+def test_half_a_page_is_no_page(running, size):
+    """A scraper would take it for the whole, and devices for lost."""
+    one = running("--open").start()
+    one.backend.body, one.backend.cut = b"x" * size, 1
+    assert one.ask()[0] == 502
+    one.backend.cut = 0
+    assert (one.ask()[0], len(one.ask()[2])) == (200, size)
 
 
 @pytest.fixture

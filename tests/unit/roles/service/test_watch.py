@@ -31,6 +31,7 @@ def watch(tmp_path_factory):
     ({"/metrics": (200, "")}, False),
     ({"/metrics": (200, "# HELP all_smi_gpu_utilization x\n")}, False),
     ({"/metrics": (500, "all_smi_gpu_utilization 1\n")}, False),
+    ({"/metrics": (200, "all_smi_gpu_utilization 1\n", 9)}, False),
     ({}, False),
 ])
 def test_what_is_well(watch, inner, pages, well):
