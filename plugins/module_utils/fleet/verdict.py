@@ -47,7 +47,8 @@ def empty_seen():
     """
     return {
         "storage_error": None, "rules_error": None, "up": {}, "devices": {}, "collector_age": {}, "health": {},
-        "generations": {}, "lost": {}, "unrecorded": {}, "readings": {}, "groups": [], "firing": [], "alertmanagers": [], "grafana": None, "open_stack": [], "open_targets": {},
+        "generations": {}, "lost": {}, "unrecorded": {}, "readings": {}, "groups": [], "firing": [], "alertmanagers": [], "grafana": None,
+        "open_stack": [], "open_targets": {},
     }
 
 
