@@ -8,6 +8,7 @@ Nothing is stubbed; /bin/false stands for sudo, so that whoever calls it fails.
 """
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -60,7 +61,8 @@ def needs_connection(task):
 @pytest.mark.parametrize("name,play", [pytest.param(name, play, id=f"{name}: {play.get('name', '')}")
                                        for name, play in plays() if "import_playbook" not in str(play.keys())])
 def test_the_control_node_is_left_out_of_what_is_for_all_hosts(name, play):
-    hosts = str(play.get("hosts", ""))
+    # The filter `_loaded` leaves a pattern as it is.
+    hosts = re.sub(r"^{{ '(.*)' \| accelmon\.fleet\._loaded }}$", r"\1", str(play.get("hosts", "")))
     given = play.get("vars") or {}
     alone = hosts == "localhost"
     if alone:

@@ -28,7 +28,7 @@ NODES = {
 TOLD = {"gpu1": facts(device(), device(), addresses=["10.0.0.1"]), "gpu2": facts(device("amd")), "gpu3": facts()}
 
 FLEET = """
-- hosts: accelerator_nodes:monitoring
+- hosts: "{{ 'accelerator_nodes:monitoring' | accelmon.fleet._loaded }}"
   gather_facts: false
   tasks:
     - ansible.builtin.set_fact:
