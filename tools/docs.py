@@ -282,7 +282,8 @@ label up to the next bucket.
 A straggler is a device that is busy (at least half of the time) and far from the median of its peers: busy devices of the same model on the same
 node or in the same job, at least four. It has a series for as long as its clock or power is at least 5 median absolute deviations below the
 median, or its temperature above; each deviation is scaled to a standard deviation and counts as at least 30 MHz, 10 W or 2 degrees. The value is
-the number of deviations. Peers in a job need `accelerator_job_info`, which a scheduler integration writes.
+the number of deviations. Peers in a job need `accelerator_job_info`; see
+[jobs](jobs.md).
 
 The [health score](health.md) of devices and nodes is computed once a minute as well.
 

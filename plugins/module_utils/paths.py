@@ -8,6 +8,7 @@ CONFIGURATION = "/etc/accelmon"
 PROGRAMS = "/opt/accelmon"
 STATE = "/var/lib/accelmon"
 RUNTIME = "/run/accelmon"
+JOBS = RUNTIME + "/jobs"
 CACHE = "/var/cache/accelmon"
 
 # Of every host: its certificate, and what its exporters ask for.

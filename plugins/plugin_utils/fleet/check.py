@@ -283,6 +283,8 @@ def between_variables(values):
         errors += map(str, receivers.unknown_labels(values.get("alertmanager_receivers", []), values.get("accelmon_label_names", ())))
     if values.get("grafana_source") == "container" and not values.get("grafana_image"):
         errors.append("grafana_image = '': required with grafana_source = container; set it to NAME@sha256:DIGEST")
+    if values.get("accelmon_job_user") == "hash" and len(values.get("accelmon_job_user_key") or "") < 16:
+        errors.append("accelmon_job_user_key: required with accelmon_job_user = hash; set it to a random text of at least 16 characters")
     interval, timeout = values.get("textfile_collector_interval"), values.get("textfile_collector_timeout")
     if timeout is not None:
         interval = interval or seconds(values.get("accelmon_scrape_interval") or DEFAULT_INTERVAL)

@@ -17,7 +17,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours as nearby, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, stack, units
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, slurm, stack, units
 
 ALERTMANAGER = ("alertmanager_port", "alertmanager_gossip_port", "alertmanager_listen", "alertmanager_state")
 
@@ -191,6 +191,11 @@ def unwanted_services(host_variables):
         service for name, backend in stack.BACKENDS.items() if name != chosen["accelmon_backend"] for service in reversed(backend.services)]
 
 
+def slurm_advice(text, prolog, epilog):
+    """What slurm.conf still needs for hooks at these paths, from the output of `scontrol show config`."""
+    return slurm.advice(plain(text), plain(prolog), plain(epilog))
+
+
 class FilterModule:
     """The filters of this file."""
 
@@ -198,4 +203,4 @@ class FilterModule:
         """Name to function."""
         return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, vm_client, vm_authorities, gossip_arguments,
                         vmauth_config, grafana_files, grafana_sub_path, grafana_sources, alertmanagers, stack_urls, neighbours,
-                        unwanted_services)
+                        slurm_advice, unwanted_services)

@@ -4,8 +4,9 @@
 
 """Writes the state of this host's NVIDIA and AMD accelerators for node_exporter's textfile collector.
 
-One run reads every vendor and the kernel's log once, the links between devices now and then, and replaces one file of metrics. What cannot be read, or cannot be true, is left
-out and counted; the file never has a stale row or a broken line. Python >= 3.6, standard library only.
+One run reads every vendor, the kernel's log and the jobs' owner files once, the links between devices now and then, and replaces one file of
+metrics. What cannot be read, or cannot be true, is left out and counted; the file never has a stale row or a broken line. Python >= 3.6,
+standard library only.
 
 NVIDIA is read with one call of nvidia-smi, AMD from sysfs; amd-smi or rocm-smi are asked only for what sysfs lacks. A device
 that sleeps, or is about to, is told from what files remember of it: nothing is asked that would wake it.
@@ -38,6 +39,7 @@ sys.dont_write_bytecode = True  # it would lie beside the program for ever
 sys.path += [HERE, os.path.join(HERE, "../../../plugins/module_utils/detect"), os.path.join(HERE, "../../../plugins/module_utils")]
 
 import ids  # noqa: E402  pylint: disable=wrong-import-position,import-error
+import job_owners  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import kernel_log  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import links  # noqa: E402  pylint: disable=wrong-import-position,import-error
 from textfile import escaped, publish, replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
@@ -114,6 +116,7 @@ FAMILIES = collections.OrderedDict((
     ("node_gpu_errors_total", ("counter", "Errors of the accelerator in the kernel's log.")),
     ("node_gpu_error_last_timestamp_seconds", ("gauge", "When the kernel's log last had this error.")),
     ("node_gpu_error_recovery_action", ("gauge", "What the driver last asked for in the kernel's log, by its number; 0 nothing.")),
+    ("accelerator_job_info", ("gauge", "Job that has the accelerator; always 1.")),
     ("accelmon_collector_success", ("gauge", "1 if the last run read the vendor's devices.")),
     ("accelmon_collector_last_run_timestamp_seconds", ("gauge", "When the collector last ran.")),
     ("accelmon_collector_last_success_timestamp_seconds", ("gauge", "When the vendor was last read; 0 for never.")),
@@ -122,6 +125,8 @@ FAMILIES = collections.OrderedDict((
     ("accelmon_collector_tool_warning", ("gauge", "1 for what the vendor's tool warned of in the last run.")),
     ("accelmon_collector_group_supported", ("gauge", "1 if this host's nvidia-smi knows the group of fields.")),
     ("accelmon_collector_kernel_log_problem", ("gauge", "1 if the kernel's log was not read to its end, for this reason.")),
+    ("accelmon_collector_job_files", ("gauge", "Owner files of jobs by result; one may count for several.")),
+    ("accelmon_collector_job_file_problem", ("gauge", "1 for an owner file with this problem.")),
     ("accelmon_collector_errors_total", ("counter", "Failures to read a vendor or one of its devices.")),
     ("accelmon_collector_invalid_values_total", ("counter", "Values that were left out because they are errors or cannot be true.")),
 ))
@@ -1060,12 +1065,16 @@ def amd_name(device, names):
     return ids.model("1002", number) if ids.name("1002", number) else (named + [None])[0]
 
 
+def amd_uuid(text, address):
+    """What identifies a device, from the text of its unique_id."""
+    unique = int(text, 16) if re.match(r"(0x)?[0-9A-Fa-f]{1,16}\Z", text) else 0
+    return "%016x" % unique if unique else "pci-" + address
+
+
 def amd_identity(index, device, names):
     """The labels that every sample of one device has. device: {address, files}; names: what a tool called it."""
     files = device["files"]
-    unique = files.get("unique_id", "")
-    unique = int(unique, 16) if re.match(r"(0x)?[0-9A-Fa-f]{1,16}\Z", unique) else 0
-    uuid = "%016x" % unique if unique else "pci-" + device["address"]
+    uuid = amd_uuid(files.get("unique_id", ""), device["address"])
     model = amd_name(device, names) or ids.model("1002", files.get("device", "")[-4:].lower(), files.get("class", "")[2:6].lower())
     return (("gpu", str(index)), ("uuid", uuid), ("vendor", "amd"), ("model", model))
 
@@ -1375,6 +1384,86 @@ def kept_links(kept):
     return {"here": str(kept["here"]), "at": float(kept["at"]), "devices": devices}
 
 
+# --- jobs -----------------------------------------------------------------------------------------------------------
+
+JOBS = "jobs"
+JOB_DEVICES_LIMIT = 256  # devices that are remembered in one boot
+
+
+def nvidia_minors(root, addresses, deadline, state):
+    """{address: (minor, uuid)} as NVIDIA's driver tells them; a sick driver may not answer."""
+    def action():
+        texts = {address: read(os.path.join(root, "proc/driver/nvidia/gpus", address, "information")) or "" for address in addresses}
+        write_all(1, json.dumps(texts).encode("ascii"))
+
+    found = {}
+    try:
+        _code, data = ask("nvidia", action, deadline, state)
+        for address, text in json.loads(data.decode("ascii")).items():
+            lines = dict((key.strip(), value.strip()) for key, _colon, value in (line.partition(":") for line in text.splitlines()))
+            if re.match(r"[0-9]{1,4}\Z", lines.get("Device Minor", "")):
+                found[address] = (lines["Device Minor"], Problems().value("uuid", nvidia_uuid, lines.get("GPU UUID", "")))
+    except (Failure, ValueError):
+        pass
+    return found
+
+
+def job_devices(root, present, boot, deadline, state):
+    """Devices as job_owners.resolve() wants them.
+
+    One that is no longer there is remembered until the next boot: a device that fell off the bus still has its job.
+    present: as log_devices() gives them
+    """
+    memory = state[JOBS]
+    if memory.get("boot") != boot:
+        memory.clear()
+        memory.update(boot=boot, devices={})
+    known = memory["devices"]
+    bound = {vendor: [address for address in accelerators(root, vendor) if held(root, address, vendor)] for vendor in DRIVERS}
+    new = [address for address in bound["nvidia"] if not known.get(address, {}).get("nodes")]
+    minors = nvidia_minors(root, new, deadline, state) if new else {}
+    for vendor, addresses in bound.items():
+        for number, address in enumerate(addresses):
+            if address not in known and len(known) >= JOB_DEVICES_LIMIT:
+                continue
+            device = known.setdefault(address, {"address": address, "nodes": [], "gpu": str(number)})
+            if address in minors:
+                device["nodes"] = ["/dev/nvidia" + minors[address][0]]
+                device["uuid"] = minors[address][1] or "pci-" + address
+            elif vendor == "amd":
+                device["uuid"] = amd_uuid(read(os.path.join(root, DEVICES, address, "unique_id")) or "", address)
+            device.update((name, value) for name, value in present.get(address, {}).items() if name in ("gpu", "uuid") and value)
+    for path in glob.glob(os.path.join(glob.escape(root), "sys/class/drm/*")):
+        name, address = os.path.basename(path), os.path.basename(os.path.realpath(os.path.join(path, "device")))
+        node = "/dev/dri/" + name
+        if re.match(r"(?:renderD|card)[0-9]{1,4}\Z", name) and address in known and node not in known[address]["nodes"]:
+            for device in known.values():
+                device["nodes"] = [other for other in device["nodes"] if other != node]
+            known[address]["nodes"].append(node)
+    return list(known.values())
+
+
+def job_key(path):
+    """The key with which users' names are hashed; None without one."""
+    text = read(path) if path else None
+    return text.encode("utf-8") if text else None
+
+
+def job_samples(options, state, samples):
+    """The samples of jobs and their accelerators; none on a host without owner files."""
+    try:
+        owners, problems = job_owners.read(options.root)
+        if not owners and not problems:
+            return []
+        boot = read(os.path.join(options.root, "proc/sys/kernel/random/boot_id")) or ""
+        devices = job_devices(options.root, log_devices(options.root, samples), boot, time.monotonic() + min(options.timeout, LOG_SECONDS), state)
+        found = job_owners.series(owners, problems, devices, job_owners.slurm(options.root), options.job_user, job_key(options.job_user_key))
+        return [Sample(*item) for item in found]
+    except Exception as error:  # a defect here must not silence the vendors
+        print("jobs: %s: %s" % (type(error).__name__, error), file=sys.stderr)
+        return []
+
+
 # --- the file -------------------------------------------------------------------------------------------------------
 
 def render(samples):
@@ -1445,9 +1534,9 @@ def fresh_state():
 
     errors, invalid: {vendor: {name: times}}; success: {vendor: seconds}; stuck: {vendor: {pid, start}};
     nvidia: {driver, chosen: {group: spelling}}; amd: {boot, names, names_at, ras: {address: {at, counts}}};
-    kernel_log: as kernel_log.fresh says; links: as fresh_links.
+    jobs: {boot, devices: {address: {address, gpu, uuid?, nodes}}}; kernel_log: as kernel_log.fresh says; links: as fresh_links.
     """
-    return {"errors": {}, "invalid": {}, "success": {}, "stuck": {}, "nvidia": {}, "amd": {}, LOG: kernel_log.fresh(), LINKS: fresh_links()}
+    return {"errors": {}, "invalid": {}, "success": {}, "stuck": {}, "nvidia": {}, "amd": {}, JOBS: {}, LOG: kernel_log.fresh(), LINKS: fresh_links()}
 
 
 def is_number(value):
@@ -1491,9 +1580,18 @@ def kept_amd(kept):
     return state
 
 
+def kept_jobs(kept):
+    """{boot, devices} of the state file."""
+    devices = {}
+    for address, entry in kept["devices"].items():
+        devices[address] = {name: str(entry[name]) for name in ("address", "gpu", "uuid") if entry.get(name)}
+        devices[address].update(address=str(entry["address"]), nodes=[str(node) for node in entry["nodes"]])
+    return {"boot": str(kept["boot"]), "devices": devices}
+
+
 NAME = re.compile(r"[a-z_]{1,64}\Z")
 KEPT = {"errors": kept_counts, "invalid": kept_counts, "success": kept_success, "stuck": kept_stuck,
-        "nvidia": kept_nvidia, "amd": kept_amd, LOG: kernel_log.kept, LINKS: kept_links}
+        "nvidia": kept_nvidia, "amd": kept_amd, JOBS: kept_jobs, LOG: kernel_log.kept, LINKS: kept_links}
 
 
 def load_state(path):
@@ -1543,6 +1641,7 @@ def run(options):
         samples += found
     samples += link_samples(options, state, samples)
     samples += log_samples(options, state, samples)
+    samples += job_samples(options, state, samples)
     text = render(samples + own_samples(reports, state))
     if not sound(text):
         for vendor, report in reports.items():
@@ -1591,8 +1690,10 @@ def main(argv=None):
     parser.add_argument("--journal", metavar="DIRECTORY", help="read the kernel's records of this journal instead of the host's")
     parser.add_argument("--codes", default=os.path.join(HERE, "fatal_codes.json"), metavar="FILE",
                         help="codes that start at 0, by vendor (default: beside the program)")
+    parser.add_argument("--job-user", choices=("name", "hash", "none"), default="name", help="how jobs name their user (default: name)")
+    parser.add_argument("--job-user-key", metavar="FILE", help="key of the hash; without one, users are left out")
     parser.add_argument("--publish", metavar="DIRECTORY", help="read no device; copy the file into a directory that somebody else owns")
-    parser.add_argument("--root", default="/", metavar="DIRECTORY", help="where sys and proc are, for tests")
+    parser.add_argument("--root", default="/", metavar="DIRECTORY", help="where sys, proc and run are, for tests")
     options = parser.parse_args(argv)
     if options.publish:
         try:

@@ -345,3 +345,11 @@ def test_a_collector_that_would_not_end_before_its_next_run():
     assert errors(textfile_collector_interval=5, textfile_collector_timeout=5) == [
         "h: textfile_collector_timeout = 5: not less than the interval of 5 s; use at most 4"]
     assert len(errors(textfile_collector_timeout=20)) == 1 and errors(textfile_collector_timeout=20, accelmon_scrape_interval="1m") == []
+
+
+@pytest.mark.parametrize("key", ["", "fifteen-letters"])
+def test_a_hash_of_users_needs_a_key_that_nobody_guesses(key):
+    given = {"accelmon_job_user": "hash", "accelmon_job_user_key": key}
+    [line] = errors(**given)
+    assert line.startswith("h: accelmon_job_user_key: required with accelmon_job_user = hash") and "fifteen" not in line
+    assert errors(**dict(given, accelmon_job_user="name")) == [] == errors(**dict(given, accelmon_job_user_key="sixteen-letters!"))

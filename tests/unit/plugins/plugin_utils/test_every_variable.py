@@ -29,7 +29,8 @@ FREE = {
     "accelmon_silence_by": "a name", "accelmon_silence_comment": "a sentence",
 }
 # One word of ASCII, which no path is made of.
-SECRETS = ("accelmon_stack_password", "accelmon_exporter_password", "accelmon_grafana_password", "accelmon_release_token")
+SECRETS = ("accelmon_stack_password", "accelmon_exporter_password", "accelmon_grafana_password", "accelmon_release_token",
+           "accelmon_job_user_key")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,243 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the hooks leave to do on a node of Slurm. A timer runs it as root. Python >= 3.6, standard library only.
+
+* It asks slurmd, once after each start of it, for the node's list of GPUs: hooks only get positions in that list.
+* It removes owner files of jobs that have ended without an epilog. A slurmstepd of the job proves that it runs. Without one it may still run,
+  as an idle allocation does: then squeue is asked, and without its answer the file stays.
+
+Exit status: 0, 1 if the result could not be written.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import time
+
+SEARCH_PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/opt/slurm/sbin:/opt/slurm/bin:/sbin:/bin"
+YOUNG = 300  # seconds: a job may not have its slurmstepd yet
+ASK_PERIOD = 600  # seconds between questions to the controller
+LIST_RETRY = 600  # seconds until slurmd is asked again after a failure
+LIST_TIMEOUT = 30.0  # seconds; with AutoDetect it loads the vendor's library
+ASK_TIMEOUT = 5.0  # seconds; without a controller, squeue waits much longer
+ASK_LIMIT = 64  # jobs
+SIZE_LIMIT = 8192  # bytes of an owner file, as for the collector
+
+GRES = re.compile(r"Gres Name=gpu (?:Type=\S+ )?Count=([0-9]{1,6}) .*?File=(\S+)")
+STEP = re.compile(r"slurmstepd: \[([0-9]{1,20})\.")
+GONE = re.compile(r"Invalid job id", re.I)
+# States of a job that no longer has its devices.
+ENDED = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PENDING", "PREEMPTED", "REVOKED", "TIMEOUT")
+
+
+def read(path, limit=65536):
+    """Text of a small file, or None."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(limit).decode("utf-8", "replace")
+    except OSError:
+        return None
+
+
+def processes(proc, owner):
+    """(slurmd, jobs): slurmd as {key, argv} or None, and the ids of jobs with a slurmstepd. Only processes of the owner count."""
+    slurmd, jobs = None, set()
+    for pid in sorted((name for name in os.listdir(proc) if name.isdigit()), key=int):
+        folder = os.path.join(proc, pid)
+        name = (read(os.path.join(folder, "comm")) or "").strip()
+        if name not in ("slurmd", "slurmstepd"):
+            continue
+        try:
+            if os.stat(folder).st_uid != owner:
+                continue
+        except OSError:
+            continue
+        command = read(os.path.join(folder, "cmdline")) or ""
+        if name == "slurmstepd":
+            found = STEP.match(command)
+            jobs.update([found.group(1)] if found else [])
+        elif slurmd is None:
+            after_name = (read(os.path.join(folder, "stat")) or "").rpartition(")")[2].split()
+            argv = [word for word in command.split("\0") if word]
+            if len(after_name) > 19 and argv:
+                slurmd = {"key": "%s %s" % (pid, after_name[19]), "argv": argv}
+    return slurmd, jobs
+
+
+def same_configuration(argv):
+    """The options of slurmd that say where its configuration is and which node it is."""
+    found, words = [], iter(argv[1:])
+    for word in words:
+        if word in ("-f", "-N", "--conf-server"):
+            found += [word, next(words, "")]
+        elif re.match(r"-[fN].|--conf-server=", word):
+            found.append(word)
+    return found
+
+
+def expanded(path):
+    """The paths that one with a range in brackets stands for: /dev/nvidia[0-1,4]."""
+    match = re.match(r"([^\[\]]*)\[([0-9,-]{1,256})\]\Z", path)
+    if not match:
+        return [path]
+    found = []
+    for part in match.group(2).split(","):
+        first, _dash, last = part.partition("-")
+        if not first.isdigit() or not (last or first).isdigit() or int(last or first) - int(first) > 1024:
+            return [path]
+        found += ["%s%0*d" % (match.group(1), len(first), number) for number in range(int(first), int(last or first) + 1)]
+    return found
+
+
+def file_list(text):
+    """Paths of a list in which commas separate paths and numbers in brackets."""
+    return [path for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text) for path in expanded(part)]
+
+
+def positions(text):
+    """Device files of each position in the node's list of GPUs, from what `slurmd -G` prints."""
+    found = []
+    for count, files in GRES.findall(text):
+        count, paths = int(count), [] if files == "(null)" else file_list(files)
+        if count == 1:
+            found.append(paths)
+        elif count == len(paths):
+            found += [[path] for path in paths]
+        else:
+            found += [[] for _number in range(min(count, 1024))]
+    return found
+
+
+def program(name, beside):
+    """Path of a program of Slurm, searched for beside slurmd first."""
+    prefix = os.path.dirname(os.path.dirname(beside)) if os.path.isabs(beside) else ""
+    own = "%s/bin:%s/sbin:" % (prefix, prefix) if prefix else ""
+    return shutil.which(name, path=own + SEARCH_PATH)
+
+
+def ask(argv, timeout):
+    """(exit status, output) of a command; (None, "") if it did not answer."""
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False,
+                              env={"LC_ALL": "C", "PATH": SEARCH_PATH})
+    except (OSError, subprocess.TimeoutExpired):
+        return None, ""
+    return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+def listed(memory, slurmd, now):
+    """Bring the node's list of GPUs into the memory, if slurmd has started since it was asked."""
+    if not slurmd:
+        return  # what its jobs have, they keep
+    known = memory["slurmd"] == slurmd["key"]
+    if known and (memory["positions"] or 0 <= now - memory["tried"] < LIST_RETRY):
+        return
+    argv = slurmd["argv"]
+    path = argv[0] if os.path.isabs(argv[0]) else program("slurmd", "")
+    code, text = ask([path, "-G"] + same_configuration(argv), LIST_TIMEOUT) if path else (None, "")
+    # A list that may be another than slurmd's own would name wrong devices.
+    memory.update(slurmd=slurmd["key"], tried=now, positions=positions(text) if code == 0 else [])
+    if code != 0:
+        print("slurmd -G: %s" % ("no answer" if code is None else text.strip().split("\n")[-1][:200]), file=sys.stderr)
+
+
+def owner_files(folder, confirmed, now):
+    """{job: time of its file} of the files of Slurm's jobs that no slurmstepd confirms."""
+    found = {}
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return found
+    for name in names:
+        path = os.path.join(folder, name)
+        try:
+            status = os.lstat(path)
+        except OSError:
+            continue
+        if not name.isdigit() or name in confirmed or not stat.S_ISREG(status.st_mode) or 0 <= now - status.st_mtime < YOUNG:
+            continue
+        if "scheduler=slurm" in (read(path, SIZE_LIMIT) or "").split("\n"):
+            found[name] = status.st_mtime
+    return found
+
+
+def is_over(squeue, job):
+    """Whether a job has ended; None if Slurm does not say."""
+    code, text = ask([squeue, "--noheader", "--states=all", "--format=%A %T", "--jobs=" + job], ASK_TIMEOUT)
+    if code == 0:
+        rows = [line.split() for line in text.splitlines()]
+        return all(len(row) == 2 and row[1] in ENDED for row in rows if row and row[0] == job)
+    return True if code is not None and GONE.search(text) else None
+
+
+def reconcile(memory, folder, confirmed, squeue, now, clock):
+    """Remove the files of jobs that have ended, and count those of which that is not known.
+
+    now: of the monotonic clock; clock: of the one that files have
+    """
+    doubtful = owner_files(folder, confirmed, clock)
+    memory["unverified"] = len(doubtful)
+    if not doubtful or 0 <= now - memory["asked"] < ASK_PERIOD:
+        return
+    memory["asked"] = now
+    for job, written in sorted(doubtful.items())[:ASK_LIMIT]:
+        over = is_over(squeue, job) if squeue else None
+        if over is None:
+            break  # the others would not be answered either
+        path = os.path.join(folder, job)
+        try:
+            if over and os.lstat(path).st_mtime == written:  # not of a job that was requeued meanwhile
+                os.unlink(path)
+        except OSError:
+            continue
+        memory["unverified"] -= 1
+
+
+def remembered(path):
+    """What the last run left; what is missing in it starts again."""
+    memory = {"positions": [], "unverified": 0, "slurmd": "", "tried": -LIST_RETRY, "asked": -ASK_PERIOD}
+    try:
+        kept = json.loads(read(path, 1 << 20) or "")
+        memory["asked"] = float(kept["asked"])
+        memory.update(positions=[[str(name) for name in paths] for paths in kept["positions"]], slurmd=str(kept["slurmd"]), tried=float(kept["tried"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return memory
+
+
+def replace(path, text):
+    """Write the file in one step, for everybody to read."""
+    temporary = path + ".tmp"
+    with open(temporary, "w", encoding="utf-8") as stream:
+        os.fchmod(stream.fileno(), 0o644)
+        stream.write(text)
+    os.rename(temporary, path)
+
+
+def main(argv=None):
+    """Parse the command line and run once."""
+    parser = argparse.ArgumentParser(description="Keep what hooks of Slurm wrote about jobs in step with Slurm.")
+    parser.add_argument("--root", default="/", metavar="DIRECTORY", help="where proc and run are, for tests")
+    root = parser.parse_args(argv).root
+    output, now = os.path.join(root, "run/accelmon/slurm.json"), time.monotonic()
+    memory = remembered(output)
+    slurmd, confirmed = processes(os.path.join(root, "proc"), os.getuid())
+    listed(memory, slurmd, now)
+    reconcile(memory, os.path.join(root, "run/accelmon/jobs"), confirmed, program("squeue", slurmd["argv"][0] if slurmd else ""), now, time.time())
+    try:
+        replace(output, json.dumps(memory, sort_keys=True) + "\n")
+    except OSError as error:
+        print("%s: %s" % (output, error.strerror), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
