@@ -6,12 +6,10 @@
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import error_series, errors
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import READING, expanded, parts, reading_of, there
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import READING, expanded, parts, reading_of, recent, slow, there
 
 STATE, KNOWN, SCORE = "accelerator_health_state", "accelerator_health_known_ratio", "accelerator_health_score"
 PERFECT = 100
-# A recorded series that one evaluation missed is still known at the next.
-RECORDED = "2m"
 
 
 def any_of(terms):
@@ -30,18 +28,23 @@ def is_recorded(name):
     return "recorded" in spec and not {"over", "limits"} & spec.keys()
 
 
+def recorded(interval):
+    """How old a recorded series may be, whose rule is evaluated at this interval or once a minute; two evaluations may fail."""
+    return recent(slow(interval))
+
+
 def from_layer(text):
     """The expression with recorded series in place of the readings that they are: health is of the recording layer, and need not compute them again."""
     labels = ", ".join(load("series")["labels"])
 
-    def recorded(match):
+    def of_layer(match):
         name, condition = match.groups()
         if not is_recorded(name):
             return match.group(0)
-        series = f"max by ({labels}) (last_over_time({reading_of(name)['recorded']}[{RECORDED}]))"
+        series = f"max by ({labels}) (last_over_time({reading_of(name)['recorded']}[%recorded%]))"
         return f"({series} {condition})" if condition else series
 
-    return READING.sub(recorded, text)
+    return READING.sub(of_layer, text)
 
 
 def known(component, interval):
@@ -90,7 +93,7 @@ def score_rules(components):
 def health_rules(interval, alerts=None, sources=None):
     """(rules about components, rules of the scores, which read what those record)."""
     health, fatal = load("health"), errors.fatal().values()
-    values = {**parts(alerts or load("alerts"), sources or load("sources")["sources"], interval), **health["parts"],
+    values = {**parts(alerts or load("alerts"), sources or load("sources")["sources"], interval), **health["parts"], "recorded": recorded(interval),
               "fatal": logged(name for names in fatal for name in names), "witness": logged(names[0] for names in fatal)}
 
     def filled(text):

@@ -2,8 +2,12 @@
 
 import re
 
+import pytest
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import health, reserved
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_groups
 
 COMPONENTS = load("health")["components"]
 RULES, SCORES = health.health_rules("15s")
@@ -40,8 +44,17 @@ def test_known_follows_from_what_is_read_unless_a_component_says_otherwise():
 
 def test_what_is_recorded_of_devices_is_not_computed_again():
     read = {rule["labels"]["component"]: rule["expr"] for rule in RULES if rule["record"] == health.STATE}
-    assert "max by (cluster, rack, node, index, uuid, vendor, model) (last_over_time(accelerator_row_remap_state[2m])) == 2" in read["memory"]
+    assert "max by (cluster, rack, node, index, uuid, vendor, model) (last_over_time(accelerator_row_remap_state[180s])) == 2" in read["memory"]
     assert "DCGM_" not in read["memory"] and "DCGM_" in read["recovery"]
+
+
+@pytest.mark.parametrize("interval", ["500ms", "15s", "60s", "2m", "5m"])
+def test_two_missed_evaluations_leave_no_gap_at_any_interval(interval):
+    """Errors are recorded once a minute at most, so that no window may be shorter than three minutes either."""
+    groups = {group["name"]: group["interval"] for group in recording_groups(interval)}
+    least = 3 * max(milliseconds(groups["accelmon_devices_1"]), milliseconds(groups["accelmon_errors"]))
+    windows = {window for rule in health.health_rules(interval)[0] for window in re.findall(r"last_over_time\(accelerator_\w+(?:{[^}]*})?\[(\w+)\]", rule["expr"])}
+    assert windows and all(milliseconds(window) >= least for window in windows), (windows, least)
 
 
 def test_a_healthy_device_has_two_series():
