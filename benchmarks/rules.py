@@ -36,14 +36,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-import yaml
-
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, ".collections"))
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load  # noqa: E402
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file  # noqa: E402
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_file  # noqa: E402
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file, alert_groups  # noqa: E402
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_file, recording_groups  # noqa: E402
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file  # noqa: E402
 
 CYCLE_BUDGET_S = 3
@@ -354,16 +352,19 @@ def sampled(options, api, evaluator, pids):
             groups.setdefault(group, []).append(sum(seconds for _name, seconds in members))
             for place, (name, seconds) in enumerate(members):
                 rules.setdefault((group, place, name), []).append(seconds)
-    fast = [name for name in groups if name not in options.slow]
+    written = recording_groups("%ds" % options.interval, options.backend)
+    seldom = {group["name"] for group in written + alert_groups() if group.get("interval", "%ds" % options.interval) != "%ds" % options.interval}
+    fast = [name for name in groups if name not in seldom]
     # Groups that the evaluator begins together take as long as the longest of them; without a word about that each is on its own.
     moments = {}
-    for group in yaml.safe_load(recording_file("%ds" % options.interval, options.backend))["groups"]:
+    for group in written:
         if group["name"] in fast:
             moments.setdefault(group.get("eval_offset", group["name"]), []).append(statistics.median(groups[group["name"]]))
     return {
         "load": [round(load_before, 1), round(os.getloadavg()[0], 1)],
         "groups_s": {group: {"median": round(statistics.median(times), 3), "worst": round(max(times), 3)} for group, times in groups.items()},
         "evaluating_s": round(sum(max(times) for times in moments.values()), 3),
+        "alerts_s": round(sum(statistics.median(groups[group["name"]]) for group in alert_groups() if group["name"] in fast), 3),
         "cycle_s": round(sum(statistics.median(groups[name]) for name in fast), 3),
         "cycle_with_slow_s": round(sum(statistics.median(times) for times in groups.values()), 3),
         "rules_s": [{"group": group, "rule": name, "median": round(statistics.median(times), 3)}
@@ -429,7 +430,7 @@ def measure(options):
                 handle.write(text)
         commands, api, evaluator = backend_commands(options, folder, exporters.port, folder + "/rules")
         with running(folder, commands) as pids:
-            wanted, end = options.nodes * options.devices, time.monotonic() + 240
+            wanted, end = options.nodes * options.devices, time.monotonic() + options.patience
             seen = 0
             while seen < wanted and time.monotonic() < end:
                 time.sleep(5)
@@ -462,6 +463,7 @@ def markdown(found, rules):
         found["backend"], found["devices"], found["nodes"], found["interval_s"], *found["load"]), "", "| group | median s | worst s |", "|---|---|---|"]
     lines += ["| %s | %.3f | %.3f |" % (group, times["median"], times["worst"]) for group, times in found["groups_s"].items()]
     lines += ["| of each cycle, with groups side by side | %.3f | budget %d |" % (found["evaluating_s"], CYCLE_BUDGET_S),
+              "| alerts of each cycle, added up | %.3f | |" % found["alerts_s"],
               "| groups of each cycle, added up | %.3f | |" % found["cycle_s"], "| all groups | %.3f | |" % found["cycle_with_slow_s"], ""]
     lines += ["| rule | median s |", "|---|---|"] + ["| %s `%s` | %.3f |" % (rule["group"], rule["rule"], rule["median"]) for rule in found["rules_s"][:rules]]
     if "cpu_of_each" in found:
@@ -483,12 +485,11 @@ def main():
     parser.add_argument("--devices", type=int, default=8, help="of each node")
     parser.add_argument("--interval", type=int, default=15)
     parser.add_argument("--cycles", type=int, default=6, help="intervals to measure")
+    parser.add_argument("--patience", type=int, default=240, help="seconds until all devices must be recorded")
     parser.add_argument("--rows", choices=("all", "read"), default="all")
     parser.add_argument("--all-smi", type=float, default=0, help="share of the nodes, 0 to 1")
     parser.add_argument("--textfile", type=float, default=0)
     parser.add_argument("--standby", type=float, default=0)
-    parser.add_argument("--slow", action="append", default=["accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_alerts"],
-                        help="groups that are not in the sum of a cycle")
     parser.add_argument("--each", action="store_true", help="CPU time of each rule, with victoriametrics alone")
     parser.add_argument("--fault", action="store_true", help="take a device away, and wait for its alert")
     parser.add_argument("--fault-for", type=int, default=30, help="seconds that this alert waits")

@@ -6,7 +6,7 @@
 
     tests/setup.sh [--lab] python tests/run.py [--all | --changed] [PART...]
 
-Parts: lint build sanity units rules molecule, and with --all also mutations, matrix and preview. Without a name, all of them run.
+Parts: lint build sanity units rules molecule, and with --all also mutations, quiet, matrix and preview. Without a name, all of them run.
 With --changed, lint, units and rules look only at what differs from the main branch and at what depends on it; see changed.py.
 What can run side by side does; the output of each job comes in one piece when it ends, and until then in a log of its own.
 """
@@ -60,7 +60,7 @@ MATRIX_TOOLS = ("pytest", "pytest-xdist", "hypothesis>=6.100,<7")
 # The scenarios of `make test`; `make test-all` runs every one.
 USUAL_SCENARIOS = ["default", "prometheus"]
 # Parts that a plain run leaves out.
-EXTRA_PARTS = ("mutations", "matrix", "preview")
+EXTRA_PARTS = ("mutations", "quiet", "matrix", "preview")
 # Scenarios that need archives which make lab-cache builds, and which.
 BUILT_FOR = {"release": "node_exporter,victoriametrics,vmutils", "all_smi": "all_smi,all_smi_mock"}
 # What a fixture says of itself in its first words; "derived" is from documentation or public samples.
@@ -408,6 +408,11 @@ def mutations(run):  # pylint: disable=unused-argument
     command([sys.executable, "tests/rules/mutations.py", "--programs", programs()])
 
 
+def quiet(run):  # pylint: disable=unused-argument
+    """Replay a generated day: nothing may fire, and with faults exactly their alerts."""
+    command([sys.executable, "tests/rules/day.py", "--programs", programs()])
+
+
 def scenarios(run):
     """Return the molecule scenarios to run: the usual ones; with --all every one whose archives are there."""
     every_one = sorted(os.path.basename(os.path.dirname(path)) for path in glob.glob(os.path.join(ROOT, "molecule/*/molecule.yml")))
@@ -459,7 +464,7 @@ def preview():
 
 
 # In the order in which they begin: what needs no image first, while the scenarios build theirs. Molecule has a job for each scenario.
-PARTS = {"lint": lint, "build": build, "sanity": sanity, "units": units, "rules": rules, "molecule": None, "mutations": mutations,
+PARTS = {"lint": lint, "build": build, "sanity": sanity, "units": units, "rules": rules, "molecule": None, "mutations": mutations, "quiet": quiet,
          "matrix": matrix, "preview": None}
 # What is quick, and worth it before each commit.
 CHECKS = ["lint", "units", "rules"]
@@ -542,7 +547,7 @@ def always_not_run(run):
     if run.paths is not None:
         run.skip("all else than lint, units and rules of %d changed files" % len(run.paths), "make test runs it")
     elif not run.everything:
-        run.skip("molecule scenarios other than %s; weakened alerts; units under other ansible-core releases" % ", ".join(USUAL_SCENARIOS),
+        run.skip("molecule scenarios other than %s; weakened alerts; a quiet day; units under other ansible-core releases" % ", ".join(USUAL_SCENARIOS),
                  "make test-all runs them")
     if run.paths is None and not os.environ.get("ACCELMON_PREVIEW"):
         run.skip("pictures of the dashboards and the report", "make preview draws them; it needs node and Chromium")

@@ -4,10 +4,11 @@
 
 """Prove rules and scrape configuration with the programs that will read them.
 
-    tests/rules/run.py [--programs DIR] [--allow-missing] [--only CASES] [check] [unit] [live] [hostile] [dashboards]
+    tests/rules/run.py [--programs DIR] [--allow-missing] [--only CASES] [check] [unit] [day] [live] [hostile] [dashboards]
 
 check  the checkers of Prometheus and VictoriaMetrics accept what we render
 unit   cases/*.yml, evaluated by promtool and by vmalert-tool
+day    a generated fleet that works, and a few faults in it (see day.py)
 live   real scrapers and a real storage, on loopback (see live.py)
 hostile  the same, and nodes that mean harm (see hostile.py)
 dashboards  every panel has data, and the same from both storages (see dashboard_answers.py)
@@ -304,10 +305,10 @@ def check_scrape_vmagent(programs, folder):
                      "-remoteWrite.url=http://127.0.0.1:1/")
 
 
-def with_one_constant(text):
-    """The recording layer with what is known of one error code instead of all: they are alike, and each costs vmalert-tool a query for every moment."""
+def with_constants(text, codes=("79",)):
+    """Rules with what is known of a few error codes instead of all: they are alike, and each costs vmalert-tool a query for every moment."""
     groups = parsed(text)["groups"]
-    return dumped({"groups": [{**group, "rules": [rule for rule in group["rules"] if rule["record"] != INFO or rule["labels"]["code"] == "79"]}
+    return dumped({"groups": [{**group, "rules": [rule for rule in group["rules"] if rule.get("record") != INFO or rule["labels"]["code"] in codes]}
                               for group in groups]})
 
 
@@ -320,7 +321,7 @@ def unit_files(folder, kind, only):
     if not only or "messages" in only:
         parts += [(f"message-{name}", STEP, with_one_annotation(groups, name, "description"), tests) for name, tests in message_tests().items()]
     if not only or "recording" in only:
-        rules = with_one_constant(recording_file("15s"))
+        rules = with_constants(recording_file("15s"))
         # The pages are so many that each evaluation counts; what they expect needs no history.
         parts += [("recording", STEP, rules, recording_tests(kind, recording_cases())), ("pages", "4m", rules, recording_tests(kind, [page_case()]))]
     paths = []
@@ -372,9 +373,16 @@ def dashboards_answered(programs, folder):
     dashboard_answers.answered(programs, folder, cases("stragglers")[0]["series"])
 
 
+def day_prometheus(programs, folder):
+    """A generated day with a few faults raises exactly their alerts."""
+    import day  # pylint: disable=import-outside-toplevel
+    day.smoke(programs, folder)
+
+
 STEPS = {
     "check": [check_rules_promtool, check_rules_vmalert, check_scrape_promtool, check_scrape_vmagent],
     "unit": [unit_promtool, unit_vmalert],
+    "day": [day_prometheus],
     "live": [live_vmagent, live_prometheus],
     "hostile": [hostile_vmagent, hostile_prometheus],
     "dashboards": [dashboards_answered],
@@ -384,7 +392,7 @@ STEPS = {
 def main(arguments=None):
     """Runs the chosen steps; 0 when all of them ran and held."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("steps", nargs="*", metavar="STEP", help="check, unit, live, hostile, dashboards; all without any")
+    parser.add_argument("steps", nargs="*", metavar="STEP", help="check, unit, day, live, hostile, dashboards; all without any")
     parser.add_argument("--programs", metavar="DIR", help="where the programs are; PATH without it")
     parser.add_argument("--only", metavar="CASES", type=lambda names: names.split(","), default=[],
                         help="of the step unit: names of files in cases/, with commas between")
