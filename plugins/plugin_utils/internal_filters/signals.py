@@ -57,7 +57,8 @@ def alert_inputs(host, hostvars):
 def alertmanager_files(options, source, version, node):
     """The files of Alertmanager's configuration, {"files", "secrets", "reload"} as the role service takes them.
 
-    options: `receivers`, `template_files`, `webhook_urls`, `watchdog_urls`, `group_wait`, `group_interval`, `repeat_interval`
+    options: `receivers`, `template_files`, `webhook_urls`, `watchdog_urls`, `group_wait`, `group_interval`, `repeat_interval`,
+             `grafana_url`
     source, version: where the program comes from; node: the fact accelmon_node
     """
     return routes.files(options, str(source), str(version), dict(node))

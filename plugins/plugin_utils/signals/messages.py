@@ -9,8 +9,13 @@ escaped. A group has one alert name and one error code, so that the first alert'
 4,096 characters, which is what Telegram and Discord take.
 """
 
+import re
+
 LISTED = 10
-DESCRIPTION, ACTION, SUMMARY, NAME, LINK = 400, 250, 90, 40, 160
+DESCRIPTION, ACTION, SUMMARY, NAME, LINK = 400, 250, 80, 40, 120
+
+# Milliseconds that a dashboard shows, with the beginning of the alert in the middle.
+AROUND = 2 * 3600 * 1000
 
 # Flavour: (what is done to a value after it was cut, what ends a line). Ampersands first: they are in what the others become.
 FLAVOURS = {
@@ -58,13 +63,35 @@ def listed(escapes):
 def silence(end):
     """The link to a new silence for what all alerts of the message have in common; none where a value has signs that an address has not."""
     others = ("cluster", "rack", "node")
-    values = " ".join(f".CommonLabels.{label}" for label in ("alertname", *others))
     matchers = "".join(f"{{{{ with .CommonLabels.{label} }}}}%2C{label}%3D%22{{{{ . | reReplaceAll ` ` `%20` }}}}%22{{{{ end }}}}" for label in others)
-    return (rf'{{{{ if and (eq .Status "firing") (match `^[\w.: -]{{1,160}}$` (printf "%s%s%s%s" {values})) }}}}'
+    return (f'{{{{ if and (eq .Status "firing") ({plain_values(("alertname", *others), 160)}) }}}}'
             f"Silence: {{{{ .ExternalURL }}}}/#/silences/new?filter=%7Balertname%3D%22{{{{ .CommonLabels.alertname }}}}%22{matchers}%7D{end}{{{{ end }}}}")
 
 
-def text(escapes, end):
+def plain_values(names, most):
+    """The condition that these labels, as far as all alerts of the message have them in common, are short and have no signs that an address has not."""
+    return rf'match `^[\w.: -]{{0,{most}}}$` (printf "{"%s" * len(names)}" {" ".join(f".CommonLabels.{name}" for name in names)})'
+
+
+def dashboard(url, escapes, end):
+    """The link to the dashboard of the device, else of the node, else of the fleet, at the time when the first alert began; none without Grafana's url."""
+    if not url:
+        return ""
+    more = "&"
+    for pattern, instead in escapes:
+        more = re.sub(pattern, instead, more)
+
+    def board(name, *labels):
+        values = "".join(f"{{{{ with .CommonLabels.{label} }}}}{more}var-{label}={{{{ urlquery . }}}}{{{{ end }}}}" for label in labels)
+        return f"accelmon-{name}?time={{{{ (index $shown 0).StartsAt.UnixMilli }}}}{more}time.window={AROUND}{values}"
+
+    return "".join((f"{{{{ if {plain_values(('cluster', 'rack', 'node', 'vendor', 'index'), 100)} }}}}Dashboard: {url.rstrip('/')}/d/",
+                    "{{ if and .CommonLabels.node .CommonLabels.index }}", board("accelerator", "cluster", "node", "vendor", "index"),
+                    "{{ else if .CommonLabels.node }}", board("node", "cluster", "node"),
+                    "{{ else }}", board("fleet", "cluster", "rack"), "{{ end }}", end, "{{ end }}"))
+
+
+def text(escapes, end, grafana_url=""):
     """The message: which, why, what to do, and links."""
     lines = [f"{{{{ range $number, $alert := $shown }}}}{{{{ if lt $number {LISTED} }}}}{listed(escapes)}{end}{{{{ end }}}}{{{{ end }}}}",
              f"{{{{ if gt (len $shown) {LISTED} }}}}and {{{{ len (slice $shown {LISTED}) }}}} more{end}{{{{ end }}}}",
@@ -73,14 +100,14 @@ def text(escapes, end):
              optional(".Annotations.action", ACTION, escapes, before=f"{end}What to do: ", after=end),
              optional(".Annotations.runbook_url", LINK, escapes, before=f"{end}Runbook: ", after=end),
              optional(".GeneratorURL", LINK, escapes, before="Source: ", after=end),
-             "{{ end }}", silence(end)]
+             "{{ end }}", dashboard(grafana_url, escapes, end), silence(end)]
     return "{{ $shown := .Alerts.Firing }}{{ if not $shown }}{{ $shown = .Alerts }}{{ end }}" + "".join(lines)
 
 
-def templates():
-    """Text of the file with all templates: accelmon.FLAVOUR.subject and accelmon.FLAVOUR.text."""
+def templates(grafana_url=""):
+    """Text of the file with all templates: accelmon.FLAVOUR.subject and accelmon.FLAVOUR.text. grafana_url: where people open Grafana; "" without it."""
     parts = ["{{/* Managed by accelmon.fleet. */}}\n"]
     for flavour, (escapes, end) in FLAVOURS.items():
-        for name, body in (("subject", subject(escapes)), ("text", text(escapes, end))):
+        for name, body in (("subject", subject(escapes)), ("text", text(escapes, end, grafana_url))):
             parts.append(f'{{{{ define "accelmon.{flavour}.{name}" }}}}{body}{{{{ end }}}}\n')
     return "".join(parts)

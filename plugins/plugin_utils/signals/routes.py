@@ -11,9 +11,10 @@ import os
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import urls
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import url, urls
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import receivers as receiver_types
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.messages import templates
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.receivers import DIRECTORY, NOBODY, REST, WATCHDOG, WEBHOOK
@@ -30,10 +31,15 @@ TEST = "accelmon_test"
 def checked(options):
     """The options with defaults, in plain types; raises Problem for the first that is wrong."""
     given = plain(options)
+    usual = {**TIMES, **{name: [] for name in URLS + LISTS}, "grafana_url": ""}
     for name in given:
-        if name not in (*TIMES, *URLS, *LISTS):
-            raise Problem(f"alertmanager_{name}: no such option; {closest(name, [*TIMES, *URLS, *LISTS])}")
-    chosen = {**TIMES, **{name: [] for name in URLS + LISTS}, **given}
+        if name not in usual:
+            raise Problem(f"alertmanager_{name}: no such option; {closest(name, usual)}")
+    chosen = {**usual, **given}
+    try:
+        grafana.check_root_url(url(chosen["grafana_url"]))
+    except Problem as problem:
+        raise Problem(problem, "alertmanager_grafana_url", chosen["grafana_url"]) from None
     for name in TIMES:
         try:
             length = milliseconds(chosen[name])
@@ -145,7 +151,7 @@ def written(options, version=None):
                 everyone.setdefault(kind, []).extend(entries)
         made.setdefault(together(names), everyone)
     catalogue = load("notifications")
-    texts = [{"path": f"{DIRECTORY}/accelmon.tmpl", "content": templates()}] + chosen["template_files"]
+    texts = [{"path": f"{DIRECTORY}/accelmon.tmpl", "content": templates(chosen["grafana_url"])}] + chosen["template_files"]
     config = dump({
         # Below this file. What a later one defines replaces what an earlier one does.
         "templates": [os.path.basename(one["path"]) for one in texts],

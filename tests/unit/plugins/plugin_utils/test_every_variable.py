@@ -89,6 +89,7 @@ def test_sensitive_directories(name, value, checker):
 @pytest.mark.parametrize("name,value", [
     ("victoriametrics_retention", "forever; rm -rf /"), ("victoriametrics_retention", "1M"), ("victoriametrics_retention", "12"),
     ("victoriametrics_retention", "1d30m"), ("victoriametrics_retention", "12h"), ("prometheus_retention", "999y"), ("alertmanager_retention", "5d"),
+    ("alertmanager_grafana_url", "mon1:3000"), ("alertmanager_grafana_url", "https://ana:secret@mon1/"),
     ("accelmon_scrape_interval", "1ms"), ("accelmon_scrape_interval", "1d"), ("accelmon_exporter_nice", 99), ("accelmon_exporter_nice", -21),
     ("accelmon_address", "0.0.0.0"), ("accelmon_address", "::"), ("accelmon_address", "::ffff:0.0.0.0"), ("accelmon_address", "fe80::1"),
     ("accelmon_address", "127.1"), ("accelmon_address", "0x7f.1"), ("accelmon_address", "2130706433"), ("accelmon_address", "224.0.0.1"),
@@ -144,6 +145,7 @@ def test_a_password_in_an_address_is_not_shown(checker):
     ("node_exporter_url", "https://mirror.example.org/{version}/node_exporter-{version}.linux-{architecture}.tar.gz"),
     ("node_exporter_url", "prometheus/node_exporter/releases/download/v{version}/x.tar.gz"),
     ("victoriametrics_retention", "1y"), ("prometheus_retention", "90d"), ("alertmanager_group_wait", "0s"), ("alertmanager_retention", "120h"),
+    ("alertmanager_grafana_url", "https://metrics.example.org/grafana/"),
     ("accelmon_textfile_directory", "/var/lib/prometheus/node-exporter"), ("accelmon_textfile_directory", "/srv/metrics/text"),
     ("accelmon_textfile_directory", "/var/lib/accelmon/textfile"), ("accelmon_textfile_directory", "/opt/node_exporter/text"),
     ("accelmon_exporter_cpu_affinity", "0-1,8 64"), ("all_smi_memory_max", "512M"), ("prometheus_retention_size", "500GB"), ("vmagent_buffer_size", "10GiB"),

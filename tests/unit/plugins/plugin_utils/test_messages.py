@@ -3,14 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What a message says and how long it gets, rendered by amtool. Nothing is stubbed. guessed: the alerts."""
+import html
 import json
 import os
 import pathlib
+import re
 import subprocess
+import urllib.parse
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import messages
 
+DASHBOARDS = pathlib.Path(__file__).resolve().parents[4] / "dashboards"
 AMTOOL = pathlib.Path(os.environ.get("ACCELMON_PROGRAMS", "/nonexistent"), "amtool")
 pytestmark = pytest.mark.skipif(not AMTOOL.exists(), reason="there is no amtool (ACCELMON_PROGRAMS)")
 
@@ -20,6 +24,8 @@ ANNOTATIONS = {"summary": "gpu7 has 7 of 8 nvidia accelerators", "description": 
                "runbook_url": "https://docs.example.org/alerts#missing"}
 # The tightest of the limits on a whole message: Telegram's and Discord's. Titles: Discord's.
 MOST, MOST_TITLE = 4096, 256
+GRAFANA = "https://metrics.example.org/grafana/"
+BEGAN = 1795834800000
 
 
 def alert(status="firing", annotations=None, **labels):
@@ -31,7 +37,7 @@ def alert(status="firing", annotations=None, **labels):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("templates")
-    (made / "accelmon.tmpl").write_text(messages.templates(), encoding="utf-8")
+    (made / "accelmon.tmpl").write_text(messages.templates(GRAFANA), encoding="utf-8")
     return made
 
 
@@ -55,7 +61,8 @@ def test_one_alert_says_what_where_why_and_what_to_do(render):
     assert render("plain.text", [alert(index="3", job_id="4711")]).splitlines() == [
         "- gpu7 has 7 of 8 nvidia accelerators, node gpu7, device 3, rack r7, job 4711, since 2026-11-28 03:00 UTC",
         "", "One of them no longer answers.", "", "What to do: Drain the node.", "", "Runbook: https://docs.example.org/alerts#missing",
-        "Source: http://mon1:8880/alert",
+        "Source: http://mon1:8880/alert", f"Dashboard: {GRAFANA}d/accelmon-accelerator?time={BEGAN}&time.window=7200000"
+        "&var-cluster=west&var-node=gpu7&var-vendor=nvidia&var-index=3",
         "Silence: https://alerts.example.org:9093/#/silences/new?filter=%7Balertname%3D%22AcceleratorMissing%22"
         "%2Ccluster%3D%22west%22%2Crack%3D%22r7%22%2Cnode%3D%22gpu7%22%7D"]
 
@@ -109,11 +116,61 @@ def test_long_names_without_anything_odd_are_no_problem_either(render):
                   annotations={name: "x" * 2000 for name in ANNOTATIONS}) for number in range(20)]
     found = render("plain.text", long)
     assert len(found) + len(render("plain.subject", long)) < MOST and "Silence: https" in found
+    # The longest ones with which a dashboard is linked.
+    linked = [{**one, "labels": {**one["labels"], "rack": "r" * 24, "cluster": "c" * 18, "index": "9" * 12, "vendor": "nvidia"}} for one in long]
+    found = render("plain.text", linked)
+    assert len(found) + len(render("plain.subject", linked)) < MOST and "Silence: https" in found and "Dashboard: https" in found
 
 
 def test_a_rack_with_a_blank_is_still_a_link(render):
     assert "rack%3D%22row%203%22%2Cnode" in render("plain.text", [alert(rack="row 3")])
     assert "Silence" not in render("plain.text", [alert(rack='"}')])
+
+
+def link(text):
+    """(path, parameters) of the link to a dashboard."""
+    address = next(line for line in text.splitlines() if line.startswith("Dashboard: ")).removeprefix("Dashboard: ")
+    parts = urllib.parse.urlsplit(address)
+    return parts.path, dict(urllib.parse.parse_qsl(parts.query, strict_parsing=True))
+
+
+@pytest.mark.parametrize("flavour", messages.FLAVOURS)
+def test_a_message_links_the_dashboard_of_what_its_alerts_have_in_common(render, flavour):
+    def linked(*alerts):
+        found = render(f"{flavour}.text", list(alerts))
+        return link(html.unescape(found) if flavour == "slack" else found)
+
+    moment = {"time": str(BEGAN), "time.window": "7200000"}
+    device = {"var-cluster": "west", "var-node": "gpu7", "var-vendor": "nvidia", "var-index": "3"}
+    assert linked(alert(index="3")) == ("/grafana/d/accelmon-accelerator", {**moment, **device})
+    assert linked(alert(index="3"), alert(index="4")) == ("/grafana/d/accelmon-node", {**moment, "var-cluster": "west", "var-node": "gpu7"})
+    assert linked(alert(node="a"), alert("resolved", node="b")) == ("/grafana/d/accelmon-fleet", {**moment, "var-cluster": "west", "var-rack": "r7"})
+    assert linked(alert(index="0000:1b:00.0", cluster="hall 2")) == (
+        "/grafana/d/accelmon-accelerator", {**moment, **device, "var-index": "0000:1b:00.0", "var-cluster": "hall 2"})
+    assert linked(alert(cluster=None, rack=None, node=None, vendor=None)) == ("/grafana/d/accelmon-fleet", moment)
+
+
+@pytest.mark.parametrize("flavour", messages.FLAVOURS)
+@pytest.mark.parametrize("node", ["a&var-cluster=b", "a](http://evil.example.org)", "n" * 200, "a\nb", "<b>", "%0a"])
+def test_no_dashboard_is_linked_for_a_name_that_an_address_cannot_hold_as_it_is(render, flavour, node):
+    assert "Dashboard" not in render(f"{flavour}.text", [alert(node=node)])
+
+
+def test_slack_gets_its_ampersands_escaped(render):
+    found = render("slack.text", [alert(index="3")])
+    assert "&amp;var-node=gpu7" in found and "&var" not in found
+
+
+def test_dashboards_that_messages_link_exist_and_have_these_variables():
+    found = messages.templates(GRAFANA)
+    for name, parameters in re.findall(r"(accelmon-\w+)\?((?:[^{]|{{(?! else| end }}\n| end }}{{ end))*)", found):
+        board = json.loads((DASHBOARDS / f"{name.removeprefix('accelmon-')}.json").read_text(encoding="utf-8"))
+        asked = set(re.findall(r"var-(\w+)=", parameters))
+        assert board["uid"] == name and asked and asked <= {variable["name"] for variable in board["templating"]["list"]}, name
+
+
+def test_without_grafana_there_is_no_link():
+    assert "Dashboard" not in messages.templates() and "Dashboard" in messages.templates("http://mon1:3000")
 
 
 def test_a_description_is_cut_at_four_hundred_characters(render):
