@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026 accelmon.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -17,7 +16,6 @@ a sample every 15 seconds. VictoriaMetrics stores the day, and vmalert replays t
 import argparse
 import json
 import math
-import os
 import random
 import re
 import sys
@@ -30,7 +28,6 @@ import run
 
 # pylint: disable=wrong-import-order
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_groups
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import exporter, record

@@ -53,7 +53,8 @@ def test_two_missed_evaluations_leave_no_gap_at_any_interval(interval):
     """Errors are recorded once a minute at most, so that no window may be shorter than three minutes either."""
     groups = {group["name"]: group["interval"] for group in recording_groups(interval)}
     least = 3 * max(milliseconds(groups["accelmon_devices_1"]), milliseconds(groups["accelmon_errors"]))
-    windows = {window for rule in health.health_rules(interval)[0] for window in re.findall(r"last_over_time\(accelerator_\w+(?:{[^}]*})?\[(\w+)\]", rule["expr"])}
+    expressions = [rule["expr"] for rule in health.health_rules(interval)[0]]
+    windows = {window for expression in expressions for window in re.findall(r"last_over_time\(accelerator_\w+(?:{[^}]*})?\[(\w+)\]", expression)}
     assert windows and all(milliseconds(window) >= least for window in windows), (windows, least)
 
 
