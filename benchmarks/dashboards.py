@@ -169,6 +169,16 @@ def opened(url, pid, end, name, board, rows):
             "largest": (largest[0], largest[2]), "bytes": sum(one[2] for one in answers), "lines": max(one[3] for one in answers)}
 
 
+def costs(url, pid, end, name, board):
+    """[(CPU seconds of the storage, seconds, bytes, who asked)] of each query of a board, one after the other, the dearest first."""
+    found = []
+    for ask in asks(name, board, 1000):
+        before = spent(pid)
+        who, duration, size, _lines = answer(url, end, ask)
+        found.append((spent(pid) - before, duration, size, who))
+    return sorted(found, reverse=True)
+
+
 def main():
     """Fills a storage and opens every board."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -176,6 +186,7 @@ def main():
     parser.add_argument("--nodes", type=int, default=1250)
     parser.add_argument("--devices", type=int, default=8)
     parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--queries", metavar="BOARD", action="append", help="print the dearest queries of these boards instead, asked one after the other")
     options = parser.parse_args()
     end = int(time.time()) // 60 * 60
     made, port = Samples(end), live.free_port()
@@ -192,7 +203,10 @@ def main():
             urllib.request.urlopen(url + "/api/v1/import", block.encode(), timeout=600).close()
         urllib.request.urlopen(url + "/internal/force_flush", timeout=600).close()
         print(f"{options.nodes * options.devices} devices, filled in {time.monotonic() - begun:.0f} s", flush=True)
-        for name, board in asked.boards().items():
+        for name in options.queries or ():
+            for cpu, duration, size, who in costs(url, storage.pid, end, name, asked.boards()[name])[:12]:
+                print(f"{name:12} {who}: CPU {cpu:.2f} s, {duration:.2f} s, {size / 1e6:.2f} MB", flush=True)
+        for name, board in () if options.queries else asked.boards().items():
             for _time in range(options.times):
                 screen = opened(url, storage.pid, end, name, board, SCREEN)
                 print(f"{name:12} the first screen: {screen['queries']} queries, {screen['seconds']:.2f} s, CPU {screen['cpu']:.2f} s", flush=True)

@@ -16,6 +16,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -97,10 +98,18 @@ def load_fleet(programs, folder, url, now):
     replay(programs, folder, url, now)
 
 
+def texts(labels, rules):
+    """The annotations of a firing alert with its labels filled in; without those that need its value, which a replay does not keep."""
+    rule = next(rule for rule in rules if rule.get("alert") == labels["alertname"])
+    found = {name: re.sub(r"\{\{ *\$labels\.(\w+) *\}\}", lambda label: labels.get(label.group(1), ""), text) for name, text in rule["annotations"].items()}
+    return {name: text for name, text in found.items() if "{{" not in text}
+
+
 def evaluator(url):
-    """A stub of the rule evaluator: the storage's alerts, without their texts."""
-    alerts = [{"labels": {name: value for name, value in labels.items() if name not in ("__name__", "alertstate")}, "state": "firing"}
-              for labels in live.query(url, 'ALERTS{alertstate="firing"}')]
+    """A stub of the rule evaluator: the storage's alerts, with such texts as can be had."""
+    rules = [rule for group in alert_groups(interval=INTERVAL) for rule in group["rules"]]
+    alerts = [{"labels": {name: value for name, value in labels.items() if name not in ("__name__", "alertstate")}, "state": "firing",
+               "annotations": texts(labels, rules)} for labels in live.query(url, 'ALERTS{alertstate="firing"}')]
     return live.serving({"/api/v1/alerts": json.dumps({"status": "success", "data": {"alerts": alerts}})})
 
 

@@ -58,7 +58,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query,
 
 def collected(params, now):
     """The report, from what is known at this time."""
-    clusters, seen, rows, notes, problems = view.status(params)
+    clusters, seen, rows, notes, problems = view.status(params, health=False)
     views, hosts, url, timeout, access = params["views"], params["hosts"], params["storage_url"], params["query_timeout"], view.stack_access(params)
 
     def ask(expression):

@@ -116,11 +116,11 @@ def sick_devices(where, window):
     return "min by (cluster, node, vendor, index, uuid) (last_over_time(accelerator_health_score{%s}[%ds])) < 100" % (where, max(window, 150))
 
 
-def observe(params, clusters, rules=False, alerts=False, details=True):
+def observe(params, clusters, rules=False, alerts=False, details=True, health=False):
     """The `seen` of verdict.empty_seen, for these clusters.
 
     params: the module's parameters; rules, alerts: ask the rule evaluator for them
-    details: collectors and generations too
+    details: collectors and generations too; health: health scores too
     """
     seen = verdict.empty_seen()
     url, timeout = params["storage_url"], params["query_timeout"]
@@ -144,7 +144,7 @@ def observe(params, clusters, rules=False, alerts=False, details=True):
                 seen["collector_age"][(labels.get("cluster"), labels.get("node"), labels.get("vendor"))] = value
             for labels, value in ask("last_over_time(accelmon_fleet_generation{%s}[%ds])" % (where, scraped)):
                 seen["generations"].setdefault(labels.get("cluster"), set()).add(int(value))
-        if alerts:
+        if health:
             for labels, value in ask(sick_devices(where, recorded)):
                 seen["health"].setdefault((labels.get("cluster"), labels.get("node")), []).append({
                     "vendor": labels.get("vendor", ""), "index": labels.get("index", ""), "score": int(value)})
@@ -164,10 +164,13 @@ def observe(params, clusters, rules=False, alerts=False, details=True):
     return seen
 
 
-def status(params):
-    """(clusters, seen, rows of nodes, [what could be better], [what could not be read or asked]) of the fleet."""
+def status(params, health=True):
+    """(clusters, seen, rows of nodes, [what could be better], [what could not be read or asked]) of the fleet.
+
+    health: whether rows say which devices are not well; the report asks for all scores itself
+    """
     clusters, unread = read_registry(params["state_dir"], params["clusters"])
-    seen = observe(params, clusters, alerts=True, details=False)
+    seen = observe(params, clusters, alerts=True, details=False, health=health)
     problems = ["%s; %s" % (reason, fix) for _cluster, reason, fix in unread]
     problems += [seen[key] for key in ("storage_error", "rules_error") if seen[key]]
     rows = verdict.status_rows(clusters, seen, params["hosts"])

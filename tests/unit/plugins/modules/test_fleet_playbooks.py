@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import pathlib
+import stat
 import subprocess
 import sys
 
@@ -86,6 +87,7 @@ def test_verify_prints_a_line_for_each_failure_fails_and_keeps_the_result(playbo
     assert lines[0].startswith("2 failures: 0 of 2 nodes fine") and [line.split(": ")[0] for line in lines[1:]] == ["gpu1", "gpu2"]
     assert "2 failure(s), listed above, of: gpu1, gpu2" in out
     saved = json.loads(report.read_text())
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
     assert saved["ok"] is False and [item["node"] for item in saved["failures"]] == ["gpu1", "gpu2"]
     assert saved["monitoring"]["mon01"]["accelerators_fresh"] == 7
     assert '"accelmon_verify"' in out[out.index("CUSTOM STATS"):]
@@ -142,5 +144,6 @@ def test_status_writes_json_alone_to_a_file(playbooks):
     report = playbooks.folder / "status.json"
     code, out = playbooks.run("status", accelmon_report_file=str(report))
     assert code == 0, out
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
     told = json.loads(report.read_text())["mon01"]
     assert set(told) == {"rows", "totals", "fleet_alerts", "notes", "problems"} and [row["node"] for row in told["rows"]]

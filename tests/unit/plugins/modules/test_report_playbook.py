@@ -66,10 +66,11 @@ def _playbooks(tmp_path, services):
     return playbooks
 
 
-def test_the_page_is_kept_and_fetched_and_the_workflow_gets_the_answer(playbooks):
+def test_the_page_is_kept_and_fetched_and_the_workflow_gets_the_answer(playbooks, services):
     folder, file = playbooks.folder / "kept", playbooks.folder / "fleet.html"
     code, out = playbooks.run("report", "--diff", accelmon_report_file=str(file))
     assert code == 0, out
+    assert len([name for name, form in services.queries if "accelerator_health_score" in form.get("query", [""])[0]]) == 1
     assert "<script" not in out and shown(out) == [
         "No. Something needs attention now.", "2 critical alerts fire", "5 of 12 accelerators are missing", "1 node down: gpu2",
         f"report: mon01:{folder}/report.html"]
@@ -78,7 +79,7 @@ def test_the_page_is_kept_and_fetched_and_the_workflow_gets_the_answer(playbooks
     document = json.loads((folder / "report.json").read_text())
     assert document["monitoring_host"] == "mon01" and len(document["devices"]) == 7 and document["totals"]["energy_joules"] == 3600 * 1800
     assert [error["code"] for error in document["errors"]] == ["79"]
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "report.html", folder / "report.json")] == [0o700, 0o600, 0o600]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "report.html", folder / "report.json", file)] == [0o700, 0o600, 0o600, 0o600]
     stats = json.JSONDecoder().raw_decode(out[out.index("{", out.index("RUN: ", out.index("CUSTOM STATS"))):])[0]["accelmon_report"]
     assert stats["state"] == "critical" and stats["file"] == str(file) and stats["kept"] == {"mon01": f"{folder}/report.html"}
 
