@@ -12,6 +12,8 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils import oneline
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 
+# Links that a device, or the host, can be expected to have.
+LINKS = ("infiniband", "nvlink", "xgmi")
 VENDORS = ("nvidia", "amd", "intel_gaudi", "intel_gpu", "google_tpu", "tenstorrent", "rebellions", "furiosa", "aws_neuron", "apple")
 
 # Names of files are made of cluster and job; a job has no dot, so that job.cluster.json can only be read one way.
@@ -139,21 +141,31 @@ def label_value(value):
     return text
 
 
+def counts(value, known, what):
+    """{one of the known words: count}. what: a word is, in words."""
+    found = {}
+    for word, count in value.items():
+        if word not in known:
+            raise Problem(f"{word} is not {what}; use {', '.join(known)}")
+        try:
+            found[word] = whole(count)
+        except Problem as problem:
+            raise Problem(f"{word}: {problem}") from None
+        if found[word] < 0:
+            raise Problem(f"{word}: negative; use 0 or more")
+        if found[word] > MOST_DEVICES:
+            raise Problem(f"{word}: more than any host has; use {MOST_DEVICES} at most")
+    return found
+
+
 def expected(value):
     """{vendor: count}."""
-    found = {}
-    for vendor, count in value.items():
-        if vendor not in VENDORS:
-            raise Problem(f"{vendor} is not a vendor; use {', '.join(VENDORS)}")
-        try:
-            found[vendor] = whole(count)
-        except Problem as problem:
-            raise Problem(f"{vendor}: {problem}") from None
-        if found[vendor] < 0:
-            raise Problem(f"{vendor}: negative; use 0 or more")
-        if found[vendor] > MOST_DEVICES:
-            raise Problem(f"{vendor}: more than any host has; use {MOST_DEVICES} at most")
-    return found
+    return counts(value, VENDORS, "a vendor")
+
+
+def expected_links(value):
+    """{kind of links: count}."""
+    return counts(value, LINKS, "a kind of links")
 
 
 def strings(value):

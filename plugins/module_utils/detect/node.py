@@ -9,7 +9,7 @@ import re
 import socket
 import sys
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, links
 
 # The kernel's machine names that differ from Go's, in which programs are published.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i386": "386", "i486": "386", "i586": "386", "i686": "386",
@@ -138,7 +138,7 @@ def hostengine(root):
 
 def describe(root="/"):
     """The fact `accelmon_node`: {architecture, distribution?, distribution_version?, python_version, addresses, systemd, access,
-    libc?, container_runtimes, exporters, hostengine}.
+    libc?, container_runtimes, exporters, hostengine, links?}.
 
     addresses are literals, IPv4 first, without loopback and link-local ones. access says whether exporters of this host were
     closed by a run before.
@@ -153,6 +153,9 @@ def describe(root="/"):
     for key, name in (("distribution", "ID"), ("distribution_version", "VERSION_ID")):
         if release.get(name):
             node[key] = release[name]
+    up = links.find(root)
+    if up:
+        node["links"] = up
     library = libc(root)
     if library:
         node["libc"] = library

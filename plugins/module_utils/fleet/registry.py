@@ -17,6 +17,8 @@ and an entry is
    "highest": {vendor: {model: count}}, the most ever recorded, lowered only by accepting what was seen,
    "unmonitored"?: [vendor] whose devices the host has though no exporter of it reads them,
    "uncounted"?: [[vendor, uuid]] of what all-smi shows as the vendor's device and is not counted, as graphics inside a processor,
+   "links"?: {"expected", "seen", "highest": {kind: count}}: active links, of each device or of the host, as the inventory declares them, as
+   they were when it last told them, and the most ever told, lowered only by accepting,
    "better"?: {vendor: [source that would know more, why the host cannot get it, the setting that brings it]},
    "alerts"?: {alert: name of the setting that the inventory gives this host alone}}
 Nothing here forgets a host or lowers a count unless `prune` or `accept` says so.
@@ -137,6 +139,8 @@ def is_exporter(value):
             and is_labels(value.get("labels") or {}))
 
 
+LINKS = ("expected", "seen", "highest")
+
 # Members of an entry: what each must be, in words, and the check. The last ones may be missing.
 MEMBERS = (
     ("address", "an address", is_address), ("labels", "strings by name", is_labels),
@@ -150,6 +154,7 @@ MORE = (
     ("uncounted", "pairs of vendor and name", list_of(lambda value: list_of(is_text)(value) and len(value) == 2)),
     ("better", "three strings by vendor", map_of(lambda value: list_of(is_text)(value) and len(value) == 3)),
     ("alerts", "strings by alert", map_of(is_text)),
+    ("links", "expected, seen and highest counts by kind", lambda value: map_of(map_of(is_count))(value) and set(value) == set(LINKS)),
     ("replaced_by", "a cluster and a host", lambda value: map_of(is_text)(value) and set(value) == set(("cluster", "host"))))
 
 
@@ -199,6 +204,12 @@ def expected(entry):
         counts[vendor] = sum(models.values())
     counts.update(entry["expected"])
     return counts
+
+
+def expected_links(entry):
+    """{kind: number of active links that must be there}: declared, else the highest number seen."""
+    links = entry.get("links", {})
+    return dict(links.get("highest", {}), **links.get("expected", {}))
 
 
 def source_of(exporter):
@@ -385,7 +396,7 @@ def merge(registry, found, present, full_run=False, prune=False, prune_force=Fal
     accept: names of hosts whose last seen accelerators become the expected ones
     replaced: {host: who is in its place}; former: {host: the entry it goes on with}; both as `successions` finds them
     Returns (registry, {"added", "updated", "removed": names of this run, "retired", "replaced"?, "pending": all such hosts,
-    "accepted": {host: {vendor: [expected before, after]}}}). The argument is left as it was.
+    "accepted": {host: {vendor or kind of links: [expected before, after]}}}). The argument is left as it was.
     Raises Failure when pruning would remove too many hosts; nothing is merged then.
     """
     hosts = registry["hosts"]
@@ -412,13 +423,15 @@ def _without_record(host, entry, replaced, gone):
 
 
 def _accept(merged, names):
-    """Expect of these hosts what was last seen on them. Returns {host: {vendor: [expected before, after]}} of those where that changes something."""
+    """Expect of these hosts what was last seen on them. Returns {host: {vendor or kind of links: [expected before, after]}} of those where that changes something."""
     accepted = {}
     for host in names:
         if host in merged:
-            before = expected(merged[host])
+            before = dict(expected(merged[host]), **expected_links(merged[host]))
             merged[host] = dict(merged[host], highest=_copy(merged[host]["seen"]))
-            change = _changed_counts(before, expected(merged[host]))
+            if "links" in merged[host]:
+                merged[host]["links"] = dict(merged[host]["links"], highest=dict(merged[host]["links"]["seen"]))
+            change = _changed_counts(before, dict(expected(merged[host]), **expected_links(merged[host])))
             if change:
                 accepted[host] = change
     return accepted
@@ -459,11 +472,20 @@ def _merge_record(entry, record):
     merged["seen"] = _copy(record["accelerators"]) if record["answered"] else old["seen"]
     merged["highest"] = _highest(old["highest"], merged["seen"])
     merged.update((name, record[name]) for name in DECLARED_MORE if record.get(name))
+    merged.update(_links(old.get("links", {}), record.get("links", {})))
     for name in FOUND:
         found = (record if record["answered"] else old).get(name)
         if found:
             merged[name] = found
     return _with_status(merged, retired=False)
+
+
+def _links(old, record):
+    """{"links": those of an entry} after a record of them, {} if nothing is known of any. What the host does not tell stays as it was."""
+    seen = dict(old.get("seen", {}), **record.get("seen", {}))
+    highest = dict((kind, max(count, old.get("highest", {}).get(kind, 0))) for kind, count in seen.items())
+    links = {"expected": record.get("expected", {}), "seen": seen, "highest": dict(old.get("highest", {}), **highest)}
+    return {"links": links} if any(links.values()) else {}
 
 
 def _with_status(entry, retired):
@@ -531,6 +553,8 @@ def series(registry):
            of_hosts(lambda entry: [(dict(entry["labels"], state=entry["status"]), 1)]))
     family("accelmon_expected_accelerators", "Number of accelerators that the host must have.",
            of_hosts(lambda entry: [({"vendor": vendor}, count) for vendor, count in sorted(monitored(entry).items())]))
+    family("accelmon_expected_links", "Number of active links that each device must have; of InfiniBand, ports that the host must have.",
+           of_hosts(lambda entry: [({"kind": kind}, count) for kind, count in sorted(expected_links(entry).items()) if count]))
     family("accelmon_fleet_uncounted_device", "Shown by an exporter as a device of the vendor but not counted, such as integrated graphics.",
            of_hosts(lambda entry: [({"vendor": vendor, "uuid": uuid}, 1) for vendor, uuid in entry.get("uncounted", ())]))
     family("accelmon_alert_setting", "Setting of an alert that the host has instead of the fleet's.",

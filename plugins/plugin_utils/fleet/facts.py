@@ -14,7 +14,7 @@ import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import LINKS, VENDORS
 
 # Far above what any machine has, and far below what would hurt to record, draw or sum up.
 MOST_ACCELERATORS = 1024
@@ -91,6 +91,13 @@ def vendor(value):
     """A vendor that we know."""
     if value not in VENDORS:
         raise _Wrong(value, f"not a vendor; known are {', '.join(VENDORS)}")
+    return value
+
+
+def link(value):
+    """A kind of links that we know."""
+    if value not in LINKS:
+        raise _Wrong(value, f"not a kind of links; known are {', '.join(LINKS)}")
     return value
 
 
@@ -211,7 +218,7 @@ SCHEMA = {
     "accelmon_node": fields(
         (), architecture=word, distribution=word, distribution_version=text, python_version=text, addresses=list_of(address), systemd=switch,
         access=switch, libc=fields((), name=word, version=text), container_runtimes=list_of(word), exporters=list_of(word),
-        hostengine=switch, lacking=map_of(word, word)),
+        hostengine=switch, lacking=map_of(word, word), links=map_of(link, COUNT)),
 }
 
 

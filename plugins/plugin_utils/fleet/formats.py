@@ -337,7 +337,7 @@ def listed(module, *functions):
 
 
 FORMATS = {
-    **listed(values, "port", "cluster", "label_value", "expected", "strings", "hosts", "batches", "path", "page", "exporters",
+    **listed(values, "port", "cluster", "label_value", "expected", "expected_links", "strings", "hosts", "batches", "path", "page", "exporters",
              "accelerator_source"),
     **listed(labels, "labels", "custom_exporters"),
     **listed(addresses, "address", "listen", "url"),

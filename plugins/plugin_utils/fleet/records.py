@@ -79,11 +79,13 @@ def make_record(host, variables_of_host, reader, answered, stage="first"):
     blind = plan.unmonitored(chosen, facts) if facts is not None else []
     shown = uncounted(facts) if facts is not None else []
     alerts = alerting.published(values)
+    links = {"seen": facts["node"].get("links", {}) if facts is not None else {}, "expected": values["accelmon_expected_links"]}
     return {
         **({"unmonitored": blind} if blind else {}),
         **({"uncounted": shown} if shown else {}),
         **({"better": {vendor: list(told) for vendor, told in chosen.better.items()}} if chosen.better else {}),
         **({"alerts": alerts} if alerts else {}),
+        **({"links": links} if any(links.values()) else {}),
         "host": host,
         "address": address,
         "cluster": values["accelmon_cluster"],

@@ -534,3 +534,45 @@ def test_a_damaged_host_name_is_told(host):
     good["hosts"][host] = good["hosts"].pop("a")
     with pytest.raises(Failure, match="not a host name; restore the file"):
         registry.load(json.dumps(good), "c", "/r/c.json")
+
+
+def with_links(name="a", declared=None, **seen):
+    return record(name, links={"seen": seen, "expected": declared or {}})
+
+
+def links_of(merged):
+    return registry.expected_links(merged["hosts"]["a"])
+
+
+def test_expected_links_are_the_highest_ever_told_and_no_run_lowers_them():
+    merged, _changes = merge(None, with_links(nvlink=17, infiniband=8))
+    assert links_of(merged) == {"nvlink": 17, "infiniband": 8}
+    merged, _changes = merge(merged, with_links(nvlink=18))
+    merged, _changes = merge(merged, with_links(nvlink=0))
+    merged, _changes = merge(merged, unanswered("a"))
+    assert links_of(merged) == {"nvlink": 18, "infiniband": 8}
+    assert 'accelmon_expected_links{cluster="c",kind="nvlink",node="a"} 18\n' in registry.series(merged)
+    assert not registry.damage(merged["hosts"]["a"]) and registry.load(registry.dump(merged), "c", "x") == merged
+
+
+def test_people_lower_expected_links():
+    merged, _changes = merge(None, with_links(nvlink=18, infiniband=8))
+    merged, changes = merge(merged, with_links(nvlink=12), accept=["a"])
+    assert links_of(merged) == {"nvlink": 12, "infiniband": 8} and changes["accepted"] == {"a": {"nvlink": [18, 12]}}
+    merged, _changes = merge(merged, with_links(declared={"nvlink": 0}, nvlink=18))
+    assert links_of(merged) == {"nvlink": 0, "infiniband": 8} and 'kind="nvlink"' not in registry.series(merged)
+    merged, _changes = merge(merged, with_links(nvlink=18))
+    assert links_of(merged) == {"nvlink": 18, "infiniband": 8}
+
+
+def test_links_that_cannot_be_read_are_not_accepted_as_none():
+    merged, _changes = merge(None, with_links(nvlink=18))
+    merged, changes = merge(merged, record("a"), accept=["a"])
+    assert links_of(merged) == {"nvlink": 18} and changes["accepted"] == {}
+
+
+@pytest.mark.parametrize("links", [5, {}, {"seen": {}, "highest": {}}, {"seen": {}, "highest": {}, "expected": {"nvlink": -1}},
+                                   {"seen": {}, "highest": {}, "expected": {}, "more": {}}])
+def test_damaged_links_of_a_host(links):
+    merged, _changes = merge(None, record("a"))
+    assert registry.damage(dict(merged["hosts"]["a"], links=links)) == "links is not expected, seen and highest counts by kind"

@@ -98,6 +98,7 @@ def test_sensitive_directories(name, value, checker):
     ("accelmon_alert_overrides", {"HostDwon": {}}), ("accelmon_alert_overrides", {"HostDown": {"severity": "crit"}}),
     ("accelmon_alert_overrides", {"HostDown": {"for": "1M"}}), ("accelmon_alert_overrides", {"HostDown": {"threshold": "5m"}}),
     ("accelmon_rule_files", ["/no/such/file.yml"]), ("accelmon_lock_file", "/no/such/lock.json"), ("accelmon_expected", {"nvidia": 10 ** 9}),
+    ("accelmon_expected_links", {"nvlink": -1}),
     ("accelmon_exporter_cpu_affinity", "0\nUser=root"), ("accelmon_exporter_cpu_affinity", "3-1"), ("accelmon_exporter_cpu_affinity", "all"),
     ("node_exporter_extra_args", ["--a\n--b"]), ("node_exporter_unit_overrides", {"Service": {"User": "a\nb"}}), ("node_exporter_sha256", {"amd64": "x"}),
     ("amd_exporter_image", "rocm/exporter:latest"), ("vmagent_buffer_size", "10 GiB"), ("all_smi_memory_max", "lots"), ("all_smi_groups", ["a b"]),
