@@ -423,7 +423,7 @@ def _without_record(host, entry, replaced, gone):
 
 
 def _accept(merged, names):
-    """Expect of these hosts what was last seen on them. Returns {host: {vendor or kind of links: [expected before, after]}} of those where that changes something."""
+    """Expect of these hosts what was last seen on them. Returns what that changes: {host: {vendor or kind of links: [expected before, after]}}."""
     accepted = {}
     for host in names:
         if host in merged:

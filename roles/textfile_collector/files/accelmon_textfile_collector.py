@@ -1336,6 +1336,7 @@ def read_links(options, state, samples, now):
     memory = state[LINKS]
     identities = [tuple(item for item in sample.labels if item[0] in ("gpu", "uuid", "vendor", "model"))
                   for sample in samples if sample.family == "node_gpu_info"]
+    divided = [sample.labels for sample in samples if sample.family == "node_gpu_mig_mode" and sample.value]
     # Devices get other numbers when one is lost.
     here = " ".join([read(os.path.join(options.root, "proc/sys/kernel/random/boot_id")) or ""] + ["%s=%s" % (one[0][1], one[1][1]) for one in identities])
     if memory["here"] == here and 0 <= now - memory["at"] < links.PERIOD:
@@ -1348,8 +1349,9 @@ def read_links(options, state, samples, now):
         except Failure as failure:
             print("links of %s: %s" % (vendor, REASONS[failure.args[0]]), file=sys.stderr)
             continue
+        # In MIG mode a device has no links, which is no fault.
         memory["devices"] += [{"labels": dict(labels), "kind": KINDS[vendor], "active": active, "inactive": inactive}
-                              for labels, active, inactive in found]
+                              for labels, active, inactive in found if labels not in divided]
 
 
 def link_samples(options, state, samples):

@@ -182,3 +182,10 @@ def test_links_to_the_processor_and_between_parts_do_not_count(node):
 def test_the_state_of_the_fabric(node, program, cells, value):
     problems = program.Problems()
     assert problems.value("fabric_state", program.nvidia_fabric, *cells.split(", ")) == value and not problems.invalid
+
+
+def test_a_divided_device_has_no_links(node):
+    nvidia(node, "a100_8.txt", csv="h100_mig.csv")
+    metrics = node.collect("--vendors", "nvidia")
+    divided = [dict(labels)["gpu"] for labels, value in metrics.find("node_gpu_mig_mode").items() if value]
+    assert divided and not [gpu for gpu, _state in counts(metrics) if gpu in divided]
