@@ -54,9 +54,11 @@ UNIFIED = {"10de": ("2b00", "2e02", "2e03", "2e06", "2e12", "2e13", "2e2a"), "10
 
 # What tools and exporters call a device that their own tables lack: a kind, not a model. Whole texts, small and large letters alike; also
 # for the engines, whose expressions know less than Python's.
-GENERIC = (r"(AMD|ATI|NVIDIA|Intel(\(R\))?)?( Corporation)?[ -]*((Radeon|Arc|Instinct)(\(TM\))?)?[ -]*"
-           r"(Graphics( Device| Controller)?|Device( [0-9a-f]{4})?|GPU|Display Controller|Accelerator)?|"
-           r"Advanced Micro Devices.*|(NVIDIA|Intel) Corporation.*|0x[0-9a-f]+|[0-9]+|n/?a|unknown.*|none|not supported")
+GENERIC = (r"(AMD|ATI|AMD/ATI|NVIDIA|Intel(\(R\))?)?( Corporation)?\]?[ -]*((Radeon|Arc|Instinct)( ?\(TM\))?)?( Pro)?[ -]*"
+           r"(Graphics( Device| Controller)?( [\[(]?0x[0-9a-f]{4}[\])]?)?|Device( [\[(]?(0x)?[0-9a-f]{4}(:[0-9a-f]{4})?[\])]?)?|"
+           r"(Data Center )?GPU([ -]?[0-9]{1,2})?|(Display|VGA compatible|3D) Controller|(Processing )?Accelerators?)?|"
+           r"Advanced Micro Devices.*|(NVIDIA|Intel) Corporation.*|0x[0-9a-f]+|[0-9]+|card[0-9]+|gfx[0-9]+[a-f]?|"
+           r"n/?a|unknown.*|undefined|none|null|nil|[?.]+|err(or)?!?|not (supported|available|found|specified)")
 
 
 def table(vendor):
