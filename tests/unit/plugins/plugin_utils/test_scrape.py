@@ -190,7 +190,9 @@ def test_every_source_has_a_job_and_its_name_on_its_series(name):
 
 NOTHING = ["NA", "N/A", "[N/A]", "n/a", "[Not Supported]", "Not Available", "none", "None", "NULL", "nan", "Unknown", "[Unknown Error]",
            "[GPU requires reset]", "ERR!", "-", "-1",
-           "0xffff", "0xffffffff", "65535", "2147483632", "4294967295", "18446744073709551615", "9223372036854775794"]
+           "0xffff", "0xffffffff", "65535", "2147483632", "4294967295", "18446744073709551615", "9223372036854775794",
+           "-2147483648", "-9223372036854775808", "-2", "18446744073709551614", "1.8446744073709552e+19", "4.294967295E+09", "+Inf", "-nan", "Infinity",
+           "Unavailable", "Error: timeout", "no data", "Failed", "%!s(<nil>)"]
 NOBODY = ["0", "0x0", "00000000", "000000000000", "00000000-0000-0000-0000-000000000000", "GPU-00000000-0000-0000-0000-000000000000",
           "ffffffff-ffff-ffff-ffff-ffffffffffff", "To be filled by O.E.M.", "Default string", "0123456789", "0000:00:00.0", "00000000:00:00.0"]
 

@@ -98,17 +98,18 @@ def test_names_are_names():
                                   "0x0b0c", "Device 75a0", "AMD Instinct Accelerator", "Advanced Micro Devices, Inc. [AMD/ATI]", "Unknown",
                                   "NVIDIA Corporation", "none", "AMD", "Intel(R) Graphics", "Not Supported",
                                   # Level Zero's and the kernel's words for what they do not know, and kinds from lspci.
-                                  "Intel(R) Graphics [0x0bd5]", "Intel(R) Data Center GPU", "Device 0x75a0", "Device [1002:75a0]", "AMD Radeon (TM) Graphics",
-                                  "AMD Radeon Pro Graphics", "[AMD/ATI]", "VGA compatible controller", "3D controller", "Processing accelerators", "GPU 0",
-                                  "gfx942", "gfx90a", "card0", "null", "ERR!", "???", "not available"])
+                                  "Intel(R) Graphics [0x0bd5]", "Intel(R) Data Center GPU", "Device 0x75a0", "Device [1002:75a0]",
+                                  "AMD Radeon (TM) Graphics", "AMD Radeon Pro Graphics", "[AMD/ATI]", "VGA compatible controller", "3D controller",
+                                  "Processing accelerators", "GPU 0", "gfx942",
+                                  "gfx90a", "card0", "null", "ERR!", "???", "not available"])
 def test_a_kind_is_no_model(text):
     assert ids.generic(text)
 
 
 @pytest.mark.parametrize("text", ["AMD Instinct MI300X", "AMD Instinct MI300X OAM", "NVIDIA H100 80GB HBM3", "AMD Radeon RX 7900 XTX", "Tesla T4",
                                   "AMD Radeon 780M Graphics", "AMD INSTINCT MI200 (MCM) OAM LC MBA HPE C2", "Radeon RX Vega", "NVIDIA GB10", "GRID A100X-4C",
-                                  "Radeon 5450", "Intel(R) Data Center GPU Max 1550", "Intel(R) Arc(TM) Graphics 140V", "AMD Custom GPU 0405", "Radeon Pro W7900",
-                                  "Intel(R) Arc(TM) Pro B60 Graphics", "Instinct MI300X", "AMD Radeon Pro V710"])
+                                  "Radeon 5450", "Intel(R) Data Center GPU Max 1550", "Intel(R) Arc(TM) Graphics 140V", "AMD Custom GPU 0405",
+                                  "Radeon Pro W7900", "Intel(R) Arc(TM) Pro B60 Graphics", "Instinct MI300X", "AMD Radeon Pro V710"])
 def test_a_model_is_one(text):
     assert not ids.generic(text)
 
