@@ -206,15 +206,17 @@ def test_what_is_in_use_already_is_left_and_can_be_adopted(fleet, restored):
     converge(fleet, amd_exporter_state="absent")
     put(fleet, FOLDER / "others" / "amdgpu-exporter_1.5.3_amd64.deb", "/root/theirs.deb")
     fleet.shell(HOST, "dpkg -i /root/theirs.deb; mkdir -p /var/lib/amd-metrics-exporter; systemctl start gpuagent; "
-                      "systemctl restart amd-metrics-exporter; sleep 3")
+                      "systemctl restart amd-metrics-exporter")
     try:
+        eventually(lambda: rows(page(fleet)), "their exporter answers")
         assert ("amd_exporter_managed = install: amd-metrics-exporter.service is already in use on this host; set amd_exporter_managed: external"
                 in message(fleet))
         said = message(fleet, amd_exporter_managed="adopt")
         assert "lacks" in said and "gpu_total_vram" in said, said
         # The package's own file puts amd_ before every name, and names few fields.
         fleet.shell(HOST, "printf '%s' '" + json.dumps({"ServerPort": 5000, "GPUConfig": {"Fields": VARIABLES["amd_exporter_fields"]}})
-                    + "' > /etc/metrics/config.json; systemctl restart amd-metrics-exporter; sleep 3")
+                    + "' > /etc/metrics/config.json; systemctl restart amd-metrics-exporter")
+        eventually(lambda: rows(page(fleet)), "their exporter answers")
         assert converge(fleet, amd_exporter_managed="adopt").changed() == 0
     finally:
         fleet.shell(HOST, "systemctl disable --now amd-metrics-exporter gpuagent; dpkg --purge amdgpu-exporter; rm -f /root/theirs.deb")

@@ -3,7 +3,6 @@
 import json
 import pathlib
 import sys
-import time
 
 import pytest
 from conftest import CHECKOUT, eventually
@@ -57,7 +56,7 @@ def test_an_image_is_built_without_systemd_and_runs_when_it_boots(fleet, images,
     source = engine.inspect([fleet.container("script1")])[fleet.container("script1")]["ImageName"]
     built.start(source, ["sh", "-c", "mkdir -p /run/sshd; exec /usr/sbin/sshd -D"])
     inventory = built.inventory(tmp_path / "image.json")
-    time.sleep(1)
+    eventually(lambda: ":22 " in built.shell("ss -Hltn"), "its sshd listens")
     for arguments, changed in ((("--check",), True), ((), True), ((), False)):
         run = fleet.play("playbooks/image.yml", *arguments, inventory=inventory)
         assert run.code == 0 and (run.changed() > 0) is changed, run.output

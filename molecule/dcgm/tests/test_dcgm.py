@@ -12,6 +12,8 @@ import re
 
 import pytest
 
+from conftest import eventually
+
 HOST = "gpu1"
 PLAY = "molecule/dcgm/converge.yml"
 UNIT = "accelmon-dcgm-exporter"
@@ -174,13 +176,15 @@ def test_an_exporter_of_the_site_is_adopted_or_told_what_it_lacks(fleet, restore
     fleet.shell(HOST, "dpkg -i /srv/nvidia/debian12/x86_64/datacenter-gpu-manager-4-core_4.6.0-1_amd64.deb; "
                       "mkdir -p /run/site; dpkg-deb -x /srv/nvidia/debian12/x86_64/datacenter-gpu-manager-exporter_4.8.3-1_amd64.deb /run/site; "
                       "echo 'DCGM_FI_DEV_FB_USED, gauge, x' > /run/site/list.csv; "
-                      "systemd-run --unit site-dcgm /run/site/usr/bin/dcgm-exporter --collectors /run/site/list.csv --address 127.0.0.1:9400; sleep 2")
+                      "systemd-run --unit site-dcgm /run/site/usr/bin/dcgm-exporter --collectors /run/site/list.csv --address 127.0.0.1:9400")
     try:
+        eventually(lambda: rows(page(fleet)), "the site's exporter answers")
         said = message(fleet, dcgm_exporter_managed="adopt")
         assert "lacks DCGM_FI_DEV_GPU_UTIL or DCGM_FI_PROF_GR_ENGINE_ACTIVE, DCGM_FI_DEV_FB_TOTAL or DCGM_FI_DEV_FB_FREE" in said
         fleet.shell(HOST, "for f in DCGM_FI_DEV_GPU_UTIL DCGM_FI_DEV_FB_FREE DCGM_FI_DEV_GPU_TEMP DCGM_FI_DEV_POWER_USAGE; do echo \"$f, gauge, x\"; done "
                           ">> /run/site/list.csv; systemctl stop site-dcgm; sleep 1; "
-                          "systemd-run --unit site-dcgm /run/site/usr/bin/dcgm-exporter --collectors /run/site/list.csv --address 127.0.0.1:9400; sleep 2")
+                          "systemd-run --unit site-dcgm /run/site/usr/bin/dcgm-exporter --collectors /run/site/list.csv --address 127.0.0.1:9400")
+        eventually(lambda: rows(page(fleet)), "the site's exporter answers")
         assert converge(fleet, dcgm_exporter_managed="adopt").changed() == 0
         assert "the port is taken by site-dcgm.service" in message(fleet)
     finally:
