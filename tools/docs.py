@@ -36,10 +36,11 @@ VARIABLES = """# Variables
 Set them in the inventory: for all hosts, a group, or one host. The first play of every playbook that changes something checks every
 variable of every host, with the code that reads it later, and names misspelt variables and wrong values before anything is changed.
 
-Durations are written as in Prometheus: `500ms`, `15s`, `1m30s`, `12h`, `90d`, `4w`, `1y`. AWX surveys and `-e name=value` send text, so
-lists and dictionaries among the fleet's variables and the arguments of a run may also be YAML or JSON text; an empty answer counts as none.
-So may `alertmanager_receivers`, `alertmanager_webhook_urls`, `alertmanager_watchdog_urls` and `alertmanager_template_files`, but no other
-variable of a role.
+Durations are written as in Prometheus: `500ms`, `15s`, `1m30s`, `12h`, `90d`, `4w`, `1y`.
+
+AWX surveys and `-e name=value` send text. Every list and dictionary may therefore also be YAML or JSON text, and an empty answer counts as none:
+the default applies. If you use a role in a play of your own without the collection's playbooks, Ansible checks its variables first,
+and refuses an empty answer for a number or a boolean, and a dictionary in YAML text.
 
 ## The fleet
 """
@@ -477,7 +478,7 @@ def table(variables):
 def kind(spec):
     """What a variable takes: its choices, or its type, with its range if it has one."""
     if "choices" in spec:
-        return " \\| ".join(f"`{choice}`" for choice in spec["choices"])
+        return " \\| ".join(f"`{choice}`" for choice in spec["choices"] if choice)
     name = "duration" if spec.get("format") == "duration" else spec["type"]
     return f"{name}, {spec['at_least']} to {spec['at_most']}" if "at_least" in spec else name
 

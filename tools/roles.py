@@ -2,12 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write what roles share: the defaults and constants of the role accelmon, which all roles depend on, and the generated part of each role's
-meta/argument_specs.yml. Also what a program of a role reads of the catalogue.
+"""Write what roles share: the defaults and constants of the role accelmon, which all roles depend on, and the generated parts of each role's
+meta/argument_specs.yml and vars/main.yml. Also what a program of a role reads of the catalogue.
 
 Variables come from plugins/plugin_utils/catalogue/variables.yml; a role's part lists those that its own YAML reads. Constants come from
 Python. A test fails when the files differ from what this script would write.
+
+A role reads a variable NAME as _NAME, which this script writes: the value in its type. What the inventory or a survey says may be text, or
+an empty answer, and extra variables win over everything, so that nothing can put it right under its own name.
 """
+import functools
 import json
 import os
 import re
@@ -21,12 +25,16 @@ sys.path.insert(0, os.path.join(ROOT, ".collections"))
 
 # pylint: disable=wrong-import-position
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import INTERNAL_ROLES, fleet_variables, roles
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import INTERNAL_ROLES, fleet_variables, role_variables, roles
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.errors import fatal
 
 BEGIN = "      # --- written by tools/roles.py: begin"
 END = "      # --- written by tools/roles.py: end"
+VALUES_BEGIN = """
+# Variables in their type: text read as what is meant, and the default for an empty answer. Written by tools/roles.py, as _NAME for each NAME
+# that the role reads.
+"""
 HEAD = """---
 # Defaults of the fleet-wide variables that roles read. Written by tools/roles.py from
 # plugins/plugin_utils/catalogue/variables.yml; change them there.
@@ -64,23 +72,52 @@ def expressions(data, bare=False):
 
 def read_by(role):
     """Names of the fleet-wide variables that a role reads under their own names, in the order of the catalogue."""
+    words = read_in(role)
+    return [name for name in fleet_variables() if name in words]
+
+
+@functools.lru_cache(maxsize=None)
+def read_in(role):
+    """Names of all variables that a role's YAML reads in their type."""
     text = "\n".join(part for data in documents(role).values() for part in expressions(data))
     # Of another host, or by a filter, a variable is read elsewhere: as an attribute or as a text.
-    words = set(re.findall(r"(?<![.\w'])accelmon_\w+", text))
-    return [name for name in fleet_variables() if name in words]
+    return frozenset(re.findall(r"(?<![.\w'])_([a-z]\w+)", text))
+
+
+def value(name, default):
+    """The line that gives a variable in its type; default: what the role has for it."""
+    given = name
+    found = re.fullmatch(r"\{\{ (.*) \}\}", default, re.DOTALL) if isinstance(default, str) else None
+    if found:
+        expression = found.group(1)
+        given = f"({name} | string | trim or {expression if expression.isidentifier() else f'({expression})'})"
+    begin, end = f"_{name}: \"{{{{ {given}", f"| accelmon.fleet._given('{name}') }}}}\"\n"
+    return begin + (" " if len(begin + end) <= WIDTH else "\n  ") + end
+
+
+def role_values(role, text):
+    """The text of a role's vars/main.yml with its generated part as it has to be: at its end."""
+    defaults_of_role = documents(role).get("defaults/main.yml") or {}
+    lines = "".join(value(name, defaults_of_role[name]) for name in role_variables(role) if name in defaults_of_role and name in read_in(role))
+    return text.partition(VALUES_BEGIN)[0] + (VALUES_BEGIN + lines if lines else "")
 
 
 def defaults():
     """Text of the role accelmon's defaults."""
-    names = {name for role in roles() + INTERNAL_ROLES for name in read_by(role)}
-    return HEAD + "".join(f"{name}: {literal(spec['default'])}\n" for name, spec in fleet_variables().items() if name in names)
+    return HEAD + "".join(f"{name}: {literal(spec['default'])}\n" for name, spec in fleet_variables().items() if name in read_anywhere())
+
+
+def read_anywhere():
+    """Names of the fleet-wide variables that some role reads."""
+    return {name for role in roles() + INTERNAL_ROLES for name in read_by(role)}
 
 
 def constants():
     """Text of the role accelmon's vars: the paths on a host, and the distributions with apt."""
     names = [name for name in vars(paths) if name.isupper()]
     text = "".join(f"  {name.lower()}: {literal(getattr(paths, name))}\n" for name in names)
-    return CONSTANTS + f"accelmon_paths:\n{text}accelmon_apt: [{', '.join(APT)}]\n"
+    values = "".join(value(name, spec["default"]) for name, spec in fleet_variables().items() if name in read_anywhere())
+    return CONSTANTS + f"accelmon_paths:\n{text}accelmon_apt: [{', '.join(APT)}]\n{VALUES_BEGIN}{values}"
 
 
 def literal(value):
@@ -101,10 +138,9 @@ def option(name, spec):
         lines.append(short)
     else:
         lines += ["  description: >-"] + textwrap.wrap(text, WIDTH - 6, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
-    loose = not spec.get("needed")
-    lines.append(f"  type: {spec['type'] if spec['type'] == 'str' or not loose else 'raw'}")
+    lines.append(f"  type: {'str' if spec['type'] == 'str' else 'raw'}")
     if "choices" in spec:
-        lines.append("  choices: [" + ", ".join(spec["choices"] + ['""'] * loose) + "]")
+        lines.append("  choices: [" + ", ".join(spec["choices"] + ['""']) + "]")
     lines.append(f"  default: {literal(spec['default'])}")
     return [f"      {line}" for line in lines]
 
@@ -124,6 +160,9 @@ def pages():
         path = f"roles/{role}/meta/argument_specs.yml"
         with open(os.path.join(ROOT, path), encoding="utf-8") as handle:
             found[path] = specification(role, handle.read())
+        path = f"roles/{role}/vars/main.yml"
+        with open(os.path.join(ROOT, path), encoding="utf-8") as handle:
+            found[path] = role_values(role, handle.read())
     found["roles/textfile_collector/files/fatal_codes.json"] = json.dumps(fatal(), indent=1) + "\n"
     return found
 

@@ -51,7 +51,7 @@ options:
     elements: str
     default: []
   runbook_url:
-    description: Page for the annotation C(runbook_url), to which the alert's name in small letters is added after a C(#). Empty means no annotation.
+    description: Page for the annotation C(runbook_url), to which the alert's name in small letters is added after a C(#). V(none) means no annotation.
     type: str
     default: https://github.com/accelmon/ansible-fleet/blob/main/docs/alerts.md
 """
@@ -68,12 +68,9 @@ _value:
   type: str
 """
 
-from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import fleet_variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file, of_hosts
 
 
@@ -87,12 +84,7 @@ def alert_rules(overrides, interval=None, limits=None, presets=None, hosts=(), l
     """Text of the rule file of the alerts."""
     given = {"overrides": overrides, "interval": interval, "chosen_limits": limits, "chosen_presets": presets, "labels": labels,
              "runbook_url": runbook_url}
-    options = {}
-    for name, variable in OPTIONS.items():
-        try:
-            options[name] = read(variable, fleet_variables()[variable]["default"] if given[name] is None else given[name])
-        except Problem as error:
-            raise AnsibleFilterError(f"{variable}: {error}") from None
+    options = {name: read(variable, "" if given[name] is None else given[name]) for name, variable in OPTIONS.items()}
     own = [of_hosts(change, f"hosts.{number}") for number, change in enumerate(hosts, 1)]
     # Its {{ $labels.node }} is for the one who evaluates the rules, never for Jinja.
     return wrap_var(alert_file(**options, hosts=own))

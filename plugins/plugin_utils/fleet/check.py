@@ -136,9 +136,10 @@ class Checker:
                 unknown.append(name)
             else:
                 try:
-                    values[name] = self.reader.read(variables_of_host, name)
+                    values[name] = self.reader.answer(variables_of_host, name)
                 except Problem as error:
                     errors.append(str(error))
+        values = {name: value for name, value in values.items() if value is not None}
         foreign = values.get("accelmon_foreign_variables", ())
         errors.extend(unknown_variable(name, variables_of_host) for name in unknown
                       if not any(fnmatch.fnmatchcase(name, pattern) for pattern in foreign))

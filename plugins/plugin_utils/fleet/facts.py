@@ -276,10 +276,12 @@ def beginnings():
 
 def is_variable(name):
     """Whether a fact of this name, as it stands in `ansible_facts`, would stand for a variable; Ansible leaves out a first `ansible_` there."""
-    if name in FOREIGN_NAMES or (name.startswith("accelmon_") and name not in OURS):
+    # _NAME is what roles and playbooks read of the variable NAME.
+    bare = name[1:] if name.startswith("_") else name
+    if name in FOREIGN_NAMES or (bare.startswith("accelmon_") and name not in OURS):
         return True
     # Every task of every host asks in a process of its own, and reading all declarations takes long: only for names that may be there.
-    return any(name.startswith(beginning) and name in variables.names_of(role) for beginning, role in beginnings().items())
+    return any(bare.startswith(beginning) and name in variables.names_of(role) for beginning, role in beginnings().items())
 
 
 def refuse_forged(told):

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What each variable may hold: the formats of variables.yml, each the very check that reads the value later."""
+import json
 import re
 
 import yaml
@@ -13,7 +14,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.durations import mi
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import check_password
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses, values
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter, dcgm, node_collectors, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, units
@@ -28,16 +29,40 @@ SENSITIVE = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx
 OURS, PUBLIC = paths.STATE + "/", paths.TEXTFILE + "/"
 # In which others keep their directories; none itself.
 PARENTS = ("/home", "/media", "/mnt", "/opt", "/run", "/srv", "/var", "/var/cache", "/var/lib", paths.STATE, "/var/run")
-# What a survey asks a text for and sends as one, empty if nobody answered.
-NOT_TEXT = ("int", "float", "bool", "list", "dict", "raw")
+# How a list or dictionary in YAML or JSON begins; a word or `a=b,c=d` is other text, which some variables take too.
+LIKE_DATA = re.compile(r"\s*([\[{-]|[\w.-]+:\s)")
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
-def normalise(name, spec, value):
-    """`value` as the spec's type, checked. Raises Problem.
+class Texts(yaml.BaseLoader):
+    """YAML in which every scalar but null stays as it is written: 1.10 is a version, and no a name."""
 
-    Text is taken for numbers and switches too, and with `text: true` in the spec for lists and dictionaries: surveys and
-    `-e name=value` send nothing else. There an empty answer is none.
+    def compose_node(self, parent, index):
+        """Without aliases: something within itself has no end."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias")
+        return super().compose_node(parent, index)
+
+
+class Typed(Texts):
+    """The same with true, false and numbers, as JSON writes them."""
+
+
+Texts.add_implicit_resolver("null", re.compile(r"(null|~)\Z"), "n~")
+Texts.add_constructor("null", lambda loader, node: None)
+Typed.add_implicit_resolver("typed", re.compile(r"(true|false|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?)\Z"), "tf-0123456789")
+Typed.add_constructor("typed", lambda loader, node: json.loads(node.value))
+
+
+def unanswered(value):
+    """Whether a value is the empty answer of a survey, which is none."""
+    return isinstance(value, str) and not value.strip(" \t\r\n")
+
+
+def normalise(name, spec, value):
+    """`value` as the spec's type, checked; the default for an empty answer. Raises Problem.
+
+    Text is taken for numbers, switches, lists and dictionaries too: surveys and `-e name=value` send nothing else.
     """
     try:
         return _normalised(spec, value)
@@ -48,12 +73,11 @@ def normalise(name, spec, value):
 def _normalised(spec, value):
     if value is None:
         raise Problem("it has no value; set one, or remove the variable")
+    if unanswered(value) and "default" in spec:
+        return spec["default"]
     kind = spec.get("type", "str")
-    if spec.get("text") and isinstance(value, str):
-        if not value.strip(" \n") and (kind in NOT_TEXT or "choices" in spec):
-            return spec.get("default")
-        if kind in ("list", "dict") or (kind == "raw" and value.lstrip()[:1] in ("[", "{", "-")):
-            value = parsed(value)
+    if isinstance(value, str) and (kind in ("list", "dict") or (kind == "raw" and LIKE_DATA.match(value))):
+        value = parsed(value, Typed if spec.get("typed") else Texts)
     check = FORMATS.get(spec.get("format"))
     if "choices" in spec:
         if isinstance(value, (bool, float, list, dict)) or str(value) not in spec["choices"]:
@@ -73,15 +97,19 @@ def _normalised(spec, value):
 
 
 def read(name, value):
-    """A variable as whoever uses it wants it. Raises Problem."""
-    return normalise(name, variables.declared(name), value)
-
-
-def parsed(text):
-    """A list or dictionary that came as text, in YAML or JSON; every scalar in it stays as it is written. Other text stays text."""
+    """A variable as whoever uses it wants it. Raises Problem, which names it."""
+    spec = variables.declared(name)
     try:
-        found = yaml.load(text, Loader=yaml.BaseLoader)  # nosec: it makes nothing but texts, lists and dictionaries
-    except yaml.YAMLError:
+        return normalise(name, spec, value)
+    except Problem as problem:
+        raise Problem(problem, name, HIDDEN if spec.get("no_log") else value) from None
+
+
+def parsed(text, loader=Texts):
+    """A list or dictionary that came as text, in YAML or JSON. Other text stays text."""
+    try:
+        found = yaml.load(text, Loader=loader)  # nosec: it makes nothing but scalars, lists and dictionaries
+    except (yaml.YAMLError, ValueError, RecursionError):
         return text
     return found if isinstance(found, (list, dict)) else text
 
@@ -223,6 +251,11 @@ def secret(value):
     return value
 
 
+def link(value):
+    """The address of a page that links lead to; `none` is no link."""
+    return value if value == "none" else addresses.url(value)
+
+
 def password(value):
     """A password that every program takes; "" stays."""
     try:
@@ -342,7 +375,7 @@ FORMATS = {
     **listed(labels, "labels", "custom_exporters"),
     **listed(addresses, "address", "listen", "url"),
     **{check.__name__: check for check in (
-        duration, size, directory, program, word, words, version, archive, checksum, checksums, image, repository, key, secret, password, cpus,
+        duration, size, directory, program, word, words, version, archive, checksum, checksums, image, repository, key, link, secret, password, cpus,
         engine, architectures, lock_releases, lock_versions, compared, rotated, names, new_file)},
     "alert_names": passed(values.strings, rehearsal.alert_names),
     "alert_overrides": alerts.changes,

@@ -11,7 +11,7 @@ from jinja2 import Undefined
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, UNEVALUATED, Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address, means_itself
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import normalise
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import normalise, unanswered
 
 # Up to core 2.18 a template that cannot be evaluated comes back as its own text.
 TEMPLATES_COME_BACK = tuple(int(part) for part in ansible_version.split(".")[:2]) < (2, 19)
@@ -83,6 +83,14 @@ class HostVariables:
             raise Problem(f"cannot be evaluated ({_first_line(error)}); correct the template") from error
 
 
+def gives(variables_of_host, name):
+    """Whether a host has a variable that is not the empty answer of a survey."""
+    try:
+        return name in variables_of_host.raw and not unanswered(fetch(variables_of_host, name))
+    except Problem:
+        return True
+
+
 def is_literal(value):
     """Whether a value as it is written holds no template and nothing encrypted."""
     if isinstance(value, str):
@@ -139,7 +147,14 @@ class Reader:
         self._checked = {}
 
     def read(self, variables_of_host, name):
-        """Checked value of a variable that the host has. Raises Problem."""
+        """Checked value of a variable as the host has it, else its default. Raises Problem."""
+        found = self.answer(variables_of_host, name)
+        return self.defaults[name] if found is None else found
+
+    def answer(self, variables_of_host, name):
+        """Checked value of a variable, or None if the host has none, or an empty one. Raises Problem."""
+        if name not in variables_of_host.raw:
+            return None
         raw = variables_of_host.raw[name]
         # Hosts of a group share the very objects; the object is kept with the result so that its id stays its own.
         key = (name, id(raw))
@@ -157,19 +172,21 @@ class Reader:
         value = UNEVALUATED
         try:
             value = fetch(variables_of_host, name)
-            return normalise(name, spec, value), None
+            return None if unanswered(value) else normalise(name, spec, value), None
         except Problem as problem:
             return None, Problem(problem, name, HIDDEN if spec.get("no_log") else value)
 
     def read_all(self, variables_of_host):
         """({name: value} of all specs, with defaults, [Problem]); a variable with a bad value has its default."""
-        values, errors = dict(self.defaults), []
+        given, errors = {}, []
         for name in self.specs.keys() & variables_of_host.raw.keys():
             try:
-                values[name] = self.read(variables_of_host, name)
+                given[name] = self.answer(variables_of_host, name)
             except Problem as error:
                 errors.append(error)
-        follow_bundle(values, variables_of_host.raw)
+        given = {name: value for name, value in given.items() if value is not None}
+        values = dict(self.defaults, **given)
+        follow_bundle(values, given)
         return values, sorted(errors, key=str)
 
 
@@ -182,7 +199,7 @@ def settings(host_variables, names):
     variables_of_host = HostVariables({host: host_variables}, host)
     reader = Reader({name: variables.declared(name) for name in names})
     try:
-        return {name: reader.read(variables_of_host, name) if name in variables_of_host.raw else reader.defaults[name] for name in names}
+        return {name: reader.read(variables_of_host, name) for name in names}
     except Problem as problem:
         raise problem.of(host) from None
 

@@ -29,6 +29,5 @@ def usual(host_variables):
 
 def of_role(host_variables, role):
     """The address that the exporter of a role listens on, on one host; "" means all."""
-    name = f"{role}_listen"
     # What a role says by default is a template, which only the role itself can evaluate.
-    return fleet.setting(host_variables, name) if name in host_variables else usual(host_variables)
+    return fleet.setting(host_variables, f"{role}_listen") or usual(host_variables)

@@ -72,7 +72,7 @@ class Host:
     def __init__(self, name, hostvars):
         self.name = name
         found = fleet.HostVariables(hostvars, name)
-        self.given = found.raw.keys()
+        self.given = {name for name in specs() if fleet.gives(found, name)}
         self.values = fleet.Reader(specs()).read_all(found)[0]
         self.monitoring = "monitoring" in found.raw.get("group_names", ())
         self.facts = fleet.facts_of(found)

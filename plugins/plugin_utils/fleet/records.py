@@ -41,7 +41,7 @@ def make_plan(host, variables_of_host):
         plan.check_sources(values, facts, chosen)
     except Problem as problem:
         raise problem.of(host) from None
-    source = "node_exporter_source" if "node_exporter_source" in variables_of_host.raw else "accelmon_source"
+    source = "node_exporter_source" if fleet.gives(variables_of_host, "node_exporter_source") else "accelmon_source"
     wrong = plan.unpackaged(values[source], facts)
     if wrong and "node_exporter" in chosen.wanted and values["node_exporter_managed"] == "install" and values["node_exporter_state"] != "absent":
         raise Problem(wrong, source, values[source], host)

@@ -30,10 +30,9 @@ def catalogue():
 def fleet_variables():
     """{name: spec} of the fleet-wide variables; shared, so not to be changed.
 
-    A spec has type, default and description, and may have choices, format, at_least, at_most, needed and run. With `text` a survey's
-    text is taken for a list or dictionary, and an empty one for no answer: of all but those that are needed.
+    A spec has type, default and description, and may have choices, format, at_least, at_most and run.
     """
-    return {name: dict(spec, text=not spec.get("needed")) for name, spec in catalogue()["variables"].items()}
+    return catalogue()["variables"]
 
 
 @functools.lru_cache(maxsize=None)

@@ -16,12 +16,10 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_f
 SERIAL = "accelmon_serial"
 
 
+@as_filter
 def given(value, name):
-    """A variable as its type, also where it was given as text."""
-    try:
-        return formats.read(name, value)
-    except Problem as problem:
-        raise AnsibleFilterError(f"{name}: {problem}") from None
+    """A variable in its type, also where it was given as text; the default for an empty answer."""
+    return formats.read(name, value)
 
 
 @as_filter
@@ -75,7 +73,7 @@ def batches(groups, hostvars):
     """
     hosts = list(groups.get("accelerator_nodes") or []) + list(groups.get("monitoring") or [])
     found = next(filter(None, (trusted(hostvars, host) for host in hosts if host in hostvars)), None)
-    if found is None or SERIAL not in found.raw:
+    if found is None:
         return []
     try:
         return fleet.Reader({SERIAL: variables.fleet_variables()[SERIAL]}).read(found, SERIAL)

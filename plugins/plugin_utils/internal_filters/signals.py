@@ -13,14 +13,13 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader im
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, notified
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, errors, recording, report, routes, site_rules, vmui
 
 
 def rule_files(paths, directory):
     """A site's own files of rules, [{"path", "src"}], in the directory of the backend."""
     try:
-        return site_rules.site_files(read("accelmon_rule_files", paths), directory)
+        return site_rules.site_files(paths, directory)
     except Problem as error:
         raise AnsibleFilterError(f"accelmon_rule_files: {error}") from None
 

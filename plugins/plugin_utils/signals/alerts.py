@@ -291,7 +291,7 @@ def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_a
     interval: at which everything is scraped; chosen_limits: {job: series}, a site's own limits of a page
     chosen_presets: names of the presets whose alerts are written, with those that are always there; None: every alert
     hosts: the changes of each host that has some of its own, checked; labels: names of labels to join onto alerts about nodes
-    runbook_url: address of a page that has a section for each alert; "": no link
+    runbook_url: address of a page that has a section for each alert; "" or "none": no link
     """
     alerts = alerts or load("alerts")
     sources = sources or load("sources")["sources"]
@@ -302,7 +302,7 @@ def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_a
     for alert in alerts["alerts"]:
         of_node = alert["scope"] in NODE_SCOPES
         annotations = {key: alert[key] for key in ("summary", "description", "action")}
-        if runbook_url:
+        if runbook_url not in ("", "none"):
             annotations["runbook_url"] = f"{runbook_url}#{alert['alert'].lower()}"
         for condition, chosen in variants(alert, fleet_wide, hosts, chosen_presets, recent(interval)):
             if not chosen["enabled"]:

@@ -74,6 +74,44 @@ def test_nothing_is_excused_from_the_names_of_its_role():
         assert "noqa: var-naming" not in path.read_text(), path
 
 
+def raw_reads(data):
+    """Variables that expressions read as they were given, without the filter `_given`: text where a number is meant, or nothing at all."""
+    text = "\n".join(GENERATOR.expressions(data))
+    text = re.sub(r"\b(\w+) \| accelmon\.fleet\._given\('\1'\)|\(\w+ \| string \| trim or [^\n]*? \| accelmon\.fleet\._given\('\w+'\)", "", text)
+    return sorted(set(re.findall(r"(?<![.\w'])[a-z]\w+", re.sub(r"\w+=(?!=)", "", text))) & set(all_variables()))
+
+
+@pytest.mark.parametrize("path", sorted(path.relative_to(ROOT).as_posix() for pattern in (
+    "roles/*/defaults/*.yml", "roles/*/tasks/*.yml", "roles/*/vars/*.yml", "playbooks/*.yml", "playbooks/parts/*.yml", "playbooks/parts/tasks/*.yml")
+    for path in ROOT.glob(pattern)))
+def test_a_variable_is_read_in_its_type(path):
+    """As _NAME, which tools/roles.py writes for roles, or through the filter `_given`. The lock file is a path, which is never anything but text."""
+    assert [name for name in raw_reads(yaml_load((ROOT / path).read_text(encoding="utf-8"))) if name != "accelmon_lock_file"] == []
+
+
+@pytest.mark.parametrize("role", roles() + ("service",))
+def test_what_a_role_reads_is_there(role):
+    ours = {name for name in GENERATOR.read_in(role) if name in all_variables()}
+    theirs = set(yaml_load((ROOT / "roles/accelmon/vars/main.yml").read_text())) | set(yaml_load((ROOT / f"roles/{role}/vars/main.yml").read_text()))
+    assert ours and {f"_{name}" for name in ours} <= theirs
+
+
+def test_a_default_that_is_a_template_stands_for_an_empty_answer():
+    assert GENERATOR.value("a_port", 9100) == """_a_port: "{{ a_port | accelmon.fleet._given('a_port') }}"\n"""
+    assert GENERATOR.value("a_source", "{{ _accelmon_source }}") == (
+        """_a_source: "{{ (a_source | string | trim or _accelmon_source) | accelmon.fleet._given('a_source') }}"\n""")
+    assert "or ([5, 7] | min)) |" in GENERATOR.value("a_interval", "{{ [5, 7] | min }}")
+
+
+def test_no_playbook_has_ansible_check_what_the_first_play_has_checked():
+    """Its own check of a role's arguments refuses an empty answer and YAML as text."""
+    for path in list(ROOT.glob("playbooks/*.yml")) + list(ROOT.glob("playbooks/parts/**/*.yml")):
+        text = path.read_text()
+        assert not re.search(r"(?m)^  roles:", text), path
+        named = re.findall(r"(?m)^ +name: \"?accelmon\.fleet\.(?!service$).*\n(?: *#.*\n)?(.*)", text)
+        assert [line for line in named if "rolespec_validate: false" not in line] == [], path
+
+
 def test_expressions_are_found():
     data = [{"when": "accelmon_a == 'x'", "b": "{{ accelmon_b }} accelmon_c {% if accelmon_d %}"}]
     assert "|".join(GENERATOR.expressions(data)) == "accelmon_a == 'x'| accelmon_b | if accelmon_d "

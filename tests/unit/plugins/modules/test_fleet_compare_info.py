@@ -158,7 +158,7 @@ def test_words(value, words):
 def playbook(folder, *arguments):
     """(exit status, output) of compare_sources.yml, which asks what was recorded: it was of two sources."""
     text = (ROOT / "playbooks/compare_sources.yml").read_text()
-    question = '"{{ accelmon_compare_sources | accelmon.fleet._given(\'accelmon_compare_sources\') | accelmon.fleet._source_comparisons }}"'
+    question = '"{{ _accelmon_compare_sources | accelmon.fleet._source_comparisons }}"'
     assert text.count(question) == 1
     (folder / "compare_sources.yml").write_text(text.replace(question, json.dumps(QUESTIONS)))
     if not (folder / "parts").exists():

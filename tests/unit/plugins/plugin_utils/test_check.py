@@ -328,7 +328,7 @@ def test_what_a_survey_sends(name, text, value):
 
 @pytest.mark.parametrize("name,text", [
     ("accelmon_expected", "nvidia"), ("accelmon_expected", "[1]"), ("accelmon_lock_releases", "node_exporter"), ("accelmon_labels", "{a: {b: c}}"),
-    ("accelmon_exporters", "[nod_exporter]"), ("accelmon_alert_overrides", "{HostDwon: {}}"), ("accelmon_expected", "{nvidia: [}"), ("node_exporter_port", ""),
+    ("accelmon_exporters", "[nod_exporter]"), ("accelmon_alert_overrides", "{HostDwon: {}}"), ("accelmon_expected", "{nvidia: [}"),
     ("accelmon_labels", "!!python/object/apply:os.system [id]"),
 ])
 def test_a_survey_is_checked_as_the_inventory(name, text):

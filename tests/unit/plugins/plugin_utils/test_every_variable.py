@@ -4,11 +4,11 @@
 
 """Every variable that a user may set, fed with what it must not hold. Stubbed: `hostvars` is a dictionary."""
 import json
-import re
 
 import pytest
 import yaml
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, formats, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, formats, hosts, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import units
 
 VARIABLES = variables.all_variables()
 
@@ -80,7 +80,7 @@ def test_no_text_leads_out_of_its_place(name, checker):
 
 @pytest.mark.parametrize("name", sorted(name for name in VARIABLES if VARIABLES[name].get("format") == "directory"))
 @pytest.mark.parametrize("value", ["/", "//", "/etc", "/etc/accelmon/secrets", "/etc//accelmon", "/root/x", "/proc/1", "/dev/shm", "/usr/bin", "/var",
-                                   "/var/lib", "/var/lib/accelmon", "/var/lib/accelmon/secrets/", "/tmp/x", "~/x", "x", "", "/boot/efi",
+                                   "/var/lib", "/var/lib/accelmon", "/var/lib/accelmon/secrets/", "/tmp/x", "~/x", "x", "/boot/efi",
                                    "/var/lib/accelmon/victoriametrics", "/opt/accelmon", "/home/a/.ssh", "/run/secrets", "/var/lib/dpkg"])
 def test_sensitive_directories(name, value, checker):
     assert found(name, value, checker)
@@ -171,11 +171,58 @@ def test_a_survey_asks_who_is_notified(name, entry, checker):
     assert found(name, '["S3cret"]', checker) and "S3cret" not in str(found(name, '["S3cret"]', checker))
 
 
-def test_a_role_reads_what_may_be_text_as_what_it_is():
-    names = [name for role in variables.roles() for name, spec in variables.role_variables(role).items() if spec.get("text")]
-    assert len(names) == 4
-    for path in (variables.ROOT + "/roles/alertmanager/vars/main.yml", variables.ROOT + "/roles/alertmanager/tasks/main.yml"):
-        with open(path, encoding="utf-8") as stream:
-            text = stream.read()
-        for name in names:
-            assert len(re.findall(rf"{name}\b(?!')", text)) == text.count(f"{name} | accelmon.fleet._given('{name}')")
+# What a list or dictionary of each format may hold, so that it can come as text.
+SAMPLES = {
+    "labels": {"team": "vision"}, "expected": {"nvidia": 8}, "custom_exporters": [{"job": "redfish", "port": 9000}],
+    "lock_versions": {"node_exporter": "1.9.0"},
+    "architectures": ["amd64"], "lock_releases": ["node_exporter"], "strings": ["gpu*"], "names": ["gpu7.example.org"], "rotated": ["stack"],
+    "scrape_limits": {"custom": 5000}, "alert_overrides": {"HostDown": {"for": "30s", "enabled": True}},
+    "host_alert_overrides": {"HostDown": {"for": "30s"}}, "alert_presets": ["node"], "label_names": ["team"], "alert_names": ["HostDown"],
+    "compared": ["dcgm"], "checksums": {"amd64": "0" * 64}, "words": ["video"], "unit_overrides": {"Service": {"Nice": 5, "ProtectHome": None}},
+    "receivers": [{"name": "team", "type": "webhook", "url": "https://hooks.example.org/c"}], "webhooks": ["https://hooks.example.org/a"],
+    "amd_fields": [], "amd_labels": ["JOB_ID"], "amd_config": {"GPUConfig": {"ProfilerConfig": {"SamplingInterval": 5}}}, "pairs": {"4.8.3": "4.6.0"},
+    "counters": [], "grafana_settings": {"smtp": {"enabled": True}}, "collectors": {"pcidevice": True}, "template_files": [], "rule_files": [],
+    "label_set": {"node": "gpu7"}, "exporters": ["node_exporter"], "accelerator_source": {"nvidia": "dcgm"}, "batches": ["1", "20%"], "hosts": ["gpu7"],
+    None: ["--web.max-requests=4"],
+}
+
+
+def as_texts(value):
+    """Ways in which a survey sends a list or dictionary."""
+    return json.dumps(value), yaml.safe_dump(value), f"\n{json.dumps(value, indent=2)}\n"
+
+
+@pytest.mark.parametrize("name", sorted(name for name, spec in VARIABLES.items() if spec["type"] in ("list", "dict", "raw")))
+def test_a_list_or_dictionary_may_come_as_text(name, checker):
+    value = [] if VARIABLES[name].get("inventory") else SAMPLES[VARIABLES[name].get("format")]
+    assert found(name, value, checker) == []
+    for text in as_texts(value):
+        assert found(name, text, checker) == [], text
+        as_it_is, read = formats.read(name, value), formats.read(name, text)
+        if VARIABLES[name].get("format") == "unit_overrides":
+            as_it_is, read = (units.unit_text({"Service": {}}, overrides) for overrides in (as_it_is, read))
+        assert read == as_it_is, text
+
+
+@pytest.mark.parametrize("text", ["[1, 2", "{a: b", "- a\n b: c\n- ]", "&a [*a]", "{a: &a {b: *a}}", "[" * 5000, "a: b: c", "@", "\t{"])
+def test_a_wrong_text_is_one_line(text, checker):
+    for name in ("node_exporter_extra_args", "node_exporter_unit_overrides", "accelmon_labels", "amd_exporter_config", "accelmon_expected"):
+        (error,) = found(name, text, checker)
+        assert "\n" not in error and error.startswith(f"{name} = ")
+
+
+@pytest.mark.parametrize("name", sorted(VARIABLES))
+def test_an_empty_answer_is_no_answer(name, checker):
+    """The default is taken by whoever reads it: the check, the plan, a role, a playbook."""
+    default = VARIABLES[name]["default"]
+    for text in ("", " ", "\n", "\t \r\n"):
+        assert found(name, text, checker) == []
+        assert formats.read(name, text) == default
+        assert hosts.setting({"inventory_hostname": "h", name: text}, name) == default
+        assert not hosts.gives(hosts.HostVariables({"h": {name: text}}, "h"), name)
+
+
+def test_an_empty_answer_leaves_what_follows_from_another_variable():
+    given = {"inventory_hostname": "h", "accelmon_source": "bundle", "dcgm_exporter_source": "", "all_smi_source": " "}
+    values = hosts.Reader(hosts.plan_specs()).read_all(hosts.HostVariables({"h": given}, "h"))[0]
+    assert values["dcgm_exporter_source"] == values["all_smi_source"] == "bundle"

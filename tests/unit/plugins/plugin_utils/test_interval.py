@@ -28,8 +28,8 @@ def evaluated(path, *names, **variables):
     environment.filters["accelmon.fleet._seconds"] = seconds
     declared = yaml_load((ROOT / path).read_text())
     for name in names:
-        variables[name] = environment.from_string(str(declared[name])).render(**variables)
-    return [int(variables[name]) for name in names]
+        variables[f"_{name}"] = environment.from_string(str(declared[name])).render(**variables)
+    return [int(variables[f"_{name}"]) for name in names]
 
 
 @pytest.mark.parametrize("interval", INTERVALS)
@@ -49,7 +49,7 @@ def test_scraping_and_rules_follow(interval):
 @pytest.mark.parametrize("interval", INTERVALS)
 def test_the_collector_follows(interval):
     period, limit = evaluated("roles/textfile_collector/defaults/main.yml", "textfile_collector_interval", "textfile_collector_timeout",
-                              accelmon_scrape_interval=interval)
+                              _accelmon_scrape_interval=interval)
     assert period == milliseconds(interval) // 1000
     assert 0 < limit < period
 
@@ -84,6 +84,6 @@ def test_the_default_is_the_same_wherever_it_has_to_be_repeated():
 
 
 def test_vmalert_and_the_playbooks_read_the_one_variable():
-    assert "'-evaluationInterval=' ~ accelmon_scrape_interval" in (ROOT / "roles/vmalert/vars/main.yml").read_text()
+    assert "'-evaluationInterval=' ~ _accelmon_scrape_interval" in (ROOT / "roles/vmalert/vars/main.yml").read_text()
     for name in ("verify", "status"):
         assert re.search(r"interval: .*accelmon_scrape_interval", (ROOT / f"playbooks/{name}.yml").read_text()), name

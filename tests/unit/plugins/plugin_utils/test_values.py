@@ -62,7 +62,6 @@ def test_accepted(name, value, expected):
 
 
 @pytest.mark.parametrize("name,value,words", [
-    ("accelmon_cluster", "", "not usable as a file name"),
     ("accelmon_cluster", "a/b", "not usable as a file name"),
     ("accelmon_cluster", "..", "not usable as a file name"),
     ("accelmon_cluster", "a\n", "not usable as a file name"),
@@ -109,7 +108,6 @@ def test_accepted(name, value, expected):
     ("accelmon_prune", "maybe", "not a boolean"),
     ("accelmon_scrape_interval", "15", "not a duration"),
     ("accelmon_scrape_interval", 15, "not a duration"),
-    ("accelmon_scrape_interval", "", "not a duration"),
     ("accelmon_scrape_interval", "0s", "out of range; use 500ms to 2m"),
     ("accelmon_scrape_interval", "15 s", "not a duration"),
     ("accelmon_bundle", "bundle", "not an absolute path"),
