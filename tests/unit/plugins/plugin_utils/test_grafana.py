@@ -17,6 +17,7 @@ from ansible_collections.accelmon.fleet.plugins.modules import fleet_verify_info
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import between_variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.access import fleet_passwords
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import given
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import grafana_sources
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, grafana, stack
 from jinja2.meta import find_undeclared_variables
@@ -42,7 +43,7 @@ def expanded(text, environment=None):
 
 
 def filled(value, variables):
-    """A value of a role's variables with its templates filled in, which use no filters."""
+    """A value of a role's variables with its templates filled in, which use one filter."""
     if isinstance(value, dict):
         return {key: filled(item, variables) for key, item in value.items()}
     if isinstance(value, list):
@@ -50,6 +51,7 @@ def filled(value, variables):
     if not isinstance(value, str):
         return value
     templates = NativeEnvironment()
+    templates.filters["accelmon.fleet._given"] = given
     return templates.from_string(value).render({name: filled(variables[name], variables) for name in find_undeclared_variables(templates.parse(value))})
 
 
@@ -180,10 +182,10 @@ def test_the_container_has_the_files_and_the_data_of_the_host_and_no_more():
         f"GF_PATHS_{key.upper()}={value}" for key, value in grafana.configuration(OPTIONS)["paths"].items()}
 
 
-@pytest.mark.parametrize("given,wrong", [
+@pytest.mark.parametrize("declared,wrong", [
     ({}, False), ({"grafana_source": "container"}, True), ({"grafana_source": "container", "grafana_image": "a@sha256:" + "0" * 64}, False)])
-def test_a_container_needs_an_image(given, wrong):
-    errors = between_variables(given)
+def test_a_container_needs_an_image(declared, wrong):
+    errors = between_variables(declared)
     assert errors == (["grafana_image = '': required with grafana_source = container; set it to NAME@sha256:DIGEST"] if wrong else [])
 
 
