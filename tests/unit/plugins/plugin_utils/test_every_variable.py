@@ -173,7 +173,7 @@ def test_a_survey_asks_who_is_notified(name, entry, checker):
 
 # What a list or dictionary of each format may hold, so that it can come as text.
 SAMPLES = {
-    "labels": {"team": "vision"}, "expected": {"nvidia": 8}, "custom_exporters": [{"job": "redfish", "port": 9000}],
+    "labels": {"team": "vision"}, "expected": {"nvidia": 8}, "expected_links": {"nvlink": 18}, "custom_exporters": [{"job": "redfish", "port": 9000}],
     "lock_versions": {"node_exporter": "1.9.0"},
     "architectures": ["amd64"], "lock_releases": ["node_exporter"], "strings": ["gpu*"], "names": ["gpu7.example.org"], "rotated": ["stack"],
     "scrape_limits": {"custom": 5000}, "alert_overrides": {"HostDown": {"for": "30s", "enabled": True}},

@@ -48,7 +48,7 @@ def filled(value, variables):
         return {key: filled(item, variables) for key, item in value.items()}
     if isinstance(value, list):
         return [filled(item, variables) for item in value]
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value:
         return value
     templates = NativeEnvironment()
     templates.filters["accelmon.fleet._given"] = given
