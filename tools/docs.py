@@ -336,6 +336,16 @@ any other exporter are dropped.
 |---|---|
 """
 
+SLURM = """
+## Slurm
+
+The collector on a [Slurm controller](slurm.md) publishes these as job `slurm_collector`. In series about a node, `node` is that node and not the
+controller, and there is no `rack`. The collection's other exporters must not write them.
+
+| Series | Labels |
+|---|---|
+"""
+
 
 def code(names):
     """Names as code, with commas between."""
@@ -427,6 +437,10 @@ def series_page():
     text += f"| `{INFO}` | {code(info_rules()[0]['labels'])} |\n" + LABELS
     for name, labels in sources["registry"].items():
         text += f"| `{name}` | {code(labels)} |\n"
+    text += SLURM
+    for part in ("about", "own"):
+        for name, labels in sources["delegated"]["slurm_collector"][part].items():
+            text += f"| `{name}` | {code(labels)} |\n"
     return text
 
 

@@ -219,8 +219,10 @@ RIDING_EXPORTERS = {"textfile_collector": "node_exporter"}
 
 # Services of the monitoring hosts, each of which is a job of its own.
 STACK = ("victoriametrics", "vmagent", "vmalert", "prometheus", "alertmanager")
+# Collectors whose readings are about other hosts: node_exporter publishes them, and they are scraped as a job of their own.
+DELEGATES = ("slurm_collector",)
 # Names that no exporter of somebody else may have as its job.
-OWN_JOBS = PORT_EXPORTERS + STACK + ("grafana",) + tuple(RIDING_EXPORTERS) + ("custom",)
+OWN_JOBS = PORT_EXPORTERS + STACK + ("grafana",) + tuple(RIDING_EXPORTERS) + DELEGATES + ("custom",)
 
 
 def exporters(value):

@@ -28,8 +28,9 @@ def names(job):
     sources = load("sources")
     own = ["accelmon_collector_success", "accelmon_collector_last_success_timestamp_seconds"]
     more = [name for part in sources["published"].values() if job not in part["jobs"] for name in part["series"]]
+    others = [name for spec in sources["delegated"].values() for name in (*spec["about"], *spec["own"])] if job != "custom" else []
     return sorted([
-        *reserved.recorded(), *sources["registry"], *sources["stack"], *more, *(own if job != "node_exporter" else []),
+        *others, *reserved.recorded(), *sources["registry"], *sources["stack"], *more, *(own if job != "node_exporter" else []),
         "accelerator_info", "accelmon_fleet_anything", "accelmon_expected_anything", "accelmon_anything", "node:accelerator_anything:count",
         "ALERTS", "ALERTS_FOR_STATE", "scrape_samples_scraped", "scrape_anything",
         *(["vm_rows", "vmagent_x", "prometheus_x", "alertmanager_x"] if job != "custom" else [])])
@@ -64,6 +65,12 @@ def flood(count, page=""):
 
 PAGES = {
     **{f"/{job}": forged(job) for job in JOBS},
+    "/slurm": """slurm_node_state_info{node="gpu7",cluster="c9",rack="r1",state="idle"} 1
+slurm_node_state_info{node="a b",state="idle"} 1
+slurm_jobs{node="gpu7",partition="p",state="running"} 3
+node_load1{node="gpu7"} 1
+accelmon_certificate_expiry_timestamp_seconds{node="gpu7"} 1
+""",
     "/twice": twice(),
     **{f"/elsewhere{status}": f"{status} to /secret" for status in WAYS},
     "/secret": "secret 1\n",
@@ -89,6 +96,7 @@ def targets(folder, port):
     for page in ("twice", "time", "flood", "wide", "long", "good", *(f"elsewhere{status}" for status in WAYS)):
         files["node_exporter/c1.json"] += entries(page)
     files["all_smi/c1.json"] += entries("churn") + entries("huge")
+    files["slurm_collector/c1.json"] = entries("slurm")
     live.write_targets(folder, files)
 
 
@@ -115,7 +123,7 @@ def stored(api, engine):
     live.until(api, "good", 2)
     live.until(api, "accelmon_fleet_generation", 1)
     live.until(api, "allowed", 2 * len(JOBS))
-    live.until(api, "up", 2 * (len(JOBS) + len(WAYS) + 8) + 2)
+    live.until(api, "up", 2 * (len(JOBS) + len(WAYS) + 9) + 2)
     for job in JOBS:
         shown = "web" if job == "custom" else job
         for name in names(job):
@@ -130,6 +138,11 @@ def stored(api, engine):
                 del theirs["exported_instance"]  # the catalogue forgets it
             found = [{name: value for name, value in series.items() if name != "instance"} for series in live.query(api, f'allowed{{node="{node}"}}')]
             assert found == [{"__name__": "allowed", "cluster": "c1", "node": node, "job": shown, **rack, **theirs}], found
+    # A Slurm controller speaks for others, in series of Slurm alone.
+    live.until(api, 'slurm_node_state_info{node="gpu7",cluster="c1",rack="",state="idle",job="slurm_collector"}', 1)
+    live.until(api, 'slurm_jobs{node=~"slurm|slurm_racked"}', 2)
+    nothing(api, '{node="gpu7",__name__!="slurm_node_state_info"}')
+    nothing(api, 'node_load1 or {node="a b"}')
     nothing(api, '{node="victim"}')
     nothing(api, '{cluster="c9"}')
     nothing(api, '{rack!="",rack!="r7"}')

@@ -61,5 +61,10 @@ def test_the_kernel_log_is_read_by_a_collector_without_devices(tmp_path, playboo
         ("Retire textfile_collector", ["gpu"], {"textfile_collector", "service"}), counted]
 
 
+def test_a_slurm_controller_gets_its_collector_and_loses_it(tmp_path):
+    assert listed(tmp_path, "playbooks/parts/exporters.yml", {"slurm_collector": "new", "slurm_collector_retired": "old"}) == [
+        ("Install slurm_collector", ["new"], {"slurm_collector", "service"}), ("Retire slurm_collector", ["old"], {"slurm_collector", "service"})]
+
+
 def test_macos_has_its_own_way(tmp_path):
     assert listed(tmp_path, "playbooks/parts/exporters.yml", {"all_smi_macos": "mac"}) == [("Install all_smi on macOS", ["mac"], {"all_smi"})]

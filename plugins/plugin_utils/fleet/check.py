@@ -16,6 +16,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerti
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import receivers
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key, literal, means_itself
 
 # The groups that a fleet cannot do without, and what to put there.
@@ -200,7 +201,7 @@ def listener(variable, port, address=""):
 
 def exporter_listeners(exporters, values):
     """(Listeners of our exporters, those of others), which may be at every address: only the host knows which are its own."""
-    ours = [listener(f"{one['job']}_port", one["port"]) for one in exporters if not one.get("custom")]
+    ours = [listener(f"{one['job']}_port", one["port"]) for one in exporters if one["job"] in PORT_EXPORTERS and not one.get("custom")]
     if any(one.variable == "amd_exporter_port" for one in ours):
         inner = "amd_exporter_inner_port"
         ours.append(listener(inner, values.get(inner, variables.all_variables()[inner]["default"]), "127.0.0.1"))
@@ -286,11 +287,27 @@ def between_variables(values):
         errors.append("grafana_image = '': required with grafana_source = container; set it to NAME@sha256:DIGEST")
     if values.get("accelmon_job_user") == "hash" and len(values.get("accelmon_job_user_key") or "") < 16:
         errors.append("accelmon_job_user_key: required with accelmon_job_user = hash; set it to a random text of at least 16 characters")
+    errors += slurm_errors(values)
     interval, timeout = values.get("textfile_collector_interval"), values.get("textfile_collector_timeout")
     if timeout is not None:
         interval = interval or seconds(values.get("accelmon_scrape_interval") or DEFAULT_INTERVAL)
         if timeout >= interval > 1:
             errors.append(f"textfile_collector_timeout = {timeout}: not less than the interval of {interval} s; use at most {interval - 1}")
+    return errors
+
+
+def slurm_errors(values):
+    """Errors about a Slurm controller."""
+    errors = []
+    listed = values.get("accelmon_exporters", "auto")
+    missing = values.get("node_exporter_state") == "absent" or listed != "auto" and "node_exporter" not in listed
+    if values.get("accelmon_slurm_controller") and missing:
+        errors.append(str(Problem("node_exporter publishes what its collector reads; keep node_exporter on this host", "accelmon_slurm_controller", True)))
+    chosen = [values.get(name, variables.declared(name)["default"]) for name in ("slurm_collector_interval", "slurm_collector_timeout")]
+    if 2 * chosen[1] > chosen[0]:
+        name = "slurm_collector_timeout" if "slurm_collector_timeout" in values else "slurm_collector_interval"
+        fix = f"use at most {chosen[0] // 2}" if name == "slurm_collector_timeout" else f"use at least {2 * chosen[1]}, or shorten the timeout"
+        errors.append(str(Problem(f"two timeouts ({chosen[1]} s each) do not fit into the interval ({chosen[0]} s); {fix}", name, values[name])))
     return errors
 
 

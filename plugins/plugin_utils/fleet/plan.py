@@ -281,7 +281,7 @@ def roles_to_run(values, chosen, facts, monitoring):
     if chosen.retired or chosen.charge != chosen.final:
         roles.append("election")
     roles += [f"{role}_retired" for role in chosen.retired]
-    return roles + kernel_log(values, chosen, facts)
+    return roles + kernel_log(values, chosen, facts) + slurm_collector(values, facts)
 
 
 def kernel_log(values, chosen, facts):
@@ -298,6 +298,13 @@ def kernel_log(values, chosen, facts):
     return ["kernel_log"] * bool(set(chosen.present).intersection(LOGGED))
 
 
+def slurm_collector(values, facts):
+    """[what becomes of the collector of a Slurm controller]."""
+    if values["accelmon_slurm_controller"]:
+        return ["slurm_collector"]
+    return ["slurm_collector_retired"] * (facts is not None and "slurm_collector" in facts["exporters"])
+
+
 def needs_access(values, facts, monitoring):
     """Whether secrets or certificates belong on the host, or are there and have to go."""
     closed = is_closed(values["accelmon_exporter_tls"], values["accelmon_exporter_auth"])
@@ -307,6 +314,10 @@ def needs_access(values, facts, monitoring):
 def exporters(values, chosen):
     """The exporter entries of the host's record: our own, then the custom ones."""
     entries = [own_exporter(values, chosen, role) for role in PORT_EXPORTERS if role in chosen.running and values[f"{role}_state"] != "absent"]
+    if values["accelmon_slurm_controller"] and values["slurm_collector_state"] != "absent":
+        # A target of its own: what it says is about other hosts, which no exporter of a node may.
+        entries += [{"job": "slurm_collector", **{name: one[name] for name in ("port", "scheme", "path")}, "elected": [], "standby": []}
+                    for one in entries if one["job"] == "node_exporter"]
     return entries + [dict(custom, elected=[], custom=True) for custom in values["accelmon_custom_exporters"]]
 
 

@@ -5,12 +5,14 @@
 """Internal filters about the fleet: what is asked of a host, what runs there, what is in the way."""
 from __future__ import annotations
 
+import json
+
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, check, facts, formats, hosts as fleet, listening
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import plan as plans, preflight, records, updates, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import plan as plans, preflight, records, slurm_names as slurm, updates, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 
 SERIAL = "accelmon_serial"
@@ -96,6 +98,12 @@ def adoption(host_variables, role):
 
 
 @as_filter
+def slurm_names(groups, hostvars, controller):
+    """Text of the file with the names that a Slurm controller's collector gives to nodes, where the inventory's differ from Slurm's."""
+    return json.dumps(slurm.of_fleet(groups, hostvars, controller), indent=0, sort_keys=True) + "\n"
+
+
+@as_filter
 def source_questions(host_variables):
     """What accelerator_facts asks a host about the programs that could read its devices, from the host's `hostvars` entry."""
     host = str(host_variables["inventory_hostname"])
@@ -153,7 +161,7 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {**internal(given, setting, plan, listen, planned, loaded, batches, adoption, source_questions, handover_waits, preflight_wants,
+        return {**internal(given, setting, plan, listen, planned, loaded, batches, adoption, slurm_names, source_questions, handover_waits, preflight_wants,
                            preflight_findings, answer_lines, check.fleet_check, check.argument_errors),
                 "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched,
                 "_update_goes_on": updates.goes_on, "_update_failures": updates.failures}

@@ -38,6 +38,12 @@ def published(job):
     return names + [name for part in catalogue["published"].values() if job in part["jobs"] for name in part["series"]]
 
 
+def of_others(job):
+    """Names of series about other hosts that an exporter of ours must not write. A custom one may: it is not believed, as only its job differs."""
+    return [] if job == "custom" else sorted(name for other, spec in load("sources")["delegated"].items() if other != job
+                                             for name in (*spec["about"], *spec["own"]))
+
+
 def of_the_stack(job):
     """Patterns of names that services of the stack tell of themselves.
 
@@ -50,7 +56,7 @@ def rules(job, own_label):
     """Relabelling of a job's series: what is reserved is dropped. own_label: the name of a label that no series has, for what is let through."""
     through = published(job)
     ours = "|".join(families())
-    others = {"source_labels": ["__name__"], "regex": "|".join(list(WRITTEN) + of_the_stack(job)), "action": "drop"}
+    others = {"source_labels": ["__name__"], "regex": "|".join(list(WRITTEN) + of_others(job) + of_the_stack(job)), "action": "drop"}
     if not through:
         return [{"source_labels": ["__name__"], "regex": ours, "action": "drop"}, others]
     return [

@@ -41,7 +41,9 @@ DEFAULTS = {
 LONGEST_TIMEOUT = 10_000
 HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[^\s:/\[\]]+):(\d{1,5})\Z")
 JOB = re.compile(r"[a-z][a-z0-9_]*\Z")
-OWN_JOBS = tuple(dict.fromkeys(source["job"] for source in load("sources")["sources"].values())) + ("custom", "accelmon_fleet")
+HOST_NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
+OWN_JOBS = tuple(dict.fromkeys(source["job"] for source in load("sources")["sources"].values())) + tuple(load("sources")["delegated"]) + (
+    "custom", "accelmon_fleet")
 
 # Series of the registry come from the monitoring host through a job of their own; no other exporter may speak for it.
 REGISTRY = {"source_labels": ["__name__"], "regex": "|".join(load("sources")["registry"]), "action": "keep"}
@@ -49,6 +51,8 @@ REGISTRY = {"source_labels": ["__name__"], "regex": "|".join(load("sources")["re
 OUR_LABELS = ("source",)
 # Labels of targets that not every target has: where it has none, a page may not choose it.
 TARGET_LABELS = ("rack",)
+# The parameter by which node_exporter shows the files of the textfile directory alone.
+TEXTFILE_ONLY = {"params": {"collect[]": ["textfile"]}}
 # Names of labels that only relabelling has; a page may try to bring them.
 LAST_NAME, LET_THROUGH = "__accelmon_name", "__accelmon_through"
 # A page may name a series twice, name{__name__="other"}. vmagent relabels by the first, VictoriaMetrics stores under the last.
@@ -213,6 +217,19 @@ def identity(source, spec, catalogue):
     return rules
 
 
+def delegated(spec):
+    """Relabelling of what a host may say about others: the node that a series is about is in the label that the page had beside the target's own."""
+    about = "|".join(spec["about"])
+    return [
+        {"source_labels": ["__name__"], "regex": "|".join([about, *spec["own"]]), "action": "keep"},
+        {"source_labels": ["__name__", "exported_node"], "regex": f"(?:{about});({HOST_NAME})", "target_label": LET_THROUGH, "replacement": "$1"},
+        {"source_labels": ["__name__", LET_THROUGH], "regex": f"(?:{about});", "action": "drop"},
+        {"source_labels": [LET_THROUGH], "regex": "(.+)", "target_label": "node", "replacement": "$1"},
+        {"source_labels": [LET_THROUGH], "regex": ".+", "target_label": "rack", "replacement": ""},
+        {"regex": f"exported_node|{LET_THROUGH}", "action": "labeldrop"},
+    ]
+
+
 def basic_auth(password_file):
     """A job's password, by its file."""
     return {"basic_auth": {"username": USER, "password_file": password_file}} if password_file else {}
@@ -269,14 +286,15 @@ def file_jobs(job, pattern, relabelling, chosen, access=None, suffix="", targets
     return made
 
 
-def exporter_jobs(job, pattern, relabelling, chosen):
-    """The jobs of one exporter of ours; more where the password must not go to those that speak no TLS."""
+def exporter_jobs(job, folder, relabelling, chosen, asked=None):
+    """The jobs of one exporter of ours; more where the password must not go to those that speak no TLS. asked: what else its jobs have."""
+    pattern, asked = f"{folder}/{job}/*.json", asked or {}
     tls = exporter_tls() if chosen["exporter_tls"] else {}
     secret = basic_auth(chosen["exporter_password_file"])
     if not (tls and secret):
-        return file_jobs(job, pattern, relabelling, chosen, {**tls, **secret})
+        return file_jobs(job, pattern, relabelling, chosen, {**asked, **tls, **secret})
     # An adopted or external exporter has no TLS and knows no password of ours.
-    return [made for suffix, action, access in (("", "keep", {**tls, **secret}), ("_plain", "drop", {}))
+    return [made for suffix, action, access in (("", "keep", {**asked, **tls, **secret}), ("_plain", "drop", asked))
             for made in file_jobs(job, pattern, relabelling, chosen, access, suffix,
                                   [{"source_labels": ["__scheme__"], "regex": "https", "action": action}])]
 
@@ -301,7 +319,9 @@ def scrape_file(options):
         jobs.setdefault(spec["job"], []).extend(identity(name, spec, catalogue))
     configs = []
     for job, relabelling in jobs.items():
-        configs += exporter_jobs(job, f"{folder}/{job}/*.json", relabelling, chosen)
+        configs += exporter_jobs(job, folder, relabelling, chosen)
+    for job, spec in catalogue["delegated"].items():
+        configs += exporter_jobs(job, folder, delegated(spec), chosen, TEXTFILE_ONLY)
     # A target's own label `job` wins over the name of this job: each custom exporter appears under its own.
     # Some other program's exporter: none of our passwords goes there.
     configs += file_jobs("custom", f"{folder}/custom/*.json", [], chosen)
@@ -310,7 +330,7 @@ def scrape_file(options):
         "job_name": "accelmon_fleet",
         **CAREFUL,
         "honor_labels": True,
-        "params": {"collect[]": ["textfile"]},
+        **TEXTFILE_ONLY,
         **({"metrics_path": chosen["node_exporter_path"]} if chosen["node_exporter_path"] != "/metrics" else {}),
         **({"scheme": "https", **exporter_tls(NAME)} if closed else {}),
         **basic_auth(chosen["exporter_password_file"]),

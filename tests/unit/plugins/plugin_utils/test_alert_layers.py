@@ -68,7 +68,7 @@ def test_an_alert_of_another_preset_is_added_by_name():
 @pytest.mark.parametrize(("value", "message"), [
     (["acelerator-basic"], "acelerator-basic: no such preset; did you mean accelerator-basic?"),
     (["gpu-prod"], "gpu-prod: no such preset; did you mean gpu-production?"),
-    (["x", 3], "x: no such preset; known are accelerator-basic, accelerator-production, gpu-basic, gpu-production, node, stack"),
+    (["x", 3], "x: no such preset; known are accelerator-basic, accelerator-production, gpu-basic, gpu-production, node, slurm, stack"),
     ([["node"]], "no such preset"), ("node", "not a list"),
 ])
 def test_a_wrong_preset(value, message):

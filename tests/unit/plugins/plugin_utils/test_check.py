@@ -341,6 +341,18 @@ def test_files_of_a_site_are_all_named():
     assert [line.partition(":  ")[0].split(" = ")[0] for line in found] == ["h: accelmon_tls_certificate_file", "h: accelmon_tls_ca_file"]
 
 
+def test_a_slurm_controller():
+    assert errors(accelmon_slurm_controller=True) == errors(accelmon_slurm_controller=True, slurm_collector_timeout=15) == []
+    fix = "h: accelmon_slurm_controller = true: node_exporter publishes what its collector reads; keep node_exporter on this host"
+    assert errors(accelmon_slurm_controller=True, node_exporter_state="absent") == [fix]
+    assert errors(accelmon_slurm_controller=True, accelmon_exporters=[]) == [fix]
+    assert errors(node_exporter_state="absent") == errors(accelmon_slurm_controller=False, accelmon_exporters=[]) == []
+    assert errors(slurm_collector_timeout=16) == [
+        "h: slurm_collector_timeout = 16: two timeouts (16 s each) do not fit into the interval (30 s); use at most 15"]
+    assert errors(slurm_collector_timeout=20, slurm_collector_interval=40) == []
+    assert len(errors(slurm_collector_interval=29)) == len(errors(slurm_collector_user="a b")) == 1
+
+
 def test_a_collector_that_would_not_end_before_its_next_run():
     assert errors(textfile_collector_interval=5, textfile_collector_timeout=5) == [
         "h: textfile_collector_timeout = 5: not less than the interval of 5 s; use at most 4"]

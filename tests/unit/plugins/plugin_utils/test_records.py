@@ -91,6 +91,25 @@ def test_adopted_node_exporter_is_proven_and_scraped_as_it_is():
                                   "source": "textfile"}]
 
 
+CONTROLLER = {"accelmon_slurm_controller": True}
+
+
+def test_a_slurm_controller_has_a_collector_and_a_target_for_it():
+    made = plan(facts(), **CONTROLLER, node_exporter_port=9200, accelmon_exporter_tls="managed")
+    assert made["roles"] == ["access", "node_exporter", "slurm_collector"]
+    assert made["exporters"][1:] == [{"job": "slurm_collector", "port": 9200, "scheme": "https", "path": "/metrics", "elected": [], "standby": []}]
+    assert plan(facts(device()), **CONTROLLER)["roles"] == ["node_exporter", "textfile_collector", "slurm_collector"]
+    assert [one["job"] for one in plan(**CONTROLLER, node_exporter_managed="external")["exporters"]] == ["node_exporter", "slurm_collector"]
+
+
+def test_a_collector_that_is_not_wanted_is_no_target_and_goes():
+    made = plan(facts(), **CONTROLLER, slurm_collector_state="absent")
+    assert made["roles"] == ["node_exporter", "slurm_collector"] and [one["job"] for one in made["exporters"]] == ["node_exporter"]
+    before = facts(node={"exporters": ["node_exporter", "slurm_collector"]})
+    assert plan(before)["roles"] == ["node_exporter", "slurm_collector_retired"]
+    assert plan(before, **CONTROLLER)["roles"] == ["node_exporter", "slurm_collector"]
+
+
 def test_an_image_proves_nothing():
     made = plan(facts(device()), node_exporter_managed="adopt", accelmon_phase="image")
     assert made["roles"] == ["textfile_collector"]

@@ -80,6 +80,7 @@ def test_only_functions_that_both_languages_share_and_only_series_that_somebody_
     known = {"up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added",
              "scrape_series_limit_samples_dropped"} | set(sources["registry"]) | set(sources["stack"]) | set(sources["node"])
     known |= {name for part in sources["published"].values() for name in part["series"]}
+    known |= {name for part in sources["delegated"].values() for name in (*part["about"], *part["own"])}
     for source in sources["sources"].values():
         known |= set(source["metrics"])
     known |= {item["name"] for item in load("series")["devices"]} | {COUNT, INFO, EVENTS, health.STATE, health.KNOWN} | SLOW_SERIES

@@ -35,7 +35,7 @@ def jobs(**options):
 
 def test_jobs_and_where_their_targets_are():
     found = jobs(stack={"vmalert": "127.0.0.1:8880", "vmagent": "[::1]:8429"}, targets_dir="/srv/targets/")
-    files = ["dcgm_exporter", "amd_exporter", "all_smi", "node_exporter", "custom"]
+    files = ["dcgm_exporter", "amd_exporter", "all_smi", "node_exporter", "slurm_collector", "custom"]
     assert list(found) == [name for job in files for name in (job, f"{job}_bare")] + ["accelmon_fleet", "vmagent", "vmalert"]
     assert found["all_smi"]["file_sd_configs"] == [{"files": ["/srv/targets/all_smi/*.json"]}]
     assert found["node_exporter"]["file_sd_configs"] == [{"files": ["/srv/targets/node_exporter/*.json"]}]
@@ -46,7 +46,7 @@ def test_jobs_and_where_their_targets_are():
 
 def test_only_prometheus_gets_a_refresh_interval():
     assert "refresh_interval" not in scrape_file(OPTIONS)
-    assert scrape_file({**OPTIONS, "backend": "prometheus"}).count("refresh_interval: 15s") == 10
+    assert scrape_file({**OPTIONS, "backend": "prometheus"}).count("refresh_interval: 15s") == 12
 
 
 PASSWORD = "/etc/accelmon/secrets/exporter_password"
@@ -61,7 +61,7 @@ def test_open_exporters_are_shown_nothing():
 
 def test_closed_exporters_are_shown_what_they_want_and_others_nothing():
     found = jobs(exporter_tls=True, exporter_password_file=PASSWORD, node_exporter_scheme="https", node_exporter_path="/m")
-    jobs_of_ours = [name for job in ("dcgm_exporter", "amd_exporter", "all_smi", "node_exporter") for name in (job, f"{job}_plain")]
+    jobs_of_ours = [name for job in ("dcgm_exporter", "amd_exporter", "all_smi", "node_exporter", "slurm_collector") for name in (job, f"{job}_plain")]
     assert list(found) == [name for job in jobs_of_ours + ["custom"] for name in (job, f"{job}_bare")] + ["accelmon_fleet"]
     assert found["node_exporter"]["tls_config"] == CERTIFICATE
     assert found["node_exporter"]["basic_auth"] == {"username": "accelmon", "password_file": PASSWORD}
@@ -339,6 +339,40 @@ def test_what_a_node_publishes_of_itself_is_let_through_where_the_catalogue_says
         assert relabelled(made, {"__name__": name, "__accelmon_through": "1"}) == {"__name__": name}
 
 
+DELEGATED = load("sources")["delegated"]["slurm_collector"]
+OF_A_NODE = {"node": "ctl", "exported_node": "gpu7.x", "rack": "r1", "cluster": "c1", "exported_cluster": "c9", "state": "idle"}
+
+
+@pytest.mark.parametrize("job", ["slurm_collector", "slurm_collector_bare"])
+def test_a_slurm_controller_speaks_for_nodes_in_the_series_of_the_catalogue_alone(job):
+    made = jobs()[job]
+    assert made["params"] == {"collect[]": ["textfile"]} and made["file_sd_configs"] == [{"files": ["/var/lib/accelmon/targets/slurm_collector/*.json"]}]
+    for name in DELEGATED["about"]:
+        found = relabelled(made, {"__name__": name, **OF_A_NODE})
+        assert {key: value for key, value in found.items() if value} == {
+            "__name__": name, "node": "gpu7.x", "cluster": "c1", "exported_cluster": "c9", "state": "idle",
+            **({"exported_rack": "r1"} if job.endswith("_bare") else {})}
+        for forged in ("", "a b", 'x"', "-x", "n1;n2"):
+            assert relabelled(made, {"__name__": name, **OF_A_NODE, "exported_node": forged, "__accelmon_through": "n2"}) is None, forged
+    for name in DELEGATED["own"]:
+        assert relabelled(made, {"__name__": name, "node": "ctl", "rack": "r1"})["node"] == "ctl"
+    for name in ("node_load1", "slurm_node_anything", "up", "node_gpu_info", "accelmon_collector_success", "accelerator_job_info"):
+        assert relabelled(made, {"__name__": name, **OF_A_NODE}) is None, name
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_nobody_else_writes_what_a_slurm_controller_says(job):
+    """A custom exporter may have such names, under a job that no alert reads."""
+    for name in (*DELEGATED["about"], *DELEGATED["own"]):
+        found = relabelled(jobs()[job], {"__name__": name, "node": "n1", "exported_node": "gpu7"})
+        assert found == ({"__name__": name, "node": "n1", "exported_node": "gpu7"} if job == "custom" else None)
+
+
+def test_every_series_of_the_slurm_collector_is_in_the_catalogue():
+    text = (Path(__file__).resolve().parents[4] / "roles/slurm_collector/files/accelmon_slurm_collector.py").read_text(encoding="utf-8")
+    assert set(re.findall(r'^    \("(slurm_\w+)", \("(?:gauge|counter)"', text, re.MULTILINE)) == {*DELEGATED["about"], *DELEGATED["own"]}
+
+
 def test_what_our_code_publishes_is_in_the_catalogue():
     """Else it is dropped where it is scraped."""
     root = Path(__file__).resolve().parents[4]
@@ -405,7 +439,7 @@ def test_a_timeout_of_ones_own():
     ({"node_exporter": "mon1:0"}, ["node_exporter = mon1:0:", "not host:port"]),
     ({"node_exporter": "http://mon1:9100"}, ["not host:port"]),
     ({"stack": {"vmalert": "mon1:99999"}}, ["stack.vmalert = mon1:99999:", "not host:port"]),
-    ({"stack": {"custom": "mon1:1"}}, ["stack.custom", "dcgm_exporter, amd_exporter, all_smi, node_exporter, custom, accelmon_fleet"]),
+    ({"stack": {"custom": "mon1:1"}}, ["stack.custom", "dcgm_exporter, amd_exporter, all_smi, node_exporter, slurm_collector, custom, accelmon_fleet"]),
     ({"stack": ["vmalert"]}, ["stack = [\"vmalert\"]:", "not a mapping"]),
     ({"cluster": ""}, ["cluster = ''", "not a name"]),
     ({"node": None}, ["node = null:", "not a name"]),
