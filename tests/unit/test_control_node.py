@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the inventory says for all hosts is not for the control node: nothing there asks for another user.
+"""What the inventory says for all hosts is not for the control node: nothing there asks for another user, interpreter, shell or folder.
 
 Nothing is stubbed; /bin/false stands for sudo, so that whoever calls it fails.
 """
@@ -16,7 +16,9 @@ import pytest
 from ansible.module_utils.common.yaml import yaml_load
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CONTROL = {"ansible_become": False, "ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+CONTROL = {"ansible_become": False, "ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+           "ansible_remote_tmp": "{{ lookup('ansible.builtin.config', 'DEFAULT_LOCAL_TMP') }}", "ansible_shell_type": "sh",
+           "ansible_shell_executable": "/bin/sh"}
 # Actions that Ansible performs within itself, without a connection, so that no other user can be asked for.
 WITHIN = {f"ansible.builtin.{name}" for name in (
     "assert", "debug", "fail", "group_by", "import_playbook", "import_role", "import_tasks", "include_role", "include_tasks", "meta", "pause", "set_fact",
@@ -34,6 +36,9 @@ ansible_become_method=sudo
 ansible_become_exe=/bin/false
 ansible_become_password=password-of-the-nodes
 ansible_python_interpreter=/no/such/python
+ansible_remote_tmp=/proc/no/such/folder
+ansible_shell_type=csh
+ansible_shell_executable=/no/such/shell
 """
 
 
