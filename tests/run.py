@@ -6,7 +6,7 @@
 
     tests/setup.sh [--lab] python tests/run.py [--all | --changed] [PART...]
 
-Parts: lint build sanity units rules molecule, and with --all also mutations, quiet, matrix and preview. Without a name, all of them run.
+Parts: lint build sanity units rules molecule, and with --all also mutations, quiet, matrix, preview and grafana. Without a name, all of them run.
 With --changed, lint, units and rules look only at what differs from the main branch and at what depends on it; see changed.py.
 What can run side by side does; the output of each job comes in one piece when it ends, and until then in a log of its own.
 """
@@ -60,7 +60,7 @@ MATRIX_TOOLS = ("pytest", "pytest-xdist", "hypothesis>=6.100,<7")
 # The scenarios of `make test`; `make test-all` runs every one.
 USUAL_SCENARIOS = ["default", "prometheus"]
 # Parts that a plain run leaves out.
-EXTRA_PARTS = ("mutations", "quiet", "matrix", "preview")
+EXTRA_PARTS = ("mutations", "quiet", "matrix", "preview", "grafana")
 # Scenarios that need archives which make lab-cache builds, and which.
 BUILT_FOR = {"release": "node_exporter,victoriametrics,vmutils", "all_smi": "all_smi,all_smi_mock"}
 # What a fixture says of itself in its first words; "derived" is from documentation or public samples.
@@ -463,9 +463,14 @@ def preview():
     say("pictures are in " + pictures)
 
 
+def grafana():
+    """Run Grafana's own image with the files of its role."""
+    command([sys.executable, "tests/grafana_image.py", "--programs", programs()])
+
+
 # In the order in which they begin: what needs no image first, while the scenarios build theirs. Molecule has a job for each scenario.
 PARTS = {"lint": lint, "build": build, "sanity": sanity, "units": units, "rules": rules, "molecule": None, "mutations": mutations, "quiet": quiet,
-         "matrix": matrix, "preview": None}
+         "matrix": matrix, "preview": None, "grafana": None}
 # What is quick, and worth it before each commit.
 CHECKS = ["lint", "units", "rules"]
 
@@ -480,6 +485,9 @@ def jobs_of(run):
             # Set by tests/setup.sh --preview.
             if os.environ.get("ACCELMON_PREVIEW"):
                 jobs.append(Job(name, preview))
+        elif name == "grafana":
+            if os.environ.get("GRAFANA_IMAGE"):
+                jobs.append(Job(name, grafana))
         else:
             jobs.append(Job(name, functools.partial(PARTS[name], run)))
     return jobs
@@ -551,6 +559,8 @@ def always_not_run(run):
                  "make test-all runs them")
     if run.paths is None and not os.environ.get("ACCELMON_PREVIEW"):
         run.skip("pictures of the dashboards and the report", "make preview draws them; it needs node and Chromium")
+    if run.paths is None and not os.environ.get("GRAFANA_IMAGE"):
+        run.skip("a real Grafana", "set GRAFANA_IMAGE to its image with the digest, and run make test-all where it can be pulled")
     if "molecule" in run.parts:
         run.skip("Ubuntu, Rocky and EL hosts", "their images need a registry; the lab's are Debian 12 and 13")
         run.skip("real accelerators", "simulated: below the vendor tool for NVIDIA, below sysfs for AMD")

@@ -19,9 +19,10 @@ def ask(fleet, path, password="/etc/accelmon/secrets/grafana_password", base="ht
 
 
 def dashboards(fleet, **options):
+    """Titles of all dashboards."""
     status, body = ask(fleet, "/api/search", **options)
     assert status == 200, (status, body)
-    return json.loads(body)
+    return [board["title"] for board in json.loads(body)]
 
 
 def converge(fleet, *arguments, **options):

@@ -5,25 +5,24 @@
 """Grafana's files. Stubbed: Grafana itself, whose reading of an INI file and of variables is written down here from its source."""
 import configparser
 import http.server
+import importlib.util
 import json
 import pathlib
 import re
 import threading
 
 import pytest
-from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_verify_info
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import between_variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.access import fleet_passwords
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import given
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import grafana_sources
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, grafana, stack
-from jinja2.meta import find_undeclared_variables
-from jinja2.nativetypes import NativeEnvironment
 
-ROOT = pathlib.Path(__file__).resolve().parents[4]
+SPEC = importlib.util.spec_from_file_location("accelmon_grafana_image", pathlib.Path(__file__).resolve().parents[4] / "tests" / "grafana_image.py")
+grafana_image = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(grafana_image)
 OPTIONS = {"listen": "127.0.0.1", "port": 3000, "tls": False, "root_url": "", "database_url": "", "log_level": "info", "settings": {}}
 
 
@@ -40,19 +39,6 @@ def expanded(text, environment=None):
         return (environment or {}).get(found.group(1) or found.group(2), "")
     parts = [re.sub(r"\$(?:\{(\w+)\}|(\w+|.))", variable, part) for part in text.split("$$")]
     return "$".join(parts)
-
-
-def filled(value, variables):
-    """A value of a role's variables with its templates filled in, which use one filter."""
-    if isinstance(value, dict):
-        return {key: filled(item, variables) for key, item in value.items()}
-    if isinstance(value, list):
-        return [filled(item, variables) for item in value]
-    if not isinstance(value, str) or not value:
-        return value
-    templates = NativeEnvironment()
-    templates.filters["accelmon.fleet._given"] = given
-    return templates.from_string(value).render({name: filled(variables[name], variables) for name in find_undeclared_variables(templates.parse(value))})
 
 
 def mon1(**more):
@@ -122,6 +108,14 @@ def test_a_database():
         grafana.check_database(value)
 
 
+def test_a_database_is_that_of_the_url_or_of_the_settings():
+    assert written()["database"] == {"type": "sqlite3"}
+    assert written(database_url="postgres://grafana:x@db1/grafana")["database"] == {"url": "postgres://grafana:x@db1/grafana"}
+    own = {"type": "postgres", "host": "db1:5432", "name": "grafana", "user": "grafana", "password": "$__file{/etc/accelmon-db}"}
+    grafana.check_settings({"database": own})
+    assert written(settings={"database": own})["database"] == own
+
+
 @pytest.mark.parametrize("value", ["https://a/b?c", "https://u:p@a/", "https://a/b/../c", "https://a/%20"])
 def test_no_root_url(value):
     with pytest.raises(Problem):
@@ -169,11 +163,8 @@ def test_dashboards_are_those_of_the_collection(tmp_path):
 
 def test_the_container_has_the_files_and_the_data_of_the_host_and_no_more():
     """What an image of upstream sets in its environment is set again: it would win over grafana.ini."""
-    variables = {name: value for path in ("accelmon/vars", "grafana/defaults", "grafana/vars")
-                 for name, value in yaml_load((ROOT / "roles" / path / "main.yml").read_text()).items()}
-    container = filled(variables["grafana_container"], variables)
     found = {"runtime": "podman", "program": "/usr/bin/podman", "id": "sha256:1", "user": "990:980", "groups": ["970"], "devices": []}
-    line = containers.command("grafana", container, found)
+    line = containers.command("grafana", grafana_image.container(), found)
     assert [word for word in line if word.startswith(("--volume", "--user", "--group-add", "--entrypoint"))] == [
         "--user=990:980", "--group-add=970", "--volume=/etc/accelmon:/etc/accelmon:ro",
         "--volume=/var/lib/accelmon/grafana:/var/lib/accelmon/grafana", "--entrypoint=/usr/share/grafana/bin/grafana"]
