@@ -27,7 +27,7 @@ SHOWN = {
     "node_infiniband_port_data_received_bytes_total": "node_exporter", "node_infiniband_port_data_transmitted_bytes_total": "node_exporter",
     "node_network_receive_bytes_total": "node_exporter", "node_network_transmit_bytes_total": "node_exporter",
     "all_smi_process_memory_used_bytes": "all-smi with all_smi_processes",
-    "DCGM_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL": "DCGM's exporter", "DCGM_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL": "DCGM's exporter",
+    "DCGM_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL": "DCGM's exporter",
     "DCGM_FI_DEV_NVLINK_REPLAY_ERROR_COUNT_TOTAL": "DCGM's exporter", "DCGM_FI_DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL": "DCGM's exporter",
     "gpu_ecc_correct_xgmi_wafl": "AMD's exporter", "gpu_ecc_uncorrect_xgmi_wafl": "AMD's exporter",
 }
