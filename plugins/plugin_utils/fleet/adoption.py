@@ -29,4 +29,6 @@ def essential(role, facts):
         return []
     source = load("sources")["sources"][name]
     bare = facts is None or not any(told.get("count") for told in facts["summary"].values())
-    return source.get("essential_bare", source["essential"]) if bare else source["essential"]
+    renamed = source.get("renamed", {})
+    return ["|".join(other for ours in names.split("|") for other in (ours, renamed.get(ours)) if other)
+            for names in (source.get("essential_bare", source["essential"]) if bare else source["essential"])]

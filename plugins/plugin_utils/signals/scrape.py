@@ -195,6 +195,8 @@ def identity(source, spec, catalogue):
     """
     names = spec["devices"]
     rules = [{"source_labels": ["__name__"], "regex": part["series"], "action": "drop"} for part in spec.get("drop", [])]
+    rules += [{"source_labels": ["__name__"], "regex": theirs, "target_label": "__name__", "replacement": ours}
+              for ours, theirs in spec.get("renamed", {}).items()]
     rules += forgotten(spec, catalogue["unknown"])
     if "pci" in spec:
         # As the kernel writes it: four digits of the domain, small letters. all-smi has it within its uuid.

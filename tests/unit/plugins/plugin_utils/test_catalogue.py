@@ -52,7 +52,7 @@ def test_dump_keeps_order_and_never_folds_or_aliases():
 SOURCES = load("sources")["sources"]
 NEEDED = {"role", "job", "port", "vendors", "devices", "keys", "labels", "presence", "metrics"}
 POSSIBLE = NEEDED | {"repository", "own", "vendor", "vendor_by", "parts", "pci", "further", "sensors", "uncounted", "success", "duration",
-                     "essential", "essential_bare", "forget", "drop"}
+                     "essential", "essential_bare", "forget", "renamed", "drop"}
 
 
 def parts():
