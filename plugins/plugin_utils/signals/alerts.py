@@ -55,7 +55,7 @@ def parts(alerts, sources, interval="15s", chosen_limits=None):
     answers = f"max by (cluster, node, job) (max_over_time(up[{recently}]) == 1)"
     made = {"present": "(" + "\nor ".join(present) + ")",
             "source_down": f"{elected % ''} unless on (cluster, node, job) {answers}",
-            "recent": recently, "services": "|".join(SERVICES),
+            "recent": recently, "interval": interval, "services": "|".join(SERVICES),
             "refused": limits.refused(chosen_limits), "growing": limits.growing(chosen_limits),
             "application": error_series.of_class("application")}
     for name in sources:
