@@ -190,7 +190,7 @@ def ask(program, arguments, timeout):
     try:
         code, output, errors = command.run_bytes([path] + arguments, timeout, limit=OUTPUT_LIMIT, environment=ENVIRONMENT)
     except OSError:
-        raise Failure("tool_missing")
+        raise Failure("tool_missing") from None
     if code is None:
         raise Failure("output_too_large" if len(output) + len(errors) > OUTPUT_LIMIT else "timeout")
     said = errors.decode("utf-8", "replace")
@@ -217,7 +217,7 @@ def names_of(path):
         with open(path, encoding="utf-8") as stream:
             return {str(name): str(other) for name, other in json.load(stream).items()}
     except (OSError, ValueError, AttributeError) as error:
-        raise argparse.ArgumentTypeError("%s: %s" % (path, error))
+        raise argparse.ArgumentTypeError("%s: %s" % (path, error)) from None
 
 
 def run(options):
