@@ -132,7 +132,10 @@ def url(value):
         parts = urllib.parse.urlsplit(value)
     except ValueError:
         raise Problem("its host is not an IP address; write an IPv6 address in brackets, as in http://[2001:db8::7]:8080/") from None
-    place = parts.netloc.rpartition("@")[2]
+    user, _at, place = parts.netloc.rpartition("@")
+    # What Go takes there, and with it Alertmanager; its complaint has the whole address.
+    if re.search(r"[^\w.~!$&'()*+,;=%@:-]", user, re.ASCII):
+        raise Problem("its user or password has a character that is invalid there; percent-encode it (braces are %7B and %7D)")
     found = re.match(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(.*))?\Z", place)
     if not found or not found.group(1):
         raise Problem("its host is missing or invalid; write https://HOST/ or https://HOST:PORT/")

@@ -120,11 +120,12 @@ def test_what_passed_the_check_and_failed_later(name, value, checker):
     "https://hooks.example.org/<S3cret>", "https://hooks.example.org:http/S3cret", "https://hooks.example.org/S3 cret", "S3cret",
     "https://hooks.example.org/S3cret\nX", "https://hooks.example.org/S3cret\rX", "https:///S3cret", "ftp://hooks.example.org/S3cret",
     "https://hooks.example.org:99999/S3cret", "https://[::1/S3cret", "https://a..b/S3cret", "https://user:S3cret@", "https://hooks.example.org\\S3cret",
-    "https://hooks.example.org:/S3cret", "https://hooks_{{ x }}.example.org/S3cret", "https://0.0.0.0/S3cret"])
+    "https://hooks.example.org:/S3cret", "https://hooks_{{ x }}.example.org/S3cret", "https://0.0.0.0/S3cret",
+    "https://user:S3{cret@hooks.example.org/", "https://user:S3cret\u00f1@hooks.example.org/"])
 def test_a_wrong_address_is_told_by_entry_and_never_shown(value, checker):
     for name in ("alertmanager_webhook_urls", "alertmanager_watchdog_urls"):
         (error,) = found(name, ["https://fine.example.org/hook\n", value], checker)
-        assert error.startswith(f"{name} = (not shown): entry 2: ") and "S3cret" not in error
+        assert error.startswith(f"{name} = (not shown): entry 2: ") and "S3" not in error and "cret" not in error
     for name in ("vmagent_remote_write_url", "vmalert_storage_url", "accelmon_release_url_prefix", "node_exporter_url"):
         if not (name == "node_exporter_url" and value == "S3cret"):
             assert found(name, value, checker), name
