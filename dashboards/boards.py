@@ -192,6 +192,10 @@ def fleet():
             lines("How many are how busy", "Number of devices by how busy they are: 0 % is 0 to 10 %, and so on.",
                   [target(f"sum by (percent) (cluster:accelerator_utilization_ratio:buckets{{{CLUSTERS}}})", "{{percent}} %")], "count", stack=True,
                   overrides=percents, min=0),
+            lines("Links between devices", "NVLink and XGMI links that are active and, where that is known, inactive. Whether a device has fewer than expected "
+                  "is on its dashboard.",
+                  [target(f"sum by (cluster, kind, state) (cluster:accelerator_links:sum{{{CLUSTERS}}})", "{{cluster}} {{kind}} {{state}}")], "count", (24, 8),
+                  min=0),
         ]),
         ("Use", [
             stat("Idle accelerator-hours",
@@ -283,8 +287,8 @@ def device_lines(where):
     ]
 
 
-def link_errors(where):
-    """Errors of the links between devices, and to the host."""
+def link_lines(where):
+    """The links between devices, their errors, and those of the links to the host."""
     same, dcgm = "cluster, node, vendor, index", "DCGM_FI_DEV_NVLINK_%s_ERROR_COUNT_TOTAL"
     links = {"NVLink": [dcgm % what for what in ("CRC_FLIT", "CRC_DATA", "REPLAY", "RECOVERY")],
              "XGMI": ["gpu_ecc_correct_xgmi_wafl", "gpu_ecc_uncorrect_xgmi_wafl"]}
@@ -293,6 +297,10 @@ def link_errors(where):
         rises = " or ".join(f'label_replace(increase({series}{{{where}}}[$__rate_interval]), "of", "{place}", "", "")' for place, series in enumerate(counters))
         found.append(f'label_replace(sum by ({same}) ({rises}), "kind", "{kind}", "", "")')
     return [
+        lines("Links to other devices", "Active NVLink and XGMI links of each device, and how many are expected (dashed).", [
+            target(f'max by ({same}, kind) (accelerator_links{{state="active",{where}}})', DEVICE_LEGEND + " {{kind}}"),
+            target(f'max by (cluster, node, kind) (accelmon_expected_links{{kind!="infiniband",{HERE}}})', NODE_LEGEND + " {{kind}} expected")],
+            "count", reference="B", min=0),
         lines("NVLink and XGMI errors", "Errors of the links between devices, corrected ones too. Known from DCGM's and AMD's exporters.",
               [target("\nor ".join(found), DEVICE_LEGEND + " {{kind}}")], "count", min=0),
         lines("PCIe replays", "Packets that were sent again to or from the host. Known from the textfile collector and DCGM's exporter.",
@@ -337,10 +345,10 @@ def node():
             device_table("Devices", "The devices of the node as they are now. n/a: the source does not say. Click an index.", HERE, links, ["cluster", "node"]),
             fault_table(HERE),
             alert_table(HERE, ["node", "vendor"], (12, 8)),
-            *device_lines(HERE), *link_errors(HERE),
+            *device_lines(HERE), *link_lines(HERE),
             table("Processes", "Processes on the devices, the 50 that hold most device memory. Known where all-smi runs with all_smi_processes: true.",
                   [("topk(50, max by (node, gpu_index, user, name, pid) (all_smi_process_memory_used_bytes{%s}))" % HERE, column("Memory", "bytes"))],
-                  ["node", "gpu_index", "user", "name", "pid"], (8, 8), None, {"gpu_index": "Index", "user": "User", "name": "Process", "pid": "PID"},
+                  ["node", "gpu_index", "user", "name", "pid"], (24, 8), None, {"gpu_index": "Index", "user": "User", "name": "Process", "pid": "PID"},
                   "Memory"),
         ]),
         ("Node", host_panels()),
@@ -376,11 +384,11 @@ def accelerator():
                    VIEWS["devices"][name]["unit"], size=(6, 4), thresholds=marks(VIEWS["devices"][name]))
               for name in ("health", "known", "utilization", "temperature")),
         ]),
-        ("Readings", [*device_lines(CHOSEN), *link_errors(CHOSEN),
+        ("Readings", [*device_lines(CHOSEN), *link_lines(CHOSEN),
                       lines("Energy", "Energy that the device has counted, for every hour. The textfile collector does not report it.",
                             [target(f"max by (cluster, node, vendor, index) (rate(accelerator_energy_joules_total{{{CHOSEN}}}[$__rate_interval]))",
                                     DEVICE_LEGEND)],
-                            "watts", min=0)]),
+                            "watts", (24, 8), min=0)]),
         ("Health and errors", [
             panels.timeline("Components that are not well", "Components of the health score; no bar where a component is well or unknown.",
                             [target(f"max by (node, vendor, index, component) ({asked('rows', 'faults', CHOSEN)})", DEVICE_LEGEND + " {{component}}")],

@@ -134,6 +134,11 @@ FORMS = {
 }
 
 
+def linked(model):
+    """Whether devices of a model have NVLink."""
+    return "H100" in MODELS[model][0]
+
+
 def rising(now, rate):
     """A counter that rises by so much a second."""
     return lambda age: (now - age) % 864000 * rate
@@ -162,7 +167,10 @@ def host(node, now):
         rows += [("node_cpu_info", f'cpu="{cpu}",package="{cpu // 2}"', lambda age: 1),
                  ("node_cpu_seconds_total", f'cpu="{cpu}",mode="idle"', rising(now, 0.35 + 0.1 * cpu)),
                  ("node_cpu_seconds_total", f'cpu="{cpu}",mode="user"', rising(now, 0.65 - 0.1 * cpu))]
-    vendor, source = NODES[node][2], NODES[node][5]
+    vendor, model, count, source = NODES[node][2:]
+    if linked(model):
+        rows += [("node_gpu_links", f'{FORMS["textfile"][2].format(Device(node, index))},kind="nvlink",state="active"',
+                  lambda age, gone=(node, index) == GONE: None if gone and age < GONE_SINCE else 18) for index in range(count)]
     if source == "textfile":
         rows += [("accelmon_collector_last_success_timestamp_seconds", f'vendor="{vendor}"', lambda age: now - age - 12),
                  ("accelmon_collector_success", f'vendor="{vendor}"', lambda age: 1)]
@@ -198,7 +206,8 @@ def registries():
             if at == cluster:
                 elected = [exporter(elected=[vendor])] if source == "textfile" else [
                     exporter(), exporter(job="dcgm_exporter", port=9400, elected=[vendor], source="dcgm")]
-                records[node] = record(node, cluster=cluster, labels={"rack": rack}, accelerators={vendor: {MODELS[model][0]: count}}, exporters=elected)
+                records[node] = record(node, cluster=cluster, labels={"rack": rack}, accelerators={vendor: {MODELS[model][0]: count}}, exporters=elected,
+                                       links={"seen": {"nvlink": 18} if linked(model) else {}, "expected": {}})
         made.append(registry.merge(registry.empty(cluster), records, set(records), full_run=True)[0])
     return made
 

@@ -104,6 +104,16 @@ def made_of(series, level):
     return [label for label in series["labels"] if label in DEVICE or label in series["levels"][level]]
 
 
+def link_rules(series, sources):
+    """How many links of each device are up and down, and of all devices together. Both come from the raw rows: a group need not wait for itself."""
+    spec = series["links"]
+    rows = matched(spec["source"], sources[spec["source"]], {"metric": spec["metric"], "like": spec["values"]})
+    links = f"max by ({', '.join([*series['labels'], *spec['values']])}) ({rows}) >= 0 <= {spec['highest']}"
+    by = ", ".join([*series["levels"][spec["level"]], *spec["values"]])
+    return [{"record": spec["name"], "expr": links},
+            {"record": f"{spec['level']}:{spec['name']}:{spec['operation']}", "expr": OPERATIONS[spec["operation"]].format(by=by, of=f"\n{links}\n")}]
+
+
 def slow_rules(series):
     """Percentiles and buckets, from recorded series of devices."""
     rules = []
@@ -179,6 +189,7 @@ def recording_groups(interval, backend="prometheus", series=None, sources=None):
     groups = [("devices_1", interval, "devices", devices[::2]), ("devices_2", interval, "devices", devices[1::2])]
     groups += [(f"{level}s", interval, "levels", rollup_rules(series, level, sources)) for level in series["levels"]]
     groups += [("percentiles", seldom, "slow", slow_rules(series)), ("stragglers", seldom, "slow", straggler_rules(series)),
+               ("links", seldom, "slow", link_rules(series, sources)),
                ("invalid", seldom, "slow", invalid_rules(series, sources)),
                ("errors", seldom, "slow", error_series.device_rules(series["labels"], sources) + error_series.info_rules())]
     health, scores = health_rules(interval)

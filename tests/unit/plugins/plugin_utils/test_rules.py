@@ -24,7 +24,7 @@ CASES = ROOT / "tests" / "rules" / "cases"
 FUNCTIONS = {"abs", "absent", "avg", "avg_over_time", "bool", "by", "clamp_min", "count", "count_over_time", "count_values", "floor", "group",
              "group_left", "group_right", "label_replace", "last_over_time", "max", "min", "max_over_time", "min_over_time", "offset", "on", "or",
              "and", "quantile", "rate", "sum", "sum_over_time", "time", "timestamp", "topk", "unless", "vector"}
-SLOW = ("accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_health", "accelmon_errors")
+SLOW = ("accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_health", "accelmon_errors", "accelmon_links")
 # It reads what the group before it records.
 SCORES = "accelmon_health_scores"
 # What the catalogue knows of error codes: recorded, and read by alerts, as it comes from no device.
@@ -129,7 +129,7 @@ def test_device_series_carry_identity_only():
 
 
 def test_every_rule_reads_only_the_source_in_charge():
-    """Each source's part names the source, and leaves out what another one is in charge of; invalid readings and errors count of all."""
+    """Each source's part names the source, and leaves out what another one is in charge of; invalid readings, errors and links count of all."""
     sources = load("sources")["sources"]
     for group in yaml_load(recording_file("15s"))["groups"]:
         for rule in group["rules"]:
@@ -137,7 +137,8 @@ def test_every_rule_reads_only_the_source_in_charge():
                 names = "|".join(map(re.escape, source["metrics"]))
                 selectors = [part for part in re.findall(r"[\w:]*(?:\{[^}]*\})?", rule["expr"]) if re.search(rf"\b(?:{names})(?![a-z_])", part)]
                 assert all(f'source="{name}"' in part for part in selectors), rule
-                if selectors and group["name"] not in ("accelmon_invalid", "accelmon_errors") and rule.get("labels") != {"component": "errors"}:
+                of_all = group["name"] in ("accelmon_invalid", "accelmon_errors", "accelmon_links") or rule.get("labels") == {"component": "errors"}
+                if selectors and not of_all:
                     left_out = 'unless on (cluster, node, vendor) (%s == 0)' % (
                         f'last_over_time(accelmon_source_elected{{source="{name}"}}[45s])' if group["name"] == "accelmon_health"
                         else f'accelmon_source_elected{{source="{name}"}}')
