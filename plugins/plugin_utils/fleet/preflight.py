@@ -312,6 +312,14 @@ def judge_system(host, observed):
     return found
 
 
+def no_runtime(host):
+    """The finding about a service of the stack that shall run in a container where nothing runs one; `plan.check_sources` knows the exporters."""
+    if not host.facts or host.facts["node"].get("container_runtimes") != []:
+        return []
+    return [finding(host.name, name, "container, and the host has neither podman nor docker", "install one of them, or set it to package or bundle")
+            for source, name in (host.source(role) for role, dummy, dummy in host.services() if role not in PORT_EXPORTERS) if source == "container"]
+
+
 def judge_sources(host):
     """Findings about where programs come from."""
     found = {}
@@ -321,7 +329,8 @@ def judge_sources(host):
         wrong = plan.unpackaged(source, host.facts) if role not in fleet.BUNDLED else None
         if wrong:
             found[name] = wrong.partition("; ")
-    told = [finding(host.name, name, f"package, and {wrong}", fix) for name, (wrong, dummy, fix) in sorted(found.items())]
+    told = no_runtime(host)
+    told += [finding(host.name, name, f"package, and {wrong}", fix) for name, (wrong, dummy, fix) in sorted(found.items())]
     try:
         plan.check_sources(host.values, host.facts, plan.choose(host.values, host.facts))
     except choice.Unsuitable as problem:
@@ -337,7 +346,7 @@ def package_variable(host, name):
 
 def other_sources(variable):
     """`accelmon_source to release or bundle`: where its program comes from without packages."""
-    return f"{variable} to {one_of([word for word in ('release', 'bundle') if word in variables.declared(variable)['choices']])}"
+    return f"{variable} to {one_of([word for word in ('release', 'bundle', 'container') if word in variables.declared(variable)['choices']])}"
 
 
 def judge_clock(host, ahead, monitor):

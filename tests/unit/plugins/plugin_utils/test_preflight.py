@@ -209,7 +209,17 @@ def test_a_package_that_no_repository_has_can_come_from_where_its_role_knows():
     hostvars["mon"] = dict(hostvars["mon"], accelmon_grafana=True)
     assert "grafana" in preflight.wants("mon", hostvars)["packages"]
     assert judge(hostvars=hostvars, monitor={"unknown_packages": ["grafana"]}) == [
-        "error: mon: package = none of the host's repositories has grafana; add one that has it, or set grafana_source to bundle"]
+        "error: mon: package = none of the host's repositories has grafana; add one that has it, or set grafana_source to bundle or container"]
+
+
+@pytest.mark.parametrize("runtimes,wrong", [([], True), (["docker"], False)])
+def test_a_service_in_a_container_needs_something_that_runs_it(runtimes, wrong):
+    hostvars = fleet()
+    hostvars["mon"] = dict(hostvars["mon"], accelmon_grafana=True, grafana_source="container", grafana_image="a@sha256:" + "0" * 64,
+                           ansible_facts=facts(node={"distribution": "debian", "container_runtimes": runtimes}))
+    assert "grafana" not in preflight.wants("mon", hostvars)["packages"]
+    assert judge(hostvars=hostvars) == ["error: mon: grafana_source = container, and the host has neither podman nor docker; install one of them, "
+                                        "or set it to package or bundle"] * wrong
 
 
 def test_packages_that_are_asked_about_are_those_that_the_roles_install():
