@@ -221,7 +221,7 @@ def lint(run):
 def linters(paths):
     """Return the commands that check the form of these paths, or of all there is without them."""
     yaml = ["yamllint", "--strict"]
-    content = ["ansible-lint", "--offline", "--profile", "production"]
+    content = [sys.executable, "tests/lint.py", "--offline", "--profile", "production"]
     changes = ["antsibull-changelog", "lint"]
     documents = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", ROOT]
     if paths is None:
