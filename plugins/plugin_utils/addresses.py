@@ -11,21 +11,30 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.access.pki import H
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import port
 
-# Names of the machine itself, as distributions write them into /etc/hosts.
+# Names of the machine itself, as distributions write them into /etc/hosts, and those that systemd-resolved makes up.
 OWN_NAMES = ("localhost", "localhost.localdomain", "localhost4", "localhost4.localdomain4", "localhost6", "localhost6.localdomain6",
-             "ip6-localhost", "ip6-loopback", "loopback")
+             "ip6-localhost", "ip6-loopback", "loopback", "_outbound", "_localdnsstub", "_localdnsproxy")
+OWN_ENDS = (".localhost", ".localhost.localdomain")
 # Resolvers take these for addresses, each in its own way: 127.1, 0x7f.1, 2130706433.
 LIKE_A_NUMBER = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)(\.(0[xX][0-9a-fA-F]*|[0-9]*))*\Z")
-TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+# With an IPv4 address at their end: of NAT64, with the local prefix of NAT64, of SIIT, and from before there was any of these.
+TRANSLATED = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")))
+# The last half of an address but its end, of a host that ISATAP tunnels to, with the bit for a global address or without.
+ISATAP = (0x00005EFE, 0x02005EFE)
 # "This network" and what was never given to anybody.
 NOBODY = (ipaddress.IPv4Network("0.0.0.0/8"), ipaddress.IPv4Network("240.0.0.0/4"))
 NO_ADDRESS = "neither a host name nor an IP address; correct it"
 
 
+def unbracketed(text):
+    """An address without the brackets around it."""
+    return text[1:-1] if text.startswith("[") and text.endswith("]") else text
+
+
 def literal(text):
     """The IP address in a text, with or without brackets, or None if it is a name. An IPv4 address within IPv6 is that IPv4 address."""
     try:
-        number = ipaddress.ip_address(text.strip("[]"))
+        number = ipaddress.ip_address(unbracketed(text))
     except ValueError:
         return None
     return getattr(number, "ipv4_mapped", None) or number
@@ -43,7 +52,9 @@ def carried(number):
     if number.version == 6:
         if number.sixtofour:
             return number.sixtofour
-        if int(number) > 1 and any(number in network for network in TRANSLATED):
+        if number.teredo:
+            return number.teredo[1]
+        if int(number) > 1 and (any(number in network for network in TRANSLATED) or int(number) >> 32 & 0xFFFFFFFF in ISATAP):
             return ipaddress.IPv4Address(int(number) & 0xFFFFFFFF)
     return number
 
@@ -53,9 +64,9 @@ def is_loopback(text):
     # Asked once for each host of the fleet: most are neither, and parsing costs most.
     if not text.lstrip("[").startswith("127.") and ":" not in text:
         name = text.lower().rstrip(".")
-        return name in OWN_NAMES or name.endswith(".localhost")
+        return name in OWN_NAMES or name.endswith(OWN_ENDS)
     number = literal(text)
-    return number is not None and carried(number).is_loopback
+    return number is not None and number.is_loopback
 
 
 def means_itself(text):
@@ -63,7 +74,7 @@ def means_itself(text):
     if is_loopback(text):
         return True
     number = literal(text) if ":" in text or text.startswith(("0", "[")) else None
-    return number is not None and carried(number).is_unspecified
+    return number is not None and (carried(number).is_loopback or carried(number).is_unspecified)
 
 
 def is_own(text, own):
@@ -76,7 +87,7 @@ def listen(value):
     """An address to listen on: an IP address without brackets or a host name; "" stays."""
     if value == "":
         return value
-    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    bare = unbracketed(value)
     if ":" in bare:
         if bare.count(":") == 1:
             raise Problem("it contains a port or a scheme; give only the address and set ports with the exporters' variables")

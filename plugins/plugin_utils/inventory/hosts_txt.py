@@ -6,7 +6,7 @@
 import fnmatch
 import re
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key, literal
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key, literal, means_itself
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory.lists import host_address, host_name, shown
 
@@ -102,7 +102,7 @@ def address_first(plain, values):
     number = literal(plain[0])
     if number is None:
         raise Problem(f"{shown(plain[0])}: not an IP address; write the address and then the name, or set order to name_first")
-    if number.is_loopback or number.is_multicast or number.is_unspecified or number.is_link_local or str(number) == "255.255.255.255":
+    if means_itself(plain[0]) or number.is_multicast or number.is_link_local or str(number) == "255.255.255.255":
         return None
     return checked_name(plain[1]), host_address(plain[0]), values
 

@@ -21,7 +21,7 @@ JOB = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]*\Z")
 PREFIXES = ("__", "accelmon_", "exported_")
 INSTEAD = {"cluster": "set accelmon_cluster instead", "rack": "set accelmon_rack instead"}
 # What scrapers, evaluators and the exposition format write by themselves.
-ENGINES = frozenset("alertgroup alertname alertstate instance job le quantile".split())
+ENGINES = frozenset("alertgroup alertname alertstate instance job le quantile vmrange".split())
 # Lists of labels, and matchers, in an expression.
 LISTS = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 MATCHERS = re.compile(r"\{([^}]*)\}")
