@@ -9,6 +9,7 @@ a refused port and a silent host stay apart.
 """
 import errno
 import http.client
+import io
 import queue
 import socket
 import ssl
@@ -70,13 +71,41 @@ def _connect_outcome(error):
     return "error", error.strerror or str(error)
 
 
+class _Answer(io.RawIOBase):
+    """What comes over a connected socket until a moment. Each read alone would have all of the time limit, and whoever drips has many."""
+
+    def __init__(self, connection, end):
+        self.connection, self.end = connection, end
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise socket.timeout("no whole answer in time")
+        self.connection.settimeout(left)
+        return self.connection.recv_into(buffer)
+
+
+class _Connection(object):
+    """As much of a socket as http.client needs."""
+
+    def __init__(self, connection, seconds):
+        self.sendall, self.close = connection.sendall, connection.close
+        self.connection, self.end = connection, time.monotonic() + seconds
+
+    def makefile(self, _mode):
+        return io.BufferedReader(_Answer(self.connection, self.end))
+
+
 def _ask(connection, address, port, scheme, path, method, access):
     """(kind, detail) of one request, without a body, over a connected socket."""
     try:
         if scheme == "https":
             connection = access.context().wrap_socket(connection, server_hostname=address)
         client = http.client.HTTPConnection(address, port)
-        client.sock = connection
+        client.sock = _Connection(connection, connection.gettimeout())
         try:
             client.request(method, path, headers=dict(access.headers(), Connection="close"))
             status = client.getresponse().status

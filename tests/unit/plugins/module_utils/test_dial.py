@@ -7,6 +7,7 @@
 `a silent host` is a listening socket whose queue is full: the kernel drops further connection requests, as a firewall does.
 Names under .invalid never exist (RFC 2606).
 """
+import contextlib
 import errno
 import http.server
 import socket
@@ -135,6 +136,24 @@ def test_a_silent_host(blackholes):
 
 def test_an_exporter_that_hangs(web):
     assert dial.dial(LOOPBACK, web, path="/slow", timeout=0.4) == ("silent", "")
+
+
+@pytest.mark.parametrize("line", [b"", b"X-A: b\r\n"], ids=["a_header", "headers"])
+def test_an_exporter_that_drips(line):
+    """Each piece comes in time, and the whole never does."""
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        def serve():
+            peer = listener.accept()[0]
+            with contextlib.suppress(OSError), peer:
+                peer.sendall(b"HTTP/1.1 200 OK\r\n" + (line or b"X: "))
+                while True:
+                    time.sleep(0.1)
+                    peer.sendall(line or b"y")
+
+        threading.Thread(target=serve, daemon=True).start()
+        start = time.monotonic()
+        assert dial.dial(LOOPBACK, listener.getsockname()[1], timeout=0.6) == ("silent", "")
+        assert time.monotonic() - start < 3
 
 
 def test_something_else_listens(talker):
