@@ -9,7 +9,7 @@
 check  the checkers of Prometheus and VictoriaMetrics accept what we render
 unit   cases/*.yml, evaluated by promtool and by vmalert-tool
 day    a generated fleet that works, and a few faults in it (see day.py)
-live   real scrapers and a real storage, on loopback (see live.py)
+live   real scrapers and a real storage, on loopback (see live.py); a restart of vmalert (see restart.py)
 hostile  the same, and nodes that mean harm (see hostile.py)
 dashboards  every panel has data, and the same from both storages (see dashboard_answers.py)
 
@@ -355,6 +355,12 @@ def live_prometheus(programs, folder):
     live.fleet(programs, folder, "prometheus")
 
 
+def restart_vmalert(programs, folder):
+    """Alerts go on where they were after a restart of vmalert."""
+    import restart  # pylint: disable=import-outside-toplevel
+    restart.restarted(programs, folder)
+
+
 def hostile_vmagent(programs, folder):
     """Nodes that forge, lead elsewhere and flood, scraped by vmagent."""
     import hostile  # pylint: disable=import-outside-toplevel
@@ -383,7 +389,7 @@ STEPS = {
     "check": [check_rules_promtool, check_rules_vmalert, check_scrape_promtool, check_scrape_vmagent],
     "unit": [unit_promtool, unit_vmalert],
     "day": [day_prometheus],
-    "live": [live_vmagent, live_prometheus],
+    "live": [live_vmagent, live_prometheus, restart_vmalert],
     "hostile": [hostile_vmagent, hostile_prometheus],
     "dashboards": [dashboards_answered],
 }
