@@ -10,6 +10,7 @@ import ast
 import importlib.util
 import json
 import pathlib
+import re
 import subprocess
 import types
 
@@ -123,6 +124,12 @@ def test_no_test_takes_the_first_answer_of_a_query(path):
     """A busy machine misses a scrape, or writes it late: what has to be there is waited for with `eventually`."""
     tests = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
     assert [line for test in tests for statement in test.body for line in hasty(statement)] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "molecule").glob("*/tests/test_*.py")), ids=lambda path: f"{path.parts[-3]}-{path.name}")
+def test_no_command_of_a_test_waits_some_seconds_for_what_it_started(path):
+    texts = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert [text for text in texts if re.search(r"(;|&&)\s*sleep [\d.]+\s*$", text)] == [], "wait for its answer with `eventually`"
 
 
 def test_a_hasty_query_is_found():
