@@ -444,6 +444,26 @@ def asleep(root, address):
     return read(os.path.join(root, DEVICES, address, "power/runtime_status")) in ASLEEP
 
 
+# Lanes now, and lanes that there can be: fields by the kernel's name of them.
+WIDTHS = collections.OrderedDict((("current_link_width", "pcie_width"), ("max_link_width", "pcie_width_max")))
+
+
+def narrowest(root, address):
+    """{field: the fewest lanes between a device and the host}, without the device's own link; {} where nothing is in between.
+
+    A device behind a switch, which may be on its own card, is linked to that at full width whatever the slot has.
+    """
+    found, folder = {}, os.path.dirname(os.path.realpath(os.path.join(root, DEVICES, address)))
+    while ADDRESS.match(os.path.basename(folder)):
+        for name, field in WIDTHS.items():
+            text = read(os.path.join(folder, name)) or ""
+            # Ports that are no link of their own say 0 or 255.
+            if NUMBER.match(text) and RANGES[field][0] <= float(text) <= RANGES[field][1]:
+                found[field] = min(float(text), found.get(field, float(text)))
+        folder = os.path.dirname(folder)
+    return found
+
+
 def spelt(address):
     """The PCI address in a tool's text as sysfs spells it: '00000000:1B:00.0' -> '0000:1b:00.0'; '' if there is none."""
     match = ADDRESS.search(address)
@@ -663,10 +683,11 @@ def nvidia_samples(row, problems, root="/"):
     info = (("pci_address", address), ("driver_version", get("driver_version", plain, row["driver_version"])),
             ("serial", get("serial", plain, row["serial"])))
     samples = [Sample("node_gpu_info", identity + tuple(item for item in info if item[1]), 1.0)]
-    total = None
+    total, way = None, narrowest(root, address) if address else {}
     for reading in NVIDIA_READINGS:
         value = get(reading.field, reading.read, row.get(reading.cell, ""))
         if value is not None:
+            value = min(value, way.get(reading.field, value))
             samples.append(Sample("node_gpu_" + reading.family, identity + tuple(reading.labels.items()), value))
         if reading.field == "memory_total":
             total = value
@@ -817,7 +838,7 @@ def read_into(files, failed, name, path):
 def amd_probe(root, ras_due):
     """The raw text of everything that is read of each device, for a child with a deadline.
 
-    ras_due: addresses whose RAS counters are read. Returns a list of {address, files: {name: text}, failed: [name], asleep};
+    ras_due: addresses whose RAS counters are read. Returns a list of {address, files: {name: text}, failed: [name], asleep, narrowest};
     a name in `failed` exists and gave an error, one that is in neither does not exist.
     """
     devices = []
@@ -840,7 +861,7 @@ def amd_probe(root, ras_due):
         if not sleeps:
             files.update(live)
             failed += broken
-        devices.append({"address": address, "files": files, "failed": failed, "asleep": sleeps})
+        devices.append({"address": address, "files": files, "failed": failed, "asleep": sleeps, "narrowest": {} if sleeps else narrowest(root, address)})
     return devices
 
 
@@ -902,8 +923,10 @@ def amd_values(device, problems):
     for field, name in (("pcie_generation", "current_link_speed"), ("pcie_generation_max", "max_link_speed")):
         words = files.get(name, "").split()
         add(field, choice, words[0] if words else "", PCIE_GENERATIONS)
-    add("pcie_width", number, "pcie_width", files.get("current_link_width", ""))
-    add("pcie_width_max", number, "pcie_width_max", files.get("max_link_width", ""))
+    for name, field in WIDTHS.items():
+        add(field, number, field, files.get(name, ""))
+        if field in values:
+            values[field] = min(values[field], device["narrowest"].get(field, values[field]))
     add("pcie_replays", count, files.get("pcie_replay_count", ""))
     for name in device["failed"]:
         if not name.startswith("ras/"):

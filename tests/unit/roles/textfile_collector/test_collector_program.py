@@ -279,7 +279,7 @@ def test_no_sysfs_makes_a_broken_file(program):
     files = {os.path.basename(path) if "hwmon" in path else path: text
              for path, text in json.loads(support.fixture("amd_sysfs/mi300x.json")[1]).items()}
     for _round in range(1000):
-        device = {"address": "0000:05:00.0", "files": dict(files), "failed": []}
+        device = {"address": "0000:05:00.0", "files": dict(files), "failed": [], "narrowest": {}}
         for name in chance.sample(sorted(files), 5):
             device["files"][name] = mutated(files[name] or "0", chance).decode("utf-8", "replace")
         problems = program.Problems()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Links between devices. Stubbed: nvidia-smi, by a script that prints a fixture; sysfs, by a folder."""
+"""Links between devices, and the way to the host. Stubbed: nvidia-smi, by a script that prints a fixture; sysfs, by a folder."""
 
 import json
 import os
@@ -189,3 +189,32 @@ def test_a_divided_device_has_no_links(node):
     metrics = node.collect("--vendors", "nvidia")
     divided = [dict(labels)["gpu"] for labels, value in metrics.find("node_gpu_mig_mode").items() if value]
     assert divided and not [gpu for gpu, _state in counts(metrics) if gpu in divided]
+
+
+def behind(node, address, *ports):
+    """Put a device behind PCI ports, the nearest to the host first: [(lanes now, lanes that there can be)]."""
+    folder = "sys/devices/pci0000:00"
+    for number, (now, most) in enumerate(ports):
+        folder += "/0000:0%d:00.0" % number
+        support.put(node.root, folder + "/current_link_width", "%s\n" % now)
+        support.put(node.root, folder + "/max_link_width", "%s\n" % most)
+    device = node.root / "sys/bus/pci/devices" / address
+    (node.root / folder).mkdir(parents=True, exist_ok=True)
+    device.rename(node.root / folder / address)
+    device.symlink_to(os.path.relpath(str(node.root / folder / address), str(device.parent)))
+
+
+@pytest.mark.parametrize("ports, now, most", [
+    ([], 16, 16), ([(16, 16)], 16, 16),
+    # A card with a switch of its own, in a slot whose link came up with half of its lanes; and in one that has no more.
+    ([(8, 16), (8, 16), (16, 16)], 8, 16), ([(8, 8), (8, 16), (16, 16)], 8, 8),
+    ([(0, 255), ("x", ""), (16, 16)], 16, 16)])
+@pytest.mark.parametrize("vendor", ["nvidia", "amd"])
+def test_the_narrowest_link_on_the_way_to_the_host_counts(node, vendor, ports, now, most):
+    if vendor == "nvidia":
+        nvidia(node, "a100_8.txt", number=1)
+    else:
+        support.amd_device(node.root, "0000:1b:00.0", "mi300x")
+    behind(node, "0000:1b:00.0", *ports)
+    metrics = node.collect("--vendors", vendor)
+    assert metrics.one("node_gpu_pcie_link_width", gpu="0") == now and metrics.one("node_gpu_pcie_link_width_max", gpu="0") == most
