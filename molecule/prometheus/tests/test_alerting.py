@@ -145,6 +145,8 @@ def test_the_addresses_of_receivers_are_for_the_service_alone(fleet, backend):
     assert fleet.shell("mon1", count, check=False).strip() == "0" and fleet.shell("mon2", count).strip() != "0", backend
 
 
+# It asks the Alertmanagers alone, so one backend is enough.
+@pytest.mark.parametrize("backend", ["prometheus"], indirect=True)
 def test_a_test_says_what_became_of_it(fleet, receiver, backend, tmp_path):
     inventory = fleet.inventory_of(tmp_path / "inventory.json", settings=settings(backend))
     run = fleet.play("playbooks/test_notification.yml", inventory=inventory)
