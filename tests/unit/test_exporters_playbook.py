@@ -52,13 +52,17 @@ def test_what_the_site_runs_is_checked_and_what_nobody_needs_goes(tmp_path):
         (f"Retire {role}", [f"old_{role}"], {role, "service"}) for role in EXPORTERS[1:]]
 
 
+COUNTED = ("Count errors in the kernel log", ["gpu"], {"textfile_collector", "service"})
+
+
 @pytest.mark.parametrize("playbook", ["playbooks/parts/exporters.yml", "playbooks/image.yml"])
 def test_the_kernel_log_is_read_by_a_collector_without_devices(tmp_path, playbook):
-    """After it was retired where it read devices."""
-    counted = ("Count errors in the kernel log", ["gpu"], {"textfile_collector", "service"})
-    assert [play for play in listed(tmp_path, playbook, {"kernel_log": "gpu"}) if play[2]] == [counted]
+    assert [play for play in listed(tmp_path, playbook, {"kernel_log": "gpu"}) if play[2]] == [COUNTED]
+
+
+def test_the_kernel_log_is_read_after_the_collector_was_retired_where_it_read_devices(tmp_path):
     assert listed(tmp_path, "playbooks/parts/exporters.yml", {"kernel_log": "gpu", "textfile_collector_retired": "gpu"}) == [
-        ("Retire textfile_collector", ["gpu"], {"textfile_collector", "service"}), counted]
+        ("Retire textfile_collector", ["gpu"], {"textfile_collector", "service"}), COUNTED]
 
 
 def test_a_slurm_controller_gets_its_collector_and_loses_it(tmp_path):

@@ -3,6 +3,7 @@
 Nothing is stubbed. A web server on 127.0.0.1 stands for the publisher.
 """
 
+import base64
 import functools
 import hashlib
 import http.server
@@ -10,6 +11,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import stat
 import subprocess
 import sys
@@ -51,12 +53,10 @@ class Control:
 
     def play(self, *tasks, options=()):
         """Run the tasks, each a dict of module to arguments. Returns ([result], output); failed tasks do not end the play."""
-        results = self.folder / "results.json"
         steps = [dict(task, name="task %d" % number, register="r%d" % number, ignore_errors=True) for number, task in enumerate(tasks)]
-        steps.append({
-            "name": "results", "check_mode": False, "diff": False,
-            "ansible.builtin.copy": {"dest": str(results), "content": "{{ [%s] | to_json }}" % ", ".join(step["register"] for step in steps)},
-        })
+        # Within Ansible itself: a module would take as long as the ones under test.
+        told = ", ".join(step["register"] for step in steps)
+        steps.append({"name": "results", "ansible.builtin.debug": {"msg": "results={{ [%s] | to_json | b64encode }}" % told}})
         playbook = self.folder / "play.yml"
         playbook.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": steps}]))
         environment = {
@@ -70,7 +70,7 @@ class Control:
                               cwd=str(self.folder), timeout=600, check=False)
         output = done.stdout.decode()
         assert done.returncode == 0, output
-        return json.loads(results.read_text()), output
+        return json.loads(base64.b64decode(re.search(r'"msg": "results=([\w+/=]*)"', output).group(1))), output
 
     @staticmethod
     def transfers(output):
