@@ -24,6 +24,8 @@ SETTING = 'on (cluster, node) last_over_time(accelmon_alert_setting{alert="%s",s
 PART = re.compile(r"%([a-z_]+)%")
 # A reading of devices with a condition, %recovery_action(>= 2)%, or a part with an argument, %errors(1h)%
 READING = re.compile(r"%([a-z_]+)\(([^()%]*)\)%")
+# A window as the catalogue writes it. Those that follow from the interval are in seconds.
+WINDOW = re.compile(r"\[([0-9]+m)\]")
 # Jobs by which a monitoring host asks its own services, and the node_exporter that publishes the registry.
 SERVICES = STACK + ("accelmon_fleet",)
 # What is slow, or can wait, is evaluated this seldom, in milliseconds. An alert can wait if it does so for PATIENT anyway and nobody is woken by it.
@@ -132,7 +134,13 @@ def expanded(expression, values, interval="15s"):
         line = PART.sub(lambda match: expanded(values[match.group(1)], values, interval).replace("\n", indent), line)
         return READING.sub(lambda match: called(match.group(1), match.group(2), interval).replace("\n", indent), line)
 
-    return "\n".join(fill(line) for line in expression.split("\n"))
+    return widened("\n".join(fill(line) for line in expression.split("\n")), interval)
+
+
+def widened(expression, interval):
+    """The expression with no window of less than four scrapes: if two of them fail, a rate still has two values."""
+    least = 4 * milliseconds(interval)
+    return WINDOW.sub(lambda match: match.group(0) if milliseconds(match.group(1)) >= least else f"[{least // 1000}s]", expression)
 
 
 def boolean(what, value):

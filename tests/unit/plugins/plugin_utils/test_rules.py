@@ -11,11 +11,12 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.filter.alert_rules import alert_rules
+from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.signals import rule_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import health
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import SEVERITIES, alert_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import SEVERITIES, alert_file, alert_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import expected_series, recording_file
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -358,6 +359,16 @@ def test_a_survey_switches_an_alert_by_text(text, on):
     groups = yaml_load(alert_file({"HostDown": {"enabled": text}}))["groups"]
     names = [rule["alert"] for group in groups for rule in group["rules"]]
     assert ("HostDown" in names) is on
+
+
+@pytest.mark.parametrize("interval", ["15s", "75s", "80s", "2m"])
+def test_every_window_of_an_alert_outlasts_two_scrapes_that_fail(interval):
+    texts = [rule["expr"] for group in alert_groups(interval=interval) for rule in group["rules"]]
+    windows = {window for text in texts for window in re.findall(r"\[([0-9]+[smhd])[\]:]", text)}
+    assert windows and all(milliseconds(window) >= 3 * milliseconds(interval) for window in windows), windows
+    rates = {window for text in texts for window in re.findall(r"\brate\([^\[]*\[(\w+)\]", text)}
+    assert rates and all(milliseconds(window) >= 4 * milliseconds(interval) for window in rates), rates
+    assert ("5m" in rates) == (interval in ("15s", "75s"))
 
 
 def test_alerts_know_the_interval_and_the_limits_of_the_site():
