@@ -96,6 +96,13 @@ def test_sizes():
     assert facts.answer(changed("accelerators/devices/0/else", deep))["accelerators"]["devices"][0] == device()
 
 
+@pytest.mark.parametrize("links", [{"nvlnk": 18}, {"nvlink": -1}, {"nvlink": "18"}, {"nvlink": 1025}, ["nvlink"], {"infiniband": True}])
+def test_links_are_counts_of_kinds_that_are_known(links):
+    refused(changed("accelmon_node/links", links))
+    told = facts.answer(changed("accelmon_node/links", {"nvlink": 18, "infiniband": 0}))
+    assert told["accelmon_node"]["links"] == {"nvlink": 18, "infiniband": 0}
+
+
 @pytest.mark.parametrize("told", [None, [], "x", 7, {"accelerators": {}}, {"accelmon_node": {}}, {"accelerators": [], "accelmon_node": {}}])
 def test_other_shapes(told):
     refused(told)

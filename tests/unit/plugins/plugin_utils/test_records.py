@@ -310,3 +310,12 @@ def test_graphics_inside_a_processor_are_recorded_by_the_name_that_all_smi_gives
     assert made["uncounted"] == [["amd", "GPU-0000:0d:00.0"], ["intel_gpu", "Intel-GPU-0000:00:02.0"]]
     assert made["accelerators"] == {"amd": {"MI300X": 1}}
     assert "uncounted" not in record(facts(device("amd"))) and "uncounted" not in record(told, answered=False)
+
+
+def test_links_that_a_host_has_and_should_have_are_recorded():
+    told = facts(device())
+    assert "links" not in record(told)
+    told["accelmon_node"]["links"] = {"nvlink": 17}
+    assert record(told)["links"] == {"seen": {"nvlink": 17}, "expected": {}}
+    assert record(told, accelmon_expected_links={"nvlink": "18"})["links"] == {"seen": {"nvlink": 17}, "expected": {"nvlink": 18}}
+    assert record(answered=False, accelmon_expected_links={"nvlink": 18})["links"] == {"seen": {}, "expected": {"nvlink": 18}}
