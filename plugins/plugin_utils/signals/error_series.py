@@ -46,13 +46,15 @@ def as_codes(values, kind, labels):
 
 
 def last_codes(sources, labels=()):
-    """[(kind, labels of the device, expression of the last codes, of those at another moment)], one for each exporter. labels: further ones."""
+    """[(kind, labels of the device, expression of the last codes, of those at another moment to compare with)], one for each exporter. labels: further ones."""
     found = []
     for item in load("errors")["last_codes"]:
         last = rows(item, "metric", sources)
         names = list(dict.fromkeys([*DEVICE, *item.get("labels", ()), *labels]))
+        # A device in another rack is no other device, and its last code no new one.
+        whose = [name for name in names if name != "rack"]
         found.append((item["kind"], names, f"max {by(names)} (last_over_time({last}[{NOW}])) > 0 <= {item['highest']}",
-                      f"max {by(names)} (max_over_time({last}[{GAP}] offset %s))"))
+                      f"on ({', '.join(whose)}) group_left () max {by(whose)} (max_over_time({last}[{GAP}] offset %s))"))
     return found
 
 
