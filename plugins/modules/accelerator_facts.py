@@ -339,7 +339,7 @@ ansible_facts:
         links:
           description:
             - How many links are up, C(nvlink) and C(xgmi) of each device, C(infiniband) ports of the host. Of a device, it is the number
-              that most devices have, as the textfile collector last read it; where no number has a majority, it is missing.
+              that most devices have, as the textfile collector last wrote it; where no number has a majority, it is missing.
           type: dict
           returned: when known
           sample: {nvlink: 18, infiniband: 8}

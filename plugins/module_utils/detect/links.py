@@ -2,21 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How many links this host has up now, so that the registry learns what to expect. Files only: no tool is run, and no device asked.
+"""How many links this host has up now, so that the registry learns what to expect. Files only, as any user: no tool is run, and no device asked.
 
-Links between devices are what the textfile collector has read; the ports of InfiniBand, what the kernel says.
+Links between devices are what the textfile collector has published; the ports of InfiniBand, what the kernel says.
 """
-import json
 import os
+import re
 import time
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files
 
-COLLECTED = "var/lib/accelmon/textfile_collector/state.json"
-# Seconds after which what the collector has read is of the past: it reads them every two minutes.
+UNIT = "etc/systemd/system/accelmon-textfile-collector.service"
+OUTPUT = re.compile(br"--output=/([^\s\"']+[.]prom)")
+# Seconds after which what the collector has written is of the past.
 FRESH = 600
-KINDS = ("nvlink", "xgmi")
-MOST = 1024
+LARGEST = 4 * 1024 * 1024
+LINKS = re.compile(r'^node_gpu_links\{[^\n]*,kind="(nvlink|xgmi)",state="active"\} ([0-9]{1,3})$', re.MULTILINE)
 PORTS = "sys/class/infiniband"
 
 
@@ -27,17 +28,18 @@ def usual(counts):
 
 
 def collected(root, now):
-    """{kind: active links of each device} by what the textfile collector has read."""
-    found = {}
-    try:
-        told = json.loads(files.text(os.path.join(root, COLLECTED), 1 << 20) or "{}")["links"]
-        if not 0 <= now - told["at"] < FRESH:
-            return {}
-        for device in told["devices"]:
-            if device["kind"] in KINDS and isinstance(device["active"], int) and 0 <= device["active"] <= MOST:
-                found.setdefault(device["kind"], []).append(device["active"])
-    except (KeyError, TypeError, ValueError, RecursionError):
+    """{kind: active links of a device} by the file of the textfile collector, whose unit says where that is."""
+    output = OUTPUT.search(files.raw(os.path.join(root, UNIT)) or b"")
+    if not output:
         return {}
+    path, found = os.path.join(root, output.group(1).decode("utf-8", "replace")), {}
+    try:
+        if not 0 <= now - os.stat(path).st_mtime < FRESH:
+            return {}
+    except (OSError, ValueError):
+        return {}
+    for kind, count in LINKS.findall(files.text(path, LARGEST) or ""):
+        found.setdefault(kind, []).append(int(count))
     counts = dict((kind, usual(counts)) for kind, counts in found.items())
     return dict((kind, count) for kind, count in counts.items() if count is not None)
 

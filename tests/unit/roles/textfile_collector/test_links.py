@@ -9,6 +9,7 @@ import os
 
 import collector_support as support
 import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import links as detection
 
 UUID = "GPU-00000000-0000-4000-8000-%012d"
 
@@ -218,3 +219,10 @@ def test_the_narrowest_link_on_the_way_to_the_host_counts(node, vendor, ports, n
     behind(node, "0000:1b:00.0", *ports)
     metrics = node.collect("--vendors", vendor)
     assert metrics.one("node_gpu_pcie_link_width", gpu="0") == now and metrics.one("node_gpu_pcie_link_width_max", gpu="0") == most
+
+
+def test_detection_finds_what_the_collector_writes(node):
+    nvidia(node, "dead_sxm.txt")
+    node.collect("--vendors", "nvidia")
+    support.put(node.folder, detection.UNIT, "[Service]\nExecStart=/opt/c --output=/textfile/accelmon_accelerators.prom\n")
+    assert detection.find(str(node.folder)) == {"nvlink": 18}

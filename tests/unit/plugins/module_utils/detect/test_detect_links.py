@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """How many links a host has up. Stubbed: a folder in place of the host's files."""
-import json
+import os
+import pathlib
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import links
@@ -20,8 +21,13 @@ def host(tmp_path):
     return put
 
 
-def collected(host, kind, *active, at=NOW - 60):
-    host(links.COLLECTED, json.dumps({"links": {"at": at, "devices": [{"kind": kind, "active": count} for count in active]}}))
+def collected(host, kind, *active, age=60, more=""):
+    """With the unit and the rows as the role and its collector write them."""
+    host(links.UNIT, "[Service]\nExecStart=/usr/bin/python3 -IS /opt/c --output=/srv/textfile/a.prom --state=/var/lib/s.json --vendors=none\n")
+    rows = ['node_gpu_links{gpu="%d",uuid="u%d",vendor="nvidia",model="a \\"b\\", c",kind="%s",state="%s"} %d\n' % (gpu, gpu, kind, state, count)
+            for gpu, count in enumerate(active) for state, count in (("active", count), ("inactive", 5))]
+    host("srv/textfile/a.prom", "# TYPE node_gpu_links gauge\n" + "".join(rows) + more)
+    os.utime(os.path.join(host.root, "srv/textfile/a.prom"), (NOW - age, NOW - age))
     return links.find(host.root, NOW)
 
 
@@ -33,17 +39,29 @@ def test_what_most_devices_have_is_what_all_should_have(host, active, found):
     assert collected(host, "nvlink", *active) == found
 
 
-@pytest.mark.parametrize("at", [NOW - 600, NOW + 60, "x", None])
-def test_a_reading_of_the_past_or_the_future_is_none(host, at):
-    assert collected(host, "xgmi", 7, at=at) == {}
+@pytest.mark.parametrize("age", [600, -60])
+def test_a_reading_of_the_past_or_the_future_is_none(host, age):
+    assert collected(host, "xgmi", 7, age=age) == {}
 
 
-@pytest.mark.parametrize("text", [
-    "", "[]", "{}", '{"links": 5}', '{"links": {"at": 999999, "devices": 7}}', '{"links": {"at": 999999, "devices": [{}]}}', "[" * 5000,
-    '{"links": {"at": 999999, "devices": [{"kind": "evil", "active": 7}, {"kind": "nvlink", "active": -1}, {"kind": "nvlink", "active": "x"}]}}'])
-def test_a_file_that_is_not_the_collectors_tells_nothing(host, text):
-    host(links.COLLECTED, text)
+@pytest.mark.parametrize("more", [
+    'node_gpu_links{kind="evil",state="active"} 7\n', 'node_gpu_links{gpu="9",kind="nvlink",state="active"} -1\n', "\0\xff\n",
+    'node_gpu_links{gpu="9",kind="nvlink",state="active"} 99999\n', 'node_gpu_links{gpu="9",kind="nvlink",state="active"} x\n'])
+def test_rows_that_are_not_the_collectors_tell_nothing(host, more):
+    assert collected(host, "nvlink", 18, more=more) == {"nvlink": 18}
+
+
+def test_no_collector_and_no_file_tell_nothing(host):
     assert links.find(host.root, NOW) == {}
+    host(links.UNIT, "[Service]\nExecStart=/bin/true\n")
+    assert links.find(host.root, NOW) == {}
+    host(links.UNIT, "[Service]\nExecStart=/opt/c --output=/srv/a.prom\n")
+    assert links.find(host.root, NOW) == {}
+
+
+def test_the_unit_says_where_the_file_is():
+    role = (pathlib.Path(__file__).resolve().parents[5] / "roles/textfile_collector/vars/main.yml").read_text(encoding="utf-8")
+    assert "'--output=' ~ textfile_collector_output" in role and "accelmon-textfile-collector" in role
 
 
 def test_ports_of_infiniband(host):
