@@ -115,7 +115,7 @@ def test_a_collector_that_reads_no_devices_is_told_from_one_that_does(host):
     host("etc/systemd/system/accelmon-textfile-collector.service", "[Service]\nExecStart=python3 -IS collector --amd-smi= --vendors=none --x=y\n")
     assert node.exporters(host.root) == ["kernel_log"]
     role = (pathlib.Path(__file__).resolve().parents[5] / "roles/textfile_collector/vars/main.yml").read_text(encoding="utf-8")
-    assert "'--vendors=' ~ textfile_collector_vendors" in role
+    assert "'--vendors=' ~ _textfile_collector_vendors" in role
 
 
 def test_hostengine(host):
