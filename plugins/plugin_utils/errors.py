@@ -24,7 +24,9 @@ class Problem(ValueError):
 
     def __init__(self, problem, variable=None, value=None, host=None):
         super().__init__(problem)
-        self.problem, self.variable, self.value, self.host = str(problem), variable, value, host
+        # An entry of a list is named as it is, and may have no end.
+        self.problem = re.sub(rf"\S{{{LONGEST_PATH + 1},}}", lambda found: found.group()[:LONGEST_PATH - 3] + "...", str(problem))
+        self.variable, self.value, self.host = variable, value, host
 
     def __str__(self):
         line = self.problem

@@ -190,7 +190,7 @@ def batches(value):
     found = []
     for part in parts:
         text = str(part).strip()
-        if text and not re.match(r"([1-9]\d*|([1-9]\d?|100)%)\Z", text):
+        if text and not re.match(r"([1-9][0-9]{0,5}|([1-9][0-9]?|100)%)\Z", text):
             raise Problem('not a batch; use a number of hosts such as 10, a percentage such as "20%", or a list such as "1,10,25%"')
         if text:
             found.append(text if text.endswith("%") else int(text))

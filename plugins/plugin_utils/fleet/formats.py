@@ -4,6 +4,7 @@
 
 """What each variable may hold: the formats of variables.yml, each the very check that reads the value later."""
 import json
+import math
 import re
 
 import yaml
@@ -15,6 +16,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_stor
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses, values
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import shown
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter, dcgm, node_collectors, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, units
@@ -31,6 +33,8 @@ OURS, PUBLIC = paths.STATE + "/", paths.TEXTFILE + "/"
 PARENTS = ("/home", "/media", "/mnt", "/opt", "/run", "/srv", "/var", "/var/cache", "/var/lib", paths.STATE, "/var/run")
 # How a list or dictionary in YAML or JSON begins; a word or `a=b,c=d` is other text, which some variables take too.
 LIKE_DATA = re.compile(r"\s*([\[{-]|[\w.-]+:\s)")
+LONGEST_TEXT = 65536
+LONGEST_VERSION = 128
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -78,6 +82,7 @@ def _normalised(spec, value):
     kind = spec.get("type", "str")
     if isinstance(value, str) and (kind in ("list", "dict") or (kind == "raw" and LIKE_DATA.match(value))):
         value = parsed(value, Typed if spec.get("typed") else Texts)
+    within_bounds(value)
     check = FORMATS.get(spec.get("format"))
     if "choices" in spec:
         if isinstance(value, (bool, float, list, dict)) or str(value) not in spec["choices"]:
@@ -94,6 +99,16 @@ def _normalised(spec, value):
     if kind in ("str", "path"):
         line(value)
     return within(spec, value)
+
+
+def within_bounds(value):
+    """Raises Problem for what no file or command line takes: text without end, and what is no number though it is typed like one."""
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        raise Problem(f"longer than {LONGEST_TEXT} characters; shorten it, or write it as a list")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Problem(f"{value} is not a number; use a finite one")
+    for item in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
+        within_bounds(item)
 
 
 def read(name, value):
@@ -179,7 +194,8 @@ def words(value):
 
 def version(value):
     """A version as it stands in names of files; "" stays."""
-    if value and (not releases.VERSION.fullmatch(value) or ".." in value or not re.search("[0-9]", value) or re.match("[vV][0-9]", value)):
+    if value and (len(value) > LONGEST_VERSION or not releases.VERSION.fullmatch(value)
+                  or ".." in value or not re.search("[0-9]", value) or re.match("[vV][0-9]", value)):
         raise Problem('not a version; write it as upstream does, without v and in quotes, such as "1.9.0"')
     return value
 
@@ -268,7 +284,7 @@ def password(value):
 
 def cpus(value):
     """CPUs as systemd writes them; "" stays."""
-    for part in re.split(r"[ ,]+", value.strip()) if value.strip() else []:
+    for part in re.split(r"[ ,]+", value.strip(" ")) if value.strip(" ") else []:
         found = re.match(r"([0-9]{1,5})(?:-([0-9]{1,5}))?\Z", part)
         if not found or int(found.group(2) or found.group(1)) < int(found.group(1)) or int(found.group(2) or found.group(1)) > 8191:
             raise Problem("not a list of CPUs; use numbers and ranges, such as 0-1 or 0 64")
@@ -294,7 +310,7 @@ def some_of(value, known, what):
     """A list of which every entry is known."""
     for entry in values.strings(value):
         if entry not in known:
-            raise Problem(f"{entry} is not a known {what}; use some of {', '.join(known)}")
+            raise Problem(f"{shown(entry)} is not a known {what}; use some of {', '.join(known)}")
     return value
 
 

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Every variable that a user may set, fed with what it must not hold. Stubbed: `hostvars` is a dictionary."""
+import datetime
 import json
 
 import pytest
@@ -227,3 +228,27 @@ def test_an_empty_answer_leaves_what_follows_from_another_variable():
     given = {"inventory_hostname": "h", "accelmon_source": "bundle", "dcgm_exporter_source": "", "all_smi_source": " "}
     values = hosts.Reader(hosts.plan_specs()).read_all(hosts.HostVariables({"h": given}, "h"))[0]
     assert values["dcgm_exporter_source"] == values["all_smi_source"] == "bundle"
+
+
+ODD = [
+    "NaN", "Infinity", "1e3", "1e400", "\u0661\u0662", "\uff19", "\u00b2", "0x1F", "1_000", "+5", "5\u00a0", "5\u200b", "12:30:45", "no", "off", "~", "null",
+    "{}", "[]", "{# c #}", "#jinja2:x", "9" * 5000, "a" * 100000, "\u202e5m", "\ufeff5m", "5m\u2029", "\x7f", "\ud800", "%s%n", "${HOME}", "`id`", "--help",
+    "a,b", "a: b", "- a", "&a b", "*a", "!!python/object:os.system x", "[[[[", "\\", "5\u00b5s", 1e3, float("nan"), float("inf"), -1, 10 ** 400, datetime.date(2026, 1, 1), b"b", (1, 2),
+    {"a": None}, {None: 1}, {1: 2}, {"a": {"b": [1, {"d": float("nan")}]}}, [None], [[]], [1.5], ["a" * 100000], ["a", "a"],
+    "- " * 3000, "[" * 900, "{a: " * 400]
+
+
+@pytest.mark.parametrize("name", sorted(VARIABLES))
+def test_nothing_that_may_be_written_breaks_the_check(name, checker):
+    """Taken or refused, in one line of a length that can be read, and never a traceback. A list of alerts' names is the longest there is."""
+    for value in ODD:
+        for error in found(name, value, checker):
+            assert "\n" not in error and len(error) < 2500, (value, error)
+
+
+@pytest.mark.parametrize("name,value", [
+    ("node_exporter_unit_overrides", {"Service": {"Nice": float("nan")}}), ("amd_exporter_config", {"GPUConfig": {"Selector": float("inf")}}),
+    ("grafana_settings", {"smtp": {"port": float("nan")}}), ("accelmon_exporter_cpu_affinity", "5\u00a0"), ("node_exporter_version", "9" * 129),
+    ("accelmon_serial", "1\u0662"), ("accelmon_serial", "9" * 5000), ("node_exporter_extra_args", ["a" * 100000])])
+def test_what_no_file_can_hold_is_refused(name, value, checker):
+    assert found(name, value, checker)
