@@ -233,7 +233,8 @@ def test_an_empty_answer_leaves_what_follows_from_another_variable():
 ODD = [
     "NaN", "Infinity", "1e3", "1e400", "\u0661\u0662", "\uff19", "\u00b2", "0x1F", "1_000", "+5", "5\u00a0", "5\u200b", "12:30:45", "no", "off", "~", "null",
     "{}", "[]", "{# c #}", "#jinja2:x", "9" * 5000, "a" * 100000, "\u202e5m", "\ufeff5m", "5m\u2029", "\x7f", "\ud800", "%s%n", "${HOME}", "`id`", "--help",
-    "a,b", "a: b", "- a", "&a b", "*a", "!!python/object:os.system x", "[[[[", "\\", "5\u00b5s", 1e3, float("nan"), float("inf"), -1, 10 ** 400, datetime.date(2026, 1, 1), b"b", (1, 2),
+    "a,b", "a: b", "- a", "&a b", "*a", "!!python/object:os.system x",
+    "[[[[", "\\", "5\u00b5s", 1e3, float("nan"), float("inf"), -1, 10 ** 400, datetime.date(2026, 1, 1), b"b", (1, 2),
     {"a": None}, {None: 1}, {1: 2}, {"a": {"b": [1, {"d": float("nan")}]}}, [None], [[]], [1.5], ["a" * 100000], ["a", "a"],
     "- " * 3000, "[" * 900, "{a: " * 400]
 
