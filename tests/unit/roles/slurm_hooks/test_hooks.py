@@ -59,6 +59,7 @@ def test_a_requeued_job_is_noted_again(hooks):
 
 def test_a_job_without_accelerators_is_not_noted(hooks):
     assert hooks.run("prolog", SLURM_JOB_GPUS=None, CUDA_VISIBLE_DEVICES=None) == []
+    assert hooks.run("prolog", SLURM_JOB_GPUS="", CUDA_VISIBLE_DEVICES="NoDevFiles") == []
 
 
 @pytest.mark.parametrize("job", ["", None, "x", "../x", "1/2", "1;id", "1 2"])
