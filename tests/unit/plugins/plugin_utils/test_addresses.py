@@ -18,7 +18,8 @@ localhost localhost. LOCALHOST ip6-localhost ip6-localhost. ip6-loopback a.local
 # What resolvers read as numbers each in their own way, and what scrapers do not take.
 REFUSED = """
 0 00 0x0 0.0 1 127.1 127.0.1 2130706433 0x7f000001 0x7f.1 0177.0.0.1 017700000001 127.0.0.01 127.0.0.1. 127.0.0.1%lo 127.0.0.1:9100
-[::1]. ::1. [::1]:9100 [::1 ::1] fe80::1%eth0 fe80::1 [fe80::1%25eth0] ::1%lo [127.0.0.1 １２７.0.0.1 127。0。0。1 ::ffff:127.0.0.256 255.255.255.255 ff02::1
+[::1]. ::1. [::1]:9100 [::1 ::1] fe80::1%eth0 fe80::1 [fe80::1%25eth0] ::1%lo [127.0.0.1 １２７.0.0.1 127。0。0。1 ::ffff:127.0.0.256
+255.255.255.255 ff02::1
 """.split()
 OTHERS = """
 gpu1 gpu1. localhost1 localhost.example.org notlocalhost 10.0.0.7 [10.0.0.7] 128.0.0.1 2001:db8::7 ::ffff:10.0.0.7 64:ff9b::a00:7 2002:a00:7::

@@ -17,8 +17,8 @@ SPEC.loader.exec_module(expositions)
 PAGES = sorted(path.name for path in Path(expositions.FOLDER).glob("*.prom"))
 
 
-@pytest.mark.parametrize("name", """scope type name sensor pci_bus_id integration alertgroup alertstate alertname GPU_I_ID gpu_partition_id cpu le quantile vmrange
-    source gpu uuid index vendor model severity job_id percent celsius series device mode fstype mountpoint job instance node state domain serial
+@pytest.mark.parametrize("name", """scope type name sensor pci_bus_id integration alertgroup alertstate alertname GPU_I_ID gpu_partition_id cpu le quantile
+    vmrange source gpu uuid index vendor model severity job_id percent celsius series device mode fstype mountpoint job instance node state domain serial
     user account partition directory""".split())
 def test_a_label_that_series_or_rules_have_is_refused_by_name_with_what_to_do(name):
     with pytest.raises(Problem, match=f"the label {name} is reserved; .*[Cc]hoose another, such as site_{name.lower()}"):

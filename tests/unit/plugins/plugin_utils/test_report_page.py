@@ -98,7 +98,8 @@ def test_without_storage_the_page_says_so_and_shows_no_zeros():
 
 def test_alerts_say_where_and_what_to_do():
     page = read(document(rows=[node("gpu1", alerts=["HostDown"]), node("gpu2", cluster="east")], firing=[
-        alert(node="gpu1", cluster="west", index="3", action="Turn it on."), {**alert("Mine", "page"), "annotations": {}}, {**alert("HostDown", "info"), "annotations": {}}]))
+        alert(node="gpu1", cluster="west", index="3", action="Turn it on."), {**alert("Mine", "page"), "annotations": {}},
+        {**alert("HostDown", "info"), "annotations": {}}]))
     assert ["critical", "HostDownHostDown on gpu1Turn it on.", "west gpu1/3", "1", "2026-11-21 02:38 UTC"] in page.rows
     # Explained is what the collection has, and not an alert of the site's own.
     assert ["page", "Mine", "", "1", "2026-11-21 02:38 UTC"] in page.rows
