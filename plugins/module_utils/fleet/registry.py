@@ -482,7 +482,8 @@ def _merge_record(entry, record):
 
 def _links(old, record):
     """{"links": those of an entry} after a record of them, {} if nothing is known of any. What the host does not tell stays as it was."""
-    seen = dict(old.get("seen", {}), **record.get("seen", {}))
+    # None are nothing to record as long as there have never been any: a host without links is the same before and after somebody counts them.
+    seen = dict(old.get("seen", {}), **dict((kind, count) for kind, count in record.get("seen", {}).items() if count or kind in old.get("seen", {})))
     highest = dict((kind, max(count, old.get("highest", {}).get(kind, 0))) for kind, count in seen.items())
     links = {"expected": record.get("expected", {}), "seen": seen, "highest": dict(old.get("highest", {}), **highest)}
     return {"links": links} if any(links.values()) else {}

@@ -158,7 +158,7 @@ class Checker:
         exporters = plan.exporters(chosen, plan.choose(chosen, None))
         for port in {exporter["port"] for exporter in exporters}:
             # Whoever else is at this host's name is at this host, wherever that is.
-            for place in {address_key(address), address_key(host)}:
+            for place in sorted({address_key(address), address_key(host)}):
                 self.places[(place, port)].append(host)
         ours, others = exporter_listeners(exporters, values)
         return shared_ports(ours + self.stack_listeners(host, values) + others)

@@ -171,8 +171,8 @@ def add_jobs(samples, text):
     """The samples of the queue. Returns how many lines could not be read."""
     found, bad = collections.Counter(), 0
     for line, count in collections.Counter(text.splitlines()).items():
-        state, bar, partitions = line.strip().partition("|")
-        if not bar or not STATE.match(state):
+        state, separator, partitions = line.strip().partition("|")
+        if not separator or not STATE.match(state):
             bad += count
             continue
         for partition in partitions.split(","):

@@ -555,6 +555,13 @@ def test_expected_links_are_the_highest_ever_told_and_no_run_lowers_them():
     assert not registry.damage(merged["hosts"]["a"]) and registry.load(registry.dump(merged), "c", "x") == merged
 
 
+def test_a_host_without_links_is_the_same_when_they_are_counted():
+    merged, _changes = merge(None, with_links())
+    assert "links" not in merged["hosts"]["a"]
+    merged, changes = merge(merged, with_links(xgmi=0, infiniband=0))
+    assert "links" not in merged["hosts"]["a"] and not any(changes.values()), changes
+
+
 def test_people_lower_expected_links():
     merged, _changes = merge(None, with_links(nvlink=18, infiniband=8))
     merged, changes = merge(merged, with_links(nvlink=12), accept=["a"])

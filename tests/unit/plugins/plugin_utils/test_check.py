@@ -364,4 +364,4 @@ def test_a_hash_of_users_needs_a_key_that_nobody_guesses(key):
     given = {"accelmon_job_user": "hash", "accelmon_job_user_key": key}
     [line] = errors(**given)
     assert line.startswith("h: accelmon_job_user_key: required with accelmon_job_user = hash") and "fifteen" not in line
-    assert errors(**dict(given, accelmon_job_user="name")) == [] == errors(**dict(given, accelmon_job_user_key="sixteen-letters!"))
+    assert errors(**{**given, "accelmon_job_user": "name"}) == [] == errors(**{**given, "accelmon_job_user_key": "sixteen-letters!"})
