@@ -12,6 +12,15 @@ import threading
 
 import pytest
 
+
+@pytest.fixture(autouse=True)
+def _umask():
+    """The usual umask, whatever the machine's is, and whatever two threads of a test before left: to change it is one step for the whole process."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 # hypothesis keeps tables of Unicode; they do not belong into the checkout.
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(tempfile.gettempdir(), "accelmon-hypothesis"))
 

@@ -40,6 +40,7 @@ def gpus(node):
         support.put(node.root, "proc/driver/nvidia/gpus/%s/information" % address,
                     "Model: \t\t NVIDIA H100\nGPU UUID: \t %s\nDevice Minor: \t %d\n" % (uuid, minor))
     (node.root / JOBS).mkdir(parents=True)
+    os.chmod(str(node.root / JOBS), 0o755)
     return node
 
 
