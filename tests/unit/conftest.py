@@ -15,7 +15,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _umask():
-    """The usual umask, whatever the machine's is, and whatever two threads of a test before left: to change it is one step for the whole process."""
+    """The usual umask, whatever the machine's is, and whatever a test before it left."""
     before = os.umask(0o022)
     yield
     os.umask(before)

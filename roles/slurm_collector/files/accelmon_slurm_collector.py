@@ -26,7 +26,7 @@ sys.path += [HERE, os.path.join(HERE, "../../../plugins/module_utils")]
 
 import command  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import slurm  # noqa: E402  pylint: disable=wrong-import-position,import-error
-from textfile import escaped, publish, replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
+from textfile import escaped, publish_alone, replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 ARGUMENTS = {
     "nodes": ["--all", "--oneliner", "--details", "show", "node"],
@@ -273,12 +273,7 @@ def main(argv=None):
     parser.add_argument("--publish", metavar="DIRECTORY", help="ask nothing; copy the file into a directory that somebody else owns")
     options = parser.parse_args(argv)
     if options.publish:
-        try:
-            publish(options.output, options.publish)
-        except (OSError, ValueError) as error:
-            print("%s: %s" % (options.publish, error), file=sys.stderr)
-            return 1
-        return 0
+        return publish_alone(options.output, options.publish)
     return run(options)
 
 

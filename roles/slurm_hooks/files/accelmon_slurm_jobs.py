@@ -17,9 +17,16 @@ import os
 import re
 import shutil
 import stat
-import subprocess
 import sys
 import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Beside the program, or in the collection it is part of.
+sys.dont_write_bytecode = True  # it would lie beside the program for ever
+sys.path += [HERE, os.path.join(HERE, "../../../plugins/module_utils")]
+
+import command  # noqa: E402  pylint: disable=wrong-import-position,import-error
+from textfile import replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 SEARCH_PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/opt/slurm/sbin:/opt/slurm/bin:/sbin:/bin"
 YOUNG = 300  # seconds: a job may not have its slurmstepd yet
@@ -123,13 +130,12 @@ def program(name, beside):
 
 
 def ask(argv, timeout):
-    """(exit status, output) of a command; (None, "") if it did not answer."""
+    """(exit status, what it printed) of a command; (None, "") if it did not answer."""
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False,
-                              env={"LC_ALL": "C", "PATH": SEARCH_PATH})
-    except (OSError, subprocess.TimeoutExpired):
+        code, output, errors = command.run_bytes(argv, timeout, environment={"PATH": SEARCH_PATH})
+    except OSError:
         return None, ""
-    return done.returncode, done.stdout.decode("utf-8", "replace")
+    return (None, "") if code is None else (code, (output + errors).decode("utf-8", "replace"))
 
 
 def listed(memory, slurmd, now):
@@ -212,15 +218,6 @@ def remembered(path):
     return memory
 
 
-def replace(path, text):
-    """Write the file in one step, for everybody to read."""
-    temporary = path + ".tmp"
-    with open(temporary, "w", encoding="utf-8") as stream:
-        os.fchmod(stream.fileno(), 0o644)
-        stream.write(text)
-    os.rename(temporary, path)
-
-
 def main(argv=None):
     """Parse the command line and run once."""
     parser = argparse.ArgumentParser(description="Keep what hooks of Slurm wrote about jobs in step with Slurm.")
@@ -232,7 +229,7 @@ def main(argv=None):
     listed(memory, slurmd, now)
     reconcile(memory, os.path.join(root, "run/accelmon/jobs"), confirmed, program("squeue", slurmd["argv"][0] if slurmd else ""), now, time.time())
     try:
-        replace(output, json.dumps(memory, sort_keys=True) + "\n")
+        replace_file(output, json.dumps(memory, sort_keys=True) + "\n")
     except OSError as error:
         print("%s: %s" % (output, error.strerror), file=sys.stderr)
         return 1

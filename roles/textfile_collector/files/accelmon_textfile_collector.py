@@ -42,7 +42,7 @@ import ids  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import job_owners  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import kernel_log  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import links  # noqa: E402  pylint: disable=wrong-import-position,import-error
-from textfile import escaped, publish, replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
+from textfile import escaped, publish_alone, replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 VENDORS = ("nvidia", "amd")
 PCI_VENDORS = {"nvidia": "10de", "amd": "1002", "intel_gpu": "8086"}
@@ -439,6 +439,11 @@ def accelerators(root, vendor):
             yield address
 
 
+def driven(root, vendor):
+    """Those of them that the vendor's driver holds: no processors' graphics, no host's virtual functions."""
+    return [address for address in accelerators(root, vendor) if held(root, address, vendor)]
+
+
 def asleep(root, address):
     """Whether the kernel has put a device to sleep, or is about to, or to wake it."""
     return read(os.path.join(root, DEVICES, address, "power/runtime_status")) in ASLEEP
@@ -758,7 +763,7 @@ def collect_nvidia(root, tools, deadline, state, problems):
         raise Failure("tool_missing")
     boot = read(os.path.join(root, "proc/sys/kernel/random/boot_id")) or ""
     driver = " ".join([boot, read(os.path.join(root, "sys/module/nvidia/version")) or "", path])
-    bound = [address for address in accelerators(root, "nvidia") if held(root, address, "nvidia")]
+    bound = driven(root, "nvidia")
     sleepers = [address for address in bound if asleep(root, address)]
     samples = []
     for address in sleepers:
@@ -820,11 +825,6 @@ RAS_COUNT = re.compile(r"^(ue|ce|de):\s*([0-9]{1,20})\s*$", re.M)
 RAS_TYPES = (("ce", "corrected"), ("ue", "uncorrected"), ("de", "deferred"))
 
 
-def amd_addresses(root):
-    """PCI addresses of the accelerators that amdgpu drives: no processors' graphics, no host's virtual functions."""
-    return [address for address in accelerators(root, "amd") if held(root, address, "amd")]
-
-
 def read_into(files, failed, name, path):
     """Put a file's text into `files`, or its name into `failed` if reading it gives an error that means something."""
     try:
@@ -842,7 +842,7 @@ def amd_probe(root, ras_due):
     a name in `failed` exists and gave an error, one that is in neither does not exist.
     """
     devices = []
-    for address in amd_addresses(root):
+    for address in driven(root, "amd"):
         folder = os.path.join(root, DEVICES, address)
         files, failed, live, broken = {}, [], {}, []
         for name in AMD_FILES:
@@ -1140,7 +1140,7 @@ def collect_amd(root, tools, deadline, state, problems, now=None):
         memory.clear()
         memory.update(boot=boot, names={}, ras={})
     ras = memory["ras"]
-    due = [address for address in amd_addresses(root)
+    due = [address for address in driven(root, "amd")
            if not 0 <= now - ras.get(address, {}).get("at", -RAS_PERIOD) < RAS_PERIOD]
     code, data = ask("amd", lambda: write_all(1, json.dumps(amd_probe(root, due)).encode("ascii")), deadline, state)
     if code:
@@ -1175,7 +1175,7 @@ def vendors_here(root):
     found = set()
     if os.path.isdir(os.path.join(root, "sys/module/nvidia")) or list(accelerators(root, "nvidia")):
         found.add("nvidia")
-    if amd_addresses(root):
+    if driven(root, "amd"):
         found.add("amd")
     return [vendor for vendor in VENDORS if vendor in found]
 
@@ -1307,7 +1307,7 @@ KINDS = {"nvidia": "nvlink", "amd": "xgmi"}
 
 def nvidia_links(options, deadline, state, identities):
     """[(labels of a device, active, inactive or None)] of NVLink. Raises Failure if the tool does not tell."""
-    bound = [address for address in accelerators(options.root, "nvidia") if held(options.root, address, "nvidia")]
+    bound = driven(options.root, "nvidia")
     path = find_tool([options.nvidia_smi])
     if not bound or not path or any(asleep(options.root, address) for address in bound):  # it asks all devices, and would wake them
         return []
@@ -1328,7 +1328,7 @@ def nvidia_links(options, deadline, state, identities):
 
 def amd_links(options, deadline, state, identities):
     """The same of XGMI. The kernel lists the links that came up when it loaded the driver, and no others."""
-    bound = amd_addresses(options.root)
+    bound = driven(options.root, "amd")
     if not bound:
         return []
 
@@ -1444,7 +1444,7 @@ def job_devices(root, present, boot, deadline, state):
         memory.clear()
         memory.update(boot=boot, devices={})
     known = memory["devices"]
-    bound = {vendor: [address for address in accelerators(root, vendor) if held(root, address, vendor)] for vendor in DRIVERS}
+    bound = {vendor: driven(root, vendor) for vendor in DRIVERS}
     new = [address for address in bound["nvidia"] if not known.get(address, {}).get("nodes")]
     minors = nvidia_minors(root, new, deadline, state) if new else {}
     for vendor, addresses in bound.items():
@@ -1721,12 +1721,7 @@ def main(argv=None):
     parser.add_argument("--root", default="/", metavar="DIRECTORY", help="where sys, proc and run are, for tests")
     options = parser.parse_args(argv)
     if options.publish:
-        try:
-            publish(options.output, options.publish)
-        except (OSError, ValueError) as error:
-            print("%s: %s" % (options.publish, error), file=sys.stderr)
-            return 1
-        return 0
+        return publish_alone(options.output, options.publish)
     try:
         lock = os.open(options.state + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:

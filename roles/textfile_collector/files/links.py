@@ -15,8 +15,8 @@ PERIOD = 120  # seconds: nvidia-smi initialises the driver each time, and a link
 SECONDS = 5.0  # for reading them
 MOST = 64  # links of one device; the largest have 18
 
-# One device and its links. address: "" where the source does not tell it; inactive: None where it does not tell how many
-Device = collections.namedtuple("Device", "index uuid address model active inactive")
+# One device and its links. uuid: "" where the source does not tell it; inactive: None where it does not tell how many
+Device = collections.namedtuple("Device", "index uuid model active inactive")
 
 HEADER = re.compile(r"GPU ([0-9]{1,4}): (.*?)(?: \(UUID: (GPU-[0-9A-Fa-f-]{8,64})\))?\s*\Z")
 LINK = re.compile(r"\s*Link ([0-9]{1,2}): (\S.*?)\s*\Z")
@@ -33,7 +33,7 @@ def nvlink(text):
         if header and states:
             active = sum(1 for state in states.values() if state)
             inactive = None if None in states else len(states) - active
-            found.append(Device(int(header.group(1)), header.group(3) or "", "", header.group(2), active, inactive))
+            found.append(Device(int(header.group(1)), header.group(3) or "", header.group(2), active, inactive))
 
     for line in text.splitlines():
         device, link = HEADER.match(line), LINK.match(line)

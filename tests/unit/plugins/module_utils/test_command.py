@@ -172,7 +172,6 @@ WAITING = {
     "plugins/module_utils/access/certificates.py": "a child without output",
     "roles/textfile_collector/files/accelmon_textfile_collector.py": "a program of its own, bounded()",
     "roles/service/files/accelmon_watch.py": "a program of its own, subprocess with a timeout and no children",
-    "roles/slurm_hooks/files/accelmon_slurm_jobs.py": "a program of its own, subprocess with a timeout, of Slurm's commands alone",
 }
 
 
