@@ -90,17 +90,17 @@ def there(name, interval):
     return "(%s)" % device_expression(item, item, load("series")["labels"], load("sources")["sources"])
 
 
-def reading(name, condition, interval):
-    """Expression of a reading in readings.yml, of the devices of which it meets the condition (all if that is empty).
+def reading(name, condition, interval, also=()):
+    """Expression of a reading in readings.yml, of the devices of which it meets the condition (all if that is empty). also: further matchers
 
     A scrape that fails now and then does not take it away: it is the last of the recent ones.
     """
     item = {"recent": recent(interval), **reading_of(name)}
     labels, sources = load("series")["labels"], load("sources")["sources"]
     if "limits" not in item:
-        return "(%s)" % device_expression(item, item, labels, sources, condition=condition)
-    terms = [device_expression(item, item, labels, asked, also, f"* -1 + {celsius} {condition}")
-             for celsius, asked, also in limits_by_model(load("readings")["limits"][item["limits"]], sources)]
+        return "(%s)" % device_expression(item, item, labels, sources, also, condition)
+    terms = [device_expression(item, item, labels, asked, [*also, *more], f"* -1 + {celsius} {condition}")
+             for celsius, asked, more in limits_by_model(load("readings")["limits"][item["limits"]], sources)]
     return "(%s)" % "\nor ".join(terms)
 
 

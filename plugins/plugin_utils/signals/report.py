@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict impor
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.html import NOTHING, joined, plain, spark, table, tag
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.html import NOTHING, joined, piece, plain, spark, table, tag
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.palette import DARK, HEAT, LIGHT, ink
 
 # How much of a list a page shows.
@@ -24,6 +24,7 @@ NONE = "n/a"
 NAME = 200  # characters of a name
 ANSWERS = {"good": "Yes, everything is all right.", "warning": "Mostly. Some things need a look.", "critical": "No. Something needs attention now.",
            "unknown": "Not known. The report is incomplete."}
+SIGNS = {"watts": "W", "watthours": "Wh", "hertz": "Hz"}
 MARKS = {"notice": "warning", "alarm": "critical"}
 
 STYLE = """
@@ -72,8 +73,10 @@ def written(value, unit):
         return f"{100 * value:.0f} %"
     if unit == "celsius":
         return f"{value:.0f} °C"
-    if unit in ("watts", "watthours"):
-        sign = {"watts": "W", "watthours": "Wh"}[unit]
+    if unit == "joules":
+        return written(value / 3600, "watthours")
+    if unit in SIGNS:
+        sign = SIGNS[unit]
         for size, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
             if abs(value) >= size:
                 return f"{value / size:.1f} {prefix}{sign}"
@@ -116,6 +119,28 @@ def listed(name, rows, make):
     return [make(row) for row in rows[:MOST[name]]], tag("p", f"and {rest:,} more", class_="muted") if rest > 0 else NOTHING
 
 
+def place_name(place, several):
+    """Where something is, in one word if possible. several: whether there are several clusters"""
+    words = place.get("node") or place.get("rack") or place.get("instance") or place.get("cluster", "")
+    device = place.get("index") or place.get("pci_bus_id")
+    words += f"/{device}" if device and "node" in place else ""
+    return plain(f"{place['cluster']} {words}" if several and place.get("cluster") not in (None, words) else words, NAME)
+
+
+def places_of(group, several):
+    """The places of a group, and how many more there are."""
+    return ", ".join(place_name(place, several) for place in group["places"]) + (f" and {group['more']:,} more" if group["more"] else "")
+
+
+def skeleton(title, body):
+    """Text of a page with a title and what is on it. It runs nothing and asks for nothing."""
+    return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+            '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">'
+            # A second wall: even what got past the escaping could not run, nor send anything anywhere.
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+            f'<title>{piece(title)}</title><style>{style()}</style></head><body>{joined(body)}</body></html>\n')
+
+
 class Page:
     """One report. Each part is a method that gives a piece, which is empty where there is nothing to show."""
 
@@ -132,15 +157,11 @@ class Page:
 
     def named(self, place):
         """Where something is, in one word if possible."""
-        words = place.get("node") or place.get("rack") or place.get("instance") or place.get("cluster", "")
-        device = place.get("index") or place.get("pci_bus_id")
-        words += f"/{device}" if device and "node" in place else ""
-        return plain(f"{place['cluster']} {words}" if self.several and place.get("cluster") not in (None, words) else words, NAME)
+        return place_name(place, self.several)
 
     def places(self, group):
         """The places of a group, and how many more there are."""
-        names = [self.named(place) for place in group["places"]]
-        return ", ".join(names) + (f" and {group['more']:,} more" if group["more"] else "")
+        return places_of(group, self.several)
 
     def answer(self):
         """Whether everything is all right."""
@@ -162,7 +183,7 @@ class Page:
             (written(alerts.get("critical", 0), "count"), "critical alerts", "critical" if alerts.get("critical") else ""),
             (written(alerts.get("warning", 0), "count"), "warnings", "warning" if alerts.get("warning") else ""),
             (written(totals["power_watts"], "watts"), "power of the accelerators now", ""),
-            (written(None if energy is None else energy / 3600, "watthours"), "energy in the last 24 hours", ""),
+            (written(energy, "joules"), "energy in the last 24 hours", ""),
         ]
         return tag("div", *(tag("div", tag("b", value, class_=mark), what) for value, what, mark in shown), class_="figures")
 
@@ -288,7 +309,7 @@ class Page:
         def row(line):
             energy = line["energy_joules"]
             return [tag("th", line["cluster"], " " if line["cluster"] else "", line["vendor"], scope="row"), *(plot(line, name) for name in views),
-                    number(None if energy is None else energy / 3600, "watthours")]
+                    number(energy, "joules")]
 
         if not self.document["trends"]["lines"]:
             return NOTHING
@@ -372,11 +393,7 @@ class Page:
                 f"cluster{'s' if self.several else ''} {', '.join(document['clusters']) or NONE}"
         body = [tag("h1", "Fleet report"), tag("p", where, class_="muted"), self.answer(), self.figures(), self.alerts(), self.nodes(), self.grid(),
                 self.trends(), self.device_table(), self.models(), self.faults(), self.errors(), self.reading()]
-        return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-                '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">'
-                # A second wall: even what got past the escaping could not run, nor send anything anywhere.
-                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-                f'<title>Fleet report</title><style>{style()}</style></head><body>{joined(body)}</body></html>\n')
+        return skeleton("Fleet report", body)
 
 
 def known(devices, name):

@@ -77,11 +77,11 @@ def answers(url):
             time.sleep(0.1)
 
 
-@pytest.fixture(scope="module", name="storages")
-def _storages(tmp_path_factory):
-    folder, now = tmp_path_factory.mktemp("storages"), int(time.time())
+@contextlib.contextmanager
+def storing(folder, samples):
+    """{program: URL} of storages that have these lines of an exposition, whose times are seconds."""
     # OpenMetrics wants the samples of a series together and in the order of time.
-    text = "\n".join(sorted(lines(now), key=lambda line: (line[:line.index("}")], int(line.split()[-1]))))
+    text = "\n".join(sorted(samples, key=lambda line: (line[:line.rindex("}")], int(line.split()[-1]))))
     (folder / "samples").write_text(text + "\n# EOF\n")
     subprocess.run([shutil.which("promtool", path=FOLDER), "tsdb", "create-blocks-from", "openmetrics", "samples", "prometheus"], cwd=folder, check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -89,7 +89,8 @@ def _storages(tmp_path_factory):
     ports = {"victoria-metrics": free_port(), "prometheus": free_port()}
     arguments = {
         "victoria-metrics": ["-storageDataPath=vm", "-retentionPeriod=1y", f"-httpListenAddr=127.0.0.1:{ports['victoria-metrics']}"],
-        "prometheus": ["--config.file=prometheus.yml", "--storage.tsdb.path=prometheus", f"--web.listen-address=127.0.0.1:{ports['prometheus']}"]}
+        "prometheus": ["--config.file=prometheus.yml", "--storage.tsdb.path=prometheus", "--storage.tsdb.retention.time=1y",
+                       f"--web.listen-address=127.0.0.1:{ports['prometheus']}"]}
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     with contextlib.ExitStack() as stack:
         for name, given in arguments.items():
@@ -101,6 +102,13 @@ def _storages(tmp_path_factory):
         samples = "\n".join(f"{line}000" for line in text.splitlines()).encode()
         urllib.request.urlopen(urls["victoria-metrics"] + "/api/v1/import/prometheus", data=samples, timeout=PATIENCE).close()
         urllib.request.urlopen(urls["victoria-metrics"] + "/internal/force_flush", timeout=PATIENCE).close()
+        yield urls
+
+
+@pytest.fixture(scope="module", name="storages")
+def _storages(tmp_path_factory):
+    now = int(time.time())
+    with storing(tmp_path_factory.mktemp("storages"), lines(now)) as urls:
         yield urls, now
 
 
