@@ -263,8 +263,11 @@ def unknown_variable(name, variables_of_host):
 @functools.lru_cache(maxsize=None)
 def proposal(name):
     """The known variable whose name is nearest, or None."""
-    near = difflib.get_close_matches(name, variables.all_variables(), n=1, cutoff=0.75)
-    return near[0] if near else None
+    # What all of ours begin with makes no two of them alike.
+    common = "accelmon_" if name.startswith("accelmon_") else ""
+    known = [other[len(common):] for other in variables.all_variables() if other.startswith(common)]
+    near = difflib.get_close_matches(name[len(common):], known, n=1, cutoff=0.75)
+    return common + near[0] if near else None
 
 
 def between_variables(values):
