@@ -169,6 +169,25 @@ def test_the_report_shows_every_device_and_stays_on_the_monitoring_host(fleet, t
         assert rights.split() == ["700", "root", "600", "root"]
 
 
+def test_a_job_has_a_report(fleet, tmp_path):
+    """The owner file is that of any scheduler. What is known of the job's device is so after a minute, at the moments that are looked at."""
+    fleet.shell("nvidia1", "mkdir -p /run/accelmon/jobs && echo devices=0,1 > /run/accelmon/jobs/.lab-1 && cd /run/accelmon/jobs && mv .lab-1 lab-1")
+    file = tmp_path / "job.json"
+
+    def shows():
+        """Both devices have readings."""
+        run = fleet.play("playbooks/job_report.yml", "-e", "accelmon_job=lab-1", "-e", f"accelmon_report_file={file}", "-e", "accelmon_output=json")
+        assert run.code == 0, run.output
+        report = json.loads(file.read_text())
+        assert report["problems"] == [] and [(row["node"], row["index"]) for row in report["devices"]] == [("nvidia1", "0"), ("nvidia1", "1")], report
+        assert all(row["temperature"] is not None and row["power"] is not None for row in report["devices"]), report
+        return True
+    try:
+        eventually(shows)
+    finally:
+        fleet.shell("nvidia1", "rm -f /run/accelmon/jobs/lab-1")
+
+
 def test_a_device_costs_at_most_twelve_recorded_series_and_two_of_its_health(fleet):
     """Beside them are series of what is wrong: findings of the health score, and errors.
 

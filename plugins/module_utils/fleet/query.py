@@ -104,10 +104,36 @@ def _api_message(error):
         return ""
 
 
+def _quoted(text):
+    """A string of the query language, without its quotes."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _pattern(name):
+    """A regular expression for this name alone."""
+    return "".join("\\" + char if char in "\\.+*?()|[]{}^$" else char for char in name)
+
+
+def exactly(label, value):
+    """A matcher of one value, which may be any text."""
+    return '%s="%s"' % (label, _quoted(value))
+
+
 def matcher(label, names):
     """A matcher of any of these names, safe in a query."""
-    pattern = "|".join("".join("\\" + char if char in "\\.+*?()|[]{}^$" else char for char in name) for name in sorted(names))
-    return '%s=~"%s"' % (label, pattern.replace("\\", "\\\\").replace('"', '\\"'))
+    return '%s=~"%s"' % (label, _quoted("|".join(_pattern(name) for name in sorted(names))))
+
+
+def roughly(label, names, most=800):
+    """The same; if it would be longer than so many characters, one that is shorter and matches further names, which differ in their last characters."""
+    if len(matcher(label, names)) <= most:
+        return matcher(label, names)
+    for cut in range(1, max(len(name) for name in names) + 1):
+        patterns = set(_pattern(name[:max(0, len(name) - cut)]) + "." * min(cut, len(name)) for name in names)
+        found = '%s=~"%s"' % (label, _quoted("|".join(sorted(patterns))))
+        if len(found) <= most:
+            return found
+    return '%s=~".*"' % label
 
 
 def instant_query(storage_url, expression, timeout, now=None, access=None):

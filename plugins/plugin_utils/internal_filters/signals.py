@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader im
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, notified
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, errors, recording, report, routes, site_rules, vmui
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, errors, job, recording, report, routes, site_rules, vmui
 
 
 def rule_files(paths, directory):
@@ -189,6 +189,36 @@ def report_stats(results, kept, file):
     return {**fullest_report(results)["answer"], "kept": kept, "file": file}
 
 
+def job_views(interval):
+    """What fleet_job_info asks the storage, at this scrape interval."""
+    return job.views(str(interval))
+
+
+def job_problems(results, asked):
+    """Why no monitoring host has a report of the job, one line each; none if one has. results: of fleet_job_info; asked: the job's id"""
+    if any(result["report"] for result in results):
+        return []
+    return [str(Problem(result["problem"], "accelmon_job", plain(asked), result["item"])) for result in results]
+
+
+def job_report(results):
+    """Of the reports of several monitoring hosts, the first of those that could ask most."""
+    return fullest_report([result for result in results if result["report"]])
+
+
+def job_text(document, output, path):
+    """The report of a job for a file: JSON where the output is json, text where the file is called so, else a page."""
+    document = plain(document)
+    if output == "json":
+        return report_text(document, output)
+    return "\n".join(job.lines(document)) + "\n" if path.endswith(".txt") else job.page(document)
+
+
+def job_lines(document):
+    """The report of a job as lines of text."""
+    return job.lines(plain(document))
+
+
 class FilterModule:
     """The filters of this file."""
 
@@ -196,4 +226,5 @@ class FilterModule:
         """Name to function."""
         return internal(rule_files, rules_check, alert_changes, alert_inputs, rule_groups, alertmanager_files, expected_series, source_comparisons,
                         rehearsed_rules, explanation, findings, alert_routes, silenced, receivers, silence_lines, delivery_lines, views, report_text,
-                        report_paths, report_lines, report_of, fullest_report, report_stats, vmui_files)
+                        report_paths, report_lines, report_of, fullest_report, report_stats, job_views, job_problems, job_report,
+                        job_text, job_lines, vmui_files)

@@ -27,6 +27,7 @@ WRONG = {
 # Any text of one line is right for these; what else they must not hold is above.
 FREE = {
     "accelmon_rack": "a label, which says what the site says",
+    "accelmon_job": "a label, which says what the scheduler says",
     "accelmon_silence_by": "a name", "accelmon_silence_comment": "a sentence",
 }
 # One word of ASCII, which no path is made of.
