@@ -22,6 +22,9 @@ options:
     required: true
   clusters:
     description: The cluster of the job, if jobs of several clusters have this id. Empty means any.
+    type: list
+    elements: str
+    default: []
   days:
     description: How many days to look back.
     type: int

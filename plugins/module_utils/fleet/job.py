@@ -290,26 +290,31 @@ def models(views, answers, rows):
     return made
 
 
-def belongs(rows):
-    """Function of labels: whether they are of one of the job's devices, or of one of its nodes as a whole."""
-    devices, buses = set(key_of(row, DEVICE) for row in rows), set((row["node"], row["pci_bus_id"]) for row in rows if row["pci_bus_id"])
-    nodes = set(row["node"] for row in rows)
-
-    def check(labels):
-        node = labels.get("node", "")
+def belonging(found, rows):
+    """[(labels, value)] of what is of one of the job's devices, with its index, or of one of its nodes as a whole."""
+    devices = dict((key_of(row, DEVICE), row) for row in rows)
+    # An error outlives its device, and is known by where that was.
+    buses = dict(((row["node"], row["pci_bus_id"]), row) for row in rows if row["pci_bus_id"])
+    nodes, ours = set(row["node"] for row in rows), []
+    for labels, value in found:
         if labels.get("index") or labels.get("uuid"):
-            return key_of(labels, DEVICE) in devices
-        return (node, labels["pci_bus_id"]) in buses if labels.get("pci_bus_id") else node in nodes
-    return check
+            row = devices.get(key_of(labels, DEVICE))
+        elif labels.get("pci_bus_id"):
+            row = buses.get((labels.get("node"), labels["pci_bus_id"]))
+        else:
+            row = {"index": ""} if labels.get("node") in nodes else None
+        if row is not None:
+            ours.append((dict(labels, index=row["index"]), value))
+    return ours
 
 
 def errors(answers, rows):
     """Error codes of the job's devices and nodes during the job, by the time in the kernel log, as in the fleet's report."""
-    ours, latest = belongs(rows), {}
-    before, after = (dict((key_of(labels, ERROR), value) for labels, value in answers[name]) for name in ("before", "after"))
-    for labels, last in answers["last"]:
+    latest = {}
+    before, after = (dict((key_of(labels, ERROR), value) for labels, value in belonging(answers[name], rows)) for name in ("before", "after"))
+    for labels, last in belonging(answers["last"], rows):
         key = key_of(labels, ERROR)
-        if ours(labels) and last >= latest.get(key, (labels, 0))[1]:
+        if last >= latest.get(key, (labels, 0))[1]:
             latest[key] = (labels, last)
     items, sums = [], {}
     for key, (labels, last) in latest.items():
@@ -325,10 +330,8 @@ def errors(answers, rows):
 
 def alerts(answers, rows):
     """Alerts that fired for the job's devices and nodes: [{name, severity, seconds, count, places, more}], the worst first."""
-    ours, items, longest = belongs(rows), [], {}
-    for labels, count in answers["alerts"]:
-        if not ours(labels):
-            continue
+    items, longest = [], {}
+    for labels, count in belonging(answers["alerts"], rows):
         name, severity = labels.get("alertname", ""), labels.get("severity", "")
         items.append({"labels": labels, "name": name, "severity": severity})
         longest[name, severity] = max(longest.get((name, severity), 0), int(count * answers["step"]))

@@ -169,19 +169,20 @@ class Page:
 
     def devices(self):
         """Devices with all of their readings."""
-        shown = self.views["devices"]
+        rows = self.document["devices"]
+        shown = {name: view for name, view in self.views["devices"].items() if any(row[name] is not None for row in rows)}
 
-        def row(device):
+        def cells(device):
             marks = {**{name: grade(device[name], view) for name, view in shown.items()}, **{one["reading"]: "warning" for one in device["apart"]}}
             marks["utilization"] = MARKS["notice"] if device["use"] in ("idle", "half") else ""
-            return [tag("th", place_name(device, False), scope="row"), plain(device["model"] or NONE, NAME),
-                    *(number(device[name], view["unit"], marks[name]) for name, view in shown.items()),
-                    tag("td", hours(device["held"]), class_="number"), ", ".join(remarks(device, self.views))]
+            return [tag("th", place_name(device, False), scope="row"), ", ".join(remarks(device, self.views)), plain(device["model"] or NONE, NAME),
+                    tag("td", hours(device["held"]), class_="number"), *(number(device[name], view["unit"], marks[name]) for name, view in shown.items())]
 
-        rows, rest = listed("devices", sorted(self.document["devices"], key=rank), row)
+        rows, rest = listed("devices", sorted(rows, key=rank), cells)
         titles = [view.get("short", view["title"]) for view in shown.values()]
-        return section("Devices", table(["Device", "Model", *heads(*titles, "Held"), "Remarks"], rows), rest, note=(
-            "Those first that need a look. A device is compared with the busy ones of the same model that the job has, if these are four or more."))
+        return section("Devices", table(["Device", "Remarks", "Model", *heads("Held", *titles)], rows), rest, note=(
+            "Those first that need a look; without readings that none of them has. "
+            "A device is compared with the busy ones of the same model that the job has, if these are four or more."))
 
     def models(self):
         """Its devices beside those of others."""
