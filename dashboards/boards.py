@@ -325,6 +325,7 @@ def error_table(title, about, by, labels, where, size=(24, 8), links=None):
 def node():
     """A node, or a few of them side by side."""
     links = {"index": panels.link(ACCELERATOR, "cluster", "node", "vendor", "index")}
+    users = "node, vendor, index, job_id, unit"
     return panels.board(NODE, "Node", "One node or a few: devices, processors, memory, disks, network.", [
         panels.variable("cluster", "accelmon_fleet_node_info", several=False, everything=False),
         panels.variable("node", 'accelmon_fleet_node_info{cluster=~"$cluster"}', everything=False),
@@ -346,6 +347,11 @@ def node():
             fault_table(HERE),
             alert_table(HERE, ["node", "vendor"], (12, 8)),
             *device_lines(HERE), *link_lines(HERE),
+            table("Memory by job", "Jobs and systemd units whose processes use the devices, the 50 that hold most memory. Known with accelmon_processes: true.",
+                  [(f"topk(50, max by ({users}) (accelerator_process_memory_bytes{{{HERE}}}))", column("Memory", "bytes")),
+                   (f"topk(50, max by ({users}) (accelerator_processes{{{HERE}}}))", column("Processes")),
+                   (f"topk(50, max by ({users}) (accelerator_process_engine_ratio{{{HERE}}}))", panels.level("Busy"))],
+                  users.split(", "), (24, 8), None, {"job_id": "Job", "unit": "Unit"}, "Memory"),
             table("Processes", "Processes on the devices, the 50 that hold most device memory. Known where all-smi runs with all_smi_processes: true.",
                   [("topk(50, max by (node, gpu_index, user, name, pid) (all_smi_process_memory_used_bytes{%s}))" % HERE, column("Memory", "bytes"))],
                   ["node", "gpu_index", "user", "name", "pid"], (24, 8), None, {"gpu_index": "Index", "user": "User", "name": "Process", "pid": "PID"},

@@ -235,6 +235,9 @@ def readings(now):
             names = dict(zip(("job_id", "user", "account", "partition"), JOBS[node]))
             found += [({"__name__": "accelerator_job_info", **target, "index": str(index), "uuid": Device(node, index).uuid, **names},
                        lambda age: 1 if age < 5 * 3600 else None) for index in range(count)]
+            for name, value in (("accelerator_processes", 1), ("accelerator_process_memory_bytes", 61e9)):
+                found += [({"__name__": name, **target, "index": str(index), "uuid": Device(node, index).uuid, "vendor": Device(node, index).vendor,
+                            "job_id": names["job_id"]}, lambda age, value=value: value if age < 5 * 3600 else None) for index in range(count)]
         for name in sorted({"node_exporter", job}):
             port, samples = {"node_exporter": (9100, 1800), "dcgm_exporter": (9400, 900)}[name]
             found += scraped({**target, "job": name, "instance": f"{record(node)['address']}:{port}"}, samples)

@@ -42,6 +42,7 @@ import ids  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import job_owners  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import kernel_log  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import links  # noqa: E402  pylint: disable=wrong-import-position,import-error
+import processes  # noqa: E402  pylint: disable=wrong-import-position,import-error
 from textfile import escaped, publish_alone, replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 VENDORS = ("nvidia", "amd")
@@ -117,6 +118,9 @@ FAMILIES = collections.OrderedDict((
     ("node_gpu_error_last_timestamp_seconds", ("gauge", "When the kernel's log last had this error.")),
     ("node_gpu_error_recovery_action", ("gauge", "What the driver last asked for in the kernel's log, by its number; 0 nothing.")),
     ("accelerator_job_info", ("gauge", "Job that has the accelerator; always 1.")),
+    ("accelerator_processes", ("gauge", "Processes that use the accelerator, by job or unit.")),
+    ("accelerator_process_memory_bytes", ("gauge", "Device memory that these processes hold.")),
+    ("accelerator_process_engine_ratio", ("gauge", "Share of the time in which these processes kept the device's busiest engine busy.")),
     ("accelmon_collector_success", ("gauge", "1 if the last run read the vendor's devices.")),
     ("accelmon_collector_last_run_timestamp_seconds", ("gauge", "When the collector last ran.")),
     ("accelmon_collector_last_success_timestamp_seconds", ("gauge", "When the vendor was last read; 0 for never.")),
@@ -127,6 +131,7 @@ FAMILIES = collections.OrderedDict((
     ("accelmon_collector_kernel_log_problem", ("gauge", "1 if the kernel's log was not read to its end, for this reason.")),
     ("accelmon_collector_job_files", ("gauge", "Owner files of jobs by result; one may count for several.")),
     ("accelmon_collector_job_file_problem", ("gauge", "1 for an owner file with this problem.")),
+    ("accelmon_collector_process_problem", ("gauge", "1 if the processes on the vendor's devices could not be read, for this reason.")),
     ("accelmon_collector_errors_total", ("counter", "Failures to read a vendor or one of its devices.")),
     ("accelmon_collector_invalid_values_total", ("counter", "Values that were left out because they are errors or cannot be true.")),
 ))
@@ -1305,14 +1310,22 @@ LINKS = "links"
 KINDS = {"nvidia": "nvlink", "amd": "xgmi"}
 
 
+def nvidia_text(options, deadline, state, *words):
+    """(exit status, text) of nvidia-smi about all devices; (0, "") where it has nothing to ask. Raises Failure."""
+    bound = driven(options.root, "nvidia")
+    if not bound or any(asleep(options.root, address) for address in bound):  # it asks all devices, and would wake them
+        return 0, ""
+    path = find_tool([options.nvidia_smi])
+    if not path:
+        raise Failure("tool_missing")
+    code, data = ask("nvidia", tool([path] + list(words)), deadline, state)
+    return code, data.decode("utf-8", "replace")
+
+
 def nvidia_links(options, deadline, state, identities):
     """[(labels of a device, active, inactive or None)] of NVLink. Raises Failure if the tool does not tell."""
-    bound = driven(options.root, "nvidia")
-    path = find_tool([options.nvidia_smi])
-    if not bound or not path or any(asleep(options.root, address) for address in bound):  # it asks all devices, and would wake them
-        return []
-    code, data = ask("nvidia", tool([path, "nvlink", "-s"]), deadline, state)
-    devices = links.nvlink(data.decode("utf-8", "replace"))
+    code, text = nvidia_text(options, deadline, state, "nvlink", "-s")
+    devices = links.nvlink(text)
     if code and not devices:
         raise Failure("tool_failed")
     known, found = {labels[0][1]: labels for labels in identities if dict(labels)["vendor"] == "nvidia"}, []
@@ -1489,6 +1502,114 @@ def job_samples(options, state, samples):
         return []
 
 
+# --- processes ------------------------------------------------------------------------------------------------------
+
+PROCESSES = "processes"
+OPEN_FILES = ("amd", "intel_gpu")  # vendors whose drivers tell of processes in what the kernel says of their open files
+
+
+def open_files(options, state, deadline):
+    """What processes have open of AMD's and Intel's devices, with the time. Raises Failure.
+
+    This needs a privilege on other users' processes. No tool has been started yet.
+    """
+    if not processes.readable(options.root):
+        raise Failure(processes.NOT_PERMITTED)
+    at = time.monotonic()
+    code, data = ask(PROCESSES, lambda: write_all(1, json.dumps(processes.clients(options.root)).encode("ascii")), deadline, state)
+    if code:
+        raise Failure("internal")
+    return at, json.loads(data.decode("ascii"))
+
+
+def begin_processes(options, state, boot):
+    """Read what takes a privilege, if it is time to, and give the privilege up in any case; returns what finish_processes() takes, or None.
+
+    Raises OSError if it cannot be given up.
+    """
+    found = None
+    memory, now = state[PROCESSES], time.monotonic()
+    if options.processes and not (memory["boot"] == boot and 0 <= now - memory["at"] < processes.PERIOD):
+        found = {"at": now, "clients": [], "problems": []}
+        vendors = [vendor for vendor in OPEN_FILES if list(accelerators(options.root, vendor))]
+        try:
+            if vendors:
+                found["at"], found["clients"] = open_files(options, state, now + min(options.timeout, processes.SECONDS))
+        except Failure as failure:
+            found["problems"] = [[vendor, failure.args[0]] for vendor in vendors]
+        except Exception as error:  # a defect here must not silence the vendors
+            found["problems"] = [[vendor, "internal"] for vendor in vendors]
+            print("processes: %s: %s" % (type(error).__name__, error), file=sys.stderr)
+    processes.give_up_capabilities()
+    return found
+
+
+def nvidia_uses(options, deadline, state):
+    """What processes have of NVIDIA's devices, as the tool tells. Raises Failure."""
+    code, text = nvidia_text(options, deadline, state, *processes.NVIDIA_QUERY)
+    apps = processes.compute_apps(text)
+    if code and not apps:
+        raise Failure("tool_failed")
+    pids = sorted({pid for _uuid, pid, _size in apps if pid})
+    owners = {}
+    if pids:
+        _code, data = ask(PROCESSES, lambda: write_all(1, json.dumps([processes.owner(options.root, pid) for pid in pids]).encode("ascii")),
+                          deadline, state)
+        owners = dict(zip(pids, (tuple(one) if one else None for one in json.loads(data.decode("ascii")))))
+    # Of a process in another name space the tool does not tell the number; each line is one then.
+    return [processes.Use(uuid, pid or "line %d" % place, owners.get(pid), size, None) for place, (uuid, pid, size) in enumerate(apps)]
+
+
+def process_labels(options, state, samples, boot, uses):
+    """{UUID or PCI address: labels} of the devices that uses may be on."""
+    present = log_devices(options.root, samples)
+    known = job_devices(options.root, present, boot, time.monotonic() + min(options.timeout, LOG_SECONDS), state)
+    known += [{"address": address, "gpu": str(number), "uuid": "pci-" + address}
+              for number, address in enumerate(accelerators(options.root, "intel_gpu"))]
+    found = {}
+    for device in known:
+        if device.get("uuid") and device["address"] in present:
+            labels = (("index", device["gpu"]), ("uuid", device["uuid"]), ("vendor", present[device["address"]]["vendor"]))
+            found[device["uuid"]] = found[device["address"]] = labels
+    for use in uses:  # on an instance of a device whose own name nothing tells
+        device = job_owners.resolve(use.device, known, []) if use.device not in found else None
+        if device and device["uuid"].startswith(("GPU-", "MIG-")):
+            found[use.device] = found.get(device["uuid"], (("uuid", device["uuid"]), ("vendor", "nvidia")))
+    return found
+
+
+def finish_processes(options, state, samples, boot, begun):
+    """Sum up what processes have, with what NVIDIA's tool tells."""
+    memory, counters, uses = state[PROCESSES], {}, []
+    before, elapsed = memory["clients"] if memory["boot"] == boot else {}, begun["at"] - memory["at"]
+    for one in begun["clients"]:
+        name = "%s %s" % (one["address"], one["client"])
+        counters[name] = {engine: counts[:2] for engine, counts in one["engines"].items()}
+        uses.append(processes.Use(one["address"], one["pid"], tuple(one["owner"]) if one["owner"] else None, one["size"],
+                                  processes.shares(one, before.get(name), elapsed)))
+    problems = list(begun["problems"])
+    try:
+        uses += nvidia_uses(options, time.monotonic() + min(options.timeout, processes.SECONDS), state)
+    except Failure as failure:
+        problems.append(["nvidia", failure.args[0]])
+    state[PROCESSES] = {"boot": boot, "at": begun["at"], "clients": counters, "problems": problems,
+                        "rows": processes.rows(uses, process_labels(options, state, samples, boot, uses))}
+
+
+def process_samples(options, state, samples, boot, begun):
+    """The samples of processes, as they were last read; none where nobody asked for them."""
+    if not options.processes:
+        state[PROCESSES] = processes.fresh()
+        return []
+    try:
+        if begun:
+            finish_processes(options, state, samples, boot, begun)
+    except Exception as error:  # a defect here must not silence the vendors
+        state[PROCESSES] = processes.fresh()
+        print("processes: %s: %s" % (type(error).__name__, error), file=sys.stderr)
+    return [Sample(*item) for item in processes.series(state[PROCESSES])]
+
+
 # --- the file -------------------------------------------------------------------------------------------------------
 
 def render(samples):
@@ -1559,9 +1680,11 @@ def fresh_state():
 
     errors, invalid: {vendor: {name: times}}; success: {vendor: seconds}; stuck: {vendor: {pid, start}};
     nvidia: {driver, chosen: {group: spelling}}; amd: {boot, names, names_at, ras: {address: {at, counts}}};
-    jobs: {boot, devices: {address: {address, gpu, uuid?, nodes}}}; kernel_log: as kernel_log.fresh says; links: as fresh_links.
+    jobs: {boot, devices: {address: {address, gpu, uuid?, nodes}}}; kernel_log: as kernel_log.fresh says; links: as fresh_links;
+    processes: as processes.fresh says.
     """
-    return {"errors": {}, "invalid": {}, "success": {}, "stuck": {}, "nvidia": {}, "amd": {}, JOBS: {}, LOG: kernel_log.fresh(), LINKS: fresh_links()}
+    return {"errors": {}, "invalid": {}, "success": {}, "stuck": {}, "nvidia": {}, "amd": {}, JOBS: {}, LOG: kernel_log.fresh(), LINKS: fresh_links(),
+            PROCESSES: processes.fresh()}
 
 
 def is_number(value):
@@ -1582,7 +1705,7 @@ def kept_success(kept):
 
 def kept_stuck(kept):
     """{vendor: {pid, start}} of the state file."""
-    return {vendor: {"pid": int(kept[vendor]["pid"]), "start": str(kept[vendor]["start"])} for vendor in VENDORS + (LOG,) if vendor in kept}
+    return {vendor: {"pid": int(kept[vendor]["pid"]), "start": str(kept[vendor]["start"])} for vendor in VENDORS + (LOG, PROCESSES) if vendor in kept}
 
 
 def kept_nvidia(kept):
@@ -1616,7 +1739,7 @@ def kept_jobs(kept):
 
 NAME = re.compile(r"[a-z_]{1,64}\Z")
 KEPT = {"errors": kept_counts, "invalid": kept_counts, "success": kept_success, "stuck": kept_stuck,
-        "nvidia": kept_nvidia, "amd": kept_amd, JOBS: kept_jobs, LOG: kernel_log.kept, LINKS: kept_links}
+        "nvidia": kept_nvidia, "amd": kept_amd, JOBS: kept_jobs, LOG: kernel_log.kept, LINKS: kept_links, PROCESSES: processes.kept}
 
 
 def load_state(path):
@@ -1659,6 +1782,12 @@ def collect(vendor, root, tools, timeout, state):
 def run(options):
     """Read all vendors, keep the state, replace the file. Returns the exit status."""
     state = load_state(options.state)
+    boot = read(os.path.join(options.root, "proc/sys/kernel/random/boot_id")) or ""
+    try:
+        begun = begin_processes(options, state, boot)
+    except OSError as error:
+        print(error.strerror, file=sys.stderr)
+        return 1
     tools = Tools(options.nvidia_smi, options.amd_smi)
     samples, reports = [], collections.OrderedDict()
     for vendor in vendors_here(options.root) if options.vendors == ["auto"] else options.vendors:
@@ -1667,6 +1796,7 @@ def run(options):
     samples += link_samples(options, state, samples)
     samples += log_samples(options, state, samples)
     samples += job_samples(options, state, samples)
+    samples += process_samples(options, state, samples, boot, begun)
     text = render(samples + own_samples(reports, state))
     if not sound(text):
         for vendor, report in reports.items():
@@ -1717,6 +1847,7 @@ def main(argv=None):
                         help="codes that start at 0, by vendor (default: beside the program)")
     parser.add_argument("--job-user", choices=("name", "hash", "none"), default="name", help="how jobs name their user (default: name)")
     parser.add_argument("--job-user-key", metavar="FILE", help="key of the hash; without one, users are left out")
+    parser.add_argument("--processes", action="store_true", help="sum up what processes hold of the devices, by job or systemd unit")
     parser.add_argument("--publish", metavar="DIRECTORY", help="read no device; copy the file into a directory that somebody else owns")
     parser.add_argument("--root", default="/", metavar="DIRECTORY", help="where sys, proc and run are, for tests")
     options = parser.parse_args(argv)

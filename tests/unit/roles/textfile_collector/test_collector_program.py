@@ -146,7 +146,7 @@ def test_what_a_child_writes_last_is_read(program, monkeypatch, tmp_path, late):
 def test_it_runs_where_its_role_puts_it(tmp_path):
     """A few files in a folder, whatever else is not there."""
     shutil.copy(support.PROGRAM, str(tmp_path / "accelmon-textfile-collector"))
-    for name in ("job_owners.py", "kernel_log.py", "links.py", "fatal_codes.json"):
+    for name in ("job_owners.py", "kernel_log.py", "links.py", "processes.py", "fatal_codes.json"):
         shutil.copy(os.path.join(os.path.dirname(support.PROGRAM), name), str(tmp_path / name))
     shutil.copy(os.path.join(support.REPOSITORY, "plugins/module_utils/detect/ids.py"), str(tmp_path / "ids.py"))
     shutil.copy(os.path.join(support.REPOSITORY, "plugins/module_utils/textfile.py"), str(tmp_path / "textfile.py"))
@@ -157,10 +157,11 @@ def test_it_runs_where_its_role_puts_it(tmp_path):
     assert support.Metrics((tmp_path / "out/x.prom").read_text()).errors("amd") == {"no_devices": 1}
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "accelmon-textfile-collector", "fatal_codes.json", "ids.py", "job_owners.py", "kernel_log.py", "links.py", "out",
-        "state", "state.lock", "textfile.py"]
+        "processes.py", "state", "state.lock", "textfile.py"]
     role = open(os.path.join(support.REPOSITORY, "roles/textfile_collector/vars/main.yml"), encoding="utf-8").read()
     assert "plugins/module_utils/detect/ids.py" in role and "plugins/module_utils/textfile.py" in role
-    assert all("dirname }}/%s" % name in role for name in ("ids.py", "job_owners.py", "kernel_log.py", "links.py", "fatal_codes.json", "textfile.py"))
+    assert all("dirname }}/%s" % name in role for name in (
+        "ids.py", "job_owners.py", "kernel_log.py", "links.py", "processes.py", "fatal_codes.json", "textfile.py"))
 
 
 def test_text_that_is_not_sound_never_replaces_the_file(node, monkeypatch, program):
