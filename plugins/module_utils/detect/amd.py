@@ -13,6 +13,7 @@ PCI_VENDORS = ("1002",)
 DRIVER = "amdgpu"
 SHOWN = (DRIVER,)
 KFD_NODES = "sys/class/kfd/kfd/topology/nodes"
+XGMI = "11"  # the kernel's number for such a link
 
 TWO_DIES = ("7408", "740c")
 
@@ -33,8 +34,14 @@ def is_gpu(function):
     return ids.is_accelerator("1002", function["device"], function.get("class"))
 
 
-def kfd_partitions(root):
-    """How many compute devices the kernel offers per board: {(domain, bus * 32 + device): count}.
+def _properties(folder):
+    """{name: value} of a node or a link of the compute topology."""
+    lines = [one.split(None, 1) for one in (files.text(os.path.join(folder, "properties")) or "").splitlines()]
+    return dict(one for one in lines if len(one) == 2)
+
+
+def _kfd_boards(root):
+    """{name of a compute device's node: board (domain, bus * 32 + device)}.
 
     The low three bits of location_id hold the partition's number on a partitioned board (some drivers use the top four
     instead), so both are left out and the board is its bus and device.
@@ -44,13 +51,32 @@ def kfd_partitions(root):
         folder = os.path.join(root, KFD_NODES, name)
         if not files.number(os.path.join(folder, "gpu_id")):
             continue  # a CPU, or a GPU that this container may not use
-        properties = dict(one.split(None, 1) for one in (files.text(os.path.join(folder, "properties")) or "").splitlines()
-                          if len(one.split(None, 1)) == 2)
+        properties = _properties(folder)
         try:
-            board = int(properties.get("domain", "0")), (int(properties["location_id"]) & 0xffff) >> 3
+            found[name] = int(properties.get("domain", "0")), (int(properties["location_id"]) & 0xffff) >> 3
         except (KeyError, ValueError):
             continue
+    return found
+
+
+def kfd_partitions(root):
+    """How many compute devices the kernel offers per board: {(domain, bus * 32 + device): count}."""
+    found = {}
+    for board in _kfd_boards(root).values():
         found[board] = found.get(board, 0) + 1
+    return found
+
+
+def xgmi(root):
+    """Pairs of boards, as in kfd_partitions(), between which the kernel lists an XGMI link."""
+    boards, found = _kfd_boards(root), set()
+    for name, board in boards.items():
+        folder = os.path.join(root, KFD_NODES, name, "io_links")
+        for link in files.names(folder):
+            properties = _properties(os.path.join(folder, link))
+            peer = boards.get(properties.get("node_to", "").strip())
+            if properties.get("type", "").strip() == XGMI and peer not in (None, board):
+                found.add((board, peer))
     return found
 
 

@@ -87,6 +87,15 @@ def word(value):
     return value
 
 
+def matching(pattern, problem):
+    """The check for a text of some form. problem: what is wrong with any other"""
+    def check(value):
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise _Wrong(value, problem)
+        return value
+    return check
+
+
 def vendor(value):
     """A vendor that we know."""
     if value not in VENDORS:
@@ -234,6 +243,14 @@ def read(told):
         return EVERYTHING(told)
     except _Wrong as wrong:
         raise wrong.untrusted() from None
+
+
+def checked(name, check, value):
+    """A part of a module's answer, as `check` leaves it. Raises Untrusted."""
+    try:
+        return check(value)
+    except _Wrong as wrong:
+        raise wrong.within(name).untrusted() from None
 
 
 def answer(told):

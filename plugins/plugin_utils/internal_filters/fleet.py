@@ -12,7 +12,8 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, check, facts, formats, hosts as fleet, listening
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import plan as plans, preflight, records, slurm_names as slurm, updates, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import plan as plans, preflight, records, slurm_names as slurm, topology as connections
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import updates, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 
 SERIAL = "accelmon_serial"
@@ -146,6 +147,18 @@ def preflight_findings(hosts, hostvars, reached):
     return preflight.report(names, hostvars, observed, calls, checked, unanswered)
 
 
+def topology(hosts, hostvars):
+    """How the devices of hosts are connected, and what differs from their peers, from what the hosts told."""
+    told, unanswered = {}, {}
+    for name in map(str, hosts):
+        seen = hostvars[name].get("accelmon_seen") or {}
+        if seen.get("unanswered"):
+            unanswered[name] = seen["unanswered"]
+        elif seen:
+            told[name] = seen.get("topology")
+    return connections.report(told, unanswered)
+
+
 def answer_lines(answer):
     """What a monitoring host answered as lines of text: its tables, and below them what else it says. answer: a result of an `_info` module."""
     lines = [line for table in ("table", "exporter_table") if answer.get(table) for line in answer[table].split("\n")]
@@ -162,6 +175,6 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return {**internal(given, setting, plan, listen, planned, loaded, batches, adoption, slurm_names, source_questions, handover_waits, preflight_wants,
-                           preflight_findings, answer_lines, check.fleet_check, check.argument_errors),
+                           preflight_findings, topology, answer_lines, check.fleet_check, check.argument_errors),
                 "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched,
                 "_update_goes_on": updates.goes_on, "_update_failures": updates.failures}
