@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A simulated nvidia-smi. Simulated output, derived from documentation and public samples, not recorded on this hardware.
 
-It answers -L, nvlink -s and --query-gpu for the devices that the lab host's PCI tree shows at that moment.
+It answers -L, nvlink -s, --query-compute-apps and --query-gpu for the devices that the lab host's PCI tree shows at that moment.
 Like the real tool it needs the driver's control node: without /dev/nvidiactl it fails with exit status 9.
+Processes on the devices are the lines "UUID, pid, MiB" of the file /lab/nvidia-smi.processes; without it there are none.
 The file /lab/nvidia-smi.behaviour switches it: one of hang, garbage, err, mismatch, lost. Without it all is well.
 """
 
@@ -207,6 +208,13 @@ def main(arguments):
                 print("\t Link %d: %s" % (link, "26.562 GB/s" if up else "<inactive>"))
             if not facts.get("links"):
                 print("Device does not have or support Nvlink")
+        return 0
+    if arguments == ["--query-compute-apps=gpu_uuid,pid,used_memory", "--format=csv,noheader,nounits"]:
+        try:
+            with open(os.path.join(LAB, "nvidia-smi.processes")) as stream:
+                sys.stdout.write(stream.read())
+        except OSError:
+            pass
         return 0
     fields, options = None, None
     for argument in arguments:

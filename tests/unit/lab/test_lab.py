@@ -155,6 +155,13 @@ def test_smi_table(smi):
     assert smi("--query-gpu=" + fields, "--format=csv,noheader,nounits")[1].splitlines()[7] == "7, 00000000:DF:00.0, 81559, [N/A], 700.00"
 
 
+def test_smi_processes(smi):
+    query = ("--query-compute-apps=gpu_uuid,pid,used_memory", "--format=csv,noheader,nounits")
+    assert smi(*query) == (0, "")
+    (smi.folder / "lab" / "nvidia-smi.processes").write_text("GPU-0, 7, 512\n")
+    assert smi(*query) == (0, "GPU-0, 7, 512\n")
+
+
 def test_smi_failures(smi):
     assert smi("-L", control="/nowhere/nvidiactl")[0] == 9
     assert smi("--query-gpu=index,colour", "--format=csv") == (2, 'Field "colour" is not a valid field to query.\n\n')
