@@ -20,10 +20,17 @@ def fault(text):
     return ""
 
 
-def fault_in(value):
-    """The same of everything within a value, keys of mappings included; it says where: `entry 2, key: wrong; fix`."""
+def unevaluated(text):
+    """Why a text is a template that nothing evaluated, as `wrong; fix`; "" if it is none."""
+    if "{{" in text or "{%" in text:
+        return "it contains an unevaluated template; define the variables it uses, or remove the braces"
+    return ""
+
+
+def fault_in(value, of_text=fault):
+    """What of_text says of everything within a value, keys of mappings included; it says where: `entry 2: key: wrong; fix`."""
     if isinstance(value, str):
-        return fault(value)
+        return of_text(value)
     if isinstance(value, dict):
         parts = [(f"the key {shown(key)}", key) for key in value] + [(shown(key), item) for key, item in value.items()]
     elif isinstance(value, (list, tuple)):
@@ -31,7 +38,7 @@ def fault_in(value):
     else:
         return ""
     for place, item in parts:
-        found = fault_in(item)
+        found = fault_in(item, of_text)
         if found:
             return f"{place}: {found}"
     return ""

@@ -41,11 +41,9 @@ def text_of(value):
 
 def line(value):
     """A text of one line, without characters that a terminal, a file of units or a template acts on."""
-    wrong = oneline.fault(value)
+    wrong = oneline.fault(value) or oneline.unevaluated(value)
     if wrong:
         raise Problem(wrong)
-    if "{{" in value or "{%" in value:
-        raise Problem("it contains an unevaluated template; define the variables it uses, or correct it")
     return value
 
 

@@ -16,7 +16,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_stor
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses, values
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import shown
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in, shown, unevaluated
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter, dcgm, node_collectors, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, units
@@ -83,6 +83,9 @@ def _normalised(spec, value):
     if isinstance(value, str) and (kind in ("list", "dict") or (kind == "raw" and LIKE_DATA.match(value))):
         value = parsed(value, Typed if spec.get("typed") else Texts)
     within_bounds(value)
+    template = "" if spec.get("templates") else fault_in(value, unevaluated)
+    if template:
+        raise Problem(template)
     check = FORMATS.get(spec.get("format"))
     if "choices" in spec:
         if isinstance(value, (bool, float, list, dict)) or str(value) not in spec["choices"]:

@@ -207,6 +207,37 @@ def test_a_list_or_dictionary_may_come_as_text(name, checker):
         assert read == as_it_is, text
 
 
+def with_template(value, template):
+    """The value as often as it has a text, a template instead of one of them each time."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield {**{other: kept for other, kept in value.items() if other != key}, template: item}
+            yield from ({**value, key: other} for other in with_template(item, template))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from (value[:number] + [other] + value[number + 1:] for other in with_template(item, template))
+    else:
+        yield template
+
+
+@pytest.mark.parametrize("name", sorted(name for name, spec in VARIABLES.items() if spec["type"] in ("list", "dict", "raw")))
+def test_a_text_that_stayed_a_template_is_refused_wherever_it_is(name, checker):
+    """As !unsafe leaves it. Kept, it could be evaluated on its way, which depends on the variable and the release of Ansible."""
+    for template in ("{{ 1 + 1 }}", "a {% raw %}"):
+        for value in with_template(SAMPLES[VARIABLES[name].get("format")] or ["a"], template):
+            (error,) = found(name, value, checker)
+            assert "\n" not in error
+            assert "unevaluated template" in error or name == "alertmanager_receivers", (value, error)
+
+
+def test_the_settings_of_a_receiver_may_have_templates_of_alertmanager(checker):
+    receiver = {**SAMPLES["receivers"][0], "settings": {"http_config": {"proxy_url": "{{ template \"a\" . }}"}}}
+    assert found("alertmanager_receivers", [receiver], checker) == []
+    assert formats.read("alertmanager_receivers", [receiver]) == [receiver]
+    for key in ("name", "type", "url", "match"):
+        assert found("alertmanager_receivers", [{**receiver, key: "{{ a }}"}], checker), key
+
+
 @pytest.mark.parametrize("text", ["[1, 2", "{a: b", "- a\n b: c\n- ]", "&a [*a]", "{a: &a {b: *a}}", "[" * 5000, "a: b: c", "@", "\t{"])
 def test_a_wrong_text_is_one_line(text, checker):
     for name in ("node_exporter_extra_args", "node_exporter_unit_overrides", "accelmon_labels", "amd_exporter_config", "accelmon_expected"):
