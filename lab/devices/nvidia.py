@@ -17,12 +17,12 @@ MODELS = {
     "h100-sxm5": {
         "ids": "10de:2330", "subsystem": "10de:16c1", "name": "NVIDIA H100 80GB HBM3", "memory_mib": 81559, "power_limit": 700.0,
         "vbios": "96.00.74.00.01", "compute_cap": "9.0", "max_sm": 1980, "max_memory_clock": 2619, "architecture": "hopper",
-        "memory_temperature": True, "mig": True, "fan": False, "switches": True,
+        "memory_temperature": True, "mig": True, "fan": False, "switches": True, "links": 18,
     },
     "l40s": {
         "ids": "10de:26b9", "subsystem": "10de:1851", "name": "NVIDIA L40S", "memory_mib": 46068, "power_limit": 350.0,
         "vbios": "95.02.66.00.02", "compute_cap": "8.9", "max_sm": 2520, "max_memory_clock": 9001, "architecture": "ada",
-        "memory_temperature": False, "mig": False, "fan": False, "switches": False,
+        "memory_temperature": False, "mig": False, "fan": False, "switches": False, "links": 0,
     },
 }
 

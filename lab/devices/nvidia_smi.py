@@ -203,10 +203,9 @@ def main(arguments):
     if arguments == ["nvlink", "-s"]:
         for index, facts in enumerate(found):
             print("GPU %d: %s (UUID: %s)" % (index, facts["name"], facts["uuid"]))
-            # None by default: what a second run would learn of them is a change.
-            for link, up in enumerate(facts.get("links", ())):
-                print("\t Link %d: %s" % (link, "26.562 GB/s" if up else "<inactive>"))
-            if not facts.get("links"):
+            for link in range(facts["links"]):
+                print("\t Link %d: 26.562 GB/s" % link)
+            if not facts["links"]:
                 print("Device does not have or support Nvlink")
         return 0
     if arguments == ["--query-compute-apps=gpu_uuid,pid,used_memory", "--format=csv,noheader,nounits"]:

@@ -70,5 +70,11 @@ def test_a_slurm_controller_gets_its_collector_and_loses_it(tmp_path):
         ("Install slurm_collector", ["new"], {"slurm_collector", "service"}), ("Retire slurm_collector", ["old"], {"slurm_collector", "service"})]
 
 
+def test_links_are_recorded_after_everything_else(tmp_path):
+    """Who reads them is there by then, and what was taken away is gone."""
+    found = listed(tmp_path, "playbooks/parts/exporters.yml", {"links": "gpu", "kernel_log": "gpu", "election": "gpu"})
+    assert [name for name, dummy, dummy in found] == ["Put the new source in charge", "Count errors in the kernel log", "Record what is left", "Record links"]
+
+
 def test_macos_has_its_own_way(tmp_path):
     assert listed(tmp_path, "playbooks/parts/exporters.yml", {"all_smi_macos": "mac"}) == [("Install all_smi on macOS", ["mac"], {"all_smi"})]

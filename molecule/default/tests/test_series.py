@@ -44,6 +44,13 @@ def test_values_are_those_of_the_vendors_tool_in_base_units(fleet):
         eventually(lambda: fleet.values(metric + '{node="nvidia1"}', "uuid") == wanted, f"{metric} is {wanted}")  # pylint: disable=cell-var-from-loop
 
 
+def test_links_are_expected_as_the_collector_counts_them(fleet):
+    """Since the first run: a second one that learnt them would change something."""
+    eventually(lambda: fleet.values('accelmon_expected_links{kind="nvlink"}') == {"nvidia1": 18}, "18 links of each device")
+    eventually(lambda: set(fleet.values('accelerator_links{kind="nvlink",state="active"}', "index").items()) == {
+        (str(index), 18) for index in range(fleet.accelerators["nvidia1"]["nvidia"])}, "that many are up")
+
+
 def test_identity_is_complete_and_unique(fleet):
     devices = sum(sum(vendors.values()) for vendors in fleet.accelerators.values())
 

@@ -264,7 +264,7 @@ def roles_to_run(values, chosen, facts, monitoring):
     """What to run on the host: `access` first, its backend, Grafana, then its exporters. One that someone else manages is scraped all the same.
 
     `<role>_adopted` proves that somebody else's serves us; `<role>_retired` takes one away, after the `election` of another. `kernel_log` is the
-    textfile collector without devices to read, last, since it may be retired before.
+    textfile collector without devices to read, last, since it may be retired before. `links` records the links that it has read.
     monitoring: whether the host scrapes the fleet
     """
     roles = ["access"] if needs_access(values, facts, monitoring) else []
@@ -281,7 +281,14 @@ def roles_to_run(values, chosen, facts, monitoring):
     if chosen.retired or chosen.charge != chosen.final:
         roles.append("election")
     roles += [f"{role}_retired" for role in chosen.retired]
-    return roles + kernel_log(values, chosen, facts) + slurm_collector(values, facts)
+    roles += kernel_log(values, chosen, facts) + slurm_collector(values, facts)
+    return roles + links(roles, facts)
+
+
+def links(roles, facts):
+    """["links"] if this run brings what reads links to the host: its record at the beginning of the run cannot have them."""
+    readers = {"textfile_collector", "kernel_log"}
+    return ["links"] * (facts is not None and bool(readers.intersection(roles)) and not readers.intersection(facts["exporters"]))
 
 
 def kernel_log(values, chosen, facts):

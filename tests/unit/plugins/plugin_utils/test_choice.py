@@ -35,6 +35,12 @@ def host_variables(facts_of_host, variables):
 
 
 def planned(facts_of_host, **variables):
+    """The plan, without the record of links, which has tests of its own."""
+    made = whole_plan(facts_of_host, **variables)
+    return dict(made, roles=[role for role in made["roles"] if role != "links"])
+
+
+def whole_plan(facts_of_host, **variables):
     return records.make_plan("h", fleet.HostVariables({"h": host_variables(facts_of_host, variables)}, "h"))
 
 
@@ -202,6 +208,24 @@ def test_a_collector_for_the_kernel_log_goes_when_it_is_not_wanted_and_not_when_
     assert planned(told(exporters=["dcgm_exporter", "kernel_log", "node_exporter"]))["roles"] == ["node_exporter"]
     assert planned(there, accelmon_accelerator_source="textfile")["roles"] == [
         "node_exporter", "textfile_collector", "election", "dcgm_exporter_retired"], "the same collector reads the devices"
+
+
+@pytest.mark.parametrize("facts_of_host, variables, recorded", [
+    (told(device()), {}, True),
+    (told(device()), {"accelmon_accelerator_source": "textfile"}, True),
+    (told(device(), exporters=["dcgm_exporter", "node_exporter"]), {}, True),
+    (told(device(), exporters=["dcgm_exporter", "kernel_log", "node_exporter"]), {}, False),
+    (told(device(), exporters=["node_exporter", "textfile_collector"]), {"accelmon_accelerator_source": "textfile"}, False),
+    # Another exporter takes over the devices; the collector stays, or comes back, for the kernel's log.
+    (told(device(), exporters=["node_exporter", "textfile_collector"]), {}, False),
+    (told(), {}, False),
+    (told(device()), {"textfile_collector_state": "absent"}, False),
+    (None, {"accelmon_expected": {"nvidia": 8}}, False),
+])
+def test_links_are_recorded_by_the_run_that_installs_what_reads_them(facts_of_host, variables, recorded):
+    """So that the next run learns nothing new, and changes nothing."""
+    roles = whole_plan(facts_of_host, **variables)["roles"]
+    assert ("links" in roles) is recorded and "links" not in roles[:-1]
 
 
 def test_the_way_back_is_the_same():
