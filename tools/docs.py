@@ -118,6 +118,9 @@ They are evaluated at every scrape interval. Alerts that are not critical and wa
 Scrapes fail now and then. A single failed scrape, or two in a row, neither end an alert nor restart its `for`: readings count for three scrape
 intervals.
 
+A firing alert lives on in Alertmanager for four minutes without being sent again, or for four intervals if these are longer than a minute. So a
+restart of the evaluator or of the storage ends no alert and sends none a second time. It is the same with both backends.
+
 ## How many pages to expect
 
 A budget for critical alerts: two or three a week for 1,000 devices, three to five a day for 10,000. It is an estimate, not a measurement. A training

@@ -4,13 +4,16 @@
 
 """vmalert is restarted while alerts wait and fire: they go on where they were, and nobody gets a second message or an end.
 
-Real: VictoriaMetrics and vmalert, with the arguments of the role as far as they bear on this. Stubbed: Alertmanager, which notes what it is sent.
+Real: VictoriaMetrics and vmalert, with the arguments of the role as far as they bear on this. Stubbed: Alertmanager, which notes what it is sent
+and how long it would keep an alert that is not sent again.
 """
 
 import contextlib
 import datetime
 import http.server
 import json
+import os
+import re
 import threading
 import time
 import urllib.request
@@ -21,6 +24,15 @@ import live
 RULES = "groups: [{name: g, interval: 1s, rules: [%s]}]" % ", ".join(
     "{alert: %s, expr: '{__name__=\"broken\"} == 1', for: %s}" % rule for rule in (("AtOnce", "0s"), ("Soon", "3s"), ("Later", "30m")))
 PATIENCE = 60
+ROLE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles/vmalert/vars/main.yml")
+# For so long vmalert, or the storage that it asks, may be away without an end to all alerts, in seconds. Prometheus keeps them as long.
+SPARE = 180
+
+
+def arguments():
+    """How the role tells vmalert to evaluate and to send, apart from the interval."""
+    with open(ROLE, encoding="utf-8") as handle:
+        return re.findall(r"'(-rule\.(?:evalDelay|resendDelay|maxResolveDuration)=\w+)'", handle.read())
 
 
 class Notified(http.server.BaseHTTPRequestHandler):
@@ -33,6 +45,7 @@ class Notified(http.server.BaseHTTPRequestHandler):
             # With seconds alone, as older Pythons read no nine digits after them.
             ends = datetime.datetime.fromisoformat(alert["endsAt"][:19] + "+00:00")
             self.server.alerts.append((alert["labels"]["alertname"], ends < now))
+            self.server.spare.append((ends - now).total_seconds())
         self.send_response(200)
         self.end_headers()
 
@@ -42,12 +55,12 @@ class Notified(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def alertmanager():
-    """(port, [(alert, whether it is over)])."""
+    """(port, [(alert, whether it is over)], [seconds after which it is over])."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Notified)
-    server.alerts = []
+    server.alerts, server.spare = [], []
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield server.server_port, server.alerts
+        yield server.server_port, server.alerts, server.spare
     finally:
         server.shutdown()
         server.server_close()
@@ -80,7 +93,7 @@ def restarted(programs, folder):
     def ready():
         return set(name for name, (state, _since) in states(url).items() if state == "firing") == {"AtOnce", "Soon"} and "Later" in states(url)
 
-    with alertmanager() as (notifier, sent), live.running(
+    with alertmanager() as (notifier, sent, spare), live.running(
             folder, "victoria-metrics", programs.path("victoria-metrics"), f"-httpListenAddr={store[len('http://'):]}", f"-storageDataPath={folder}/data",
             "-retentionPeriod=1y", "-search.latencyOffset=0s"):
         live.until(store, "1", 1)
@@ -89,7 +102,7 @@ def restarted(programs, folder):
         for _turn in range(2):
             with live.running(folder, "vmalert", programs.path("vmalert"), f"-rule={folder}/rules.yml", f"-httpListenAddr=127.0.0.1:{port}",
                               f"-datasource.url={store}", f"-remoteRead.url={store}", f"-remoteWrite.url={store}", "-remoteWrite.flushInterval=500ms",
-                              f"-notifier.url=http://127.0.0.1:{notifier}"):
+                              f"-notifier.url=http://127.0.0.1:{notifier}", *arguments()):
                 eventually(f"the alerts are {states(url)}", ready)
                 found.append(states(url))
                 # This is what is read after the restart.
@@ -98,3 +111,4 @@ def restarted(programs, folder):
         before, after = ({name: since for name, (_state, since) in moment.items() if name != "AtOnce"} for moment in found)
         assert before == after, f"before: {before}, after: {after}"
         assert set(sent) == {("AtOnce", False), ("Soon", False)}, sent
+        assert min(spare) > SPARE, spare

@@ -87,3 +87,9 @@ def test_vmalert_and_the_playbooks_read_the_one_variable():
     assert "'-evaluationInterval=' ~ _accelmon_scrape_interval" in (ROOT / "roles/vmalert/vars/main.yml").read_text()
     for name in ("verify", "status"):
         assert re.search(r"interval: .*accelmon_scrape_interval", (ROOT / f"playbooks/{name}.yml").read_text()), name
+
+
+def test_both_engines_keep_alerts_as_long_that_are_not_sent_again():
+    # 1m is the default of Prometheus, whatever the interval; vmalert's is nothing.
+    assert "'-rule.resendDelay=1m'" in (ROOT / "roles/vmalert/vars/main.yml").read_text()
+    assert "rules.alert.resend-delay" not in (ROOT / "roles/prometheus/vars/main.yml").read_text()
