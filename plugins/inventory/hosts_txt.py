@@ -45,12 +45,13 @@ options:
   further_names:
     description:
       - Words that distinguish the name of an additional address from the machine's own name, such as C(gpu1-bmc), C(ib0-gpu1) and C(gpu1.ipmi) beside C(gpu1).
-        C(<n>) stands for a number.
-      - With O(order=address_first) such names are left out, with a warning, if the list has the machine under its own name. An empty
-        list makes them hosts.
+        A number may follow each word. C(<n>) stands for a number within a word.
+      - With O(order=address_first) such names are left out, with a warning, if the list has the machine under its own name, which
+        may be an alias. An empty list makes them hosts.
     type: list
     elements: str
-    default: [bmc, ipmi, ilo, idrac, drac, imm, xcc, irmc, oob, ib, ib<n>, ipoib, opa, opa<n>, hsn, hsn<n>, roce, roce<n>]
+    default: [bmc, ipmi, ilo, idrac, drac, imm, xcc, irmc, cimc, rmm, lom, sp, oob, mgmt, mgt, console, dpu, bf, eth, ib, ib-, ibp<n>s, ibs,
+              ipoib, opa, hsn, roce, rdma, rail, mlx5_]
   default_groups:
     description: Groups that every host of the list is in.
     type: list

@@ -25,7 +25,8 @@ DRAIN = {"DRAINED": "DRAIN", "DRAINING": "DRAIN", "DRNG": "DRAIN", "MAINTENANCE"
 # States that a node is in, exactly one at a time; every other word is a flag.
 BASES = ("ALLOCATED", "DOWN", "ERROR", "FUTURE", "IDLE", "MIXED", "UNKNOWN")
 
-GRES = re.compile(r"([A-Za-z0-9_.-]+)(?::([^:(),]+))?:(\d+[KMGTP]?)(?:\([^()]*\))?\Z", re.I)
+# name:type:no_consume:count(where), of which the name alone is always there; without a count it is one.
+GRES = re.compile(r"([A-Za-z0-9_.-]+?)(?::(?!no_consume\b)([^:(),]+?))??(?::no_consume)?(?::(\d+[KMGTP]?))?(?:\([^()]*\))?\Z", re.I)
 TRES = re.compile(r"gres/([A-Za-z0-9_.-]+)(?::([^=,]+))?=(\d+[KMGTP]?)\Z", re.I)
 UNITS = "KMGTP"
 # Who gave a reason and when, behind the first line of its text.
@@ -96,7 +97,7 @@ def gres(text):
     for word in [] if text in NOTHING else re.split(r",(?![^()]*\))", text.replace(":(null):", ":")):
         match = GRES.match(word)
         if match:
-            found.append((match.group(1), match.group(2) or "", amount(match.group(3))))
+            found.append((match.group(1), match.group(2) or "", amount(match.group(3) or "1")))
     return found
 
 

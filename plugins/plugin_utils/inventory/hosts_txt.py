@@ -4,6 +4,7 @@
 
 """Reads "name address" lines, as people keep them. Pure functions from text to hosts."""
 import fnmatch
+import ipaddress
 import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key, literal, means_itself
@@ -13,12 +14,14 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory.lists imp
 # Words that head the two columns of a table.
 HEADINGS = ({"name", "names", "host", "hosts", "hostname", "node", "nodename"}, {"address", "addr", "ip", "ipaddress", "ip_address", "ip-address"})
 VARIABLE = re.compile(r"([a-zA-Z_][a-zA-Z0-9_]*)=(.*)\Z", re.DOTALL)
+# What Debian and Ubuntu call ip6-localnet. No interface has such an address.
+LOCALNET = ipaddress.IPv6Network("fe00::/9")
 # Words by which a list tells the ranges of other formats.
 RANGE = re.compile(r"\[.*\]")
 
 
 def parse(text, order="name_first", variables=()):
-    """({name: {"address"?, "variables"}}, [problem]) of a list; a line with a problem gives no host.
+    """({name: {"address"?, "variables", "aliases"}}, [problem]) of a list; a line with a problem gives no host.
 
     order: which of name and address comes first
     variables: shell patterns of the variables that a line may set
@@ -43,19 +46,20 @@ def parse(text, order="name_first", variables=()):
     return {name: host for name, (dummy, host) in hosts.items()}, problems
 
 
-def further(names, words):
+def further(found, words):
     """{name: host} of the names that are further addresses of hosts in the same list: gpu1-bmc, ib0-gpu1 and gpu1.ipmi of gpu1.
 
-    words: of management controllers and fast networks; <n> stands for a number
+    found: what `parse` gave, of which the aliases count too; words: of management controllers and fast networks, behind which a number may
+    stand; <n> stands for one within
     """
     word = "|".join(re.escape(one).replace("<n>", r"\d+") for one in words)
     if not word:
         return {}
-    shape = re.compile(rf"(?:(?P<behind>.+)[-_.](?:{word})|(?:{word})[-_](?P<before>.+))\Z", re.I)
-    hosts = {}
-    for name in names:
-        hosts.setdefault(name.partition(".")[0].lower(), name)
-    found = {}
+    shape = re.compile(rf"(?:(?P<behind>.+)[-_.](?:{word})\d*|(?:{word})\d*[-_.](?P<before>.+))\Z", re.I)
+    names, hosts = list(found), {}
+    for name, alias in [(name, name) for name in names] + [(name, alias) for name in names for alias in found[name]["aliases"]]:
+        hosts.setdefault(alias.partition(".")[0].lower(), name)
+    further_names = {}
     for name in names:
         label, dummy, domain = name.partition(".")
         # gpu1-bmc.example.org, and gpu1.bmc.example.org.
@@ -63,8 +67,8 @@ def further(names, words):
             match = shape.match(part)
             own = match and (match.group("behind") or match.group("before")).lower()
             if own in hosts and hosts[own] != name:
-                found[name] = hosts[own]
-    return found
+                further_names[name] = hosts[own]
+    return further_names
 
 
 def without_remark(line):
@@ -79,7 +83,7 @@ def is_heading(words, order):
 
 
 def entry(words, order, variables):
-    """(name, address or "", {variable: text}) of one line's words, or None for one that names no host of a fleet. Raises Problem."""
+    """(name, address or "", {variable: text}, [alias]) of one line's words, or None for one that names no host of a fleet. Raises Problem."""
     if re.match(r"\[[^:\]]*\]?\Z", words[0]) and literal(words[0]) is None:
         raise Problem(f"{shown(words[0])}: a group header; a file with groups is an Ansible inventory, name it .ini")
     plain = [word for word in words if not VARIABLE.match(word)]
@@ -92,7 +96,7 @@ def entry(words, order, variables):
         raise Problem(f"{shown(plain[2])}: one word too many; put comments after # and write variables as name=value")
     if len(plain) == 2 and literal(plain[0]) is not None and literal(plain[1]) is None:
         raise Problem(f"{shown(plain[0])}: the address comes first; swap them, or set order to address_first")
-    return checked_name(plain[0]), host_address(plain[1]) if len(plain) == 2 else "", values
+    return checked_name(plain[0]), host_address(plain[1]) if len(plain) == 2 else "", values, []
 
 
 def address_first(plain, values):
@@ -102,9 +106,9 @@ def address_first(plain, values):
     number = literal(plain[0])
     if number is None:
         raise Problem(f"{shown(plain[0])}: not an IP address; write the address and then the name, or set order to name_first")
-    if means_itself(plain[0]) or number.is_multicast or number.is_link_local or str(number) == "255.255.255.255":
+    if means_itself(plain[0]) or number.is_multicast or number.is_link_local or number in LOCALNET or str(number) == "255.255.255.255":
         return None
-    return checked_name(plain[1]), host_address(plain[0]), values
+    return checked_name(plain[1]), host_address(plain[0]), values, plain[2:]
 
 
 def checked_name(word):
@@ -136,15 +140,16 @@ def settings(words, allowed):
     return found
 
 
-def add(hosts, addresses, number, name, address, values):
+def add(hosts, addresses, number, name, address, values, aliases):
     """Add a host to those found so far. The same line again is no mistake. Raises Problem for lines that contradict each other."""
-    host = {"variables": values}
+    host = {"variables": values, "aliases": aliases}
     if address:
         host["address"] = address
     if name in hosts:
         first, known = hosts[name]
-        if known != host:
+        if dict(known, aliases=aliases) != host:
             raise Problem(f"{name}: already in line {first} with different values; keep one of them")
+        known["aliases"] += aliases
         return
     key = address_key(address) if address else None
     if key in addresses:

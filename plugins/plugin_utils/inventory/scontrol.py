@@ -24,7 +24,7 @@ GPU_TYPES = (
 )
 GRES_VENDORS = {"hpu": "intel_gaudi", "gaudi": "intel_gaudi"}
 # A part of a device, not a device.
-SLICE = re.compile(r"mig|\d+g\.\d+gb|\d+c\.\d+g")
+SLICE = re.compile(r"mig|\d+g\.\d+gb|\d+c\.\d+g|[dtqc]px(\b|_)")
 # No machine has more; a larger number counts partitions of devices.
 MOST_DEVICES = 16
 

@@ -6,6 +6,8 @@ import os
 import time
 
 import pytest
+import yaml
+from ansible_collections.accelmon.fleet.plugins.inventory import hosts_txt as plugin
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory import hosts_txt, lists
 from ansible_collections.accelmon.fleet.tests.unit.plugins.inventory.through_ansible import evaluated, inventory
@@ -158,9 +160,26 @@ def test_values_are_never_evaluated(tmp_path):
     ("gpu1", None), ("gpu10", None), ("bmc", None), ("gpu1-ib0x", None), ("gpu1.example.org", None), ("mon1-oob", "mon1"),
 ])
 def test_further_addresses_of_a_machine(name, host):
-    words = ["bmc", "ipmi", "idrac", "ib", "ib<n>", "hsn<n>", "oob"]
-    assert hosts_txt.further(["gpu1", "a-gpu2.example.org", "mon1", name], words).get(name) == host
-    assert hosts_txt.further(["gpu1", name], []) == {}
+    words = ["bmc", "ipmi", "idrac", "ib", "ibp<n>s", "hsn", "oob"]
+    assert hosts_txt.further(dict.fromkeys(["gpu1", "a-gpu2.example.org", "mon1", name], {"aliases": []}), words).get(name) == host
+    assert hosts_txt.further(dict.fromkeys(["gpu1", name], {"aliases": []}), []) == {}
+
+
+@pytest.mark.parametrize("text, left", [
+    # A machine under its own name as an alias, of the line that comes first.
+    ("10.0.0.1 gpu1-mgmt gpu1\n10.1.0.1 gpu1-ib gpu1-fast\n", ["gpu1-mgmt"]), ("10.0.0.1 gpu1-eth0 gpu1\n10.1.0.1 gpu1-bmc\n", ["gpu1-eth0"]),
+    ("10.0.0.1 a\n10.0.0.1 a gpu1\n10.1.0.1 bmc-gpu1\n", ["a"]), ("10.0.0.1 gpu1-eth gpu1\n10.1.0.1 gpu1-ib gpu1\n", ["gpu1-eth"]),
+    ("10.0.0.1 gpu1-eth0\n10.1.0.1 gpu1-bmc\n", ["gpu1-eth0", "gpu1-bmc"]),
+    # As Ubuntu writes it.
+    ("127.0.1.1 gpu1\n::1 ip6-localhost\nfe00::0 ip6-localnet\nff00::0 ip6-mcastprefix\nff02::1 ip6-allnodes\n10.0.0.1 gpu1\n", ["gpu1"]),
+] + [(f"10.0.0.1 gpu1\n10.1.0.1 {name}\n", ["gpu1"]) for name in (
+    "bmc.gpu1 gpu1-bmc0 gpu1-ipmi1 gpu1-ilo5 gpu1-cimc gpu1-mgmt gpu1-sp gpu1-eth1 gpu1-rail7 gpu1-rdma0 gpu1-mlx5_0 gpu1-dpu0 gpu1-bf3 gpu1-ibp1s0 "
+    "gpu1-ib-0 gpu1-IB0 bmc0-gpu1").split()]
+    + [(f"10.0.0.1 gpu1\n10.1.0.1 {name}\n", ["gpu1", name]) for name in ("gpu1-login", "gpu1-a", "gpu1-2", "gpu12", "ib", "gpu2-bmc")])
+def test_lists_of_machines_with_several_addresses(text, left):
+    hosts, problems = hosts_txt.parse(text, "address_first")
+    options = yaml.safe_load(plugin.DOCUMENTATION)["options"]
+    assert not problems and [name for name in hosts if name not in hosts_txt.further(hosts, options["further_names"]["default"])] == left
 
 
 def test_management_controllers_and_fast_networks_are_no_hosts(tmp_path):

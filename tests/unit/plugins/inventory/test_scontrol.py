@@ -52,7 +52,9 @@ def test_states(text, found):
 @pytest.mark.parametrize("text, found", [
     ("(null)", []), ("", []), ("gpu:8", [("gpu", "", 8)]), ("gpu:a100:4(S:0-1,3),gpu:v100:2", [("gpu", "a100", 4), ("gpu", "v100", 2)]),
     ("gpu:h100:2K", [("gpu", "h100", 2048)]), ("gpu:h100:1k(S:0-1)", [("gpu", "h100", 1024)]),
-    ("gpu:nvidia_a100_3g.39gb:2(S:0),craynetwork:4", [("gpu", "nvidia_a100_3g.39gb", 2), ("craynetwork", "", 4)]), ("bandwidth:lustre:no_consume:4G", []),
+    ("gpu:nvidia_a100_3g.39gb:2(S:0),craynetwork:4", [("gpu", "nvidia_a100_3g.39gb", 2), ("craynetwork", "", 4)]),
+    ("bandwidth:lustre:no_consume:4G", [("bandwidth", "lustre", 4 * 1024 ** 3)]), ("gpu:no_consume:8", [("gpu", "", 8)]),
+    ("gpu", [("gpu", "", 1)]), ("gpu:a100", [("gpu", "a100", 1)]), ("gpu:a100(S:0),gpu:1g.5gb:7", [("gpu", "a100", 1), ("gpu", "1g.5gb", 7)]),
 ])
 def test_gres(text, found):
     assert slurm.gres(text) == found
@@ -114,6 +116,7 @@ def test_states_and_shapes_of_newer_releases():
     ("gpu:rtx_pro_6000_blackwell:2", {}, {"nvidia": 2}), ("gpu:6000:2", {}, {}),
     ("gpu:8", {}, {}), ("gpu:fast:8", {}, {}), ("gpu:a1000x:8", {}, {}), ("gpu:h1:8", {}, {}), ("shard:64", {}, {}), ("mps:800", {}, {}),
     ("gpu:a100:1,gpu:a100_3g.20gb:4", {}, {}), ("gpu:mi300x:64", {}, {}), ("gpu:h100:0", {}, {}),
+    ("gpu:mi300x_cpx:8", {}, {}), ("gpu:amd_instinct_mi300a_dpx_1:4", {}, {}), ("gpu:mi300x_spx:8", {}, {"amd": 8}), ("gpu:h100", {}, {"nvidia": 1}),
     ("gpu:8", {"gpu": "nvidia"}, {"nvidia": 8}), ("gpu:fast:2,gpu:h100:2", {"gpu:fast": "amd"}, {"amd": 2, "nvidia": 2}),
     ("tt:wormhole:4", {"tt": "tenstorrent"}, {"tenstorrent": 4}),
 ])
