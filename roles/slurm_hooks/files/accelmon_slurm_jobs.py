@@ -183,35 +183,41 @@ def is_over(squeue, job):
     return True if code is not None and GONE.search(text) else None
 
 
+def unanswered(doubtful, folder, squeue):
+    """Remove the files of jobs that have ended. Returns the jobs of which Slurm did not say whether they have."""
+    jobs, silent, answers = sorted(doubtful), [], bool(squeue)
+    for job in jobs[:ASK_LIMIT]:
+        over = is_over(squeue, job) if answers else None
+        answers = over is not None  # else the others would not be answered either
+        path = os.path.join(folder, job)
+        try:
+            if over and os.lstat(path).st_mtime == doubtful[job]:  # not of a job that was requeued meanwhile
+                os.unlink(path)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            over = None
+        silent += [job] if over is None else []
+    return silent + jobs[ASK_LIMIT:]
+
+
 def reconcile(memory, folder, confirmed, squeue, now, clock):
     """Remove the files of jobs that have ended, and count those of which that is not known.
 
     now: of the monotonic clock; clock: of the one that files have
     """
     doubtful = owner_files(folder, confirmed, clock)
-    memory["unverified"] = len(doubtful)
-    if not doubtful or 0 <= now - memory["asked"] < ASK_PERIOD:
-        return
-    memory["asked"] = now
-    for job, written in sorted(doubtful.items())[:ASK_LIMIT]:
-        over = is_over(squeue, job) if squeue else None
-        if over is None:
-            break  # the others would not be answered either
-        path = os.path.join(folder, job)
-        try:
-            if over and os.lstat(path).st_mtime == written:  # not of a job that was requeued meanwhile
-                os.unlink(path)
-        except OSError:
-            continue
-        memory["unverified"] -= 1
+    if doubtful and not 0 <= now - memory["asked"] < ASK_PERIOD:
+        memory.update(asked=now, unanswered=unanswered(doubtful, folder, squeue))
+    memory["unverified"] = len(set(memory["unanswered"]).intersection(doubtful))
 
 
 def remembered(path):
     """What the last run left; what is missing in it starts again."""
-    memory = {"positions": [], "unverified": 0, "slurmd": "", "tried": -LIST_RETRY, "asked": -ASK_PERIOD}
+    memory = {"positions": [], "unverified": 0, "unanswered": [], "slurmd": "", "tried": -LIST_RETRY, "asked": -ASK_PERIOD}
     try:
         kept = json.loads(read(path, 1 << 20) or "")
-        memory["asked"] = float(kept["asked"])
+        memory.update(asked=float(kept["asked"]), unanswered=[str(job) for job in kept["unanswered"]])
         memory.update(positions=[[str(name) for name in paths] for paths in kept["positions"]], slurmd=str(kept["slurmd"]), tried=float(kept["tried"]))
     except (ValueError, KeyError, TypeError, RecursionError):
         pass

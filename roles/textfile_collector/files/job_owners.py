@@ -13,9 +13,11 @@ import json
 import os
 import re
 import stat
+import time
 
 FOLDER = "run/accelmon/jobs"
-SLURM = "run/accelmon/slurm.json"  # written by the program of the role slurm_hooks
+SLURM = "run/accelmon/slurm.json"  # written by the program of the role slurm_hooks, every minute
+SLURM_LATE = 600  # seconds after which nobody looks after the files of Slurm's jobs
 FILES_LIMIT = 512
 SIZE_LIMIT = 8192  # bytes
 TOKENS_LIMIT = 128  # devices of one job
@@ -37,7 +39,7 @@ ADDRESS = re.compile(r"[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7]\Z")
 NODE = re.compile(r"/dev/(?:nvidia[0-9]{1,4}|dri/(?:renderD|card)[0-9]{1,4})\Z")
 RENDER = 128  # the number of the first render node
 
-Owner = collections.namedtuple("Owner", "job_id tokens user account partition damaged")
+Owner = collections.namedtuple("Owner", "job_id tokens user account partition slurm damaged")
 
 
 class Refused(Exception):
@@ -89,7 +91,8 @@ def slurm_tokens(gpus, visible):
 def parse(job_id, data):
     """The Owner that an owner file describes. What can be understood of a damaged one counts."""
     values, damaged = collections.defaultdict(list), False
-    for line in data.decode("utf-8", "replace").splitlines():
+    lines = data.decode("utf-8", "replace").splitlines()
+    for line in lines:
         if not line.strip() or line.startswith("#"):
             continue
         key, equals, value = line.partition("=")
@@ -106,7 +109,7 @@ def parse(job_id, data):
     tokens = lists["devices"] + slurm_tokens(lists["slurm_gpus"], lists["visible"])
     if not tokens or len(tokens) > TOKENS_LIMIT:
         damaged = True
-    return Owner(job_id, tokens[:TOKENS_LIMIT], damaged=damaged, **labels)
+    return Owner(job_id, tokens[:TOKENS_LIMIT], slurm="scheduler=slurm" in lines, damaged=damaged, **labels)
 
 
 def read(root):
@@ -150,15 +153,17 @@ def read(root):
 def slurm(root):
     """{positions, unverified} as the program of slurm_hooks left them.
 
-    positions: device files of each position in the node's list of GPUs; unverified: jobs that Slurm could not be asked about
+    positions: device files of each position in the node's list of GPUs; unverified: number of jobs of which Slurm did not say whether they still run,
+    None if that program has not run lately
     """
     try:
         with open(os.path.join(root, SLURM), "rb") as stream:
+            late = time.time() - os.fstat(stream.fileno()).st_mtime > SLURM_LATE
             document = json.loads(stream.read(1 << 20).decode("utf-8"))
         positions = [[str(path) for path in paths] for paths in document["positions"]]
-        return {"positions": positions, "unverified": int(document["unverified"])}
+        return {"positions": positions, "unverified": None if late else int(document["unverified"])}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {"positions": [], "unverified": 0}
+        return {"positions": [], "unverified": None}
 
 
 def resolve(token, devices, positions):
@@ -221,7 +226,8 @@ def series(owners, problems, devices, known, policy, key):
             rows.add(tuple(label for label in labels if label[1]))
     found = [("accelerator_job_info", labels, 1.0) for labels in sorted(rows)]
     counts = collections.Counter(problems.values())
-    counts.update(read=len(owners), unverified=known["unverified"])
+    unverified = sum(1 for owner in owners if owner.slurm) if known["unverified"] is None else known["unverified"]
+    counts.update(read=len(owners), unverified=unverified)
     for result in ("read", "unverified") + tuple(PROBLEMS):
         found.append(("accelmon_collector_job_files", (("result", result),), float(counts[result])))
     for name, problem in sorted(problems.items())[:NAMED_LIMIT]:

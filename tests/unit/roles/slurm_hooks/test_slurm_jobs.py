@@ -133,6 +133,8 @@ def test_an_idle_allocation_has_no_slurmstepd_and_stays(node):
     node.job("5")
     node.queue(j5="5 RUNNING")
     assert node.run()["unverified"] == 0 and node.left() == ["5"]
+    # Nor is it in doubt until it is asked about again.
+    assert node.run(later=60)["unverified"] == 0 and node.left() == ["5"] and node.asked("squeue") == 1
 
 
 @pytest.mark.parametrize("answer", [

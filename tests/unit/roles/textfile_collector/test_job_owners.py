@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 
 import collector_support as support
 import pytest
@@ -272,6 +273,21 @@ def test_jobs_that_slurm_could_not_be_asked_about_are_counted(gpus):
     positions(gpus, "/dev/nvidia0", unverified=2)
     write(gpus, "1", "slurm_gpus=0")
     assert files(collect(gpus)) == {"read": 1, "unverified": 2}
+
+
+@pytest.mark.parametrize("age", [300, 900, None])
+def test_jobs_of_slurm_are_unverified_while_nobody_looks_after_their_files(gpus, age):
+    """None: nobody has since the node was started."""
+    write(gpus, "1", "scheduler=slurm", "slurm_gpus=0")
+    write(gpus, "2", "devices=1")
+    if age:
+        positions(gpus, "/dev/nvidia0")
+        past = time.time() - age
+        os.utime(str(gpus.root / "run/accelmon/slurm.json"), (past, past))
+    metrics = collect(gpus)
+    assert files(metrics).get("unverified", 0) == (0 if age == 300 else 1)
+    # What it has found out still holds.
+    assert owned(metrics) == ({"1": [1], "2": [1]} if age else {"2": [1]})
 
 
 @pytest.mark.parametrize("kept", [{"boot": "boot-1", "devices": {"x": 1}}, {"boot": "boot-1", "devices": []}, [], {"devices": {}}])
