@@ -4,9 +4,10 @@
 
 """Reads what `scontrol show node` prints, in blocks or one node a line: pure functions from text to words and numbers.
 
-The one reader of the inventory plugin and of the collector on a Slurm controller, which has a copy of this file beside it: standard library
+The one reader of the inventory plugin and of the programs on a Slurm controller, which have a copy of this file beside them: standard library
 only.
 """
+import collections
 import re
 
 # What Slurm prints for nothing.
@@ -31,6 +32,9 @@ TRES = re.compile(r"gres/([A-Za-z0-9_.-]+)(?::([^=,]+))?=(\d+[KMGTP]?)\Z", re.I)
 UNITS = "KMGTP"
 # Who gave a reason and when, behind the first line of its text.
 GIVEN = re.compile(r"\s*\[([^\s\[\]@]+)@(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\](?=\s|\Z)")
+
+# base: of BASES; flags: the other words of its state, a frozenset; reason, by: why it is out of work, and who said so; partitions: names
+Node = collections.namedtuple("Node", "base flags reason by partitions")
 
 
 def records(text):
@@ -130,3 +134,12 @@ def reason(text):
         return "", "", ""
     match = GIVEN.search(text)
     return (text[:match.start()].strip(), match.group(1), match.group(2)) if match else (text, "", "")
+
+
+def node(record):
+    """The Node of a record. Raises ValueError for a record that is no node."""
+    if "State" not in record:
+        raise ValueError(record.get("NodeName", ""))
+    base, flags = state(record["State"])
+    said, who, _when = reason(record.get("Reason", ""))
+    return Node(base, frozenset(flags), said, who, tuple(words(record.get("Partitions", ""))))
