@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Files of metrics for node_exporter. Collectors that run from a timer have a copy of this file beside them: standard library only."""
+import collections
 import os
 import stat
 import sys
@@ -13,6 +14,30 @@ PUBLISH_LIMIT = 64 * 1024 * 1024  # bytes
 def escaped(text):
     """A label's value as the exposition format writes it."""
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+class Samples(object):
+    """Lines of the file by their family. A series that is there already is left out: node_exporter would refuse the whole file."""
+
+    def __init__(self, families):
+        """families: {name: (type, help)} in the order of the file."""
+        self.families = families
+        self.lines = collections.OrderedDict((family, collections.OrderedDict()) for family in families)
+
+    def add(self, family, value, *labels):
+        """One sample; labels: (name, value)."""
+        inside = ",".join('%s="%s"' % (name, escaped(text)) for name, text in labels)
+        self.lines[family].setdefault("%s{%s}" % (family, inside) if inside else family, value)
+
+    def text(self):
+        """The file."""
+        parts = []
+        for family, lines in self.lines.items():
+            if lines:
+                kind, words = self.families[family]
+                parts.append("# HELP %s %s\n# TYPE %s %s\n" % (family, words, family, kind))
+                parts += ["%s %s\n" % (series, "%d" % value if value == int(value) else repr(value)) for series, value in lines.items()]
+        return "".join(parts)
 
 
 def replace_file(path, text, mode=0o644):

@@ -24,40 +24,17 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True  # it would lie beside the program for ever
 sys.path += [HERE, os.path.join(HERE, "../../../plugins/module_utils")]
 
-import command  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import slurm  # noqa: E402  pylint: disable=wrong-import-position,import-error
-from textfile import escaped, publish_alone, replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
+from slurmctl import Failure, IN_VAIN, REASONS, ask, names_of, plain, seconds  # noqa: E402  pylint: disable=wrong-import-position,import-error
+from textfile import Samples, publish_alone, replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 ARGUMENTS = {
     "nodes": ["--all", "--oneliner", "--details", "show", "node"],
     "jobs": ["--all", "--noheader", "--format=%T|%P"],
 }
-OUTPUT_LIMIT = 64 * 1024 * 1024  # bytes; 10,000 nodes are 8 MB
 REASON_LIMIT = 120  # characters
-LABEL_LIMIT = 128
-# Slurm writes times as a user's environment asks; this is its own form.
-ENVIRONMENT = {"SLURM_TIME_FORMAT": "standard"}
 # With one of these a node gets no work, and there is a reason.
 OUT = frozenset(("DRAIN", "DOWN", "FAIL"))
-
-# Why the controller was not asked with success. Known beforehand, so that every counter starts at 0.
-REASONS = collections.OrderedDict((
-    ("tool_missing", "the command is not installed"),
-    ("timeout", "no answer in time"),
-    ("unreachable", "slurmctld does not answer"),
-    ("denied", "Slurm refuses to answer this user, or munge does not know it"),
-    ("failed", "the command ended with another error"),
-    ("output_too_large", "the answer is larger than anything sensible"),
-    ("bad_output", "a line could not be understood"),
-))
-# What Slurm's commands say, as far as it tells which of them it is.
-SAID = (
-    ("unreachable", re.compile(r"unable to contact slurm controller|connect failure|connection refused|connection timed out|socket timed out|"
-                               r"unable to establish controller|could not establish a configuration source|in standby mode", re.I)),
-    ("denied", re.compile(r"permission denied|invalid user|authentication|munge", re.I)),
-)
-# After these the controller is not asked a second time in a run: that would only take as long again.
-IN_VAIN = ("timeout", "unreachable")
 
 # name -> (type, help). The order is that of the file.
 FAMILIES = collections.OrderedDict((
@@ -77,37 +54,6 @@ FAMILIES = collections.OrderedDict((
 
 NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}\Z")
 STATE = re.compile(r"[A-Z_]{1,40}\Z")
-
-
-class Failure(Exception):
-    """The controller did not answer; args[0] is one of REASONS."""
-
-
-class Samples:
-    """Lines of the file by their family. A series that is there already is left out: node_exporter would refuse the whole file."""
-
-    def __init__(self):
-        self.lines = collections.OrderedDict((family, collections.OrderedDict()) for family in FAMILIES)
-
-    def add(self, family, value, *labels):
-        """One sample; labels: (name, value)."""
-        inside = ",".join('%s="%s"' % (name, escaped(text)) for name, text in labels)
-        self.lines[family].setdefault("%s{%s}" % (family, inside) if inside else family, value)
-
-    def text(self):
-        """The file."""
-        parts = []
-        for family, lines in self.lines.items():
-            if lines:
-                kind, words = FAMILIES[family]
-                parts.append("# HELP %s %s\n# TYPE %s %s\n" % (family, words, family, kind))
-                parts += ["%s %s\n" % (series, "%d" % value if value == int(value) else repr(value)) for series, value in lines.items()]
-        return "".join(parts)
-
-
-def plain(text, limit=LABEL_LIMIT):
-    """Text of others for a label: one line, printable and bounded."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()[:limit]
 
 
 # The values of nodes repeat.
@@ -182,24 +128,6 @@ def add_jobs(samples, text):
     return bad
 
 
-def ask(program, arguments, timeout):
-    """What a command of Slurm answers, as text. Raises Failure."""
-    path = command.which(program)
-    if not path:
-        raise Failure("tool_missing")
-    try:
-        code, output, errors = command.run_bytes([path] + arguments, timeout, limit=OUTPUT_LIMIT, environment=ENVIRONMENT)
-    except OSError:
-        raise Failure("tool_missing") from None
-    if code is None:
-        raise Failure("output_too_large" if len(output) + len(errors) > OUTPUT_LIMIT else "timeout")
-    said = errors.decode("utf-8", "replace")
-    if code:
-        print("%s: exit status %d: %s" % (path, code, plain(said.strip().partition("\n")[0], 400)), file=sys.stderr)
-        raise Failure(next((reason for reason, pattern in SAID if pattern.search(said)), "failed"))
-    return output.decode("utf-8", "replace")
-
-
 def load(path):
     """{"success": {what: time}, "errors": {what: {reason: count}}} of the runs before."""
     try:
@@ -211,18 +139,9 @@ def load(path):
         return {"success": {what: 0.0 for what in ARGUMENTS}, "errors": {what: {reason: 0 for reason in REASONS} for what in ARGUMENTS}}
 
 
-def names_of(path):
-    """{Slurm's name of a node: the inventory's}, for those that differ."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return {str(name): str(other) for name, other in json.load(stream).items()}
-    except (OSError, ValueError, AttributeError) as error:
-        raise argparse.ArgumentTypeError("%s: %s" % (path, error)) from None
-
-
 def run(options):
     """Ask, write the file, keep the counters. Returns the exit status."""
-    state, samples, failed = load(options.state), Samples(), None
+    state, samples, failed = load(options.state), Samples(FAMILIES), None
     programs = {"nodes": options.scontrol, "jobs": options.squeue}
     readers = {"nodes": lambda text: add_nodes(samples, text, options.names), "jobs": lambda text: add_jobs(samples, text)}
     for what, arguments in ARGUMENTS.items():
@@ -251,14 +170,6 @@ def run(options):
         print("%s: %s" % (error.filename, error.strerror), file=sys.stderr)
         return 1
     return 0
-
-
-def seconds(text):
-    """A time limit."""
-    value = float(text)
-    if not 0 < value <= 600:
-        raise argparse.ArgumentTypeError("%s is not between 0 and 600" % text)
-    return value
 
 
 def main(argv=None):

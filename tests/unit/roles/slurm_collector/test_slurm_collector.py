@@ -210,10 +210,10 @@ def test_it_runs_from_its_own_folder_alone(controller, tmp_path):
     role = (ROOT / "roles/slurm_collector/tasks/main.yml").read_text()
     (tmp_path / "own").mkdir()
     shutil.copy(PROGRAM, tmp_path / "own" / "accelmon-slurm-collector")
-    for name in ("command.py", "slurm.py", "textfile.py"):
+    for name in ("command.py", "slurm.py", "slurmctl.py", "textfile.py"):
         assert "/plugins/module_utils/%s" % name in role or "'/../../plugins/module_utils/' ~ item" in role
         shutil.copy(ROOT / "plugins/module_utils" / name, tmp_path / "own" / name)
     done = subprocess.run([sys.executable, "-IS", str(tmp_path / "own" / "accelmon-slurm-collector"), "--help"], check=False, cwd="/",
                           capture_output=True, text=True)
     assert done.returncode == 0 and "--publish" in done.stdout
-    assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["accelmon-slurm-collector", "command.py", "slurm.py", "textfile.py"]
+    assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["accelmon-slurm-collector", "command.py", "slurm.py", "slurmctl.py", "textfile.py"]
