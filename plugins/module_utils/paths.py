@@ -26,6 +26,8 @@ EXPORTER_PASSWORD = CONFIGURATION + "/secrets/exporter_password"
 STACK_WEB = WEB + "/stack.yml"
 STACK_WEB_TLS = WEB + "/stack_tls.yml"
 STACK_VMAUTH = WEB + "/stack_vmauth.yml"
+# Of a Slurm controller that drains nodes and is no monitoring host.
+DRAIN_PASSWORD = CONFIGURATION + "/secrets/drain_password"
 # Of those that run Grafana.
 GRAFANA_PASSWORD = CONFIGURATION + "/secrets/grafana_password"
 GRAFANA_KEY = CONFIGURATION + "/secrets/grafana_key"

@@ -70,6 +70,11 @@ def test_a_slurm_controller_gets_its_collector_and_loses_it(tmp_path):
         ("Install slurm_collector", ["new"], {"slurm_collector", "service"}), ("Retire slurm_collector", ["old"], {"slurm_collector", "service"})]
 
 
+def test_a_slurm_controller_gets_what_drains_nodes_and_loses_it(tmp_path):
+    assert listed(tmp_path, "playbooks/parts/exporters.yml", {"slurm_drain": "new", "slurm_drain_retired": "old"}) == [
+        ("Install slurm_drain", ["new"], {"slurm_drain", "service"}), ("Retire slurm_drain", ["old"], {"slurm_drain", "service"})]
+
+
 def test_links_are_recorded_after_everything_else(tmp_path):
     """Who reads them is there by then, and what was taken away is gone."""
     found = listed(tmp_path, "playbooks/parts/exporters.yml", {"links": "gpu", "kernel_log": "gpu", "election": "gpu"})

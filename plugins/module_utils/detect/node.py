@@ -19,7 +19,7 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i386": "386", "i486": "
 LINES = 500000
 
 # Our exporter roles, whose units are accelmon-<role>.service.
-EXPORTERS = ("all_smi", "amd_exporter", "dcgm_exporter", "node_exporter", "slurm_collector", "textfile_collector")
+EXPORTERS = ("all_smi", "amd_exporter", "dcgm_exporter", "node_exporter", "slurm_collector", "slurm_drain", "textfile_collector")
 
 
 def architecture(machine):

@@ -12,7 +12,7 @@ import re
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates import VARIABLES
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import UNEVALUATED, Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, facts, hosts as fleet, plan, variables, written
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, draining, facts, hosts as fleet, plan, variables, written
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import receivers
@@ -56,7 +56,7 @@ def fleet_check(groups, hostvars, sources=(), needed=tuple(GROUPS)):
     monitoring = groups.get("monitoring", ())
     stray = {host: [str(problem) for problem in found] for host, found in alerting.strays(checker.fleet_wide, monitoring).items()}
     for found_by in (names, stray, checker.unknown_labels(), selves(checker.addresses, monitoring), clashes(checker.places),
-                     shut_out(checker.access, monitoring)):
+                     shut_out(checker.access, monitoring), checker.deaf(monitoring)):
         for host, found in found_by.items():
             errors[host].extend(found)
     return arrange(fleet_errors, errors)
@@ -98,6 +98,8 @@ class Checker:
     addresses: {host: (variable that its address is from, address)}
     access: {host: {variable of ACCESS: its value}}
     fleet_wide: {host: {variable of alerting.FLEET_WIDE that it has: its value}}
+    asking: {host: its accelmon_drain} of Slurm controllers that ask the storages of the fleet
+    asked: {host: its values of draining.ASKED}
     labels: names of labels that hosts have
     """
 
@@ -112,6 +114,8 @@ class Checker:
         self.addresses = {}
         self.access = {}
         self.fleet_wide = {}
+        self.asking = {}
+        self.asked = {}
         self.labels = set()
         # Names met so far that are none of ours, or that are ours and no user's.
         self.ignored = set(variables.catalogue()["internal"])
@@ -124,8 +128,21 @@ class Checker:
         self.fleet_wide[host] = {name: values[name] for name in alerting.FLEET_WIDE if name in values}
         self.labels.update(values.get("accelmon_labels") or ())
         self.access[host] = {name: values.get(name, self.defaults[name]) for name in ACCESS}
+        self.note_draining(host, values)
         errors.extend(self.place(host, variables_of_host, values))
         return errors
+
+    def note_draining(self, host, values):
+        """Note whether a host asks storages for verdicts, and how it would be asked itself."""
+        asking, self.asked[host] = ({name: values.get(name, self.reader.defaults[name]) for name in names} for names in (draining.ASKING, draining.ASKED))
+        if plan.asks_for_verdicts(asking):
+            self.asking[host] = asking["accelmon_drain"]
+
+    def deaf(self, monitoring):
+        """{host: [error]} about controllers that cannot ask a monitoring host."""
+        asking = {host: value for host, value in self.asking.items() if host not in monitoring}
+        found = draining.deaf(asking, {host: self.asked[host] for host in monitoring if host in self.asked})
+        return {host: [str(problem) for problem in problems] for host, problems in found.items()}
 
     def variables(self, variables_of_host):
         """({name: checked value} of what one host has, texts about what is wrong with it)."""

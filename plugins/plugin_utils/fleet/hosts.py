@@ -23,6 +23,7 @@ EXPORTER_VARIABLES = {
                        ("dcgm_exporter", ("repository", "version", "dcgm_version", "pairs", "profiling")), ("amd_exporter", ("repository", "version")))}
 EXPORTER_VARIABLES["textfile_collector"] = ("textfile_collector_state",)
 EXPORTER_VARIABLES["slurm_collector"] = ("slurm_collector_state",)
+EXPORTER_VARIABLES["slurm_drain"] = ("slurm_drain_state", "slurm_drain_storage_urls")
 
 # Roles that take their program from the bundle when accelmon_source says so, and else from where their own variable says.
 BUNDLED = ("all_smi", "dcgm_exporter", "amd_exporter", "grafana")
@@ -31,7 +32,7 @@ PLAN_VARIABLES = (
     "accelmon_cluster", "accelmon_address", "accelmon_listen", "accelmon_state", "accelmon_rack", "accelmon_labels",
     "accelmon_expected", "accelmon_expected_links", "accelmon_exporters", "accelmon_accelerator_source", "accelmon_custom_exporters", "accelmon_driver_missing",
     "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_phase", "accelmon_source", "accelmon_backend", "accelmon_grafana", "accelmon_lock_file",
-    "accelmon_slurm_controller",
+    "accelmon_slurm_controller", "accelmon_drain",
     "accelmon_release_url_prefix", "accelmon_release_token", "accelmon_alert_group_overrides", "accelmon_alert_host_overrides",
 ) + tuple(name for names in EXPORTER_VARIABLES.values() for name in names)
 

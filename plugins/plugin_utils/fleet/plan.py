@@ -281,7 +281,7 @@ def roles_to_run(values, chosen, facts, monitoring):
     if chosen.retired or chosen.charge != chosen.final:
         roles.append("election")
     roles += [f"{role}_retired" for role in chosen.retired]
-    roles += kernel_log(values, chosen, facts) + slurm_collector(values, facts)
+    roles += kernel_log(values, chosen, facts) + slurm_programs(values, facts)
     return roles + links(roles, facts)
 
 
@@ -305,17 +305,23 @@ def kernel_log(values, chosen, facts):
     return ["kernel_log"] * bool(set(chosen.present).intersection(LOGGED))
 
 
-def slurm_collector(values, facts):
-    """[what becomes of the collector of a Slurm controller]."""
-    if values["accelmon_slurm_controller"]:
-        return ["slurm_collector"]
-    return ["slurm_collector_retired"] * (facts is not None and "slurm_collector" in facts["exporters"])
+def slurm_programs(values, facts):
+    """[what becomes of each program of a Slurm controller]."""
+    wanted = {"slurm_collector": values["accelmon_slurm_controller"],
+              "slurm_drain": values["accelmon_slurm_controller"] and values["accelmon_drain"] != "none"}
+    return [role if wanted[role] else f"{role}_retired" for role in wanted if wanted[role] or facts is not None and role in facts["exporters"]]
+
+
+def asks_for_verdicts(values):
+    """Whether the host drains nodes of Slurm and asks the storages of the fleet for verdicts."""
+    return (values["accelmon_slurm_controller"] and values["accelmon_drain"] != "none" and values["slurm_drain_state"] != "absent"
+            and not values["slurm_drain_storage_urls"])
 
 
 def needs_access(values, facts, monitoring):
     """Whether secrets or certificates belong on the host, or are there and have to go."""
     closed = is_closed(values["accelmon_exporter_tls"], values["accelmon_exporter_auth"])
-    return monitoring or closed or bool(facts and facts["access"])
+    return monitoring or closed or asks_for_verdicts(values) or bool(facts and facts["access"])
 
 
 def exporters(values, chosen):

@@ -25,7 +25,7 @@ INODES = 1000
 SYSTEMD = (235, 247)
 PYTHON = (3, 6)
 # Roles of whose services programs of ours, which are in Python, are a part.
-WITH_PROGRAMS = ("textfile_collector", "slurm_collector", "all_smi", "amd_exporter", "dcgm_exporter", "victoriametrics")
+WITH_PROGRAMS = ("textfile_collector", "slurm_collector", "slurm_drain", "all_smi", "amd_exporter", "dcgm_exporter", "victoriametrics")
 
 # Seconds. The first is what the way to a busy host may take and must not be taken for a wrong clock; beyond the second, samples
 # that a node dates itself count as stale, and certificates made a moment ago are not valid yet.
@@ -297,7 +297,7 @@ def judge_system(host, observed):
     words = observed["python_version"].split(".")
     if tuple(int(word) for word in words[:2]) < PYTHON:
         found.append(finding(host.name, "Python", observed["python_version"], "set ansible_python_interpreter to Python 3.6 or later"))
-    wanted = {*plan.choose(host.values, host.facts).wanted, *plan.slurm_collector(host.values, None), *(role for role, dummy, dummy in host.services())}
+    wanted = {*plan.choose(host.values, host.facts).wanted, *plan.slurm_programs(host.values, None), *(role for role, dummy, dummy in host.services())}
     if observed.get("python_problem") and wanted.intersection(WITH_PROGRAMS):
         what, dummy, told = observed["python_problem"].partition(" = ")
         wrong, dummy, fix = told.partition("; ")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, facts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, draining, facts
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import HostVariables, setting
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import exporters
@@ -27,11 +27,14 @@ def secrets_keeper(groups):
 def fleet_passwords(groups, hostvars):
     """{name: password as the inventory has it, "" to be generated} of the fleet, from the first of its monitoring hosts.
 
-    Grafana has two where one of them runs it: the administrator's, and the one by which it encrypts what its database keeps.
+    Grafana has two where one of them runs it: the administrator's, and the one by which it encrypts what its database keeps. A Slurm controller that
+    drains nodes has one to ask the storages.
     """
     keeper = hostvars[secrets_keeper(groups)]
     names = ["stack", "exporter"] + ["grafana"] * any(setting(hostvars[host], "accelmon_grafana") for host in groups["monitoring"])
     found = {name: setting(keeper, f"accelmon_{name}_password") for name in names}
+    if draining.is_asked(hostvars, groups):
+        found["drain"] = ""
     return {**found, **({"grafana_key": ""} if "grafana" in found else {})}
 
 

@@ -11,9 +11,9 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, check, facts, formats, hosts as fleet, listening
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import plan as plans, preflight, records, slurm_names as slurm, topology as connections
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import updates, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, check, draining, facts, formats, hosts as fleet
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import listening, plan as plans, preflight, records, slurm_names as slurm
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import topology as connections, updates, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 
 SERIAL = "accelmon_serial"
@@ -105,6 +105,17 @@ def slurm_names(groups, hostvars, controller):
 
 
 @as_filter
+def drain_storages(groups, hostvars, controller):
+    """{"urls", "user", "password_file", "ca", "needs"}: where a Slurm controller asks for verdicts. groups, hostvars: the variables of these names."""
+    return draining.storages(groups, hostvars, str(controller))
+
+
+def is_draining(host_variables):
+    """Whether a host asks the storages of the monitoring hosts for verdicts, from its `hostvars` entry."""
+    return plans.asks_for_verdicts(fleet.settings(host_variables, draining.ASKING))
+
+
+@as_filter
 def source_questions(host_variables):
     """What accelerator_facts asks a host about the programs that could read its devices, from the host's `hostvars` entry."""
     host = str(host_variables["inventory_hostname"])
@@ -174,7 +185,7 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {**internal(given, setting, plan, listen, planned, loaded, batches, adoption, slurm_names, source_questions, handover_waits, preflight_wants,
-                           preflight_findings, topology, answer_lines, check.fleet_check, check.argument_errors),
+        return {**internal(given, setting, plan, listen, planned, loaded, batches, adoption, slurm_names, drain_storages, is_draining, source_questions,
+                           handover_waits, preflight_wants, preflight_findings, topology, answer_lines, check.fleet_check, check.argument_errors),
                 "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched,
                 "_update_goes_on": updates.goes_on, "_update_failures": updates.failures}

@@ -91,9 +91,9 @@ def gossip_arguments(seen, port, tls_file):
     return stack.gossip_arguments(seen["pair"], listen, advertised, seen["peers"], str(tls_file))
 
 
-def vmauth_config(password):
-    """Text of the file by which vmauth asks for the stack's password."""
-    return stack.vmauth_config(str(password))
+def vmauth_config(password, drain_password=""):
+    """Text of the file by which vmauth asks for the stack's password, or for that of a Slurm controller that drains nodes, who may only ask queries."""
+    return stack.vmauth_config(str(password), str(drain_password))
 
 
 @as_filter

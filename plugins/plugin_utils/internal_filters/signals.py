@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader im
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, notified
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, errors, job, recording, report, routes, site_rules, vmui
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, draining, errors, job, recording, report, routes, site_rules, vmui
 
 
 def rule_files(paths, directory):
@@ -22,6 +22,11 @@ def rule_files(paths, directory):
         return site_rules.site_files(paths, directory)
     except Problem as error:
         raise AnsibleFilterError(f"accelmon_rule_files: {error}") from None
+
+
+def drain_verdicts(cluster):
+    """Text of the file by which a Slurm controller asks for the verdicts about nodes of a cluster."""
+    return draining.verdicts_file(str(cluster))
 
 
 def fleet_hosts(groups):
@@ -224,7 +229,7 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(rule_files, rules_check, alert_changes, alert_inputs, rule_groups, alertmanager_files, expected_series, source_comparisons,
-                        rehearsed_rules, explanation, findings, alert_routes, silenced, receivers, silence_lines, delivery_lines, views, report_text,
+        return internal(rule_files, rules_check, drain_verdicts, alert_changes, alert_inputs, rule_groups, alertmanager_files, expected_series,
+                        source_comparisons, rehearsed_rules, explanation, findings, alert_routes, silenced, receivers, silence_lines, delivery_lines, views, report_text,
                         report_paths, report_lines, report_of, fullest_report, report_stats, job_views, job_problems, job_report,
                         job_text, job_lines, vmui_files)

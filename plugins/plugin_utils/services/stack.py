@@ -12,6 +12,8 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets impor
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_loopback, is_own
 
 USER = "accelmon"
+# Who may ask the storage queries and nothing else: a Slurm controller that drains nodes.
+DRAINER = "accelmon-drain"
 # Where the storage listens in the network of its own that nothing else is in but what asks for the password before it.
 STORAGE = "127.0.0.1:8428"
 # A name that the certificates of monitoring hosts have, and those of nodes have not.
@@ -58,12 +60,16 @@ def listener(address, port, path="/-/ready"):
     }
 
 
-def vmauth_config(password):
+def vmauth_config(password, drain_password=""):
     """The file by which vmauth lets in who has the password, and nobody else, whatever is asked for.
+
+    drain_password: that of DRAINER, "" if there is none
 
     JSON, which is YAML too. vmauth fills in %{NAME} from its environment before it reads: no sign of percent stands as itself.
     """
     users = [{"username": USER, "password": password, "url_prefix": f"http://{STORAGE}"}]
+    if drain_password:
+        users.append({"username": DRAINER, "password": drain_password, "url_map": [{"src_paths": ["/api/v1/query"], "url_prefix": f"http://{STORAGE}"}]})
     return json.dumps({"users": users}, indent=2).replace("%", "\\u0025") + "\n"
 
 

@@ -30,6 +30,8 @@ esac
 """
 VARIABLES = {
     "ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False,
+    # The role slurm_drain does nothing until it is turned on.
+    "accelmon_drain": "observe", "slurm_drain_storage_urls": ["http://storage.example.org:9090"],
     # AMD has no packages for what this may be.
     "amd_exporter_source": "container", "amd_exporter_image": "docker.io/x/y@sha256:" + "0" * 64,
 }

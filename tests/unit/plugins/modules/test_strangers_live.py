@@ -9,6 +9,7 @@ those that it starts. Alertmanager is asked in the scenarios: Debian's does not 
 web server on loopback with a page of more than a megabyte.
 Networks of their own are not here: the storage listens on a port of loopback that nobody is told.
 """
+import base64
 import contextlib
 import http.server
 import json
@@ -213,3 +214,25 @@ def test_vmalert_and_prometheus_let_nobody_in(lab):
     assert lab.open_to(**urls) == []
     assert all(min(forge(url)) >= 400 for url in urls.values())
     assert set(forge(urls["prometheus"])) == {401}
+
+
+def test_a_controller_that_drains_nodes_may_ask_queries_and_nothing_else(lab):
+    storage = lab.storage()
+    config = stack.vmauth_config(PASSWORD, "drain-password").replace(f"http://{stack.STORAGE}", storage)
+    (lab.folder / "vmauth.yml").write_text(config)
+    url = lab.run("vmauth", f"-httpInternalListenAddr=127.0.0.1:{free_port()}", f"-auth.config={lab.folder / 'vmauth.yml'}")
+
+    def asked(path, data=None, user=stack.DRAINER, password="drain-password"):
+        known = base64.b64encode(f"{user}:{password}".encode()).decode()
+        try:
+            request = urllib.request.Request(url + path, data=data, headers={"Authorization": f"Basic {known}"})
+            return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=PATIENCE).status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    assert asked("/api/v1/query", b"query=up") == asked("/api/v1/query?query=up") == 200
+    assert asked("/api/v1/query", b"query=up", stack.USER) == asked("/api/v1/query", b"query=up", password=PASSWORD) == 401
+    for path in ("/api/v1/query/x", "/api/v1/query_range", "/api/v1/import/prometheus", "/api/v1/query/../import/prometheus", "//api/v1/import/prometheus",
+                 "/api/v1/query/%2e%2e/import/prometheus", "/api/v1/admin/tsdb/delete_series", "/metrics", "/", "/snapshot/create", "/internal/force_flush"):
+        assert asked(path, FORGED) >= 400, path
+    assert stored(storage) == set()

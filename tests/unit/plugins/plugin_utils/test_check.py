@@ -341,6 +341,25 @@ def test_files_of_a_site_are_all_named():
     assert [line.partition(":  ")[0].split(" = ")[0] for line in found] == ["h: accelmon_tls_certificate_file", "h: accelmon_tls_ca_file"]
 
 
+def test_a_controller_that_drains_nodes_must_reach_the_storages():
+    def found(store, **more):
+        controller = {"accelmon_slurm_controller": True, "accelmon_drain": "drain", **more}
+        return check({"ctl": controller, "gpu": {"accelmon_drain": "drain"}}, {"mon": store})
+
+    other = "or put the controller into the group monitoring, or set slurm_drain_storage_urls"
+    assert found({}) == {"fleet": [], "hosts": {"ctl": (
+        "ctl: accelmon_drain = drain: the storage of mon listens on 127.0.0.1 alone; set victoriametrics_listen there to an address that the controller "
+        f"reaches, {other}")}}
+    assert found({"accelmon_backend": "prometheus"})["hosts"] == {"ctl": (
+        "ctl: accelmon_drain = drain: the storage of mon is Prometheus, which has no user that may only ask; put the controller into the group monitoring, "
+        "or set slurm_drain_storage_urls")}
+    for store, more in (({"victoriametrics_listen": "0.0.0.0"}, {}), ({}, {"slurm_drain_storage_urls": ["http://x:1"]}), ({}, {"accelmon_drain": "none"}),
+                        ({}, {"slurm_drain_state": "absent"})):
+        assert found(store, **more) == {"fleet": [], "hosts": {}}
+    own = {"accelmon_slurm_controller": True, "accelmon_drain": "observe"}
+    assert check({"gpu": {}}, {"mon": own}) == {"fleet": [], "hosts": {}}
+
+
 def test_a_slurm_controller():
     assert errors(accelmon_slurm_controller=True) == errors(accelmon_slurm_controller=True, slurm_collector_timeout=15) == []
     fix = "h: accelmon_slurm_controller = true: node_exporter publishes what its collector reads; keep node_exporter on this host"

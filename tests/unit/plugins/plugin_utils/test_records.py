@@ -112,6 +112,17 @@ def test_a_collector_that_is_not_wanted_is_no_target_and_goes():
     assert plan(before, **CONTROLLER)["roles"] == ["node_exporter", "slurm_collector"]
 
 
+def test_a_slurm_controller_that_drains_nodes_has_what_it_asks_with():
+    for mode in ("observe", "drain"):
+        assert plan(facts(), **CONTROLLER, accelmon_drain=mode)["roles"] == ["access", "node_exporter", "slurm_collector", "slurm_drain"]
+    assert plan(facts(), accelmon_drain="drain")["roles"] == ["node_exporter"], "no controller"
+    own = plan(facts(), **CONTROLLER, accelmon_drain="drain", slurm_drain_storage_urls=["http://prometheus:9090"])
+    assert own["roles"] == ["node_exporter", "slurm_collector", "slurm_drain"]
+    before = facts(node={"exporters": ["node_exporter", "slurm_collector", "slurm_drain"]})
+    assert plan(before, **CONTROLLER)["roles"] == ["node_exporter", "slurm_collector", "slurm_drain_retired"]
+    assert plan(before)["roles"] == ["node_exporter", "slurm_collector_retired", "slurm_drain_retired"]
+
+
 def test_an_image_proves_nothing():
     made = plan(facts(device()), node_exporter_managed="adopt", accelmon_phase="image")
     assert made["roles"] == ["textfile_collector"]

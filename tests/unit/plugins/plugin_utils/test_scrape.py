@@ -369,7 +369,8 @@ def test_nobody_else_writes_what_a_slurm_controller_says(job):
 
 
 def test_every_series_of_the_slurm_collector_is_in_the_catalogue():
-    text = (Path(__file__).resolve().parents[4] / "roles/slurm_collector/files/accelmon_slurm_collector.py").read_text(encoding="utf-8")
+    roles = Path(__file__).resolve().parents[4] / "roles"
+    text = "".join((roles / f"{role}/files/accelmon_{role}.py").read_text(encoding="utf-8") for role in ("slurm_collector", "slurm_drain"))
     assert set(re.findall(r'^    \("(slurm_\w+)", \("(?:gauge|counter)"', text, re.MULTILINE)) == {*DELEGATED["about"], *DELEGATED["own"]}
 
 

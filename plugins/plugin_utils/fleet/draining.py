@@ -1,0 +1,65 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a Slurm controller that drains nodes asks for verdicts: on a monitoring host that host's own storage; elsewhere those of all monitoring
+hosts, over the network, as a user of its own who may ask queries and nothing else."""
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_loopback
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours, plan
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
+
+ASKING = ("accelmon_drain", "accelmon_slurm_controller", "slurm_drain_state", "slurm_drain_storage_urls")
+ASKED = ("accelmon_backend", "victoriametrics_listen")
+
+
+def is_asked(hostvars, groups):
+    """Whether some controller that is no monitoring host asks the storages of the fleet."""
+    monitoring = set(groups.get("monitoring", ()))
+    hosts = [host for host in dict.fromkeys(groups.get("accelerator_nodes", ())) if host not in monitoring]
+    for host in hosts:
+        variables_of_host = fleet.HostVariables(hostvars, str(host))
+        # Most hosts have none of these; reading the others costs more than this look.
+        if "accelmon_slurm_controller" in variables_of_host.raw and "accelmon_drain" in variables_of_host.raw:
+            if plan.asks_for_verdicts(fleet.settings(hostvars[host], ASKING)):
+                return True
+    return False
+
+
+def storages(groups, hostvars, host):
+    """{"urls", "user", "password_file", "ca", "needs"} of the storages that a controller asks. Raises Problem."""
+    monitoring = [str(name) for name in groups.get("monitoring", ())]
+    if not monitoring:
+        value = fleet.setting(hostvars[host], "accelmon_drain")
+        raise Problem("no host of the group monitoring can be asked; set slurm_drain_storage_urls", "accelmon_drain", value)
+    if host in monitoring:
+        backend = stack.BACKENDS[fleet.setting(hostvars[host], "accelmon_backend")]
+        own = neighbours.neighbours(hostvars[host])[backend.storage]
+        return {"urls": [own["url"]], "user": stack.USER, "password_file": paths.STACK_PASSWORD, "ca": paths.CA if own["scheme"] == "https" else "",
+                "needs": [paths.STACK_PASSWORD]}
+    urls = []
+    for name in monitoring:
+        address = access.host_names(name, fleet.HostVariables(hostvars, name))["address"]
+        urls.append(f"https://{instance(address, fleet.setting(hostvars[name], 'victoriametrics_port'))}")
+    return {"urls": urls, "user": stack.DRAINER, "password_file": paths.DRAIN_PASSWORD, "ca": paths.CA, "needs": [paths.DRAIN_PASSWORD, paths.CA]}
+
+
+def deaf(asking, stores):
+    """{host: [Problem]} of controllers that cannot ask a monitoring host.
+
+    asking: {controller: its accelmon_drain} of those that are no monitoring hosts; stores: {monitoring host: its values of ASKED}
+    """
+    found = {}
+    for host, value in asking.items():
+        found[host] = []
+        for store, values in stores.items():
+            wrong = None
+            if values["accelmon_backend"] != "victoriametrics":
+                wrong = f"the storage of {store} is Prometheus, which has no user that may only ask; put the controller into the group monitoring"
+            elif is_loopback(values["victoriametrics_listen"]):
+                wrong = (f"the storage of {store} listens on {values['victoriametrics_listen']} alone; set victoriametrics_listen there to an address that "
+                         "the controller reaches, or put the controller into the group monitoring")
+            found[host] += [Problem(wrong + ", or set slurm_drain_storage_urls", "accelmon_drain", value)] if wrong else []
+    return found
