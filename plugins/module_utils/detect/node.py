@@ -9,6 +9,7 @@ import re
 import socket
 import sys
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, links
 
 # The kernel's machine names that differ from Go's, in which programs are published.
@@ -148,7 +149,7 @@ def describe(root="/"):
         release = {"ID": "macos", "VERSION_ID": platform.mac_ver()[0]}
     node = {"architecture": architecture(os.uname().machine), "python_version": "%d.%d.%d" % sys.version_info[:3],
             "addresses": ipv4(root) + ipv6(root), "systemd": os.path.isdir(os.path.join(root, "run/systemd/system")),
-            "access": os.path.lexists(os.path.join(root, "etc/accelmon/web/exporter.yml")),
+            "access": any(os.path.lexists(os.path.join(root, path.lstrip("/"))) for path in (paths.EXPORTER_WEB, paths.DRAIN_PASSWORD)),
             "container_runtimes": container_runtimes(root), "exporters": exporters(root), "hostengine": hostengine(root)}
     for key, name in (("distribution", "ID"), ("distribution_version", "VERSION_ID")):
         if release.get(name):

@@ -169,3 +169,10 @@ def test_architecture(machine, wanted):
     ("", None), ("N/A", None), ("0000:01:00.0x", None), ("123456789:01:00.0", None)])
 def test_normal_address(value, wanted):
     assert pci.normal_address(value) == wanted
+
+
+def test_a_controller_with_nothing_but_a_password_of_its_own_has_access(tmp_path):
+    (tmp_path / "etc/accelmon/secrets").mkdir(parents=True)
+    assert node.describe(str(tmp_path))["access"] is False
+    (tmp_path / "etc/accelmon/secrets/drain_password").write_text("x")
+    assert node.describe(str(tmp_path))["access"] is True
