@@ -51,6 +51,7 @@ rows:
       the host that took the place of a replaced one.
     - C(accelerators) has, by vendor, how many were C(seen) and C(expected), the C(source) in charge, and sources on C(standby).
     - C(health) has the devices whose health score is below 100, the worst first. It is absent where none is known to be.
+    - C(drain) is what the Slurm controller decides about a node with a fatal error. It is absent where there is nothing to decide.
     - C(seen) is null and an exporter V(unknown) while the storage cannot be queried.
   returned: always
   type: list

@@ -34,6 +34,7 @@ def empty_seen():
     devices: {(cluster, node, vendor): count} with fresh recorded series
     collector_age: {(cluster, node, vendor): seconds since the collector's last success}
     health: {(cluster, node): [{vendor, index, score}]} of devices whose health score is below 100
+    drains: {(cluster, node): {action, cause, why}} as the program on a Slurm controller decides
     generations: {cluster: set of registry generations in the storage}
     lost: {(cluster, node, vendor): [text naming one device that was recorded lately and is not now]}
     unrecorded: {(cluster, node, vendor): [names of series that its source tells and that are not recorded]}
@@ -46,7 +47,7 @@ def empty_seen():
     open_targets: {target: what it does} of exporters that let a stranger in
     """
     return {
-        "storage_error": None, "rules_error": None, "up": {}, "devices": {}, "collector_age": {}, "health": {},
+        "storage_error": None, "rules_error": None, "up": {}, "devices": {}, "collector_age": {}, "health": {}, "drains": {},
         "generations": {}, "lost": {}, "unrecorded": {}, "readings": {}, "groups": [], "firing": [], "alertmanagers": [], "grafana": None,
         "open_stack": [], "open_targets": {},
     }
@@ -684,7 +685,8 @@ def status_rows(clusters, seen, only=None):
 
     Row: {cluster, node, address, state, accelerators: {vendor: {"seen": n or None, "expected": n, "unmonitored"?: n,
     "source"?: the source in charge, "standby"?: [sources that could be]}},
-    exporters: {job: up | down | unknown}, alerts: [name], health?: [{vendor, index, score}], problem: bool}
+    exporters: {job: up | down | unknown}, alerts: [name], health?: [{vendor, index, score}], drain?: {action, cause, why},
+    problem: bool}
     state: active, maintenance, retired, pending, replaced ("replaced_by": by which host), or down: active, with exporters and none of them up
     health has the devices whose health score is below 100, the worst first
     unmonitored counts the recorded devices that no exporter of the host reads; they are not among the expected ones
@@ -710,6 +712,8 @@ def status_rows(clusters, seen, only=None):
             row["alerts"] = sorted(firing.get((cluster, node), set()) | firing.get(("", node), set()))
             if (cluster, node) in seen["health"]:
                 row["health"] = sorted(seen["health"][cluster, node], key=lambda one: (one["score"], one["vendor"], natural(one["index"])))
+            if (cluster, node) in seen["drains"]:
+                row["drain"] = seen["drains"][cluster, node]
             row["problem"] = _rank(row) < _RANK_MAINTENANCE
             rows.append(row)
     return rows
@@ -855,8 +859,22 @@ def health_words(row):
     return ", ".join(words + ["%d more" % (len(found) - HEALTH_WORDS)] * (len(found) > HEALTH_WORDS)) or "-"
 
 
+# What a Slurm controller says about draining a node, by the action that it names.
+DRAIN_WORDS = {"drain": "drained", "kept": "drained", "observe": "would be drained", "blocked": "not drained", "left": "left alone", "failed": "drain failed"}
+
+
+def drain_words(row):
+    """ "not drained: error (mass)": what a Slurm controller decides about a node; "-" if it has no reason to drain it."""
+    if "drain" not in row:
+        return "-"
+    drain = row["drain"]
+    words = "%s: %s" % (DRAIN_WORDS.get(drain["action"], drain["action"]), drain["cause"])
+    return words + " (%s)" % drain["why"] if drain["why"] else words
+
+
 def table(rows):
-    """The rows as aligned text, without blanks at the ends of lines. Columns CLUSTER if there are several, and HEALTH if a device is unwell."""
+    """The rows as aligned text, without blanks at the ends of lines. Columns CLUSTER if there are several, HEALTH if a device is unwell, and SLURM if
+    a node is, or should be, drained."""
     several = len(set(row["cluster"] for row in rows)) > 1
     cells = [["NODE", "ADDRESS", "ACCELERATORS", "EXPORTERS", "STATE", "ALERTS"]]
     for row in rows:
@@ -865,9 +883,10 @@ def table(rows):
             ", ".join("%s %s" % item for item in sorted(row["exporters"].items())) or "-",
             row["state"] + (" by %s" % row["replaced_by"] if "replaced_by" in row else ""), ", ".join(row["alerts"]) or "-",
         ])
-    if any("health" in row for row in rows):
-        for line, words in zip(cells, ["HEALTH"] + [health_words(row) for row in rows]):
-            line.insert(-1, words)
+    for key, title, words_of in (("health", "HEALTH", health_words), ("drain", "SLURM", drain_words)):
+        if any(key in row for row in rows):
+            for line, words in zip(cells, [title] + [words_of(row) for row in rows]):
+                line.insert(-1, words)
     if several:
         for line, row in zip(cells, [{"cluster": "CLUSTER"}] + list(rows)):
             line.insert(0, row["cluster"])

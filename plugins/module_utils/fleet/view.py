@@ -120,7 +120,7 @@ def observe(params, clusters, rules=False, alerts=False, details=True, health=Fa
     """The `seen` of verdict.empty_seen, for these clusters.
 
     params: the module's parameters; rules, alerts: ask the rule evaluator for them
-    details: collectors and generations too; health: health scores too
+    details: collectors and generations too; health: health scores, and what a Slurm controller decides about draining, too
     """
     seen = verdict.empty_seen()
     url, timeout = params["storage_url"], params["query_timeout"]
@@ -148,6 +148,8 @@ def observe(params, clusters, rules=False, alerts=False, details=True, health=Fa
             for labels, value in ask(sick_devices(where, recorded)):
                 seen["health"].setdefault((labels.get("cluster"), labels.get("node")), []).append({
                     "vendor": labels.get("vendor", ""), "index": labels.get("index", ""), "score": int(value)})
+            for labels, _value in ask('last_over_time(slurm_node_drain_decision_info{job="slurm_collector",%s}[%ds])' % (where, scraped)):
+                seen["drains"][labels.get("cluster"), labels.get("node")] = dict((word, labels.get(word, "")) for word in ("action", "cause", "why"))
     except Failure as error:
         seen["storage_error"] = str(error)
     if rules:
@@ -167,7 +169,7 @@ def observe(params, clusters, rules=False, alerts=False, details=True, health=Fa
 def status(params, health=True):
     """(clusters, seen, rows of nodes, [what could be better], [what could not be read or asked]) of the fleet.
 
-    health: whether rows say which devices are not well; the report asks for all scores itself
+    health: whether rows say which devices are not well, and which nodes are drained for that; the report asks for all scores itself
     """
     clusters, unread = read_registry(params["state_dir"], params["clusters"])
     seen = observe(params, clusters, alerts=True, details=False, health=health)

@@ -34,6 +34,7 @@ QUERIES = {
     "last_over_time(accelerator_info": "lost",
     "last_over_time(ALERTS": "alerts_series",
     "min by (cluster, node, vendor, index, uuid) (last_over_time(accelerator_health_score": "health",
+    "last_over_time(slurm_node_drain_decision_info": "drains",
     "last_over_time(accelerator_error_last_timestamp_seconds": "error_times",
     "last_over_time(accelerator_errors_total": "error_counts",
 }
@@ -65,7 +66,7 @@ class Services:
 
     def __init__(self, folder):
         self.broken, self.queries, self.password = set(), [], ""
-        self.unwell = []
+        self.unwell, self.drains = [], []
         self.received = [{"labels": {"alertname": "Watchdog"}}]
         self.holder = socket.socket()
         self.holder.bind(("127.0.0.1", 0))
@@ -110,8 +111,8 @@ class Services:
     def text(self, name):
         if name == "alerts_series":
             return json.dumps(ALERTS_SERIES)
-        if name == "health":
-            return json.dumps({"status": "success", "data": {"resultType": "vector", "result": self.unwell}})
+        if name in ("health", "drains"):
+            return json.dumps({"status": "success", "data": {"resultType": "vector", "result": self.unwell if name == "health" else self.drains}})
         if name in ERRORS:
             return json.dumps({"status": "success", "data": {"resultType": "vector", "result": ERRORS[name]}})
         if name in ("received", "metrics"):
@@ -217,6 +218,16 @@ def test_status_names_the_devices_that_are_not_well(services):
     assert [line.split("active  ")[-1].split("down    ")[-1] for line in result["table"].splitlines()[1:]] == [
         "0 (nvidia 3), 40 (nvidia 2), 40 (nvidia 11), 1 more  AcceleratorMissing", "-" + " " * 52 + "HostDown"]
     assert result["table"].splitlines()[0].split()[-2:] == ["HEALTH", "ALERTS"]
+
+
+def test_status_says_what_the_slurm_controller_decides(services):
+    services.drains = [
+        {"metric": {"cluster": "demo", "node": "gpu1", "action": "blocked", "cause": "device_missing", "why": "mass"}, "value": [1, "1"]},
+        {"metric": {"cluster": "demo", "node": "gpu9", "action": "drain", "cause": "error", "why": ""}, "value": [1, "1"]}]
+    result = services.run("fleet_status_info", sort="name")
+    assert result["rows"][0]["drain"] == {"action": "blocked", "cause": "device_missing", "why": "mass"} and "drain" not in result["rows"][1]
+    assert result["table"].splitlines()[0].split()[-2:] == ["SLURM", "ALERTS"]
+    assert "  not drained: device_missing (mass)  AcceleratorMissing" in result["table"] and "  -" + " " * 35 + "HostDown" in result["table"]
 
 
 def test_status_by_name_and_of_some_nodes(services):
