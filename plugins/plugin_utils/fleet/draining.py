@@ -10,22 +10,37 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours, plan
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import draining
 
 ASKING = ("accelmon_drain", "accelmon_slurm_controller", "slurm_drain_state", "slurm_drain_storage_urls")
+LIMITS = ("own_percent", "total_percent", "per_hour")
+REHEARSED = ("accelmon_cluster", "accelmon_slurm_controller") + tuple(f"slurm_drain_{name}" for name in LIMITS)
 ASKED = ("accelmon_backend", "victoriametrics_listen")
 
 
 def is_asked(hostvars, groups):
     """Whether some controller that is no monitoring host asks the storages of the fleet."""
     monitoring = set(groups.get("monitoring", ()))
-    hosts = [host for host in dict.fromkeys(groups.get("accelerator_nodes", ())) if host not in monitoring]
-    for host in hosts:
-        variables_of_host = fleet.HostVariables(hostvars, str(host))
-        # Most hosts have none of these; reading the others costs more than this look.
-        if "accelmon_slurm_controller" in variables_of_host.raw and "accelmon_drain" in variables_of_host.raw:
-            if plan.asks_for_verdicts(fleet.settings(hostvars[host], ASKING)):
-                return True
-    return False
+    return any(plan.asks_for_verdicts(fleet.settings(hostvars[host], ASKING)) for host in controllers(hostvars, groups) if host not in monitoring)
+
+
+def controllers(hostvars, groups):
+    """Hosts that may be Slurm controllers, with accelmon_slurm_controller of whatever value. To read variables of all hosts would cost much more."""
+    return [host for host in dict.fromkeys([*groups.get("accelerator_nodes", ()), *groups.get("monitoring", ())])
+            if "accelmon_slurm_controller" in fleet.HostVariables(hostvars, str(host)).raw]
+
+
+def rehearsed(hostvars, groups):
+    """[{"cluster", "query", "own_percent", "total_percent", "per_hour"}] of the clusters with a Slurm controller. Raises Problem if there is none."""
+    found = {}
+    for host in controllers(hostvars, groups):
+        values = fleet.settings(hostvars[host], REHEARSED)
+        if values["accelmon_slurm_controller"]:
+            cluster = values["accelmon_cluster"]
+            found.setdefault(cluster, {"cluster": cluster, "query": draining.query(cluster), **{name: values[f"slurm_drain_{name}"] for name in LIMITS}})
+    if not found:
+        raise Problem("inventory: no host has accelmon_slurm_controller = true; set it for the Slurm controller, whose limits are rehearsed")
+    return list(found.values())
 
 
 def storages(groups, hostvars, host):

@@ -110,6 +110,12 @@ def drain_storages(groups, hostvars, controller):
     return draining.storages(groups, hostvars, str(controller))
 
 
+@as_filter
+def rehearsed_drains(groups, hostvars):
+    """The clusters with a Slurm controller as fleet_drain_rehearsal_info takes them. groups, hostvars: the variables of these names."""
+    return draining.rehearsed(hostvars, groups)
+
+
 def is_draining(host_variables):
     """Whether a host asks the storages of the monitoring hosts for verdicts, from its `hostvars` entry."""
     return plans.asks_for_verdicts(fleet.settings(host_variables, draining.ASKING))
@@ -185,7 +191,8 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {**internal(given, setting, plan, listen, planned, loaded, batches, adoption, slurm_names, drain_storages, is_draining, source_questions,
-                           handover_waits, preflight_wants, preflight_findings, topology, answer_lines, check.fleet_check, check.argument_errors),
+        return {**internal(given, setting, plan, listen, planned, loaded, batches, adoption, slurm_names, drain_storages, is_draining, rehearsed_drains,
+                           source_questions, handover_waits, preflight_wants, preflight_findings, topology, answer_lines,
+                           check.fleet_check, check.argument_errors),
                 "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched,
                 "_update_goes_on": updates.goes_on, "_update_failures": updates.failures}

@@ -230,6 +230,6 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return internal(rule_files, rules_check, drain_verdicts, alert_changes, alert_inputs, rule_groups, alertmanager_files, expected_series,
-                        source_comparisons, rehearsed_rules, explanation, findings, alert_routes, silenced, receivers, silence_lines, delivery_lines, views, report_text,
-                        report_paths, report_lines, report_of, fullest_report, report_stats, job_views, job_problems, job_report,
+                        source_comparisons, rehearsed_rules, explanation, findings, alert_routes, silenced, receivers, silence_lines, delivery_lines, views,
+                        report_text, report_paths, report_lines, report_of, fullest_report, report_stats, job_views, job_problems, job_report,
                         job_text, job_lines, vmui_files)
