@@ -346,7 +346,7 @@ def compared(value):
     return some_of(value, tuple(catalogue.load("sources")["sources"]), "source")
 
 
-ROTATED = ("stack", "exporter", "certificates", "ca", "ca_end")
+ROTATED = ("stack", "exporter", "drain", "certificates", "ca", "ca_end")
 
 
 def rotated(value):
