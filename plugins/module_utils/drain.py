@@ -212,7 +212,13 @@ def entry_of(decision, now):
 
 
 def remembered(past, decisions, now):
-    """The past without what is over, and with what is as it was left: drained, or still to be drained in observe mode."""
+    """The past without what is over, and with what is as it was left: drained, or still to be drained in observe mode.
+
+    A node that is drained with a reason of ours has an entry from then on, also if another controller drained it, or the past was lost.
+    """
     action = dict((one.node, {"kept": "drain", "observe": "observe"}.get(one.action)) for one in decisions)
     made = [dict(entry, until=now) if action.get(entry["node"]) == entry["action"] else entry for entry in past]
+    known = set(entry["node"] for entry in past if entry["action"] == "drain")
+    # Not of this hour: nobody knows when.
+    made += [dict(entry_of(one, now), action="drain", at=0.0) for one in decisions if one.action == "kept" and one.node not in known]
     return [entry for entry in made if entry["node"] in action or entry["until"] > now - MEMORY]

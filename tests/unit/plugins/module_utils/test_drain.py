@@ -137,6 +137,14 @@ def test_what_began_while_a_node_was_drained_is_known_to_whoever_resumes_it():
     assert decide([verdict("n1", since=NOW - 60)], past=past, now=NOW + 60) == {"n1": ("left", "resumed")}
 
 
+def test_a_node_that_another_controller_drained_is_left_too_once_somebody_has_resumed_it():
+    """The same if the past was lost."""
+    made = drain.decide([verdict("n1")], fleet(n1=node("IDLE+DRAIN", "accelmon: error")), LIMITS, [], NOW, "drain")
+    past = drain.remembered([], made, NOW)
+    assert decide([verdict("n1")], past=past, now=NOW + 60) == {"n1": ("left", "resumed")}
+    assert decide([verdict("n9", "links")], past=past * 3, now=NOW + 60) == {"n9": DRAINED}, "it is none of this hour"
+
+
 def test_the_past_is_kept_while_a_verdict_lasts_and_for_a_week():
     past, late = [entry("n1")], NOW + 8 * drain.DAY
     assert drain.remembered(past, [], NOW + drain.DAY) == past
