@@ -13,6 +13,7 @@ import os
 import pathlib
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -267,6 +268,21 @@ def test_names_and_strangers(controller, storage):
     found = controller.run("drain", "--names", str(controller.folder / "names.json"))[1]
     assert decided(found) == {'node="n7.example.org",action="drain",cause="error",why=""', 'node="n9 State=DOWN",action="left",cause="error",why="unknown"'}
     assert [line.split()[1] for line in controller.updates()] == ["NodeName=n7"]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_storage_over_tls_has_to_be_the_right_one(controller, storage, tmp_path, trusted):
+    for name in ("own", "other"):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=" + name,
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(tmp_path / (name + ".key")), "-out", str(tmp_path / (name + ".crt"))],
+                       check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "own.crt", tmp_path / "own.key")
+    storage.server.socket = context.wrap_socket(storage.server.socket, server_side=True)
+    storage.rows = [row("n7")]
+    found = controller.run("drain", "--ca", str(tmp_path / ("own.crt" if trusted else "other.crt")), urls=[storage.url.replace("http:", "https:")])[1]
+    assert len(controller.updates()) == trusted == found["slurm_drain_success", 'query="verdicts"']
+    assert bool(storage.asked) == trusted, "the password is shown to nobody else"
 
 
 def test_the_password_is_nowhere(controller, storage):
