@@ -167,7 +167,7 @@ def test_it_asks_for_the_password_of_the_web_configuration(fleet, restored):
 
 def test_a_list_that_the_exporter_refuses_is_put_back(fleet, restored):
     said = message(fleet, dcgm_exporter_extra_counters=["DCGM_FI_DEV_NO_SUCH"])
-    assert "dcgm_exporter_extra_counters = DCGM_FI_DEV_NO_SUCH: not a valid line" in said
+    assert 'dcgm_exporter_extra_counters = ["DCGM_FI_DEV_NO_SUCH"]: DCGM_FI_DEV_NO_SUCH: not a valid line; write FIELD' in said
     assert rows(page(fleet))
 
 
