@@ -31,7 +31,7 @@ sys.path += [HERE, os.path.join(HERE, "../../../plugins/module_utils")]
 import drain  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import slurm  # noqa: E402  pylint: disable=wrong-import-position,import-error
 from slurmctl import Failure, ask, names_of, plain, seconds  # noqa: E402  pylint: disable=wrong-import-position,import-error
-from textfile import Samples, publish, replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
+from textfile import Samples, publish_alone, replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 ALL_NODES = ["--all", "--oneliner", "--details", "show", "node"]
 ANSWER_LIMIT = 16 * 1024 * 1024  # bytes
@@ -270,12 +270,7 @@ def main(argv=None):
     parser.add_argument("--publish", metavar="DIRECTORY", help="ask nothing; copy the file into a directory that somebody else owns")
     options = parser.parse_args(argv)
     if options.publish:
-        try:
-            publish(options.output, options.publish)
-        except (OSError, ValueError) as error:
-            say("%s: %s" % (options.publish, error))
-            return 1
-        return 0
+        return publish_alone(options.output, options.publish)
     options.limits = drain.Limits(options.own_percent, options.total_percent, options.per_hour)
     with open(options.state + ".lock", "w", encoding="utf-8") as lock:
         try:
