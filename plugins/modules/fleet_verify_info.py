@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Runs on a monitoring host. Reads its registry, queries the storage and the rule evaluator, and reports problems.
-  - Checks that every target is up, all expected accelerators and textfile collectors are fresh, the rules are loaded
+  - Checks that every target is up, all expected accelerators and textfile collectors are fresh, owner files of jobs are sound, the rules are loaded
     and healthy, the watchdog fires and reaches the alert receivers, and the registry's newest generation has been scraped.
   - Checks access. If O(password_file) exists, no listener of the stack may answer without the password. An exporter with TLS must
     not answer plain HTTP or, with O(exporter_client_certificate), a client without a certificate.
@@ -128,7 +128,7 @@ failures:
   description:
     - The problems, in a fixed order, each cause once.
     - C(check) is one of registry, storage, generation, rules, watchdog, alertmanager, grafana, access, scraper, recording, registered,
-      pending, target, open, collector, devices, series, inputs.
+      pending, target, open, collector, devices, series, inputs, jobs.
     - C(line) has node, reason and fix in one line.
   returned: always
   type: list

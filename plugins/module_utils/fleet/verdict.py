@@ -20,7 +20,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets impor
 
 # Lines about the monitoring host come first: they often explain the others.
 CHECKS = ("registry", "storage", "generation", "rules", "watchdog", "alertmanager", "grafana", "access", "scraper", "recording",
-          "registered", "pending", "target", "open", "collector", "devices", "series", "inputs")
+          "registered", "pending", "target", "open", "collector", "devices", "series", "inputs", "jobs")
 
 HEALTH_WORDS = 3  # devices in a row of the status table
 DEVICE_WORDS = 8  # lost devices named in one line; the rest is counted
@@ -33,6 +33,7 @@ def empty_seen():
     up: {(cluster, node, job, instance): bool} of the last few scrapes
     devices: {(cluster, node, vendor): count} with fresh recorded series
     collector_age: {(cluster, node, vendor): seconds since the collector's last success}
+    job_files: {(cluster, node): {problem: (number of owner files of jobs, [names of some])}}
     health: {(cluster, node): [{vendor, index, score}]} of devices whose health score is below 100
     drains: {(cluster, node): {action, cause, why}} as the program on a Slurm controller decides
     generations: {cluster: set of registry generations in the storage}
@@ -47,7 +48,7 @@ def empty_seen():
     open_targets: {target: what it does} of exporters that let a stranger in
     """
     return {
-        "storage_error": None, "rules_error": None, "up": {}, "devices": {}, "collector_age": {}, "health": {}, "drains": {},
+        "storage_error": None, "rules_error": None, "up": {}, "devices": {}, "collector_age": {}, "job_files": {}, "health": {}, "drains": {},
         "generations": {}, "lost": {}, "unrecorded": {}, "readings": {}, "groups": [], "firing": [], "alertmanagers": [], "grafana": None,
         "open_stack": [], "open_targets": {},
     }
@@ -293,6 +294,29 @@ def series_failures(cluster, node, host, seen):
                 cluster, node, "series", "%s of %s %s not recorded, although %s reports %s" % (
                     listing(names), vendor, "are" if len(names) > 1 else "is", source, "them" if len(names) > 1 else "it"),
                 "check for a label of %s that these series also have (accelmon_labels); if there is none, run site.yml" % node))
+    return found
+
+
+# What is wrong with owner files of jobs, and what to do, by the collector's word for it.
+JOB_FILES = collections.OrderedDict((
+    ("refused", ("is refused", "are refused", "in /run/accelmon/jobs on {node}, let only root own and write files")),
+    ("damaged", ("is damaged", "are damaged", "write it as docs/jobs.md describes")),
+    ("unresolved", ("names a device that the node does not have", "name devices that the node does not have",
+                    "compare its devices with those of {node}; if Slurm's hooks wrote it, check journalctl -u accelmon-slurm-hooks there")),
+    ("unverified", ("may be of a job that has ended", "may be of jobs that have ended",
+                    "check that squeue answers on {node}, and journalctl -u accelmon-slurm-hooks there")),
+))
+
+
+def job_failures(cluster, node, seen):
+    """Owner files of jobs that say nothing, or may say something wrong; one failure for each problem."""
+    found, wrong = [], seen["job_files"].get((cluster, node), {})
+    for problem, (of_one, of_many, fix) in JOB_FILES.items():
+        count, names = wrong.get(problem, (0, ()))
+        if count:
+            named = " (%s)" % ", ".join(names) if names else ""
+            reason = "%d owner %s %s%s" % (count, "file" if count == 1 else "files", of_one if count == 1 else of_many, named)
+            found.append(failure(cluster, node, "jobs", reason, fix.format(node=node)))
     return found
 
 
@@ -656,7 +680,7 @@ class Judge(object):
         down_jobs = set(job for job, _target, _scraped in down)
         found += device_failures(cluster, node, host, seen, down_jobs, self.wanted.collector_limit, cluster in self.recorded)
         self.notes += _surplus_notes(cluster, node, expected, seen, self.vendors)
-        return found or series_failures(cluster, node, host, seen)
+        return (found or series_failures(cluster, node, host, seen)) + job_failures(cluster, node, seen)
 
 
 def has_targets(data):

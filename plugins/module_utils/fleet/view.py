@@ -110,6 +110,23 @@ def collector_age(where, window):
     ).format(where=where, window=window)
 
 
+def job_files(ask, where, window):
+    """{(cluster, node): {problem: (number of owner files, [names of some])}} of what has been wrong with owner files of jobs for five minutes.
+
+    What is right a moment later, as after a start of slurmd, is nothing to report.
+    """
+    files = 'accelmon_collector_job_files{source="textfile",result!="read",%s}' % where
+    wrong = "max by (cluster, node, result) (min_over_time(%s[%ds]) and last_over_time(%s[%ds])) > 0" % (files, max(window, 300), files, window)
+    names = 'last_over_time(accelmon_collector_job_file_problem{source="textfile",%s}[%ds])' % (where, window)
+    named, found = {}, {}
+    for labels, _value in ask(names):
+        named.setdefault((labels.get("cluster"), labels.get("node"), labels.get("problem")), []).append(query.one_line(labels.get("file", ""), 64))
+    for labels, value in ask(wrong):
+        key, problem = (labels.get("cluster"), labels.get("node")), labels.get("result")
+        found.setdefault(key, {})[problem] = (int(value), sorted(named.get(key + (problem,), ()), key=verdict.natural))
+    return found
+
+
 def sick_devices(where, window):
     """PromQL: the health score of each device that is not perfect."""
     # Scores are recorded once a minute. Of a host that has come to another rack, both are there for a while.
@@ -120,7 +137,7 @@ def observe(params, clusters, rules=False, alerts=False, details=True, health=Fa
     """The `seen` of verdict.empty_seen, for these clusters.
 
     params: the module's parameters; rules, alerts: ask the rule evaluator for them
-    details: collectors and generations too; health: health scores, and what a Slurm controller decides about draining, too
+    details: collectors, owner files and generations too; health: health scores, and what a Slurm controller decides about draining, too
     """
     seen = verdict.empty_seen()
     url, timeout = params["storage_url"], params["query_timeout"]
@@ -142,6 +159,7 @@ def observe(params, clusters, rules=False, alerts=False, details=True, health=Fa
         if details:
             for labels, value in ask(collector_age(where, scraped)):
                 seen["collector_age"][(labels.get("cluster"), labels.get("node"), labels.get("vendor"))] = value
+            seen["job_files"] = job_files(ask, where, scraped)
             for labels, value in ask("last_over_time(accelmon_fleet_generation{%s}[%ds])" % (where, scraped)):
                 seen["generations"].setdefault(labels.get("cluster"), set()).add(int(value))
         if health:

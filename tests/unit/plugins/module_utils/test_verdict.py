@@ -88,6 +88,22 @@ def test_a_recorded_series_that_a_source_tells_and_nobody_records():
     assert one(judge(clusters, seen))["check"] == "devices"
 
 
+def test_owner_files_of_jobs_that_say_nothing_or_may_say_something_wrong():
+    clusters = fleet({"gpu7": node(), "gpu8": node("10.0.0.8")})
+    seen = healthy(clusters)
+    seen["job_files"] = {("west", "gpu7"): {"damaged": (1, ["4711"]), "unverified": (2, []), "refused": (2, ["12", "train-1"])}}
+    result = judge(clusters, seen)
+    assert lines(result) == [
+        "gpu7: 1 owner file is damaged (4711); write it as docs/jobs.md describes",
+        "gpu7: 2 owner files are refused (12, train-1); in /run/accelmon/jobs on gpu7, let only root own and write files",
+        "gpu7: 2 owner files may be of jobs that have ended; check that squeue answers on gpu7, and journalctl -u accelmon-slurm-hooks there"]
+    assert result["counts"]["fine"] == 1 and {item["check"] for item in result["failures"]} == {"jobs"}
+    seen["job_files"] = {("west", "gpu7"): {"unresolved": (1, ["4711"])}}
+    assert one(judge(clusters, seen))["line"] == (
+        "gpu7: 1 owner file names a device that the node does not have (4711); "
+        "compare its devices with those of gpu7; if Slurm's hooks wrote it, check journalctl -u accelmon-slurm-hooks there")
+
+
 # ---- targets ----
 
 

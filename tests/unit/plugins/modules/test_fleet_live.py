@@ -267,6 +267,14 @@ def test_a_stale_collector(lab):
     lab.becomes([])
 
 
+def test_owner_files_of_jobs_that_are_wrong(lab):
+    rows = "".join('accelmon_collector_job_files{result="%s"} %d\n' % row for row in (("read", 2), ("damaged", 1), ("unverified", 0)))
+    lab.nodes["gpu1"].text = lambda: devices(8) + rows + 'accelmon_collector_job_file_problem{file="4711\\n",problem="damaged"} 1\n'
+    lab.becomes([("gpu1", "1 owner file is damaged (4711)")])
+    lab.have("gpu1", 8)
+    lab.becomes([])
+
+
 def test_maintenance_mutes(lab):
     lab.record({"gpu1": 8, "gpu2": 4}, state={"gpu2": "maintenance"})
     lab.becomes([])

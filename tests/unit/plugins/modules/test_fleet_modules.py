@@ -31,6 +31,8 @@ QUERIES = {
     "count by (": "devices",
     "(max by (cluster, node) (last_over_time(node_time_seconds": "collector_age",
     "last_over_time(accelmon_fleet_generation": "generations",
+    "max by (cluster, node, result) (min_over_time(accelmon_collector_job_files": "job_files",
+    "last_over_time(accelmon_collector_job_file_problem": "job_file_problems",
     "last_over_time(accelerator_info": "lost",
     "last_over_time(ALERTS": "alerts_series",
     "min by (cluster, node, vendor, index, uuid) (last_over_time(accelerator_health_score": "health",
@@ -111,6 +113,8 @@ class Services:
     def text(self, name):
         if name == "alerts_series":
             return json.dumps(ALERTS_SERIES)
+        if name in ("job_files", "job_file_problems"):
+            return json.dumps({"status": "success", "data": {"resultType": "vector", "result": []}})
         if name in ("health", "drains"):
             return json.dumps({"status": "success", "data": {"resultType": "vector", "result": self.unwell if name == "health" else self.drains}})
         if name in ERRORS:
