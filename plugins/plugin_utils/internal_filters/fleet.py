@@ -17,6 +17,8 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import topolo
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 
 SERIAL = "accelmon_serial"
+# What of a monitoring host's answer is data; an `_info` module returns some of them.
+ANSWER_PARTS = ("rows", "totals", "exporters", "fleet_alerts", "notes", "problems")
 
 
 @as_filter
@@ -176,14 +178,21 @@ def topology(hosts, hostvars):
     return connections.report(told, unanswered)
 
 
-def answer_lines(answer):
-    """What a monitoring host answered as lines of text: its tables, and below them what else it says. answer: a result of an `_info` module."""
-    lines = [line for table in ("table", "exporter_table") if answer.get(table) for line in answer[table].split("\n")]
-    if answer.get("summary"):
-        lines.append(answer["summary"])
-    if answer.get("fleet_alerts"):
-        lines.append("other alerts: " + ", ".join(answer["fleet_alerts"]))
-    return lines + [f"note: {note}" for note in answer.get("notes", ())] + [f"{answer['item']}: {problem}" for problem in answer["problems"]]
+def answer_parts(found):
+    """What a monitoring host answered, as data. found: a result of an `_info` module."""
+    return {part: found[part] for part in ANSWER_PARTS if part in found}
+
+
+def answer(found, output):
+    """The same as `accelmon_output` wants it: data, or lines of text: its tables, and below them what else it says."""
+    if output == "json":
+        return {"monitoring_host": found["item"], **answer_parts(found)}
+    lines = [line for table in ("table", "exporter_table") if found.get(table) for line in found[table].split("\n")]
+    if found.get("summary"):
+        lines.append(found["summary"])
+    if found.get("fleet_alerts"):
+        lines.append("other alerts: " + ", ".join(found["fleet_alerts"]))
+    return lines + [f"note: {note}" for note in found.get("notes", ())] + [f"{found['item']}: {problem}" for problem in found["problems"]]
 
 
 class FilterModule:
@@ -192,7 +201,7 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return {**internal(given, setting, plan, listen, planned, loaded, batches, adoption, slurm_names, drain_storages, is_draining, rehearsed_drains,
-                           source_questions, handover_waits, preflight_wants, preflight_findings, topology, answer_lines,
+                           source_questions, handover_waits, preflight_wants, preflight_findings, topology, answer_parts, answer,
                            check.fleet_check, check.argument_errors),
                 "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched,
                 "_update_goes_on": updates.goes_on, "_update_failures": updates.failures}

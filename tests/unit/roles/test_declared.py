@@ -65,8 +65,8 @@ def test_no_default_of_a_variable_stands_where_it_is_read():
     files = [path for pattern in ("roles/*/*/*.yml", "playbooks/*.yml", "playbooks/parts/**/*.yml") for path in ROOT.glob(pattern)]
     assert len(files) > 50
     found = {name for path in files for name in re.findall(r"\b(\w+)\s*\|\s*default\(", path.read_text())} & set(all_variables())
-    # A file that need not be there yet, and a default that is a template.
-    assert found == {"accelmon_lock_file", "textfile_collector_interval"}
+    # A file that need not be there yet.
+    assert found == {"accelmon_lock_file"}
 
 
 def test_nothing_is_excused_from_the_names_of_its_role():

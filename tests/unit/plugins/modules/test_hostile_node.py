@@ -75,6 +75,7 @@ class Fleet:
             (folder / name).write_text(PYTHON % {"python": sys.executable, "told": str(folder / (name + ".json"))})
             (folder / name).chmod(0o755)
         (folder / "parts").mkdir()
+        (folder / "parts/tasks").symlink_to(ROOT / "playbooks/parts/tasks")
         for name in ("parts/check", "parts/plan", "parts/record", "preflight"):
             text = (ROOT / "playbooks" / (name + ".yml")).read_text()
             if name == "parts/record":
