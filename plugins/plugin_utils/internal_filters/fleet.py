@@ -183,8 +183,13 @@ def answer_parts(found):
     return {part: found[part] for part in ANSWER_PARTS if part in found}
 
 
+def answers_by_host(results):
+    """{monitoring host: what it answered, as data}."""
+    return {found["item"]: answer_parts(found) for found in results}
+
+
 def answer(found, output):
-    """The same as `accelmon_output` wants it: data, or lines of text: its tables, and below them what else it says."""
+    """What a monitoring host answered, as `accelmon_output` wants it: data, or lines of text, its tables and what else it says."""
     if output == "json":
         return {"monitoring_host": found["item"], **answer_parts(found)}
     lines = [line for table in ("table", "exporter_table") if found.get(table) for line in found[table].split("\n")]
@@ -201,7 +206,7 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return {**internal(given, setting, plan, listen, planned, loaded, batches, adoption, slurm_names, drain_storages, is_draining, rehearsed_drains,
-                           source_questions, handover_waits, preflight_wants, preflight_findings, topology, answer_parts, answer,
+                           source_questions, handover_waits, preflight_wants, preflight_findings, topology, answers_by_host, answer,
                            check.fleet_check, check.argument_errors),
                 "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched,
                 "_update_goes_on": updates.goes_on, "_update_failures": updates.failures}

@@ -4,7 +4,7 @@
 
 """What playbooks show of what a monitoring host answered."""
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import answer, answer_parts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import answer, answers_by_host
 
 
 def test_tables_then_what_else_is_to_be_said():
@@ -24,5 +24,5 @@ def test_only_ends_of_lines_part_lines():
 
 def test_as_json_it_is_the_data_alone_and_whose_it_is():
     told = {"item": "mon1", "changed": False, "table": "A", "rows": [{"node": "gpu1"}], "notes": [], "problems": ["p"]}
-    assert answer_parts(told) == {"rows": [{"node": "gpu1"}], "notes": [], "problems": ["p"]}
+    assert answers_by_host([told]) == {"mon1": {"rows": [{"node": "gpu1"}], "notes": [], "problems": ["p"]}}
     assert answer(told, "json") == {"monitoring_host": "mon1", "rows": [{"node": "gpu1"}], "notes": [], "problems": ["p"]}
