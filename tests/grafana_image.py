@@ -61,6 +61,7 @@ def container():
     for path in ("accelmon/vars", "grafana/defaults", "grafana/vars"):
         with open(os.path.join(ROOT, "roles", path, "main.yml"), encoding="utf-8") as stream:
             variables.update(yaml.safe_load(stream))
+    variables.update(grafana_source="container", accelmon_source="")
     return filled(variables["grafana_container"], variables)
 
 

@@ -69,6 +69,14 @@ options:
       - Archives may be tar, tar.gz, tar.xz or zip, whatever their name. Required with O(state=present).
     type: dict
     default: {}
+  tree:
+    description:
+      - Install all files of the archive in C(ROOT/NAME/VERSION-SHA/), for a product that is more than its programs. A directory that all
+        files are in is left out. Each of O(programs) must then be C(bin/NAME).
+      - Links and devices are not installed, and a warning names them. A file that is changed, added or missing afterwards, or has another
+        mode or owner, makes the tree damaged, and it is installed again.
+    type: bool
+    default: false
   root:
     description: Directory of all products.
     type: path
@@ -171,6 +179,7 @@ def main():
             "src": {"type": "path"},
             "remote_src": {"type": "bool", "default": False},
             "programs": {"type": "dict", "default": {}},
+            "tree": {"type": "bool", "default": False},
             "root": {"type": "path", "default": paths.PROGRAMS},
             "keep": {"type": "int", "default": 1},
             "timeout": {"type": "int", "default": 300},
@@ -185,7 +194,8 @@ def main():
             raise Failure("timeout = %d: not a valid timeout; use a positive number of seconds" % params["timeout"])
         release = Release(
             params["name"], params["root"], params["version"], params["sha256"],
-            dict((str(name), str(member)) for name, member in params["programs"].items()), params["keep"], atomic.relabeler(module))
+            dict((str(name), str(member)) for name, member in params["programs"].items()), params["keep"], atomic.relabeler(module),
+            params["tree"])
         if params["state"] == "absent":
             result = release.absent(module.check_mode, params["timeout"])
         else:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 accelmon.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a bundle with a simulated package of Grafana: package.py FOLDER VERSION.
+"""Make a bundle with a simulated package of Grafana, and an archive like upstream's beside it: package.py FOLDER VERSION.
 
 Names, paths, the user and the unit are derived from upstream's packaging; its program is the simulated one beside this file.
 """
@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -50,6 +51,17 @@ def write(path, text, mode=0o644):
     os.chmod(path, mode)
 
 
+def write_archive(folder, version):
+    """The archive, named as upstream's."""
+    with tempfile.TemporaryDirectory() as root:
+        with open(os.path.join(HERE, "grafana.py")) as stream:
+            write(os.path.join(root, "bin/grafana"), "#!/usr/bin/python3\n" + stream.read(), 0o755)
+        write(os.path.join(root, "conf/defaults.ini"), "[server]\nhttp_port = 3000\n")
+        write(os.path.join(root, "public/index.html"), "simulated\n")
+        with tarfile.open(os.path.join(folder, "grafana-%s.linux-amd64.tar.gz" % version), "w:gz") as archive:
+            archive.add(root, "grafana-%s" % version)
+
+
 def main():
     folder, version = sys.argv[1:]
     shutil.rmtree(folder, ignore_errors=True)
@@ -69,6 +81,7 @@ def main():
         digest = hashlib.sha256(stream.read()).hexdigest()
     write(os.path.join(folder, "lock.json"), json.dumps({"version": 1, "artifacts": [
         {"name": "grafana", "version": version, "os": "linux", "architecture": "amd64", "file": name, "sha256": digest}]}, indent=1) + "\n")
+    write_archive(folder, version)
 
 
 if __name__ == "__main__":

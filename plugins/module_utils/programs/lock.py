@@ -131,11 +131,17 @@ def add(known, entry):
 # Upstream's lists of checksums
 
 def parse_checksums(data, url):
-    """{file name: SHA-256} of a list. Failure if anything in it is not as sha256sum writes it, or a name has two checksums."""
+    """{file name: SHA-256} of a list. Failure if anything in it is not as sha256sum writes it, or a name has two checksums.
+
+    A checksum alone, in NAME.sha256, is that of NAME.
+    """
     try:
         lines = data.decode("ascii").splitlines()
     except UnicodeDecodeError:
         raise Failure("url = %s: not a list of checksums, as it is not plain text; check what the URL serves" % url)
+    beside = os.path.basename(url)
+    if len(lines) == 1 and SHA256.match(lines[0]) and beside.endswith(".sha256"):
+        return {beside[:-len(".sha256")]: lines[0]}
     found = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -9,12 +9,15 @@
   <root>/<name>/current, previous                                        links to such directories
   <root>/<name>/.incoming                                                of the run that is installing
 
-The directory bin is for SELinux, whose policies label /opt/**/bin as programs that systemd may start.
+The directory bin is for SELinux, whose policies label /opt/**/bin as programs that systemd may start. A product that is more than its programs
+is installed as the tree that its archive holds: the programs are in bin there, too.
 
 A version directory appears by a rename when it is complete, `current` changes by the rename of a link.
 The marker holds size and times of every program besides its sha256. Programs are large, so their content is read again only
-if one of these differs; the inode's change time is among them, which no program can set back after it has written.
+if one of these differs; the inode's change time is among them, which no program can set back after it has written. Of a tree it
+holds one digest of each kind.
 """
+import contextlib
 import errno
 import hashlib
 import json
@@ -33,6 +36,7 @@ MARKER = ".accelmon-release.json"
 INCOMING = ".incoming"
 PROGRAMS = "bin"
 MAX_BYTES = 1 << 30  # of an archive, and of all programs taken from one
+MAX_TREE = 4 << 30  # of all files of a tree
 MAX_MEMBERS = 100000
 STALL_SECONDS = 30
 REDIRECTS = 5
@@ -138,11 +142,12 @@ class _Target(object):
             while left:
                 left = left[self.stream.write(left):]
 
-    def finish(self, mode):
-        """Bring it to the disk."""
+    def finish(self, mode, sync=True):
+        """Give it its mode and, at once or when the caller says so for all files, bring it to the disk."""
         with disk.naming(self.path):
             os.fchmod(self.stream.fileno(), mode)
-            os.fsync(self.stream.fileno())
+            if sync:
+                os.fsync(self.stream.fileno())
 
     def __exit__(self, kind, value, trace):
         with disk.naming(self.path):
@@ -216,6 +221,14 @@ class _Tar(object):
         """The content of a member, as a stream."""
         return self.archive.extractfile(member)
 
+    def mode(self, member):
+        """The mode of a member."""
+        return member.mode
+
+    def is_folder(self, member):
+        """Whether a member is a directory."""
+        return member.isdir()
+
 
 class _Zip(object):
     """Members of a zip archive."""
@@ -233,6 +246,14 @@ class _Zip(object):
     def open(self, member):
         """The content of a member, as a stream."""
         return self.archive.open(member)
+
+    def mode(self, member):
+        """The mode of a member."""
+        return member.external_attr >> 16
+
+    def is_folder(self, member):
+        """Whether a member is a directory."""
+        return member.filename.endswith("/")
 
 
 def kind_of(path):
@@ -307,6 +328,17 @@ def _files(entries):
     return sorted(path for path, regular in first.items() if regular)
 
 
+@contextlib.contextmanager
+def _opened(path, kind, folder, what):
+    """An archive whose files are written below `folder`. Failure for what is wrong with it."""
+    try:
+        yield _Zip(path) if kind == "zip" else _Tar(path, kind)
+    except archive_errors() as error:
+        if str(getattr(error, "filename", None) or "").startswith(folder + "/"):
+            raise  # not the archive's fault
+        raise Failure("sha256: %s cannot be unpacked (%s) although its checksum is right; choose another version or archive" % (what, error))
+
+
 def unpack(path, programs, folder, what):
     """Write the programs of an archive, or the plain program, into `folder`. Returns {installed name: sha256}."""
     kind = kind_of(path)
@@ -315,25 +347,44 @@ def unpack(path, programs, folder, what):
             raise Failure("programs = %s: %s is a plain program, not an archive; name one program" % (", ".join(sorted(programs)), what))
         with open(path, "rb") as stream:
             return dict((name, _write_program(stream, os.path.join(folder, name), os.path.getsize(path), name, what)) for name in programs)
-    try:
-        archive = _Zip(path) if kind == "zip" else _Tar(path, kind)
+    with _opened(path, kind, folder, what) as archive:
         found = find_members(archive.members(), programs, what)
         written = {}
         for name, (member_path, size, member) in found.items():
-            stream = archive.open(member)
-            try:
+            with contextlib.closing(archive.open(member)) as stream:
                 written[name] = _write_program(stream, os.path.join(folder, name), size, member_path, what)
-            finally:
-                stream.close()
         return written
-    except archive_errors() as error:
-        if str(getattr(error, "filename", None) or "").startswith(folder + "/"):
-            raise  # not the archive's fault
-        raise Failure("sha256: %s cannot be unpacked (%s) although its checksum is right; choose another version or archive" % (what, error))
 
 
-def _write_program(stream, path, size, member, what):
-    """Write one program and give its sha256; it must have exactly the size that the archive names."""
+def unpack_tree(path, folder, what):
+    """Write all files of an archive into `folder`, without the directory that all of them are in.
+
+    Returns paths of links and devices, which are left out.
+    """
+    kind = kind_of(path)
+    if kind == "program":
+        raise Failure("sha256: %s is a plain program, not an archive; choose the archive" % what)
+    with _opened(path, kind, folder, what) as archive:
+        entries = _entries(archive.members(), what)
+        files = [entry for entry in entries if entry[1]]
+        if sum(entry[2] for entry in files) > MAX_TREE:
+            raise Failure("sha256: the files in %s have more than %d bytes, so it is not a release archive" % (what, MAX_TREE))
+        tops = set(entry[0].partition("/")[:2] for entry in files)
+        top = "".join(tops.pop()) if len(tops) == 1 else ""
+        written = set()
+        for name, _regular, size, member in files:
+            if name in written:
+                raise Failure("sha256: %s has %s more than once, so it is not a release archive" % (what, name))
+            written.add(name)
+            target = os.path.join(folder, name[len(top):])
+            atomic.make_folders(os.path.dirname(target))
+            with contextlib.closing(archive.open(member)) as stream:
+                _write(stream, target, size, name, what, 0o755 if archive.mode(member) & 0o100 else 0o644, sync=False)
+        return [name for name, regular, _size, member in entries if not regular and not archive.is_folder(member)]
+
+
+def _write(stream, path, size, member, what, mode, sync=True):
+    """Write one file and give its sha256; it must have exactly the size that the archive names."""
     digest, done = hashlib.sha256(), 0
     with _Target(path) as target:
         for chunk in iter(lambda: stream.read(min(atomic.CHUNK, size + 1 - done)), b""):
@@ -342,35 +393,63 @@ def _write_program(stream, path, size, member, what):
                 break
             digest.update(chunk)
             target.write(chunk)
-        if not size:
-            raise Failure("sha256: %s in %s has 0 bytes, so it is not a program; choose another file" % (member, what))
         if done != size:
             raise Failure("sha256: %s in %s has %d bytes instead of the %d stated, so it is not a release archive" % (member, what, done, size))
-        target.finish(0o755)
+        target.finish(mode, sync)
     return digest.hexdigest()
+
+
+def _write_program(stream, path, size, member, what):
+    """Write one program and give its sha256."""
+    if not size:
+        raise Failure("sha256: %s in %s has 0 bytes, so it is not a program; choose another file" % (member, what))
+    return _write(stream, path, size, member, what, 0o755)
 
 
 # Installing
 
-def stamp(found):
-    """What tells without reading it that a file was not written since: size, time of content, time of inode."""
+def stamp(found, path=None):
+    """What tells without reading it that a file was not written since: size, time of content, time of inode. found: its lstat"""
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def content(found, path):
+    """What a file is, without its times. found: its lstat"""
+    if stat.S_ISREG(found.st_mode):
+        return atomic.sha256_file(path)
+    return os.readlink(path) if stat.S_ISLNK(found.st_mode) else None
+
+
+def tree_digest(folder, told):
+    """One digest of all files below a directory, their modes and owners, without our own marker. told: function (lstat, path) of a file"""
+    digest = hashlib.sha256()
+    for base, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(folders + files):
+            path = os.path.join(base, name)
+            found = os.lstat(path)
+            place = os.path.relpath(path, folder)
+            if place != MARKER:
+                entry = [place, found.st_mode, found.st_uid, found.st_gid, None if stat.S_ISDIR(found.st_mode) else told(found, path)]
+                digest.update(json.dumps(entry).encode("ascii"))
+    return digest.hexdigest()
 
 
 class Release(object):
     """One product on this host.
 
     programs: {installed name: member of the archive}; keep: how many versions beside the current one stay
-    relabel: see module_utils/atomic.py
+    relabel: see module_utils/atomic.py; tree: whether the archive is installed as it is, with the programs in its directory bin
     """
 
-    def __init__(self, name, root=paths.PROGRAMS, version=None, sha256=None, programs=None, keep=1, relabel=None):
+    def __init__(self, name, root=paths.PROGRAMS, version=None, sha256=None, programs=None, keep=1, relabel=None, tree=False):
         self.name = name
         self.version = version
         self.sha256 = (sha256 or "").lower()
         self.programs = dict(programs or {})
         self.keep = keep
         self.relabel = relabel
+        self.tree = tree
         self.warnings = []
         self._check_name("name", name)
         if not root.startswith("/") or os.path.normpath(root) in ("/", "//"):
@@ -391,6 +470,8 @@ class Release(object):
             self._check_name("programs", name)
             if member.startswith("/") or ".." in member.split("/") or not member.strip("./"):
                 raise Failure("programs = %s: %s is not a path in an archive; write it as the archive lists it" % (name, member))
+            if self.tree and os.path.normpath(member) != os.path.join(PROGRAMS, name):
+                raise Failure("programs = %s: %s is not where a tree has its programs; use %s/%s" % (name, member, PROGRAMS, name))
         if self.keep < 1:
             raise Failure("keep = %d: the previous version is always kept; use 1 or more" % self.keep)
 
@@ -467,8 +548,10 @@ class Release(object):
         """(whether the wanted programs are there as they were installed, paths with wrong mode or owner, marker to renew)."""
         folder = os.path.join(self.home, self.folder)
         marker = self._marker(self.folder)
-        if not marker or marker.get("sha256") != self.sha256 or os.path.islink(folder):
+        if not marker or marker.get("sha256") != self.sha256 or os.path.islink(folder) or ("tree" in marker) != self.tree:
             return False, [], None
+        if self.tree:
+            return self._intact_tree(folder, marker)
         attributes, stale = [], False
         for name, member in self.programs.items():
             entry, path = marker["programs"].get(name), os.path.join(folder, PROGRAMS, name)
@@ -488,6 +571,18 @@ class Release(object):
             if stat.S_IMODE(found.st_mode) != 0o755 or (os.geteuid() == 0 and (found.st_uid, found.st_gid) != (0, 0)):
                 attributes.append(path)
         return True, attributes, marker if stale else None
+
+    def _intact_tree(self, folder, marker):
+        known = marker["tree"]
+        if set(self.programs) - set(marker["programs"]):
+            return False, [], None
+        found = tree_digest(folder, stamp)
+        if found == known["stamp"]:
+            return True, [], None
+        if tree_digest(folder, content) != known["content"]:
+            return False, [], None
+        known["stamp"] = found
+        return True, [], marker
 
     def present(self, source, check=False, seconds=300):
         """Install the release and make it current.
@@ -597,21 +692,62 @@ class Release(object):
             got, size = take(source["src"], archive)
         self._verify(got, size, what)
         os.mkdir(tree, 0o700)
-        os.mkdir(os.path.join(tree, PROGRAMS), 0o700)
-        sums = unpack(archive, self.programs, os.path.join(tree, PROGRAMS), what)
+        sums = self._unpack(archive, tree, what)
         os.unlink(archive)
-        for name in sorted(sums):
+        for name in sorted(self.programs):
             wrong = program_files.fault(os.path.join(tree, PROGRAMS, name))
             if wrong:
                 raise Failure("programs = %s: %s of %s cannot run on this host: %s; %s, choose the right file for this host and its SHA-256"
                               % (name, self.programs[name], what, wrong, self._stays()))
-        self._place(tree, sums)
-
-    def _place(self, tree, sums):
-        """Bring the programs in `tree` into the version directory. sums: {program: sha256}"""
         folder = os.path.join(self.home, self.folder)
         if os.path.islink(folder) or (os.path.lexists(folder) and not os.path.isdir(folder)):
             raise Failure("root = %s: %s is not a directory; move it away" % (self.root, folder))
+        if self.tree:
+            self._place_tree(tree, folder)
+        else:
+            self._place(tree, folder, sums)
+
+    def _unpack(self, archive, tree, what):
+        """Write what is wanted of an archive below `tree`. Returns {program: sha256}, empty if it is all files."""
+        if not self.tree:
+            os.mkdir(os.path.join(tree, PROGRAMS), 0o700)
+            return unpack(archive, self.programs, os.path.join(tree, PROGRAMS), what)
+        left = unpack_tree(archive, tree, what)
+        if left:
+            self.warnings.append("%s has links or devices, which were not installed: %s" % (what, ", ".join(left[:8]) + ", ..." * (len(left) > 8)))
+        for name in sorted(self.programs):
+            path = os.path.join(tree, PROGRAMS, name)
+            if not os.path.isfile(path):
+                raise Failure("programs = %s: %s has no %s/%s; choose another version or archive" % (name, what, PROGRAMS, name))
+            os.chmod(path, 0o755)
+        os.sync()
+        return {}
+
+    def _place_tree(self, tree, folder):
+        """Make a tree the version directory."""
+        for base, folders, files in os.walk(tree):
+            for path in (os.path.join(base, name) for name in folders + files):
+                if self.relabel:
+                    self.relabel(path, os.path.join(folder, os.path.relpath(path, tree)))
+        self._write_marker(tree, {
+            "version": 1, "name": self.name, "release": str(self.version), "sha256": self.sha256,
+            "programs": dict((name, {"member": member}) for name, member in self.programs.items()),
+            "tree": {"stamp": tree_digest(tree, stamp), "content": tree_digest(tree, content)}})
+        self._appear(tree, folder)
+
+    def _appear(self, tree, folder):
+        """Rename what is complete to its place. What was damaged there goes away at the last moment."""
+        os.chmod(tree, 0o755)
+        if self.relabel:
+            self.relabel(tree, folder)
+        atomic.sync_folder(tree)
+        if os.path.isdir(folder):
+            os.rename(folder, os.path.join(self.incoming, "damaged"))
+        os.rename(tree, folder)
+        atomic.sync_folder(self.home)
+
+    def _place(self, tree, folder, sums):
+        """Bring the programs in `tree` into the version directory. sums: {program: sha256}"""
         for name in [""] + sorted(sums):  # the directory itself too
             path = os.path.join(PROGRAMS, name).rstrip("/")
             self._own(os.path.join(tree, path))
@@ -624,14 +760,10 @@ class Release(object):
             for name in sums:
                 os.rename(os.path.join(tree, PROGRAMS, name), os.path.join(folder, PROGRAMS, name))
             self._write_marker(folder, self._new_marker(folder, sums))
+            atomic.sync_folder(self.home)
         else:
             self._write_marker(tree, self._new_marker(tree, sums))
-            os.chmod(tree, 0o755)
-            if self.relabel:
-                self.relabel(tree, folder)
-            atomic.sync_folder(tree)
-            os.rename(tree, folder)
-        atomic.sync_folder(self.home)
+            self._appear(tree, folder)
 
     @staticmethod
     def _own(path):

@@ -54,9 +54,14 @@ def unfilled(text):
     return next((part for part in re.findall(r"\{[^{}]*\}|[{}]", filled(text, "", ""))), "")
 
 
+def is_elsewhere(url):
+    """Whether a URL is not relative to the prefix."""
+    return re.match("https?://", url) is not None
+
+
 def whole_url(url, prefix):
     """A URL as it is, or what is relative behind the prefix."""
-    if re.match("https?://", url):
+    if is_elsewhere(url):
         return url
     return (prefix or UPSTREAM).rstrip("/") + "/" + url.lstrip("/")
 
@@ -90,7 +95,8 @@ def release_artifact(pinned, role, architecture, lock_file="", prefix=""):
 def wanted(versions, architectures, prefix="", names=None):
     """What a lock file is made from, for the module release_lock.
 
-    versions: {product: version} where it shall not be the catalogue's; names: products, all if there are none
+    versions: {product: version} where it is not to be the catalogue's
+    names: products; without any, all behind the prefix and those with a version
     Returns [{name, version, url (relative), sums: {architecture: [URL of the checksums, name of the archive]}}].
     """
     for variable, given in (("accelmon_lock_versions", versions), ("accelmon_lock_releases", names or [])):
@@ -99,7 +105,7 @@ def wanted(versions, architectures, prefix="", names=None):
             raise Problem(f"no such release; known are {', '.join(catalogue())}", variable, ", ".join(unknown))
     result = []
     for product, entry in catalogue().items():
-        if names and product not in names:
+        if product not in names if names else is_elsewhere(entry["url"]) and product not in versions:
             continue
         version = str(versions.get(product) or entry["version"])
         if not VERSION.fullmatch(version):

@@ -1,6 +1,6 @@
 """Installing releases from a real web server on 127.0.0.1.
 
-Stubbed: os.fsync, which only matters when the power fails, and the call at which a test's own process is killed.
+Stubbed: os.fsync and os.sync, which only matter when the power fails, and the call at which a test's own process is killed.
 The archives are made here, by the standard library; their programs are shell scripts that print what they are.
 """
 
@@ -140,6 +140,7 @@ def trickle(request):
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda handle: None)
+    monkeypatch.setattr(os, "sync", lambda: None)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
@@ -551,7 +552,7 @@ def test_nobody_listens(host):
 MUTATIONS = ("rename", "unlink", "mkdir", "rmdir", "chmod", "chown", "fchmod", "fchown", "symlink", "utime")
 
 
-def install_and_die(host, data, version, step):
+def install_and_die(host, data, version, step, **options):
     """Install in a child that kills itself at its step-th change of the disk. Returns whether it was killed."""
     child = os.fork()
     if child == 0:
@@ -564,7 +565,7 @@ def install_and_die(host, data, version, step):
                         os.kill(os.getpid(), signal.SIGKILL)
                     return real(*arguments, **options)
                 setattr(os, name, counted)
-            host.release(data, version).present({"src": host.file})
+            host.release(data, version, **options).present({"src": host.file})
         finally:
             os._exit(0)
     return os.waitpid(child, 0)[1] != 0
@@ -622,6 +623,151 @@ def test_a_run_does_not_wait_for_ever(host):
             host.install(archive_of("one"), seconds=1)
 
 
+# Trees
+
+def executable(path, data):
+    info = tarfile.TarInfo(path)
+    info.size, info.mode = len(data), 0o755
+    return info, data
+
+
+@functools.lru_cache(maxsize=None)
+def tree_of(text, *more):
+    """A product that is more than its program."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        folder = tarfile.TarInfo("tool-v1/conf")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o700
+        archive.addfile(folder)
+        for info, data in (executable("tool-v1/bin/tool", script(text)), executable("tool-v1/bin/helper", b"#!/bin/sh\n")):
+            archive.addfile(info, io.BytesIO(data))
+        for path, data in (("tool-v1/public/a/b.js", b"let a"), ("tool-v1/conf/defaults.ini", text.encode()), ("tool-v1/empty", b"")):
+            info = tarfile.TarInfo(path)
+            info.size, info.mode = len(data), 0o666
+            archive.addfile(info, io.BytesIO(data))
+        for path in more:
+            archive.addfile(link(path, "public"))
+    return out.getvalue()
+
+
+TREE = {"tree": True, "programs": {"tool": "bin/tool"}}
+
+
+def files_of(folder):
+    """{path: mode} of a version directory."""
+    found = {}
+    for base, folders, files in os.walk(str(folder)):
+        for name in folders + files:
+            path = os.path.join(base, name)
+            found[os.path.relpath(path, str(folder))] = oct(stat.S_IMODE(os.lstat(path).st_mode))
+    return found
+
+
+def test_a_tree_is_installed_whole_and_without_its_outermost_directory(host):
+    result = host.install(tree_of("one"), **TREE)
+    assert result["changed"] and host.run() == "one" and result["version"] == "1.0"
+    assert files_of(host.root / "tool" / "current") == {
+        "bin": "0o755", "bin/tool": "0o755", "bin/helper": "0o755", "public": "0o755", "public/a": "0o755", "public/a/b.js": "0o644",
+        "conf": "0o755", "conf/defaults.ini": "0o644", "empty": "0o644", ".accelmon-release.json": "0o644"}
+    asked = len(host.web.requests)
+    assert not host.install(tree_of("one"), **TREE)["changed"] and len(host.web.requests) == asked
+
+
+def test_a_tree_is_upgraded_and_the_one_before_is_kept(host):
+    for version in ("1.0", "2.0", "3.0"):
+        result = host.install(tree_of(version), version, **TREE)
+    assert result["previous"] == "2.0" and host.run() == "3.0"
+    assert [name[:3] for name in host.names() if "-" in name] == ["2.0", "3.0"]
+    asked = len(host.web.requests)
+    assert host.install(tree_of("2.0"), "2.0", **TREE)["changed"] and host.run() == "2.0" and len(host.web.requests) == asked
+
+
+@pytest.mark.parametrize("harm", [
+    lambda folder: os.unlink(folder + "/public/a/b.js"),
+    lambda folder: open(folder + "/public/a/b.js", "w").write("let b"),
+    lambda folder: open(folder + "/public/more.js", "w").close(),
+    lambda folder: (os.unlink(folder + "/empty"), os.symlink("conf", folder + "/empty")),
+    lambda folder: os.mkfifo(folder + "/fifo"),
+    lambda folder: os.chmod(folder + "/conf/defaults.ini", 0o666),
+    lambda folder: os.chmod(folder + "/public", 0o777),
+    lambda folder: shutil.rmtree(folder + "/bin"),
+    lambda folder: os.unlink(folder + "/.accelmon-release.json"),
+], ids=["gone", "changed", "more", "a link", "a pipe", "mode", "mode of a directory", "no program", "no marker"])
+def test_every_harm_to_a_tree_is_fixed(host, harm):
+    folder = host.install(tree_of("one"), **TREE)["directory"]
+    whole = files_of(folder)
+    harm(folder)
+    assert host.install(tree_of("one"), **TREE)["changed"]
+    assert files_of(folder) == whole and host.run() == "one" and host.names() == [".lock", os.path.basename(folder), "current"]
+    assert not host.install(tree_of("one"), **TREE)["changed"]
+
+
+def test_a_copied_tree_costs_one_reading_and_no_change(host, monkeypatch):
+    folder = host.install(tree_of("one"), **TREE)["directory"]
+    for base, _folders, files in os.walk(folder):
+        for name in files:
+            os.utime(os.path.join(base, name), (1, 1))
+    asked = len(host.web.requests)
+    assert not host.install(tree_of("one"), **TREE)["changed"] and len(host.web.requests) == asked
+    monkeypatch.setattr(releases, "content", None)
+    assert not host.install(tree_of("one"), **TREE)["changed"]
+
+
+def test_links_of_a_tree_are_left_out_and_named(host):
+    release = host.release(tree_of("one", "tool-v1/latest"), **TREE)
+    path = host.root.parent / "tree.tgz"
+    path.write_bytes(tree_of("one", "tool-v1/latest"))
+    assert release.present({"src": str(path)})["changed"] and "latest" not in files_of(host.root / "tool" / "current")
+    assert release.warnings == [f"{path} has links or devices, which were not installed: tool-v1/latest"]
+
+
+@pytest.mark.parametrize("members, message", [
+    ([("t/bin/other", script("x"))], r"programs = tool: .* has no bin/tool; choose another version or archive"),
+    ([("t/bin/tool", b"\x7fELF")], "programs = tool: .*cannot run on this host"),
+    ([("t/bin/tool", script("x")), ("t/../../x", b"x")], "leads outside the archive"),
+    ([("t/bin/tool", script("x")), ("t/bin/tool", script("y"))], "has t/bin/tool more than once"),
+    ([link("t/bin", "/etc"), ("t/bin/tool", script("x")), ("t/bin", b"x")], "t/bin: a different kind of file is in the way|bin"),
+])
+def test_bad_trees_are_refused_and_leave_nothing(host, members, message):
+    with pytest.raises((Failure, OSError), match=message):
+        host.install(tar(members), **TREE)
+    assert host.names() == [".lock"]
+
+
+def test_a_tree_comes_from_an_archive_and_is_no_larger_than_any_release(host, monkeypatch):
+    with pytest.raises(Failure, match="is a plain program, not an archive"):
+        host.install(script("one"), **TREE)
+    monkeypatch.setattr(releases, "MAX_TREE", 100)
+    with pytest.raises(Failure, match="more than 100 bytes"):
+        host.install(tree_of("one"), **TREE)
+
+
+def test_programs_become_a_tree_and_programs_again(host):
+    host.install(archive_of("one"))
+    host.install(tree_of("two"), "2.0", **TREE)
+    assert host.run() == "two"
+    assert host.install(tree_of("two"), "2.0")["changed"] and host.run() == "two"
+    assert host.install(tree_of("two"), "2.0", **TREE)["changed"] and host.run() == "two"
+
+
+def test_a_tree_killed_at_any_moment_leaves_a_whole_version_and_is_completed(tmp_path):
+    """Upgrade 1 -> 2, killed at every change in turn."""
+    for version in ("1.0", "2.0"):
+        (tmp_path / version).write_bytes(tree_of(version))
+    step, killed = 0, True
+    while killed:
+        host = Host(tmp_path / str(step))
+        host.release(tree_of("1.0"), "1.0", **TREE).present({"src": str(tmp_path / "1.0")})
+        host.file = str(tmp_path / "2.0")
+        killed = install_and_die(host, tree_of("2.0"), "2.0", step, **TREE)
+        assert host.run() in ("1.0", "2.0"), step
+        result = host.release(tree_of("2.0"), "2.0", **TREE).present({"src": host.file})
+        assert host.run() == "2.0" and result["previous"] == "1.0" and ".incoming" not in host.names(), step
+        assert not host.release(tree_of("2.0"), "2.0", **TREE).present({"src": host.file})["changed"], step
+        step += 1
+    assert step > 20
+
+
 # Removal
 
 def test_absent_removes_everything_of_ours(host):
@@ -660,6 +806,7 @@ def test_a_foreign_current_is_told(host):
     ({"programs": {"../x": "x"}}, "programs = ../x"),
     ({"programs": {"x": "../x"}}, "programs = x: ../x is not a path in an archive"),
     ({"programs": {".accelmon-release.json": "x"}}, "programs = .accelmon"),
+    ({"tree": True}, "programs = a: a is not where a tree has its programs; use bin/a"),
     ({"root": "/"}, "root = /"),
     ({"root": "opt"}, "root = opt"),
     ({"keep": 0}, "keep = 0: the previous version is always kept"),

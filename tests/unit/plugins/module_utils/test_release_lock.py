@@ -50,7 +50,13 @@ def test_what_upstream_does_not_list_is_named():
         lock.build([dict(VM, sums={"arm64": ["http://u/vm-amd64_checksums.txt", "vm-arm64.tar.gz"]})], {}, LISTS.get)
 
 
+@pytest.mark.parametrize("data", [A, A + "\n", A + "  tool.tar.gz\n"])
+def test_a_list_of_one_archive_may_be_its_checksum_alone(data):
+    assert lock.parse_checksums(data.encode(), "http://u/tool.tar.gz.sha256") == {"tool.tar.gz": A}
+
+
 @pytest.mark.parametrize("data,words", [
+    (A.encode(), "line 1 is not a checksum and a file name"),
     (b"<html>sign in</html>", "line 1 is not a checksum"),
     (A.encode() + b"  tool\n" + B.encode() + b"  tool\n", "two checksums"),
     (A[:63].encode() + b"  tool", "line 1"),

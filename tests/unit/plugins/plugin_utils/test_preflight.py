@@ -204,12 +204,14 @@ def test_a_package_that_no_repository_has_is_an_error_with_the_variable_that_hel
 
 
 def test_a_package_that_no_repository_has_can_come_from_where_its_role_knows():
-    """Grafana is not one program in an archive, so there is no release to choose."""
+    """Of Grafana there are images, too."""
     hostvars = fleet()
     hostvars["mon"] = dict(hostvars["mon"], accelmon_grafana=True)
+    assert "grafana" not in preflight.wants("mon", hostvars)["packages"]
+    hostvars["mon"] = dict(hostvars["mon"], grafana_source="package")
     assert "grafana" in preflight.wants("mon", hostvars)["packages"]
     assert judge(hostvars=hostvars, monitor={"unknown_packages": ["grafana"]}) == [
-        "error: mon: package = none of the host's repositories has grafana; add one that has it, or set grafana_source to bundle or container"]
+        "error: mon: package = none of the host's repositories has grafana; add one that has it, or set grafana_source to release or bundle or container"]
 
 
 @pytest.mark.parametrize("runtimes,wrong", [([], True), (["docker"], False)])

@@ -27,7 +27,7 @@ def test_every_program_can_be_installed_as_it_ships(role, architecture):
 
 def test_no_checksum_stands_twice_in_the_catalogue():
     sums = [value for entry in releases.catalogue().values() for value in entry["sha256"].values()]
-    assert len(sums) == len(set(sums)) == 12
+    assert len(sums) == len(set(sums)) == 13
 
 
 def test_the_lock_file_wins_and_the_role_over_it(tmp_path):
@@ -74,10 +74,26 @@ def test_a_lock_file_that_is_not_there(path, words):
 
 def test_what_is_wanted_names_lists_and_archives():
     found = {one["name"]: one for one in releases.wanted({"vmutils": "1.2"}, ["arm64"], "http://m")}
-    assert set(found) == set(releases.catalogue())
+    assert set(found) == set(releases.catalogue()) - {"grafana"}
     assert found["vmutils"]["sums"] == {"arm64": [
         "http://m/VictoriaMetrics/VictoriaMetrics/releases/download/v1.2/vmutils-linux-arm64-v1.2_checksums.txt", "vmutils-linux-arm64-v1.2.tar.gz"]}
     assert [one["name"] for one in releases.wanted({}, ["amd64"], names=["prometheus"])] == ["prometheus"]
+
+
+def test_what_is_not_behind_the_prefix_is_wanted_by_name():
+    """A mirror of GitHub does not have it."""
+    (one,) = releases.wanted({}, ["amd64"], "http://m", names=["grafana"])
+    archive = "grafana-" + one["version"] + ".linux-amd64.tar.gz"
+    assert one["sums"] == {"amd64": [f"https://dl.grafana.com/oss/release/{archive}.sha256", archive]}
+    found = {one["name"]: one["version"] for one in releases.wanted({"grafana": "13.2.1"}, ["amd64"])}
+    assert found["grafana"] == "13.2.1" and "prometheus" in found
+
+
+def test_grafana_can_be_installed_as_it_ships():
+    found = releases.release_artifact(EMPTY, "grafana", "amd64", prefix="https://mirror.example")
+    assert found["url"] == f"https://dl.grafana.com/oss/release/grafana-{found['version']}.linux-amd64.tar.gz"
+    with pytest.raises(Problem, match='grafana_sha256.*"grafana": "[0-9.]+".*"arm64"'):
+        releases.release_artifact(EMPTY, "grafana", "arm64")
 
 
 @pytest.mark.parametrize("versions,names,words", [
