@@ -43,7 +43,10 @@ def unfit(path):
             if place.startswith(folder + "/"):
                 return "%s is below %s, which is hidden from services" % (place, folder)
         while place != "/":
-            mode = mode_of(place)
+            try:
+                mode = mode_of(place)
+            except OSError as error:  # a package that is being upgraded takes the Python away that runs this
+                return "%s: %s" % (place, error.strerror)
             if mode & stat.S_IWOTH:
                 return "%s is world-writable" % place
             if not mode & stat.S_IXOTH:

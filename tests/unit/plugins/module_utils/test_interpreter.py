@@ -80,6 +80,15 @@ def test_one_that_others_could_change_or_not_run_is_none(place, mode, words):
     assert not path and words in problem and len(problem.splitlines()) == 1
 
 
+@pytest.mark.parametrize("leads_to,words", [("none", "No such file or directory"), ("python3", "Too many levels of symbolic links")])
+def test_one_that_is_gone_is_none(place, leads_to, words):
+    (place / "python3").symlink_to(place / leads_to)
+    path, problem = interpreter.find(str(place / "python3"), ())
+    assert not path and words in problem and len(problem.splitlines()) == 1
+    other = copied(place / "other")
+    assert interpreter.find(str(place / "python3"), (other,)) == (other, "")
+
+
 @pytest.mark.parametrize("path", ["python3", "/usr/bin/../bin/python3", "//usr/bin/python3", "/usr/bin/python3\n", "/a b", "/a;b", "/a%n", "/$x",
                                   "+/usr/bin/python3", "/x/"])
 def test_what_a_node_names_is_an_absolute_clean_path(path):
