@@ -36,12 +36,16 @@ FLEET = """
         accelmon_node: "{{ told[inventory_hostname].accelmon_node }}"
         cacheable: true
       when: inventory_hostname in told
-    - ansible.builtin.copy:
-        content: "{{ {'roles': plan.roles, 'listen': hostvars[inventory_hostname] | accelmon.fleet._listen} | to_json }}"
-        dest: "{{ root }}/plan_{{ inventory_hostname }}.json"
-        mode: "0644"
+    - ansible.builtin.set_fact:
+        planned: "{{ {'roles': plan.roles, 'listen': hostvars[inventory_hostname] | accelmon.fleet._listen} }}"
       vars:
         plan: "{{ hostvars[inventory_hostname] | accelmon.fleet._plan }}"
+    - ansible.builtin.copy:
+        content: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, 'planned'))) | to_json }}"
+        dest: "{{ root }}/plans_of_{{ ansible_limit | default('all') }}.json"
+        mode: "0644"
+      changed_when: false
+      run_once: true
       delegate_to: localhost
     - accelmon.fleet.fleet_registry:
         records: "{{ ansible_play_hosts_all | accelmon.fleet.fleet_records(hostvars, answered=told) }}"
@@ -83,18 +87,17 @@ def play(root, playbook, nodes, *options, monitoring=None):
 
 @pytest.fixture(name="fleet", scope="module")
 def fixture_fleet(tmp_path_factory):
-    """A directory after one run over the whole fleet."""
+    """A directory after one run over the whole fleet, which is checked first."""
     root = tmp_path_factory.mktemp("fleet")
-    status, output = play(root, FLEET, NODES)
+    status, output = play(root, CHECK + FLEET.lstrip("\n"), NODES)
     assert status == 0, output
     return root
 
 
 def test_plans(fleet):
-    plans = {host: json.loads((fleet / f"plan_{host}.json").read_text()) for host in list(NODES) + ["mon1"]}
     both = ["node_exporter", "textfile_collector"]
-    assert plans == {
-        "gpu1": {"roles": both, "listen": "10.0.0.1"}, "gpu2": {"roles": both, "listen": ""}, "gpu3": {"roles": both[:1], "listen": ""},
+    assert json.loads((fleet / "plans_of_all.json").read_text()) == {
+        "gpu1": {"roles": both + ["links"], "listen": "10.0.0.1"}, "gpu2": {"roles": both + ["links"], "listen": ""}, "gpu3": {"roles": both[:1], "listen": ""},
         "gpu4": {"roles": both, "listen": ""}, "mon1": {"roles": ["access", "victoriametrics", "node_exporter"], "listen": ""}}
 
 
@@ -133,6 +136,8 @@ def test_run_limited_to_one_node_leaves_the_others_alone(fleet):
     status, output = play(fleet, FLEET, dict(NODES, gpu4={"accelmon_rack": "elsewhere"}), "--limit", "gpu1")
     assert status == 0, output
     assert "changed=0" in output
+    plans = {limit: json.loads((fleet / f"plans_of_{limit}.json").read_text()) for limit in ("all", "gpu1")}
+    assert plans["gpu1"] == {"gpu1": plans["all"]["gpu1"]}
 
 
 def test_node_that_cannot_be_reached_stays_as_it_was_and_new_ones_are_pending(fleet):
@@ -154,8 +159,7 @@ def test_missing_driver_stops_only_its_host(tmp_path):
     status, output = play(tmp_path, FLEET, NODES, "-e", json.dumps({"told": broken}))
     assert status == 2
     assert "gpu3: accelmon_driver_missing = fail: 1 nvidia accelerator has no working driver" in output
-    assert (tmp_path / "plan_gpu1.json").exists()
-    assert not (tmp_path / "plan_gpu3.json").exists()
+    assert sorted(json.loads((tmp_path / "plans_of_all.json").read_text())) == ["gpu1", "gpu2", "gpu4", "mon1"]
 
 
 def test_check_finds_what_is_wrong(tmp_path):
@@ -180,7 +184,5 @@ def test_check_finds_what_is_wrong(tmp_path):
         assert [line for line in lines[host] if line.startswith(f"{host}: {name} = ") and "cannot be evaluated" in line], lines
 
 
-def test_check_of_a_sound_fleet_finds_nothing(tmp_path):
-    status, output = play(tmp_path, CHECK, NODES)
-    assert status == 0, output
-    assert json.loads((tmp_path / "findings.json").read_text()) == {"fleet": [], "hosts": {}}
+def test_check_of_a_sound_fleet_finds_nothing(fleet):
+    assert json.loads((fleet / "findings.json").read_text()) == {"fleet": [], "hosts": {}}
