@@ -4,10 +4,13 @@ Simulated: the receiver, a program that keeps what it gets. The pair runs two re
 """
 
 import json
+import time
+import urllib.parse
 
 import pytest
 
 from conftest import eventually
+from test_backend import UNITS, active
 
 PORT = 18099
 LOG = "/tmp/accelmon-notifications"
@@ -18,7 +21,7 @@ class Receiver:
     """The receiver on the first monitoring host."""
 
     def __init__(self, fleet):
-        self.fleet, self.host = fleet, fleet.monitors[0]
+        self.fleet, self.host, self.gone = fleet, fleet.monitors[0], False
 
     def start(self):
         """Start it, with nothing received."""
@@ -30,6 +33,13 @@ class Receiver:
     def stop(self):
         """Stop it."""
         self.fleet.shell(self.host, f"systemctl stop {RECEIVER}; rm -f {LOG} /root/receiver.py", check=False)
+
+    def leave(self):
+        """Stop it for good, with the fleet as the scenario wants it."""
+        if not self.gone:
+            self.stop()
+            self.fleet.site("--limit", "monitoring")
+            self.gone = True
 
     def told(self, path, alert, status, **labels):
         """Notifications at a path that have an alert with this name, status and labels."""
@@ -51,19 +61,26 @@ def receiver(fleet):
     made = Receiver(fleet)
     made.start()
     yield made
-    made.stop()
-    fleet.site("--limit", "monitoring")
+    made.leave()
 
 
 @pytest.fixture(scope="module", params=["prometheus", "victoriametrics"])
-def backend(request, fleet, receiver, tmp_path_factory):
-    """A backend on the first monitoring host; the second, whose Debian has too old a VictoriaMetrics, keeps Prometheus."""
+def change(request, fleet, receiver, tmp_path_factory):
+    """(backend of the first monitoring host, inventory, time before the run that made it so). The second keeps Prometheus: its Debian has too
+    old a VictoriaMetrics."""
     folder = tmp_path_factory.mktemp("alerting")
     (folder / "own.yml").write_text(OWN_RULE % own_alert(request.param))
     inventory = fleet.inventory_of(folder / "inventory.json", settings={**settings("prometheus"), "accelmon_rule_files": [str(folder / "own.yml")]},
                                    variables={"mon1": {"accelmon_backend": request.param}})
+    begin = time.time()
     fleet.site("--limit", "monitoring", inventory=inventory)
-    return request.param
+    return request.param, inventory, begin
+
+
+@pytest.fixture(scope="module")
+def backend(change):
+    """The backend on the first monitoring host."""
+    return change[0]
 
 
 # An alert that never fired before: an engine goes on telling for a quarter of an hour that an alert has ended, and a group of such
@@ -146,7 +163,7 @@ def test_the_addresses_of_receivers_are_for_the_service_alone(fleet, backend):
 
 
 # It asks the Alertmanagers alone, so one backend is enough.
-@pytest.mark.parametrize("backend", ["prometheus"], indirect=True)
+@pytest.mark.parametrize("change", ["prometheus"], indirect=True)
 def test_a_test_says_what_became_of_it(fleet, receiver, backend, tmp_path):
     inventory = fleet.inventory_of(tmp_path / "inventory.json", settings=settings(backend))
     run = fleet.play("playbooks/test_notification.yml", inventory=inventory)
@@ -171,3 +188,25 @@ def test_gossip_wants_the_certificate_of_a_monitoring_host(fleet, backend):
         assert "alert" in said and "certificate" in said, said
         return True
     eventually(refused)
+
+
+# The last test: it gives the fleet back.
+def test_a_running_fleet_changes_its_backend_and_comes_back(fleet, receiver, change):
+    chosen, inventory, begin = change
+    assert active(fleet) == sorted(UNITS[chosen])
+    assert active(fleet, "mon2") == UNITS["prometheus"], "the other monitoring host is not touched"
+    if chosen == "prometheus":
+        return  # the one that the scenario has
+    fleet.well(inventory=inventory)
+    # Were the run to fail halfway, Prometheus would have to start with these.
+    assert "eval_offset" not in fleet.shell("mon1", "cat /etc/accelmon/rules/*.yml")
+    assert "eval_offset" in fleet.shell("mon1", "cat /etc/accelmon/rules/*.vmalert")
+    devices = sum(sum(vendors.values()) for vendors in fleet.accelerators.values())
+    eventually(lambda: list(fleet.query("count(accelerator_info)", backend="victoriametrics").values()) == [devices], f"{devices} devices")
+    assert fleet.site("--limit", "mon1", inventory=inventory).changed() == 0
+    receiver.leave()
+    assert active(fleet) == UNITS["prometheus"]
+    fleet.well()
+    # What the first backend had stored is still there.
+    arguments = urllib.parse.urlencode({"query": 'up{job="node_exporter",node="nvidia1"}', "start": begin - 30, "end": begin, "step": 5})
+    eventually(lambda: fleet.fetch(fleet.storage("/api/v1/query_range?" + arguments))["data"]["result"], "the data from before the change")
