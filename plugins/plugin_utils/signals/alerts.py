@@ -12,7 +12,8 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.durations import mi
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import error_series, limits
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import device_expression, in_charge, last, number, seen, selector
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import (
+    IN_ANY_RACK, device_expression, in_charge, last, number, seen, selector)
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import STACK, named_duration, switch
 
 SEVERITIES = ("critical", "warning", "info", "none")
@@ -57,7 +58,7 @@ def parts(alerts, sources, interval="15s", chosen_limits=None):
     answers = f"max by (cluster, node, job) (max_over_time(up[{recently}]) == 1)"
     made = {"present": "(" + "\nor ".join(present) + ")",
             "source_down": f"{elected % ''} unless on (cluster, node, job) {answers}",
-            "recent": recently, "interval": interval, "services": "|".join(SERVICES),
+            "recent": recently, "interval": interval, "services": "|".join(SERVICES), "in_any_rack": IN_ANY_RACK,
             "refused": limits.refused(chosen_limits), "growing": limits.growing(chosen_limits),
             "application": error_series.of_class("application")}
     for name in sources:

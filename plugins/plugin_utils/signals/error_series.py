@@ -6,7 +6,8 @@
 
 The kernel log knows when each code came and how often. Exporters only know the last code, as a value that stays until the next one: it
 is news while an earlier value differs. A device goes by its PCI address here. That is what the kernel log has, and unlike the UUID it is
-still known after a device has fallen off the bus, so an alert about that keeps its labels.
+still known after a device has fallen off the bus, so an alert about that keeps its labels. The rack is no part of what makes an event the
+same: the log tells an error for hours, and its host may come to another rack meanwhile.
 """
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
@@ -15,7 +16,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.errors impo
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import matched
 
 INFO = "accelerator_error_info"
-DEVICE = ["cluster", "rack", "node", "vendor", "pci_bus_id"]
+DEVICE = ["cluster", "node", "vendor", "pci_bus_id"]
 EVENT = DEVICE + ["kind", "code"]
 # How far back the value is looked for that it is compared with, as the scrape at that moment may have failed.
 GAP = "15m"
@@ -33,11 +34,25 @@ def rows(item, name, sources):
     return matched(item["source"], sources[item["source"]], {"metric": item[name]})
 
 
-def logged(window, sources):
+def logged_rows(window, sources):
+    """The times that the kernel log had within the window, with all labels of a row."""
+    return f"last_over_time({rows(load('errors')['logged'], 'last', sources)}[{window}])"
+
+
+def of_log(window, sources):
     """Every code that the kernel log had within the window, from everything scraped in that time; the value is its age in seconds."""
-    log = load("errors")["logged"]
-    last = rows(log, "last", sources)
-    return f"(time() - max {by(EVENT)} (last_over_time({last}[{window}])) < {seconds(window)} > -{seconds(log['ahead'])})"
+    return f"(time() - max {by(EVENT)} ({logged_rows(window, sources)}) < {seconds(window)} > -{seconds(load('errors')['logged']['ahead'])})"
+
+
+def logged(window, sources):
+    """The same in the rack of now."""
+    return placed(of_log(window, sources), [logged_rows(window, sources)])
+
+
+def placed(term, origins):
+    """What the term has, in the rack that its node has now; of a node that is not scraped any more, in one that the rows of origins have."""
+    racks = [f"count by (cluster, rack, node) ({found})" for found in ['up{node!=""}', *origins]]
+    return "(%s\n+ on (cluster, node) group_left (rack) (0 * topk by (cluster, node) (1, %s)))" % (term, " or on (cluster, node) ".join(racks))
 
 
 def as_codes(values, kind, labels):
@@ -46,24 +61,24 @@ def as_codes(values, kind, labels):
 
 
 def last_codes(sources, labels=()):
-    """[(kind, labels of the device, expression of the last codes, of those at another moment to compare with)], one for each exporter. labels: further ones."""
+    """[(kind, labels of the device, rows, expression of the last codes, of those at another moment)], one for each exporter. labels: further ones."""
     found = []
     for item in load("errors")["last_codes"]:
         last = rows(item, "metric", sources)
         names = list(dict.fromkeys([*DEVICE, *item.get("labels", ()), *labels]))
-        # A device in another rack is no other device, and its last code no new one.
-        whose = [name for name in names if name != "rack"]
-        found.append((item["kind"], names, f"max {by(names)} (last_over_time({last}[{NOW}])) > 0 <= {item['highest']}",
-                      f"on ({', '.join(whose)}) group_left () max {by(whose)} (max_over_time({last}[{GAP}] offset %s))"))
+        now = f"last_over_time({last}[{NOW}])"
+        found.append((item["kind"], names, now, f"max {by(names)} ({now}) > 0 <= {item['highest']}",
+                      f"max {by(names)} (max_over_time({last}[{GAP}] offset %s))"))
     return found
 
 
 def recent(window, sources):
     """Every code that a device had within the window; the value is its age in seconds, or 0 if only an exporter told it."""
-    terms = [logged(window, sources)]
-    for kind, names, now, before in last_codes(sources):
+    terms, origins = [of_log(window, sources)], [logged_rows(window, sources)]
+    for kind, names, found, now, before in last_codes(sources):
         terms.append(f"(0 * {as_codes(f'{now} unless ({now} == {before % window})', kind, names)})")
-    return "(%s)" % "\nor ".join(terms)
+        origins.append(found)
+    return placed("(%s)" % "\nor ".join(terms), origins)
 
 
 def known(matchers):
@@ -93,8 +108,8 @@ def info_rules():
 
 def device_rules(labels, sources):
     """Rules of the errors of devices, with the labels of every device series. A device that is gone keeps its address."""
-    address = "cluster, node, vendor, pci_bus_id"
-    whose = [label for label in labels if label not in DEVICE]
+    address = ", ".join(DEVICE)
+    whose = [label for label in labels if label not in (*DEVICE, "rack")]
     identity = f'topk by ({address}) (1, max by ({address}, {", ".join(whose)}) (accelerator_info{{pci_bus_id!=""}}))'
 
     def named(events):
@@ -103,7 +118,8 @@ def device_rules(labels, sources):
 
     log = load("errors")["logged"]
     # What the log counted does not count again. Exporters name the device themselves.
-    told = "".join(f"\nor on ({', '.join(EVENT)})\n{as_codes(now, kind, names)}" for kind, names, now, _before in last_codes(sources, whose))
-    last = f"max {by(EVENT)} ({rows(log, 'last', sources)}) > 0 <= time() + {seconds(log['ahead'])}"
-    count = f"max {by(EVENT)} ({rows(log, 'count', sources)}) > 0 <= {log['highest']}"
+    told = "".join(f"\nor on ({', '.join(EVENT)})\n{placed(as_codes(now, kind, names), [found])}"
+                   for kind, names, found, now, _before in last_codes(sources, whose))
+    last = f"max {by(['rack', *EVENT])} ({rows(log, 'last', sources)}) > 0 <= time() + {seconds(log['ahead'])}"
+    count = f"max {by(['rack', *EVENT])} ({rows(log, 'count', sources)}) > 0 <= {log['highest']}"
     return [{"record": "accelerator_error_last_timestamp_seconds", "expr": named(last)}, {"record": "accelerator_errors_total", "expr": named(count) + told}]

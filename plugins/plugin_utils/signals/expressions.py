@@ -10,9 +10,11 @@ LEAP = "1m"
 HOTTEST = 5000
 # A mask of bits from here on is a placeholder, which has bits of its own.
 PLACEHOLDER = 65535
+# How a row of now is matched with what it was before, which is told without its rack: a host may have come to another one meanwhile.
+IN_ANY_RACK = "ignoring (rack) group_left ()"
 # Ways to read rows that no function of the engines has. A rise is over the least of the window, so that a counter that begins above 0 or starts
 # anew is no rise. What is 0 has not risen, and VictoriaMetrics then does not read the window of it.
-SPANS = {"rise": "(last_over_time({rows}[{recent}]) > 0) - min_over_time({rows}[{window}])",
+SPANS = {"rise": "(last_over_time({rows}[{recent}]) > 0) - %s min without (rack) (min_over_time({rows}[{window}]))" % IN_ANY_RACK,
          "range": "max_over_time({rows}[{window}]) - min_over_time({rows}[{window}])"}
 
 

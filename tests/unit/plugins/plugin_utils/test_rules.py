@@ -23,13 +23,15 @@ ROOT = Path(__file__).resolve().parents[4]
 CASES = ROOT / "tests" / "rules" / "cases"
 
 FUNCTIONS = {"abs", "absent", "avg", "avg_over_time", "bool", "by", "clamp_min", "count", "count_over_time", "count_values", "floor", "group",
-             "group_left", "group_right", "label_replace", "last_over_time", "max", "min", "max_over_time", "min_over_time", "offset", "on", "or",
-             "and", "quantile", "rate", "sum", "sum_over_time", "time", "timestamp", "topk", "unless", "vector"}
+             "group_left", "group_right", "ignoring", "label_replace", "last_over_time", "max", "min", "max_over_time", "min_over_time", "offset", "on",
+             "or", "and", "quantile", "rate", "sum", "sum_over_time", "time", "timestamp", "topk", "unless", "vector", "without"}
 SLOW = ("accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_health", "accelmon_errors", "accelmon_links")
 # It reads what the group before it records.
 SCORES = "accelmon_health_scores"
 # What the catalogue knows of error codes: recorded, and read by alerts, as it comes from no device.
 INFO = "accelerator_error_info"
+# Lists of labels in an expression.
+LISTS = re.compile(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
 
 
 def rules(text):
@@ -53,7 +55,7 @@ def words(expression):
     bare = re.sub(r"\{[^}]*\}", " ", bare)
     bare = re.sub(r"\[\d+[smhd](:\d+[smhd])?\]", " ", bare)
     bare = re.sub(r"(?<=\s)\d+(\.\d+)?", " ", bare)
-    bare = re.sub(r"\b(by|on|group_left|group_right)\s*\([^)]*\)", r" \1 ", bare)
+    bare = LISTS.sub(r" \1 ", bare)
     return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare))
 
 
@@ -231,7 +233,7 @@ def test_a_scrape_that_fails_neither_ends_an_alert_nor_begins_it():
     for rule in ALERTS:
         if rule["labels"]["scope"] in ("monitoring", "fleet"):
             continue
-        text = re.sub(r"\b(?:by|on|group_left|group_right) \([^)]*\)", "", rule["expr"])
+        text = LISTS.sub("", rule["expr"])
         now = {name for name in re.findall(r"(?<![\w\"=|~])([a-zA-Z_:][\w:]*)(?![\w:])(?:\{[^}]*\})?(?![\[{])", text)
                if name in metrics(text)}
         assert now <= always | ({"node_time_seconds"} if rule["alert"] == "NodeClockSkew" else set()), (rule["alert"], now - always)
