@@ -121,7 +121,7 @@ intervals.
 A firing alert lives on in Alertmanager for four minutes without being sent again, or for four intervals if these are longer than a minute. So a
 restart of the evaluator or of the storage ends no alert and sends none a second time. It is the same with both backends.
 
-When you move a host to another rack, its alerts fire with the new rack, and those with the old one end within three scrape intervals. Errors and
+When you move a host to another rack, its alerts fire with the new rack, and those with the old one end within five minutes. Errors and
 counters of before the move go on counting for the host, in the new rack alone.
 
 ## How many pages to expect
