@@ -63,7 +63,7 @@ def ask(program, arguments, timeout):
         raise Failure("output_too_large" if len(output) + len(errors) > OUTPUT_LIMIT else "timeout")
     said = errors.decode("utf-8", "replace")
     if code:
-        sys.stderr.write("%s: exit status %d: %s\n" % (path, code, plain(said.strip().partition("\n")[0], 400)))
+        sys.stderr.write("%s: exit status %s: %s\n" % (path, code, plain(said.strip().partition("\n")[0], 400)))
         raise Failure(next((reason for reason, pattern in SAID if pattern.search(said)), "failed"))
     return output.decode("utf-8", "replace")
 

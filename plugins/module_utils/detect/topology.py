@@ -61,7 +61,7 @@ def slot(root, names):
     for name in names:
         folder = os.path.join(root, pci.DEVICES, name)
         width = files.number(os.path.join(folder, "max_link_width"))
-        speed = (files.line(os.path.join(folder, "max_link_speed")) or "").split(" ")[0]
+        speed = (files.line(os.path.join(folder, "max_link_speed")) or "").partition(" ")[0]
         if width and 0 < width <= WIDEST:
             lanes.append(width)
         if speed in GENERATIONS:
