@@ -25,6 +25,16 @@ def integrations(host_variables):
     return [{"name": one["name"], "integration": receivers.types()[one["type"]]["integration"]} for part in chosen(host_variables) for one in part]
 
 
+def mail_receiver(host_variables, name):
+    """What a receiver of type email says of the mail that it gets, for the module report_mail. Raises Problem unless the monitoring host has it."""
+    known = [one for one in chosen(host_variables)[0] if one["type"] == "email"]
+    found = next((one for one in known if one["name"] == name), None)
+    if found is None:
+        fix = f"name one of {', '.join(one['name'] for one in known)}" if known else "add it"
+        raise Problem(f"alertmanager_receivers has no such receiver of type email; {fix}", "accelmon_report_mail", name)
+    return {**found["keys"], "tls_config": found["settings"].get("tls_config") or {}}
+
+
 def asked_for(variable, labels, groups):
     """Labels of alerts that somebody names. Raises Problem for a node that the inventory does not have, and for an alert name that looks misspelt."""
     if not labels:

@@ -140,6 +140,11 @@ def receivers(host_variables):
     return notified.integrations(host_variables)
 
 
+def mail_receiver(host_variables, name):
+    """A receiver of type email of a monitoring host, from its `hostvars` entry, as the module report_mail takes it."""
+    return notified.mail_receiver(host_variables, name)
+
+
 def silence_lines(silences):
     """Silences as text, one line each."""
     return [f"{one['labels']} until {one['ends']} ({one['by']}: {one['comment']})" for one in silences]
@@ -231,5 +236,5 @@ class FilterModule:
         """Name to function."""
         return internal(rule_files, rules_check, drain_verdicts, alert_changes, alert_inputs, rule_groups, alertmanager_files, expected_series,
                         source_comparisons, rehearsed_rules, explanation, findings, alert_routes, silenced, receivers, silence_lines, delivery_lines, views,
-                        report_text, report_paths, report_lines, report_of, fullest_report, report_stats, job_views, job_problems, job_report,
+                        mail_receiver, report_text, report_paths, report_lines, report_of, fullest_report, report_stats, job_views, job_problems, job_report,
                         job_text, job_lines, vmui_files)

@@ -14,6 +14,7 @@ import stat
 
 import pytest
 import test_fleet_modules
+from ansible_collections.accelmon.fleet.tests.unit.plugins.mail_server import mail_server
 from ansible_collections.accelmon.fleet.tests.unit.plugins.report_samples import VIEWS
 from test_fleet_playbooks import ROOT, Playbooks, shown
 
@@ -82,6 +83,24 @@ def test_the_page_is_kept_and_fetched_and_the_workflow_gets_the_answer(playbooks
     assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "report.html", folder / "report.json", file)] == [0o700, 0o600, 0o600, 0o600]
     stats = json.JSONDecoder().raw_decode(out[out.index("{", out.index("RUN: ", out.index("CUSTOM STATS"))):])[0]["accelmon_report"]
     assert stats["state"] == "critical" and stats["file"] == str(file) and stats["kept"] == {"mon01": f"{folder}/report.html"}
+
+
+def test_the_report_is_mailed_to_a_receiver_of_alerts(playbooks):
+    with mail_server() as server:
+        receivers = [{"name": "chat", "type": "slack", "api_url": "https://hooks.example.org/x"},
+                     {"name": "ops", "type": "email", "to": "ops@example.org", "from": "mon@example.org", "smarthost": server.place, "require_tls": False,
+                      "username": "mon", "password": "geheim"}]
+        code, out = playbooks.run("report", "-vv", accelmon_report_mail="ops", alertmanager_receivers=receivers)
+        assert code == 0 and "geheim" not in out, out
+        (to, message), = server.mails
+        assert to == ["TO:<ops@example.org>"] and message["Subject"] == "Is everything all right with the accelerators? No. Something needs attention now."
+        assert message.get_body().get_content().splitlines()[:2] == ["No. Something needs attention now.", "2 critical alerts fire"]
+        (page,) = message.iter_attachments()
+        assert page.get_content().rstrip() == (playbooks.folder / "kept" / "report.html").read_text().rstrip()
+        code, out = playbooks.run("report", "--check", accelmon_report_mail="ops", alertmanager_receivers=receivers)
+        assert code == 0 and len(server.mails) == 1, out
+    code, out = playbooks.run("report", accelmon_report_mail="chat", alertmanager_receivers=receivers)
+    assert code == 2 and "accelmon_report_mail = chat: alertmanager_receivers has no such receiver of type email; name one of ops" in out
 
 
 def test_in_check_mode_only_the_file_that_was_asked_for_is_written_here_as_json(playbooks):
