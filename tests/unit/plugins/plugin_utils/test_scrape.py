@@ -192,9 +192,23 @@ NOTHING = ["NA", "N/A", "[N/A]", "n/a", "[Not Supported]", "Not Available", "non
            "[GPU requires reset]", "ERR!", "-", "-1",
            "0xffff", "0xffffffff", "65535", "2147483632", "4294967295", "18446744073709551615", "9223372036854775794",
            "-2147483648", "-9223372036854775808", "-2", "18446744073709551614", "1.8446744073709552e+19", "4.294967295E+09", "+Inf", "-nan", "Infinity",
-           "Unavailable", "Error: timeout", "no data", "Failed", "%!s(<nil>)"]
+           "Unavailable", "Error: timeout", "no data", "Failed", "%!s(<nil>)", "NotAvailable", "NOTSET", "Unsupported", "unset", "undef", "missing",
+           "(empty)", "N/A (device asleep)", "n/a [sleeping]", "n.d.", "Failed to read", "temporarily unavailable", "'None'", "-1.00",
+           "1.8446744073709552e19", "0xDEADBEEF", "EINVAL", "-ENODEV", "\u2014", "\u00a0", "N/A\u00a0", "\u200b"]
 NOBODY = ["0", "0x0", "00000000", "000000000000", "00000000-0000-0000-0000-000000000000", "GPU-00000000-0000-0000-0000-000000000000",
-          "ffffffff-ffff-ffff-ffff-ffffffffffff", "To be filled by O.E.M.", "Default string", "0123456789", "0000:00:00.0", "00000000:00:00.0"]
+          "ffffffff-ffff-ffff-ffff-ffffffffffff", "To be filled by O.E.M.", "Default string", "0123456789", "0000:00:00.0", "00000000:00:00.0",
+          "FFFF:FF:1F.7", "System Serial Number", "No Asset Tag", "1234567890", "XXXXXXXX", "OEM", "00:00:00:00:00:00"]
+# Which are as much like one of these as a label may be.
+SOMETHING = ["TPU-0", "4512e1234567890", "0012e345", "12e4567", "1", "65536", "Nano", "Notebook", "Empty Shell", "Northstar", "Error-free", "Voidstar",
+             "0000:1b:00.0", "GPU-0000000a-0000-0000-0000-000000000000", "1234567", "Serial 5", "xxx-1", "O1E2M3", "un-1", "Eio2", "n-a-1"]
+
+
+@pytest.mark.parametrize("text", SOMETHING)
+def test_a_label_that_says_something_stays(text):
+    dcgm = relabelled(jobs()["dcgm_exporter"], {"__name__": "DCGM_FI_DEV_GPU_TEMP", "gpu": "0", "UUID": text, "modelName": text})
+    assert dcgm["uuid"] == dcgm["UUID"] == text and (dcgm["model"] == text or text in ("1", "65536", "1234567"))  # no number is a model
+    amd = relabelled(jobs()["amd_exporter"], {"__name__": "gpu_total_vram", "gpu_id": text, "serial_number": text})
+    assert amd["uuid"] == amd["serial"] == amd["index"] == text
 
 
 @pytest.mark.parametrize("text", NOTHING + NOBODY)
