@@ -58,7 +58,8 @@ GENERIC = (r"(AMD|ATI|AMD/ATI|NVIDIA|Intel(\(R\))?)?( Corporation)?\]?[ -]*((Rad
            r"(Graphics( Device| Controller)?( [\[(]?0x[0-9a-f]{4}[\])]?)?|Device( [\[(]?(0x)?[0-9a-f]{4}(:[0-9a-f]{4})?[\])]?)?|"
            r"(Data Center )?GPU([ -]?[0-9]{1,2})?|(Display|VGA compatible|3D) Controller|(Processing )?Accelerators?)?|"
            r"Advanced Micro Devices.*|(NVIDIA|Intel) Corporation.*|0x[0-9a-f]+|[0-9]+|card[0-9]+|gfx[0-9]+[a-f]?|"
-           r"n/?a|unknown.*|undefined|none|null|nil|[?.]+|err(or)?!?|not (supported|available|found|specified)")
+           r"n/?a|un(known.*|defined|supported|specified|available)|invalid.*|none|null|nil|nan|[?.-]+|err(or)?!?|"
+           r"not[ _-]?(supported|available|applicable|found|specified)")
 
 
 def table(vendor):

@@ -169,7 +169,7 @@ class Failure(Exception):
 # --- values ---------------------------------------------------------------------------------------------------------
 
 NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,9})?\Z")
-NOT_THERE = {"", "n/a", "not supported", "not available", "unknown", "none",
+NOT_THERE = {"", "n/a", "na", "-", "not supported", "unsupported", "not available", "unavailable", "not applicable", "unknown", "none", "null",
              "requested functionality has been deprecated", "insufficient permissions"}
 # Errors come in brackets, but not always.
 ERRORS = {"err!", "unknown error", "gpu requires reset", "gpu is lost"}

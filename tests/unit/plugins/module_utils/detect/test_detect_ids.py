@@ -101,7 +101,8 @@ def test_names_are_names():
                                   "Intel(R) Graphics [0x0bd5]", "Intel(R) Data Center GPU", "Device 0x75a0", "Device [1002:75a0]",
                                   "AMD Radeon (TM) Graphics", "AMD Radeon Pro Graphics", "[AMD/ATI]", "VGA compatible controller", "3D controller",
                                   "Processing accelerators", "GPU 0", "gfx942",
-                                  "gfx90a", "card0", "null", "ERR!", "???", "not available"])
+                                  "gfx90a", "card0", "null", "ERR!", "???", "not available", "Unsupported", "NotSupported", "Not Applicable", "unspecified",
+                                  "Invalid device", "--"])
 def test_a_kind_is_no_model(text):
     assert ids.generic(text)
 
