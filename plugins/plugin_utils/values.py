@@ -29,6 +29,15 @@ def one_of(words):
     return " or ".join(str(word) for word in words)
 
 
+def decrypted(value):
+    """The value with texts for what Ansible up to core 2.18 decrypts when somebody wants its text, and not before."""
+    if getattr(value, "__ENCRYPTED__", False):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: decrypted(item) for key, item in value.items()}
+    return [decrypted(item) for item in value] if isinstance(value, list) else value
+
+
 def text_of(value):
     if isinstance(value, bool):
         raise Problem("not a string but a boolean (YAML also reads yes, no, on and off as booleans); put it in quotes")

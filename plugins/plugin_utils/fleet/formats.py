@@ -117,6 +117,7 @@ def within_bounds(value):
 def read(name, value):
     """A variable as whoever uses it wants it. Raises Problem, which names it."""
     spec = variables.declared(name)
+    value = values.decrypted(value)
     try:
         return normalise(name, spec, value)
     except Problem as problem:

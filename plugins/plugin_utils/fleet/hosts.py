@@ -12,6 +12,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDE
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address, means_itself
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import normalise, unanswered
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import decrypted
 
 # Up to core 2.18 a template that cannot be evaluated comes back as its own text.
 TEMPLATES_COME_BACK = tuple(int(part) for part in ansible_version.split(".")[:2]) < (2, 19)
@@ -36,8 +37,9 @@ PLAN_VARIABLES = (
     "accelmon_release_url_prefix", "accelmon_release_token", "accelmon_alert_group_overrides", "accelmon_alert_host_overrides",
 ) + tuple(name for names in EXPORTER_VARIABLES.values() for name in names)
 
-# What Ansible says of a value that it cannot decrypt.
+# What Ansible says of a value that it cannot decrypt, and what we say of it.
 VAULT = re.compile(r"[Vv]ault|[Dd]ecrypt")
+ENCRYPTED = "it is encrypted and the vault password is missing or wrong; run with --ask-vault-pass or --vault-password-file"
 
 
 def plan_specs():
@@ -76,13 +78,12 @@ class HostVariables:
         try:
             if self._evaluated is None:
                 self._evaluated = self._hostvars[self.host]
-            return _plain(self._evaluated[name])
+            return _plain(decrypted(self._evaluated[name]))
         except Problem:
             raise
         except Exception as error:  # whatever a filter or lookup in a user's template raises
             if VAULT.search(str(error)):
-                raise Problem("it is encrypted and the vault password is missing or wrong; "
-                              "run with --ask-vault-pass or --vault-password-file") from error
+                raise Problem(ENCRYPTED) from error
             raise Problem(f"cannot be evaluated ({_first_line(error)}); correct the template") from error
 
 
@@ -123,7 +124,8 @@ def _plain(value):
             raise Problem("cannot be evaluated; define the variables that the template uses, or correct it")
         return value
     if isinstance(value, Undefined):
-        raise Problem(f"cannot be evaluated ({_undefined_words(value)}); define what the template uses, or correct it")
+        words = _undefined_words(value)
+        raise Problem(ENCRYPTED if VAULT.search(words) else f"cannot be evaluated ({words}); define what the template uses, or correct it")
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -10,7 +10,7 @@ table. The test with real Ansible is in tests/unit/plugins/filter/test_fleet_pla
 import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import formats, hosts as fleet
 from jinja2 import Undefined
 
 
@@ -154,14 +154,45 @@ def test_bad_address(name, variables, text):
     assert str(error.value).endswith(", or set accelmon_address")
 
 
+class Encrypted:
+    """As core 2.18 has an encrypted value: no text, but one that gives it when asked."""
+    __ENCRYPTED__ = True
+
+    def __init__(self, text):
+        self.text = text
+
+    def __str__(self):
+        if self.text is None:
+            raise ValueError("Attempting to decrypt but no vault secrets found")
+        return self.text
+
+
+@pytest.mark.parametrize("name,encrypted,value", [
+    ("accelmon_rack", Encrypted("r7"), "r7"), ("accelmon_labels", {"team": Encrypted("vision")}, {"team": "vision"}),
+    ("accelmon_stack_password", Encrypted("of-the-vault"), "of-the-vault"), ("alertmanager_webhook_urls", [Encrypted("https://a.example/")], ["https://a.example/"]),
+])
+def test_what_is_decrypted_late_is_the_text_that_it_holds(name, encrypted, value):
+    assert fleet.setting({"inventory_hostname": "h", name: encrypted}, name) == value
+    assert formats.read(name, encrypted) == value
+    with pytest.raises(Problem, match="the vault password is missing or wrong"):
+        fleet.setting({"inventory_hostname": "h", name: Encrypted(None)}, name)
+
+
+def test_a_marker_of_what_cannot_be_decrypted_asks_for_the_vault_password():
+    """Core 2.19 gives one instead of the value."""
+    marker = Undefined("A vault exception marker was tripped.")
+    with pytest.raises(Problem, match="the vault password is missing or wrong"):
+        fleet.setting({"inventory_hostname": "h", "accelmon_rack": marker}, "accelmon_rack")
+
+
 @pytest.mark.parametrize("words", ["Attempting to decrypt but no vault secrets found", "Decryption failed (no vault secrets were found that could decrypt)"])
 def test_a_value_that_cannot_be_decrypted_asks_for_the_vault_password(words):
-    class Encrypted(HostVars):
+    class Sealed(HostVars):
         """Vaulted values are no text before they are decrypted."""
 
         def __getitem__(self, host):
             raise ValueError(words)
-    found = fleet.HostVariables(Encrypted({"h": {"accelmon_rack": object()}}), "h")
+    found = fleet.HostVariables(Sealed({"h": {"accelmon_rack": object()}}), "h")
     with pytest.raises(Problem) as error:
         fleet.fetch(found, "accelmon_rack")
     assert str(error.value) == "it is encrypted and the vault password is missing or wrong; run with --ask-vault-pass or --vault-password-file"
