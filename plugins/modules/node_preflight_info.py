@@ -130,6 +130,14 @@ observed:
       description: Whether fapolicyd controls which programs may run.
       returned: always
       type: bool
+    slurmd:
+      description: Whether systemd runs slurmd.
+      returned: always
+      type: bool
+    slurm_hooks:
+      description: Whether the role slurm_hooks has been run there.
+      returned: always
+      type: bool
     missing:
       description: Programs that are not installed.
       returned: always

@@ -75,6 +75,12 @@ def test_a_slurm_controller_gets_what_drains_nodes_and_loses_it(tmp_path):
         ("Install slurm_drain", ["new"], {"slurm_drain", "service"}), ("Retire slurm_drain", ["old"], {"slurm_drain", "service"})]
 
 
+@pytest.mark.parametrize("playbook", ["playbooks/parts/exporters.yml", "playbooks/image.yml"])
+def test_nodes_of_slurm_get_hooks(tmp_path, playbook):
+    assert [play for play in listed(tmp_path, playbook, {"slurm_hooks": "gpu"}) if play[2]] == [
+        ("Install slurm_hooks", ["gpu"], {"slurm_hooks", "service"})]
+
+
 def test_links_are_recorded_after_everything_else(tmp_path):
     """Who reads them is there by then, and what was taken away is gone."""
     found = listed(tmp_path, "playbooks/parts/exporters.yml", {"links": "gpu", "kernel_log": "gpu", "election": "gpu"})

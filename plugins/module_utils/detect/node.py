@@ -127,7 +127,12 @@ def exporters(root):
 
 def hostengine(root):
     """Whether systemd runs nv-hostengine, whatever the name of its unit."""
-    for name in ("nvidia-dcgm.service", "dcgm.service", "nv-hostengine.service"):
+    return is_active(root, "nvidia-dcgm.service", "dcgm.service", "nv-hostengine.service")
+
+
+def is_active(root, *names):
+    """Whether systemd runs one of these services."""
+    for name in names:
         # A link that systemd keeps for every unit that is active. Versions before 234 have none; in containers the groups are elsewhere.
         if os.path.islink(os.path.join(root, "run/systemd/units/invocation:" + name)):
             return True

@@ -12,6 +12,7 @@ Shapes used throughout:
 import collections
 import re
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.inputs import blind_alerts
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import elections, present_hosts, source_of
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import unmonitored as unmonitored_devices
@@ -299,7 +300,7 @@ def series_failures(cluster, node, host, seen):
 
 # What is wrong with owner files of jobs, and what to do, by the collector's word for it.
 JOB_FILES = collections.OrderedDict((
-    ("refused", ("is refused", "are refused", "in /run/accelmon/jobs on {node}, let only root own and write files")),
+    ("refused", ("is refused", "are refused", "in {folder} on {node}, let only root own and write files")),
     ("damaged", ("is damaged", "are damaged", "write it as docs/jobs.md describes")),
     ("unresolved", ("names a device that the node does not have", "name devices that the node does not have",
                     "compare its devices with those of {node}; if Slurm's hooks wrote it, check journalctl -u accelmon-slurm-hooks there")),
@@ -316,7 +317,7 @@ def job_failures(cluster, node, seen):
         if count:
             named = " (%s)" % ", ".join(names) if names else ""
             reason = "%d owner %s %s%s" % (count, "file" if count == 1 else "files", of_one if count == 1 else of_many, named)
-            found.append(failure(cluster, node, "jobs", reason, fix.format(node=node)))
+            found.append(failure(cluster, node, "jobs", reason, fix.format(node=node, folder=paths.JOBS)))
     return found
 
 

@@ -8,11 +8,12 @@ import os
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import ports
-from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files, node
 
 # Where systemd's version is told without running it, best first. The library's file name has the version since 231.
 SYSTEMD_LIBRARY = re.compile(r"libsystemd-(?:core|shared)-(\d+)")
 SYSTEMD_FOLDERS = ("usr/lib/systemd", "usr/lib64/systemd", "usr/lib/*-linux-*/systemd", "lib/systemd")
+HOOKS = "etc/systemd/system/accelmon-slurm-hooks.service"
 PROGRAM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
@@ -117,10 +118,11 @@ def taken(wanted, proc="/proc", units="/etc/systemd/system"):
 
 def look(wanted, paths, programs, root="/"):
     """Everything: {ports, paths: {path: {free_bytes?, free_inodes?, mount?, options?}}, systemd_running, systemd_version?,
-    fapolicyd, missing: [programs]}. What cannot be told is left out."""
+    fapolicyd, slurmd, slurm_hooks, missing: [programs]}. What cannot be told is left out."""
     table = mounts(files.text(os.path.join(root, "proc/self/mounts"), 1024 * 1024) or "")
     found = {"ports": taken(wanted, os.path.join(root, "proc")), "paths": {}, "fapolicyd": fapolicyd(root),
              "systemd_running": os.path.isdir(os.path.join(root, "run/systemd/system")),
+             "slurmd": node.is_active(root, "slurmd.service"), "slurm_hooks": os.path.exists(os.path.join(root, HOOKS)),
              "missing": [name for name in programs if not program(name, root)]}
     for path in paths:
         entry = {}

@@ -231,6 +231,15 @@ def check_sources(values, facts, chosen):
                 reads = [vendor for vendor in chosen.present if vendor in choice.sources()[source]["vendors"]]
                 in_charge = [vendor for vendor in reads if chosen.final[vendor] == source]
                 _check("accelmon_exporters", chosen.wanted, source, in_charge or reads, values, facts)
+    check_hooks(values, facts, chosen)
+
+
+def check_hooks(values, facts, chosen):
+    """Raises Unsuitable if nothing on the host reads what Slurm's hooks write about its devices."""
+    reader = not is_absent(values, "textfile") and ("textfile_collector" in chosen.wanted or "kernel_log" in kernel_log(values, chosen, facts))
+    if values["accelmon_slurm_hooks"] and not reader and set(chosen.present).intersection(LOGGED):
+        raise choice.Unsuitable("the textfile collector, which reads what the hooks write, would not run there; leave accelmon_exporters and "
+                                "node_exporter_managed at their defaults, or list it in accelmon_exporters", "accelmon_slurm_hooks", "true")
 
 
 def asked_sources(values, facts, chosen):
@@ -281,7 +290,7 @@ def roles_to_run(values, chosen, facts, monitoring):
     if chosen.retired or chosen.charge != chosen.final:
         roles.append("election")
     roles += [f"{role}_retired" for role in chosen.retired]
-    roles += kernel_log(values, chosen, facts) + slurm_programs(values, facts)
+    roles += kernel_log(values, chosen, facts) + slurm_programs(values, facts) + ["slurm_hooks"] * values["accelmon_slurm_hooks"]
     return roles + links(roles, facts)
 
 

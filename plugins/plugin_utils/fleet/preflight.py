@@ -25,7 +25,7 @@ INODES = 1000
 SYSTEMD = (235, 247)
 PYTHON = (3, 6)
 # Roles of whose services programs of ours, which are in Python, are a part.
-WITH_PROGRAMS = ("textfile_collector", "slurm_collector", "slurm_drain", "all_smi", "amd_exporter", "dcgm_exporter", "victoriametrics")
+WITH_PROGRAMS = ("textfile_collector", "slurm_collector", "slurm_drain", "slurm_hooks", "all_smi", "amd_exporter", "dcgm_exporter", "victoriametrics")
 
 # Seconds. The first is what the way to a busy host may take and must not be taken for a wrong clock; beyond the second, samples
 # that a node dates itself count as stale, and certificates made a moment ago are not valid yet.
@@ -135,7 +135,7 @@ def report(hosts, hostvars, observed, reached, checked, unanswered):
     """
     found = [one for name in hosts for one in checked_lines(name, checked.get(name, ""))]
     found = in_order(hosts, found + findings(hosts, hostvars, observed, reached, unanswered))
-    notes = [chosen_note(name, hostvars) for name in hosts if name in observed]
+    notes = [chosen_note(name, hostvars, observed[name]) for name in hosts if name in observed]
     return found + [note for note in notes if note] + [summary(hosts, found, observed)]
 
 
@@ -169,7 +169,7 @@ def summary(hosts, found, observed):
             "line": line if bad or wrong["error"] else f"no errors: {line}"}
 
 
-def chosen_note(name, hostvars):
+def chosen_note(name, hostvars, observed):
     """What was found on a host and what would read it, in one line; None if that is not known."""
     try:
         host = Host(name, hostvars)
@@ -188,6 +188,8 @@ def chosen_note(name, hostvars):
                 better, why, setting = chosen.better[vendor]
                 word += f" ({better}: {why}; to change that, set {setting})"
             words.append(word)
+    if words and observed.get("slurmd") is True and observed.get("slurm_hooks") is False and not host.values["accelmon_slurm_hooks"]:
+        words.append("slurmd runs there; to know which job has which accelerator, set accelmon_slurm_hooks")
     text = facts.shown(", ".join(words) or "no accelerators", 400)
     return {"host": host.name, "what": "accelerators", "value": text, "fix": "", "severity": "note", "line": f"{host.name}: {text}"}
 
@@ -297,7 +299,8 @@ def judge_system(host, observed):
     words = observed["python_version"].split(".")
     if tuple(int(word) for word in words[:2]) < PYTHON:
         found.append(finding(host.name, "Python", observed["python_version"], "set ansible_python_interpreter to Python 3.6 or later"))
-    wanted = {*plan.choose(host.values, host.facts).wanted, *plan.slurm_programs(host.values, None), *(role for role, dummy, dummy in host.services())}
+    wanted = {*plan.choose(host.values, host.facts).wanted, *plan.slurm_programs(host.values, None),
+              *["slurm_hooks"] * host.values["accelmon_slurm_hooks"], *(role for role, dummy, dummy in host.services())}
     if observed.get("python_problem") and wanted.intersection(WITH_PROGRAMS):
         what, dummy, told = observed["python_problem"].partition(" = ")
         wrong, dummy, fix = told.partition("; ")

@@ -87,15 +87,18 @@ def test_a_host_that_tells_nothing(tmp_path):
     found = preflight.look([], ["/opt/accelmon"], [], str(tmp_path))
     for key in ("free_bytes", "free_inodes"):
         found["paths"]["/opt/accelmon"].pop(key, None)
-    assert found == {"ports": [], "paths": {"/opt/accelmon": {}}, "fapolicyd": False, "systemd_running": False, "missing": []}
+    assert found == {"ports": [], "paths": {"/opt/accelmon": {}}, "fapolicyd": False, "systemd_running": False, "slurmd": False,
+                     "slurm_hooks": False, "missing": []}
 
 
 def test_everything_of_a_host(tmp_path):
     put(tmp_path, "proc/self/mounts", MOUNTS)
     (tmp_path / "run/systemd/system").mkdir(parents=True)
     put(tmp_path, "usr/lib/systemd/libsystemd-shared-252.so")
+    put(tmp_path, "sys/fs/cgroup/system.slice/slurmd.service/cgroup.procs", "7\n")
+    put(tmp_path, preflight.HOOKS)
     found = preflight.look([], ["/opt/accelmon"], [], str(tmp_path))
-    assert found["systemd_running"] and found["systemd_version"] == 252
+    assert found["systemd_running"] and found["systemd_version"] == 252 and found["slurmd"] and found["slurm_hooks"]
     assert found["paths"]["/opt/accelmon"]["mount"] == "/opt" and found["paths"]["/opt/accelmon"]["options"] == ["nosuid", "noexec"]
 
 

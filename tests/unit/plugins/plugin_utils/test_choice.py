@@ -228,6 +228,24 @@ def test_links_are_recorded_by_the_run_that_installs_what_reads_them(facts_of_ho
     assert ("links" in roles) is recorded and "links" not in roles[:-1]
 
 
+def test_nodes_of_slurm_get_hooks_with_accelerators_or_without():
+    """All of them read the same slurm.conf, and Slurm drains those without the hooks that it names."""
+    hooks = {"accelmon_slurm_hooks": True}
+    assert planned(told(device()), **hooks)["roles"] == ["node_exporter", "dcgm_exporter", "kernel_log", "slurm_hooks"]
+    assert planned(told(), **hooks)["roles"] == ["node_exporter", "slurm_hooks"]
+    assert planned(told(device()), **hooks, accelmon_exporters=["node_exporter", "textfile_collector"])["roles"] == [
+        "node_exporter", "textfile_collector", "slurm_hooks"]
+
+
+@pytest.mark.parametrize("variables", [
+    {"accelmon_exporters": ["node_exporter", "dcgm_exporter"]}, {"node_exporter_managed": "external"}, {"textfile_collector_state": "absent"}])
+def test_hooks_need_the_textfile_collector_where_there_are_accelerators(variables):
+    assert refused(told(device()), accelmon_slurm_hooks=True, **variables) == (
+        "h: accelmon_slurm_hooks = true: the textfile collector, which reads what the hooks write, would not run there; leave accelmon_exporters and "
+        "node_exporter_managed at their defaults, or list it in accelmon_exporters")
+    assert "slurm_hooks" in planned(told(), accelmon_slurm_hooks=True, **variables)["roles"]
+
+
 def test_the_way_back_is_the_same():
     before = told(device(), exporters=["dcgm_exporter", "node_exporter"])
     back = {"accelmon_accelerator_source": "textfile"}

@@ -168,6 +168,19 @@ def test_what_was_found_and_what_would_read_it_is_a_line_for_each_host():
         "no errors: 2 of 2 hosts ready"]
 
 
+@pytest.mark.parametrize("seen, variables, told", [
+    ({"slurmd": True, "slurm_hooks": False}, {}, True), ({"slurmd": True, "slurm_hooks": True}, {}, False),
+    ({"slurmd": False, "slurm_hooks": False}, {}, False),
+    ({"slurmd": True, "slurm_hooks": False}, {"accelmon_slurm_hooks": True}, False), ({"slurmd": "x", "slurm_hooks": None}, {}, False)])
+def test_a_node_of_slurm_without_hooks_is_told_how_to_get_them(seen, variables, told):
+    hostvars = fleet(**variables)
+    hostvars["gpu"]["ansible_facts"] = facts(device(), node=UBUNTU)
+    hint = ", slurmd runs there; to know which job has which accelerator, set accelmon_slurm_hooks"
+    assert preflight.chosen_note("gpu", hostvars, dict(GOOD, **seen))["line"] == "gpu: 1 nvidia → dcgm" + hint * told
+    hostvars["gpu"]["ansible_facts"] = facts(node=UBUNTU)
+    assert preflight.chosen_note("gpu", hostvars, dict(GOOD, **seen))["line"] == "gpu: no accelerators"
+
+
 def test_a_source_that_would_take_over_is_named_with_the_one_before():
     hostvars = fleet()
     hostvars["gpu"]["ansible_facts"] = facts(*[device()] * 8, node=dict(UBUNTU, lacking={}, exporters=["node_exporter", "textfile_collector"]))
