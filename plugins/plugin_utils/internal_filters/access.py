@@ -71,9 +71,14 @@ def exporter_access(tls, auth="none", client_auth=True, path="/metrics"):
     return exporters.access(str(tls), str(auth), read("accelmon_tls_client_auth", client_auth), str(path))
 
 
+def secret_files(contents):
+    """The entries of config_set for files with secrets, which our services may read. contents: {path: text}"""
+    return [{"path": str(path), "secret": True, "group": "accelmon"} for path in contents]
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self):
         """Name to function."""
-        return internal(secrets_keeper, fleet_passwords, host_names, certificate_requests, unforged, exporter_access)
+        return internal(secrets_keeper, fleet_passwords, host_names, certificate_requests, unforged, exporter_access, secret_files)

@@ -201,6 +201,6 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, vm_client, vm_authorities, gossip_arguments,
-                        vmauth_config, grafana_files, grafana_sub_path, grafana_sources, alertmanagers, stack_urls, neighbours,
+        return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, stack.vm_log_level, vm_client, vm_authorities,
+                        gossip_arguments, vmauth_config, grafana_files, grafana_sub_path, grafana_sources, alertmanagers, stack_urls, neighbours,
                         slurm_advice, unwanted_services)

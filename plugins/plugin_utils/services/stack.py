@@ -73,6 +73,11 @@ def vmauth_config(password, drain_password=""):
     return json.dumps({"users": users}, indent=2).replace("%", "\\u0025") + "\n"
 
 
+def vm_log_level(level):
+    """The argument of VictoriaMetrics' programs for `accelmon_log_level`: they have no debug."""
+    return "-loggerLevel=" + ("info" if level == "debug" else level).upper()
+
+
 def vm_client(kind, services, path=""):
     """Arguments by which a program of VictoriaMetrics reaches services with their password.
 

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filters host_names, certificate_requests and stack_urls. Stubbed: hostvars, by a dictionary of plain values."""
+"""The filters host_names, certificate_requests, secret_files and stack_urls. Stubbed: hostvars, by a dictionary of plain values."""
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.access import certificate_requests, host_names
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.access import certificate_requests, host_names, secret_files
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import stack_urls
 
 
@@ -78,3 +78,8 @@ def test_a_playbook_that_did_not_look_at_a_host_finds_its_alertmanager_where_the
     hostvars = {name: host(name, ["monitoring"], ansible_host=address) for name, address in (("mon1", "mon1.example.org"), ("mon2", "10.0.0.2"))}
     assert stack_urls("mon2", hostvars, ["mon1", "mon2"])["listeners"]["alertmanager"] == "https://10.0.0.2:9093"
     assert stack_urls("mon1", hostvars, ["mon1", "mon2"])["listeners"]["alertmanager"] == "https://127.0.0.1:9093"
+
+
+def test_files_with_secrets_are_for_the_services_alone_and_without_their_content():
+    assert secret_files({"/etc/a": "S3cret", "/etc/b": "S3cret"}) == [
+        {"path": "/etc/a", "secret": True, "group": "accelmon"}, {"path": "/etc/b", "secret": True, "group": "accelmon"}]

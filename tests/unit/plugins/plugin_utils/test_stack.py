@@ -55,6 +55,11 @@ def test_the_storage_starts_in_a_network_of_its_own_behind_a_vmauth_that_asks_ev
     assert (done.returncode, words in done.stdout, done.stdout.count("\n")) == (1 if words else 0, True, 1 if words else 0)
 
 
+def test_programs_that_have_no_debug_log_what_they_have():
+    assert [stack.vm_log_level(level) for level in ("debug", "info", "warn", "error")] == [
+        "-loggerLevel=INFO", "-loggerLevel=INFO", "-loggerLevel=WARN", "-loggerLevel=ERROR"]
+
+
 def test_a_client_shows_the_password_by_its_file_and_checks_names_in_the_order_of_the_addresses():
     services = [{"url": "https://a:1", "server_name": "a"}, {"url": "https://b:1", "server_name": "localhost"}]
     assert stack.vm_client("notifier", services) == [
