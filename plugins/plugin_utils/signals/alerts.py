@@ -59,8 +59,7 @@ def parts(alerts, sources, interval="15s", chosen_limits=None):
     made = {"present": "(" + "\nor ".join(present) + ")",
             "source_down": f"{elected % ''} unless on (cluster, node, job) {answers}",
             "recent": recently, "interval": interval, "services": "|".join(SERVICES), "in_any_rack": IN_ANY_RACK,
-            "refused": limits.refused(chosen_limits), "growing": limits.growing(chosen_limits),
-            "application": error_series.of_class("application")}
+            "refused": limits.refused(chosen_limits), "growing": limits.growing(chosen_limits)}
     for name in sources:
         made[f"{name}_up"] = f"max by (cluster, node, vendor) ({elected % selector('', {'source': name})} and on (cluster, node, job) {answers})"
     return {**alerts["parts"], **made}
@@ -121,8 +120,9 @@ def limits_by_model(table, sources):
 
 def called(name, argument, interval):
     """Expression of a part with an argument, or of a reading with its condition."""
-    if name in ("errors", "logged"):
-        return {"errors": error_series.recent, "logged": error_series.logged}[name](argument, load("sources")["sources"])
+    of_errors = {"errors": error_series.recent, "logged": error_series.logged, "when": error_series.when}
+    if name in of_errors:
+        return of_errors[name](argument, load("sources")["sources"])
     if name == "known":
         return error_series.known(argument)
     return reading(name, argument, interval)

@@ -5,15 +5,15 @@
 """Expressions over the error codes of devices: one series for each device and code, whoever saw it.
 
 The kernel log knows when each code came and how often. Exporters only know the last code, as a value that stays until the next one: it
-is news while an earlier value differs. A device goes by its PCI address here. That is what the kernel log has, and unlike the UUID it is
+is news while an earlier value differs. What an exporter says from the first time that it is asked, or that it is asked again, is no news. A device goes by its PCI address here. That is what the kernel log has, and unlike the UUID it is
 still known after a device has fallen off the bus, so an alert about that keeps its labels. The rack is no part of what makes an event the
 same: the log tells an error for hours, and its host may come to another rack meanwhile.
 """
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.errors import codes, severity
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import matched
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import errors
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.expressions import last, matched
 
 INFO = "accelerator_error_info"
 DEVICE = ["cluster", "node", "vendor", "pci_bus_id"]
@@ -35,13 +35,19 @@ def rows(item, name, sources):
 
 
 def logged_rows(window, sources):
-    """The times that the kernel log had within the window, with all labels of a row."""
-    return f"last_over_time({rows(load('errors')['logged'], 'last', sources)}[{window}])"
+    """The times that the kernel log had within a window, "15m", or in one of before, "15m offset 1h", with all labels of a row."""
+    length, _word, offset = window.partition(" offset ")
+    return last(rows(load("errors")["logged"], "last", sources), length, offset)
+
+
+def when(window, sources):
+    """When each code last was, as the kernel log told it in the window."""
+    return f"max {by(EVENT)} ({logged_rows(window, sources)})"
 
 
 def of_log(window, sources):
     """Every code that the kernel log had within the window, from everything scraped in that time; the value is its age in seconds."""
-    return f"(time() - max {by(EVENT)} ({logged_rows(window, sources)}) < {seconds(window)} > -{seconds(load('errors')['logged']['ahead'])})"
+    return f"(time() - {when(window, sources)} < {seconds(window)} > -{seconds(load('errors')['logged']['ahead'])})"
 
 
 def logged(window, sources):
@@ -61,23 +67,30 @@ def as_codes(values, kind, labels):
 
 
 def last_codes(sources, labels=()):
-    """[(kind, labels of the device, rows, expression of the last codes, of those at another moment)], one for each exporter. labels: further ones."""
+    """[(kind, labels of the device, source, rows, those of now, expression of the last codes)], one for each exporter. labels: further ones."""
     found = []
     for item in load("errors")["last_codes"]:
-        last = rows(item, "metric", sources)
+        told = rows(item, "metric", sources)
         names = list(dict.fromkeys([*DEVICE, *item.get("labels", ()), *labels]))
-        now = f"last_over_time({last}[{NOW}])"
-        found.append((item["kind"], names, now, f"max {by(names)} ({now}) > 0 <= {item['highest']}",
-                      f"max {by(names)} (max_over_time({last}[{GAP}] offset %s))"))
+        now = last(told, NOW)
+        found.append((item["kind"], names, sources[item["source"]], told, now, f"max {by(names)} ({now}) > 0 <= {item['highest']}"))
     return found
+
+
+def new_codes(window, names, source, told, codes):
+    """The last codes that are not older than the window: others than at its beginning. Where nobody asked the exporter then: others than ever since."""
+    then = f"max {by(names)} (max_over_time({told}[{GAP}] offset {window}))"
+    since = f"min {by(names)} (min_over_time({told}[{window}]))"
+    asked = f'max by (cluster, node) (max_over_time(up{{job="{source["job"]}"}}[{GAP}] offset {window})) == 1'
+    return f"{codes} unless ({codes} == {then}) unless ({codes} == {since} unless on (cluster, node) ({asked}))"
 
 
 def recent(window, sources):
     """Every code that a device had within the window; the value is its age in seconds, or 0 if only an exporter told it."""
     terms, origins = [of_log(window, sources)], [logged_rows(window, sources)]
-    for kind, names, found, now, before in last_codes(sources):
-        terms.append(f"(0 * {as_codes(f'{now} unless ({now} == {before % window})', kind, names)})")
-        origins.append(found)
+    for kind, names, source, told, now, codes in last_codes(sources):
+        terms.append(f"(0 * {as_codes(new_codes(window, names, source, told, codes), kind, names)})")
+        origins.append(now)
     return placed("(%s)" % "\nor ".join(terms), origins)
 
 
@@ -92,18 +105,13 @@ def matchers(pairs):
     return f'kind=~"{kinds}",code=~"{numbers}"'
 
 
-def of_class(name):
-    """Matchers of the kernel log's codes of a class."""
-    return matchers(pair for pair, (_title, entry) in codes().items() if entry["class"] == name)
-
-
 def info_rules():
     """A rule for each code of the catalogue: what it is, for alerts and dashboards to join by kind and code."""
     catalogue = load("errors")
     return [{"record": INFO, "expr": "vector(1)",
-             "labels": {"kind": kind, "code": str(code), "class": entry["class"], "severity": severity(entry), "title": title,
+             "labels": {"kind": kind, "code": str(code), "class": entry["class"], "severity": errors.severity(entry), "title": title,
                         "action": catalogue["actions"][entry["actions"][0]]}}
-            for (kind, code), (title, entry) in codes().items()]
+            for (kind, code), (title, entry) in errors.codes().items()]
 
 
 def device_rules(labels, sources):
@@ -118,8 +126,8 @@ def device_rules(labels, sources):
 
     log = load("errors")["logged"]
     # What the log counted does not count again. Exporters name the device themselves.
-    told = "".join(f"\nor on ({', '.join(EVENT)})\n{placed(as_codes(now, kind, names), [found])}"
-                   for kind, names, found, now, _before in last_codes(sources, whose))
-    last = f"max {by(['rack', *EVENT])} ({rows(log, 'last', sources)}) > 0 <= time() + {seconds(log['ahead'])}"
+    exporters = "".join(f"\nor on ({', '.join(EVENT)})\n{placed(as_codes(codes, kind, names), [now])}"
+                        for kind, names, _source, _told, now, codes in last_codes(sources, whose))
+    latest = f"max {by(['rack', *EVENT])} ({rows(log, 'last', sources)}) > 0 <= time() + {seconds(log['ahead'])}"
     count = f"max {by(['rack', *EVENT])} ({rows(log, 'count', sources)}) > 0 <= {log['highest']}"
-    return [{"record": "accelerator_error_last_timestamp_seconds", "expr": named(last)}, {"record": "accelerator_errors_total", "expr": named(count) + told}]
+    return [{"record": "accelerator_error_last_timestamp_seconds", "expr": named(latest)}, {"record": "accelerator_errors_total", "expr": named(count) + exporters}]
