@@ -5,9 +5,10 @@
 """Expressions over the error codes of devices: one series for each device and code, whoever saw it.
 
 The kernel log knows when each code came and how often. Exporters only know the last code, as a value that stays until the next one: it
-is news while an earlier value differs. What an exporter says from the first time that it is asked, or that it is asked again, is no news. A device goes by its PCI address here. That is what the kernel log has, and unlike the UUID it is
-still known after a device has fallen off the bus, so an alert about that keeps its labels. The rack is no part of what makes an event the
-same: the log tells an error for hours, and its host may come to another rack meanwhile.
+is news while an earlier value differs. What an exporter says from the first time that it is asked, or that it is asked again, is no news. A
+device goes by its PCI address here. That is what the kernel log has, and unlike the UUID it is still known after a device has fallen off the
+bus, so an alert about that keeps its labels. The rack is no part of what makes an event the same: the log tells an error for hours, and its
+host may come to another rack meanwhile.
 """
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
@@ -130,4 +131,5 @@ def device_rules(labels, sources):
                         for kind, names, _source, _told, now, codes in last_codes(sources, whose))
     latest = f"max {by(['rack', *EVENT])} ({rows(log, 'last', sources)}) > 0 <= time() + {seconds(log['ahead'])}"
     count = f"max {by(['rack', *EVENT])} ({rows(log, 'count', sources)}) > 0 <= {log['highest']}"
-    return [{"record": "accelerator_error_last_timestamp_seconds", "expr": named(latest)}, {"record": "accelerator_errors_total", "expr": named(count) + exporters}]
+    return [{"record": "accelerator_error_last_timestamp_seconds", "expr": named(latest)},
+            {"record": "accelerator_errors_total", "expr": named(count) + exporters}]
