@@ -310,7 +310,7 @@ def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_a
     groups = {}
     for alert in alerts["alerts"]:
         of_node = alert["scope"] in NODE_SCOPES
-        annotations = {key: alert[key] for key in ("summary", "description", "action")}
+        annotations = {key: PART.sub(lambda match: values[match.group(1)], alert[key]) for key in ("summary", "description", "action")}
         if runbook_url not in ("", "none"):
             annotations["runbook_url"] = f"{runbook_url}#{alert['alert'].lower()}"
         for condition, chosen in variants(alert, fleet_wide, hosts, chosen_presets, recent(interval)):
