@@ -119,9 +119,10 @@ def test_without_a_monitoring_host_there_is_a_clear_error(playbooks, name):
     assert code == 2 and "group monitoring is empty or missing; add the host that stores, scrapes and alerts" in out
 
 
-def test_status_shows_a_table(playbooks):
-    code, out = playbooks.run("status")
-    assert code == 0
+def test_status_shows_a_table_and_writes_json_alone_to_a_file(playbooks):
+    report = playbooks.folder / "status.json"
+    code, out = playbooks.run("status", accelmon_report_file=str(report))
+    assert code == 0, out
     assert shown(out) == [
         "NODE  ADDRESS    ACCELERATORS         EXPORTERS           STATE   ALERTS",
         "gpu2  127.0.0.1  nvidia 0/4 textfile  node_exporter down  down    HostDown",
@@ -129,6 +130,9 @@ def test_status_shows_a_table(playbooks):
         "2 nodes: 1 active, 1 down; accelerators nvidia 7/12; 2 alerts",
         "note: gpu2: down; run verify.yml to learn why",
         "note: gpu1: fewer accelerators than expected; run verify.yml to see which are gone; repair them, or accept it with accept_devices.yml"]
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+    told = json.loads(report.read_text())["mon01"]
+    assert set(told) == {"rows", "totals", "fleet_alerts", "notes", "problems"} and [row["node"] for row in told["rows"]]
 
 
 def test_status_as_json_and_without_evaluator(playbooks):
@@ -138,12 +142,3 @@ def test_status_as_json_and_without_evaluator(playbooks):
     assert code == 0 and result["monitoring_host"] == "mon01" and result["totals"]["nodes"] == 1
     assert [row["accelerators"] for row in result["rows"]] == [{"nvidia": {"seen": 7, "expected": 8, "source": "textfile"}}]
     assert len(result["problems"]) == 1 and "answers HTTP 500" in result["problems"][0]
-
-
-def test_status_writes_json_alone_to_a_file(playbooks):
-    report = playbooks.folder / "status.json"
-    code, out = playbooks.run("status", accelmon_report_file=str(report))
-    assert code == 0, out
-    assert stat.S_IMODE(report.stat().st_mode) == 0o600
-    told = json.loads(report.read_text())["mon01"]
-    assert set(told) == {"rows", "totals", "fleet_alerts", "notes", "problems"} and [row["node"] for row in told["rows"]]
