@@ -111,6 +111,10 @@ class Samples:
         for _level, labels in places[:2]:
             for percent in range(0, 101, 10):
                 yield self.line("cluster:accelerator_utilization_ratio:buckets", {**labels, "percent": str(percent)}, 100, 900)
+        for cluster, user, account in sorted({(job % 2, job % 50, job % 9) for job in range(2 * racks)}):
+            owner = {"cluster": f"c{cluster}", "partition": "gpu", "account": f"a{account}", "user": f"u{user}"}
+            yield self.line("user:accelerator_job_info:count", owner, 1, 64)
+            yield self.line("user:accelerator_job_info:idle", owner, 0, 8)
         for rule in info_rules():
             yield self.line(rule["record"], rule["labels"], span=900)
         yield self.line("ALERTS", {"alertname": "Watchdog", "alertstate": "firing"}, span=900)

@@ -417,7 +417,8 @@ def accelerator():
 
 def jobs():
     """Who has which devices, and what is done with them."""
-    chosen = 'cluster=~"$cluster",partition=~"$partition",account=~"$account",user=~"$user",job_id=~"$job_id"'
+    owned = 'cluster=~"$cluster",partition=~"$partition",account=~"$account",user=~"$user"'
+    chosen = owned + ',job_id=~"$job_id"'
     payers = "cluster, partition, account, user"
     labels = payers + ", job_id"
     held = f"max by ({JOB}, partition, account, user, job_id) (accelerator_job_info{{{chosen}}})"
@@ -472,9 +473,9 @@ def jobs():
                 ["cluster", "node", "index", "user", "job_id"], (12, 10), {"node": panels.link(NODE, "cluster", "node")}, {"user": "User", "job_id": "Job"}),
         ]),
         ("Within the time range", [
-            table("Accelerator-hours", "Hours in which jobs had devices, and in which these were idle, read every five minutes. " + shared, [
-                (f"topk(100, sum_over_time((count by ({payers}) ({held}))[$__range:5m]) / 12)", column("Hours")),
-                (f"sum_over_time(({of_jobs(f'{utilization} < bool {busy}', payers, 'sum')})[$__range:5m]) / 12", column("Idle hours"))],
+            table("Accelerator-hours", "Hours in which jobs had devices, and in which these were idle. Jobs do not narrow it. " + shared, [
+                (f"topk(100, sum_over_time((sum by ({payers}) (user:accelerator_job_info:count{{{owned}}}))[$__range:1m]) / 60)", column("Hours")),
+                (f"sum_over_time((sum by ({payers}) (user:accelerator_job_info:idle{{{owned}}}))[$__range:1m]) / 60", column("Idle hours"))],
                 payers.split(", "), (24, 10), None, {"partition": "Partition", "account": "Account", "user": "User"}, "Hours"),
         ]),
     ])

@@ -129,6 +129,16 @@ def slow_rules(series):
     return rules
 
 
+def job_rules(series):
+    """How many devices jobs have, and how many of them are idle, by whose the jobs are."""
+    spec, key = series["slow"]["jobs"], "cluster, node, index, uuid"
+    by, name = ", ".join(spec["by"]), f"{spec['level']}:{spec['of']}"
+    held = f"max by ({key}, {', '.join(spec['by'][1:])}, job_id) ({spec['of']})"
+    idle = f"(max by ({key}) (accelerator_utilization_ratio) < bool {number(load('views')['busy'])})"
+    return [{"record": f"{name}:count", "expr": f"count by ({by}) ({held})"},
+            {"record": f"{name}:idle", "expr": f"sum by ({by}) ({held} * on ({key}) group_left () {idle})"}]
+
+
 def straggler_rules(series):
     """Devices that are far from the median of their peers while these work; only these have a series."""
     spec, key = series["slow"]["stragglers"], "cluster, node, index, uuid"
@@ -188,7 +198,8 @@ def recording_groups(interval, backend="prometheus", series=None, sources=None):
     devices = device_rules(series, sources)
     groups = [("devices_1", interval, "devices", devices[::2]), ("devices_2", interval, "devices", devices[1::2])]
     groups += [(f"{level}s", interval, "levels", rollup_rules(series, level, sources)) for level in series["levels"]]
-    groups += [("percentiles", seldom, "slow", slow_rules(series)), ("stragglers", seldom, "slow", straggler_rules(series)),
+    groups += [("percentiles", seldom, "slow", slow_rules(series)), ("jobs", seldom, "slow", job_rules(series)),
+               ("stragglers", seldom, "slow", straggler_rules(series)),
                ("links", seldom, "slow", link_rules(series, sources)),
                ("invalid", seldom, "slow", invalid_rules(series, sources)),
                ("errors", seldom, "slow", error_series.device_rules(series["labels"], sources) + error_series.info_rules())]

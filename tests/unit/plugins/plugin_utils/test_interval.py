@@ -41,7 +41,7 @@ def test_scraping_and_rules_follow(interval):
         assert milliseconds(scrape["global"]["scrape_timeout"]) <= milliseconds(interval)
         assert not any("scrape_interval" in job for job in scrape["scrape_configs"])
     intervals = {group["name"]: group["interval"] for group in yaml_load(recording_file(interval))["groups"]}
-    slow = {name: intervals.pop(f"accelmon_{name}") for name in ("percentiles", "stragglers", "links", "invalid", "errors", "health", "health_scores")}
+    slow = {name: intervals.pop(f"accelmon_{name}") for name in ("percentiles", "jobs", "stragglers", "links", "invalid", "errors", "health", "health_scores")}
     assert set(slow.values()) == {"60s"}
     assert set(intervals.values()) == {interval} and len(intervals) == 5
 

@@ -25,7 +25,7 @@ CASES = ROOT / "tests" / "rules" / "cases"
 FUNCTIONS = {"abs", "absent", "avg", "avg_over_time", "bool", "by", "clamp_min", "count", "count_over_time", "count_values", "floor", "group",
              "group_left", "group_right", "ignoring", "label_replace", "last_over_time", "max", "min", "max_over_time", "min_over_time", "offset", "on",
              "or", "and", "quantile", "rate", "sum", "sum_over_time", "time", "timestamp", "topk", "unless", "vector", "without"}
-SLOW = ("accelmon_percentiles", "accelmon_stragglers", "accelmon_invalid", "accelmon_health", "accelmon_errors", "accelmon_links")
+SLOW = ("accelmon_percentiles", "accelmon_jobs", "accelmon_stragglers", "accelmon_invalid", "accelmon_health", "accelmon_errors", "accelmon_links")
 # It reads what the group before it records.
 SCORES = "accelmon_health_scores"
 # What the catalogue knows of error codes: recorded, and read by alerts, as it comes from no device.
@@ -163,7 +163,7 @@ def test_every_level_has_its_roll_ups_and_racks_only_named_ones():
             assert 'rack!=""' in rule["expr"]
         elif level in ("node", "cluster"):
             assert "rack!=" not in rule["expr"]
-    assert {rule["record"].split(":")[0] for rule in RECORDS if ":" in rule["record"]} == {"node", "rack", "cluster", "job"}
+    assert {rule["record"].split(":")[0] for rule in RECORDS if ":" in rule["record"]} == {"node", "rack", "cluster", "job", "user"}
 
 
 def test_every_recorded_series_has_a_case():
