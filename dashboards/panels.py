@@ -188,7 +188,7 @@ def table(title, about, queries, labels, size=(24, 10), links=None, heads=None, 
                  transformations=[{"id": "merge", "options": {}}, {"id": "organize", "options": columns}])
 
 
-def grid(title, about, expr, unit, thresholds, board, size=(24, 10), **more):
+def grid(title, about, expr, unit, thresholds, board, size=(24, 8), **more):
     """One cell for each device, node by index; one grid for each cluster, as names of nodes are only unique within one."""
     corner = "node\\device"
     link_to = [{"title": "Show",
