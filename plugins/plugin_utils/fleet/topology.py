@@ -119,24 +119,33 @@ def difference(host, seen, reading, places, value, common):
     return {"host": host, "places": shown, "what": reading, "value": value, "usual": common, "meaning": meaning, "line": line}
 
 
+def odd_readings(seen, common):
+    """{key: (value, usual value)} of what differs on one host from what is usual, without the ways of a device that is at another NUMA node."""
+    odd = {key: (value, common[key]) for key, value in readings(seen).items() if key in common and value != common[key]}
+    if ("nics",) in odd:  # those after the missing one are at other positions
+        odd = {key: values for key, values in odd.items() if not any(position.startswith("nic") for position in key[1:])}
+    moved = {key[1] for key in odd if key[0] == "numa_node"}
+    return {key: values for key, values in odd.items() if key[0] != "path" or not moved.intersection(key[1:])}
+
+
+def by_place(pairs):
+    """[(reading, value, usual value, [place, those of its pairs])] of the differences of pairs: a row for each place, the one with most of them first."""
+    rows = []
+    while pairs:
+        ends = collections.Counter(((key[0], *values), end) for key, values in pairs.items() for end in key[1:])
+        (kind, centre), _number = max(ends.items(), key=lambda item: item[1])
+        there = [key for key, values in pairs.items() if (key[0], *values) == kind and centre in key[1:]]
+        rows.append((*kind, [centre] + [end for key in there for end in key[1:] if end != centre]))
+        pairs = {key: values for key, values in pairs.items() if key not in there}
+    return rows
+
+
 def differences(host, seen, common):
     """What differs on one host from what is usual: first of the host, then of places, then of pairs of places that this does not explain."""
-    mine = readings(seen)
-    odd = {key: (value, common[key]) for key, value in mine.items() if key in common and value != common[key]}
-    if ("nics",) in odd:  # those after the missing one are at other positions
-        odd = {key: pair for key, pair in odd.items() if not any(position.startswith("nic") for position in key[1:])}
-    found = [difference(host, seen, key[0], key[1:], *pair) for key, pair in odd.items() if len(key) < 3]
-    moved = {key[1] for key in odd if key[0] == "numa_node"}
-    pairs = {key: pair for key, pair in odd.items() if len(key) == 3 and not (key[0] == "path" and moved.intersection(key[1:]))}
-    while pairs:
-        # One line for each place, the one with most differences first.
-        ends = collections.Counter(((key[0], *pair), end) for key, pair in pairs.items() for end in key[1:])
-        ((reading, value, other), centre), _number = max(ends.items(), key=lambda item: item[1])
-        there = [key for key, pair in pairs.items() if (key[0], *pair) == (reading, value, other) and centre in key[1:]]
-        found.append(difference(host, seen, reading, [centre] + [end for key in there for end in key[1:] if end != centre], value, other))
-        for key in there:
-            del pairs[key]
-    return found
+    odd = odd_readings(seen, common)
+    found = [difference(host, seen, key[0], key[1:], *values) for key, values in odd.items() if len(key) < 3]
+    pairs = by_place({key: values for key, values in odd.items() if len(key) == 3})
+    return found + [difference(host, seen, reading, places, value, other) for reading, value, other, places in pairs]
 
 
 def table(seen):
