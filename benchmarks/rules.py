@@ -9,7 +9,8 @@ Real programs on loopback: victoria-metrics, vmagent and vmalert, or prometheus,
 checkout renders. Simulated: the exporters, which one process plays for all nodes, and Alertmanager, which only notes what arrives.
 The pages have the rows of DCGM's exporter (--rows all: each of roles/dcgm_exporter/files/counters.csv; read: only those that the rules
 read); --all-smi, --textfile and --standby give a share of the nodes all-smi alone, the textfile collector alone, or all-smi
-as a standby beside DCGM's exporter.
+as a standby beside DCGM's exporter. --jobs gives the devices of a share of the nodes to jobs of four nodes each, as owner files do, so that rules
+have devices to join with jobs.
 
 Measured: time of each rule and of each group, as the evaluator tells it; how old a recorded sample is, and the reading behind
 it, by a device whose power tells the time of its scrape; CPU time and memory of each program; the time from the moment when a device
@@ -49,6 +50,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 # The power of device 0 of node 0 is the second of its scrape, in a range that is within bounds.
 CLOCK = 4000
 VARIANTS = 4
+JOB_NODES = 4
 # Nobody has these for the devices that are simulated: they are of GPUs before Ampere, or have a row only after an error.
 ABSENT = re.compile(r"DCGM_FI_DEV_RETIRED_|DCGM_EXP_XID")
 
@@ -98,6 +100,12 @@ def textfile_row(name, number):
     return '%s{gpu="%d",uuid="GPU-@node@-4000-8000-%012d",vendor="nvidia",model="NVIDIA H100 80GB HBM3"%s}' % (name, number, number, more)
 
 
+def job_row(number):
+    """The job of a device, as the textfile collector tells it; @job@ is filled in for each node."""
+    return ('accelerator_job_info{index="%d",uuid="GPU-@node@-4000-8000-%012d",job_id="@job@",user="ada",account="physics",partition="gpu"} 1\n'
+            % (number, number)).encode()
+
+
 class Pages:
     """The exporters' pages: templates of a node for each source, in variants with other values."""
 
@@ -115,6 +123,8 @@ class Pages:
                     for number in range(options.devices):
                         lines.append("%s %s" % (row(name, number), value(name, dice)))
                 self.templates[source, variant] = ("\n".join(lines) + "\n").encode()
+        for variant in range(VARIANTS):
+            self.templates["jobs", variant] = b"".join(map(job_row, range(options.devices)))
         self.fault = None  # (node, number of the device that is gone)
         self.fixed = {}
         self.asked = 0
@@ -130,7 +140,8 @@ class Pages:
         self.asked += 1
         source, node = path.strip("/").split("/")
         number = int(node)
-        text = self.templates[source, (self.asked + number) % VARIANTS].replace(b"@node@", node.encode())
+        job = b"%d" % (4711 + number // JOB_NODES)
+        text = self.templates[source, (self.asked + number) % VARIANTS].replace(b"@node@", node.encode()).replace(b"@job@", job)
         if self.fault and self.fault[0] == number:
             gone = b"4000-8000-%012d" % self.fault[1]
             text = b"\n".join(line for line in text.split(b"\n") if gone not in line)
@@ -207,12 +218,15 @@ def mix(options):
     return kinds
 
 
-def write_targets(folder, port, kinds):
-    """Target files as the registry writes them."""
+def write_targets(folder, port, kinds, owned):
+    """Target files as the registry writes them. owned: how many nodes tell jobs as well"""
     jobs = {}
     for number, sources in enumerate(kinds):
-        for source in sources:
-            jobs.setdefault(load("sources")["sources"][source]["job"], []).append({
+        # A node with the textfile collector in charge has that target already.
+        pages = [(source, load("sources")["sources"][source]["job"]) for source in sources]
+        pages += [("jobs", "node_exporter")] * (number < owned and sources[0] != "textfile")
+        for source, job in pages:
+            jobs.setdefault(job, []).append({
                 "targets": ["127.0.0.1:%d" % port],
                 "labels": {"cluster": "bench", "node": "gpu%05d" % number, "rack": "r%d" % (number // 32), "__metrics_path__": "/%s/%05d" % (source, number)}})
     for job, entries in jobs.items():
@@ -330,6 +344,11 @@ def rule_times(evaluator):
     return found
 
 
+def joining(groups):
+    """Names of the recorded series whose rules join devices with jobs."""
+    return {rule["record"] for group in groups for rule in group["rules"] if "accelerator_job_info" in rule["expr"]}
+
+
 def sampled(options, api, evaluator, pids):
     """Figures of some cycles."""
     started, before, load_before = time.monotonic(), spent(pids), os.getloadavg()[0]
@@ -368,6 +387,7 @@ def sampled(options, api, evaluator, pids):
         "alerts_s": round(sum(statistics.median(groups[group["name"]]) for group in alerts if group["name"] in fast), 3),
         "cycle_s": round(sum(statistics.median(groups[name]) for name in fast), 3),
         "cycle_with_slow_s": round(sum(statistics.median(times) for times in groups.values()), 3),
+        "job_join_s": round(sum(statistics.median(times) for (_group, _place, name), times in rules.items() if name.partition("{")[0] in joining(written)), 3),
         "rules_s": [{"group": group, "rule": name, "median": round(statistics.median(times), 3)}
                     for (group, _place, name), times in sorted(rules.items(), key=lambda item: -statistics.median(item[1]))],
         "age_s": {what: {"median": round(statistics.median(found), 1), "worst": round(max(found), 1)} if found else None
@@ -424,7 +444,7 @@ def measure(options):
     exporters = Exporters(pages)
     folder = tempfile.mkdtemp(prefix="accelmon-bench-")
     try:
-        write_targets(folder, exporters.port, kinds)
+        write_targets(folder, exporters.port, kinds, round(options.jobs * options.nodes))
         os.makedirs(folder + "/rules")
         for name, text in (("recording", recording_file("%ds" % options.interval, options.backend)),
                            ("alerts", alert_file({"AcceleratorMissing": {"for": "%ds" % options.fault_for}}, interval="%ds" % options.interval))):
@@ -448,6 +468,8 @@ def measure(options):
                      "rows_per_node": {source: pages.rows(source) for source in ("dcgm", "all_smi", "textfile")},
                      **sampled(options, api, evaluator, pids)}
             series = query(api, 'count({__name__=~"accelerator_.*"})')
+            owned = query(api, "count(accelerator_job_info)")
+            found["devices_with_jobs"] = int(owned[0][1]) if owned else 0
             found["recorded_series_per_device"] = round(series[0][1] / wanted, 2) if series else None
             if options.each:
                 found["cpu_of_each"] = cpu_of_each(options, api, evaluator, pids)
@@ -466,6 +488,7 @@ def markdown(found, rules):
     lines += ["| %s | %.3f | %.3f |" % (group, times["median"], times["worst"]) for group, times in found["groups_s"].items()]
     lines += ["| of each cycle, with groups side by side | %.3f | budget %d |" % (found["evaluating_s"], CYCLE_BUDGET_S),
               "| alerts of each cycle, added up | %.3f | |" % found["alerts_s"],
+              "| rules that join %d devices with jobs, added up | %.3f | |" % (found["devices_with_jobs"], found["job_join_s"]),
               "| groups of each cycle, added up | %.3f | |" % found["cycle_s"], "| all groups | %.3f | |" % found["cycle_with_slow_s"], ""]
     lines += ["| rule | median s |", "|---|---|"] + ["| %s `%s` | %.3f |" % (rule["group"], rule["rule"], rule["median"]) for rule in found["rules_s"][:rules]]
     if "cpu_of_each" in found:
@@ -492,6 +515,7 @@ def main():
     parser.add_argument("--all-smi", type=float, default=0, help="share of the nodes, 0 to 1")
     parser.add_argument("--textfile", type=float, default=0)
     parser.add_argument("--standby", type=float, default=0)
+    parser.add_argument("--jobs", type=float, default=0, help="share of the nodes whose devices have jobs, 0 to 1")
     parser.add_argument("--each", action="store_true", help="CPU time of each rule, with victoriametrics alone")
     parser.add_argument("--fault", action="store_true", help="take a device away, and wait for its alert")
     parser.add_argument("--fault-for", type=int, default=30, help="seconds that this alert waits")
