@@ -161,7 +161,7 @@ def alert_tests(only=()):
     for case in cases("quiet") if not only or "quiet" in only else []:
         expected = [{"eval_time": moment, "alertname": name, "exp_alerts": []}
                     for moment in case["quiet"] for name in known if name != "Watchdog"]
-        tests.setdefault(("quiet", STEP), []).append({
+        tests.setdefault(("quiet", case.get("evaluated", STEP)), []).append({
             "name": f"quiet: {case['name']}", "interval": case.get("interval", STEP), "input_series": input_series(case["series"]),
             "alert_rule_test": expected})
     return tests
