@@ -17,7 +17,7 @@ description:
   - Merges the records of a run into the registry of every cluster they name, on a monitoring host.
   - Writes these clusters' scrape targets for file-based discovery, and series about the fleet for the textfile
     collector of the monitoring host's node_exporter.
-  - A run adds and updates hosts, and removes one only with O(prune). A host that is no longer in the
+  - A run adds and updates hosts, and removes one only with O(prune) or O(forget). A host that is no longer in the
     inventory is marked as retired and stays a target, unless another host of the inventory has taken its place. It is then replaced
     and no longer a target, and the other host inherits its counts. This also happens when a host changes its name or cluster.
   - Detected accelerators raise the expected counts but lower them only with O(accept).
@@ -65,6 +65,10 @@ options:
     type: list
     elements: str
     default: []
+  forget:
+    description: Remove the hosts of O(records) instead of recording them, and those that they replaced. Other hosts stay as they are.
+    type: bool
+    default: false
   state_dir:
     description: Directory of the registry files, locks and temporary files.
     type: path
@@ -399,10 +403,30 @@ def warn_kept(module, clusters):
                     % (cluster, cluster))
 
 
+def forget(module, store, found):
+    """Take the hosts of the records out. Returns what happened, by cluster."""
+    known = on_disk(store.state_dir)
+    if not known:
+        return {}  # and no directory is made
+    store.prepare(sorted(found))
+    before = dict((cluster, store.load(cluster, False)) for cluster in found if cluster in known)
+    before.update(others(module, store, found))
+    names = set((cluster, host) for cluster, records in found.items() for host in records)
+    results = {}
+    for cluster, registry in sorted(before.items()):
+        after, changes = fleet.forget(registry, names)
+        if changes["removed"]:
+            store.publish(cluster, after)
+            results[cluster] = dict(changes, generation=after["generation"], hosts=len(after["hosts"]))
+    return results
+
+
 def run(module, store):
     """Merge and publish. Returns what happened, by cluster."""
     params = module.params
     found = fleet.by_cluster(read_records(params["records"]))
+    if params["forget"]:
+        return forget(module, store, found)
     store.prepare(sorted(found))
     before = dict((cluster, store.load(cluster, params["full_run"])) for cluster in sorted(found))
     before.update(others(module, store, found))
@@ -447,6 +471,7 @@ def main():
             prune_force=dict(type="bool", default=False),
             prune_clusters=dict(type="list", elements="str", default=[]),
             accept=dict(type="list", elements="str", default=[]),
+            forget=dict(type="bool", default=False),
             state_dir=dict(type="path", default=paths.REGISTRY),
             targets_dir=dict(type="path", default=paths.TARGETS),
             series_dir=dict(type="path", default=paths.TEXTFILE),

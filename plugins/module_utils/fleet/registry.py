@@ -21,7 +21,7 @@ and an entry is
    they were when it last told them, and the most ever told, lowered only by accepting,
    "better"?: {vendor: [source that would know more, why the host cannot get it, the setting that brings it]},
    "alerts"?: {alert: name of the setting that the inventory gives this host alone}}
-Nothing here forgets a host or lowers a count unless `prune` or `accept` says so.
+Nothing here forgets a host or lowers a count unless `prune`, `forget` or `accept` says so.
 """
 import errno
 import json
@@ -411,6 +411,15 @@ def merge(registry, found, present, full_run=False, prune=False, prune_force=Fal
         del merged[host]
     after = {"version": VERSION, "cluster": registry["cluster"], "generation": registry["generation"] + (merged != hosts), "hosts": merged}
     return after, _changes(hosts, merged, removed, accepted)
+
+
+def forget(registry, names):
+    """The registry without these hosts, [(cluster, host)], and those that they replaced; and what changed, as `merge` returns it."""
+    hosts = registry["hosts"]
+    removed = sorted(host for host, entry in hosts.items() if (registry["cluster"], host) in names
+                     or entry["status"] == "replaced" and (entry["replaced_by"]["cluster"], entry["replaced_by"]["host"]) in names)
+    left = dict((host, entry) for host, entry in hosts.items() if host not in removed)
+    return dict(registry, generation=registry["generation"] + bool(removed), hosts=left), _changes(hosts, left, removed, {})
 
 
 def _without_record(host, entry, replaced, gone):

@@ -218,6 +218,36 @@ def test_half_inventory_retires_and_prune_forgets(host):
     assert host.nodes() == ["a"]
 
 
+def test_hosts_that_go_are_forgotten_in_their_cluster_and_no_others(host):
+    host.run([record("a"), record("b"), record("x", cluster="d"), record("old")])
+    host.run([record("a"), record("b"), record("x", cluster="d"), record("new", address=record("old")["address"])])
+    assert host.hosts()["old"]["status"] == "replaced"
+    before = host.files()
+    gone = [unanswered("a"), unanswered("new", address="10.9.9.9"), unanswered("x")]
+    assert host.run(gone, forget=True, full_run=False, _ansible_check_mode=True)["changed"] and host.files() == before
+    done = host.run(gone, forget=True, full_run=False)
+    assert done["clusters"]["c"]["removed"] == ["a", "new", "old"] and list(done["clusters"]) == ["c"], "x is of the other cluster"
+    assert sorted(host.hosts()) == ["b"] and sorted(host.hosts("d")) == ["x"] and host.nodes() == ["b"]
+    assert not host.run(gone, forget=True, full_run=False)["changed"]
+
+
+def test_forgetting_the_last_host_of_a_cluster_leaves_no_targets_and_no_series(host):
+    host.run([record("a"), record("x", cluster="d")])
+    host.run([unanswered("x", cluster="d")], forget=True, full_run=False)
+    assert sorted(host.files()) == ["state/c.json", "state/c.lock", "state/d.lock", "targets/node_exporter/c.json", "textfile/accelmon_fleet_c.prom"]
+
+
+def test_where_nothing_was_recorded_forgetting_makes_no_directory(host):
+    assert not host.run([unanswered("a")], forget=True, full_run=False)["changed"]
+    assert not host.state.exists() and not host.targets.exists()
+
+
+def test_a_damaged_registry_keeps_its_hosts_from_being_forgotten(host):
+    host.run([record("a")])
+    (host.state / "c.json").write_text("{")
+    assert "not JSON" in host.fail([unanswered("a")], forget=True, full_run=False)
+
+
 def test_refused_prune_changes_nothing_in_any_cluster(host):
     many = [record("h%d" % number) for number in range(6)]
     host.run(many + [record("x", cluster="b")])
