@@ -406,8 +406,8 @@ def warn_kept(module, clusters):
 def forget(module, store, found):
     """Take the hosts of the records out. Returns what happened, by cluster."""
     known = on_disk(store.state_dir)
-    if not known:
-        return {}  # and no directory is made
+    if not known or not os.path.isdir(store.targets_dir):
+        return {}  # nothing is scraped from here, and no directory is made
     store.prepare(sorted(found))
     before = dict((cluster, store.load(cluster, False)) for cluster in found if cluster in known)
     before.update(others(module, store, found))

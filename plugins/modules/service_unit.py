@@ -125,7 +125,9 @@ options:
     elements: str
     default: []
   leaves:
-    description: Files that the service writes while it runs, and that would mislead when it is gone. They go with O(state=absent).
+    description:
+      - Files that the service writes while it runs, and that would mislead when it is gone. They go with O(state=absent), in this order.
+      - A directory goes if it is empty then.
     type: list
     elements: str
     default: []

@@ -17,7 +17,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours as nearby, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, slurm, stack, units
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, removal, slurm, stack, units
 
 ALERTMANAGER = ("alertmanager_port", "alertmanager_gossip_port", "alertmanager_listen", "alertmanager_state")
 
@@ -196,6 +196,16 @@ def slurm_advice(text, prolog, epilog):
     return slurm.advice(plain(text), plain(prolog), plain(epilog))
 
 
+def removable(names, alerting=False):
+    """Roles to run with `state: absent` where these names were found, in this order; with `alerting` those that send alerts."""
+    return removal.installed(plain(names), removal.ALERTING if alerting else ())
+
+
+def kept_data(everything):
+    """Names in the state directory that an uninstallation leaves; none if everything has to go."""
+    return [] if everything else list(removal.DATA)
+
+
 class FilterModule:
     """The filters of this file."""
 
@@ -203,4 +213,4 @@ class FilterModule:
         """Name to function."""
         return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, stack.vm_log_level, vm_client, vm_authorities,
                         gossip_arguments, vmauth_config, grafana_files, grafana_sub_path, grafana_sources, alertmanagers, stack_urls, neighbours,
-                        slurm_advice, unwanted_services)
+                        slurm_advice, unwanted_services, removable, kept_data)

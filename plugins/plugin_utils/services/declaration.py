@@ -63,9 +63,11 @@ def steps(declared, looked, package):
 
     package: what the first call says has to be done with the package
     """
-    found = [] if looked else ["facts"]
-    if package or is_fetched(declared):
-        found.append(declared["source"] if declared["source"] in ("package", "container") else "release")
+    found = ([] if looked else ["facts"]) + (["package"] if package else [])
+    step = declared["source"] if declared["source"] in ("package", "container") else "release"
+    # A service that goes may have had another source before: its package goes all the same.
+    if is_fetched(declared) and step not in found:
+        found.append(step)
     return found + ["converge"] if found else []
 
 

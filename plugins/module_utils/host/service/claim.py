@@ -61,7 +61,7 @@ class Claim(Acting):
                 # Masked before it exists, so that no moment is left in which the package could start it.
                 self.switch("mask", self.params["package_unit"])
                 self.own(masked=self.params["package_unit"])
-        if self.params["package"] and (package or self.shared_package()):
+        if self.params["package"] and (package or self.shared_package(self.params["package"])):
             self.own(package=self.params["package"])
         return {"package": package, "refresh": bool(package) and self.is_unknown(self.params["package"])}
 
@@ -78,9 +78,9 @@ class Claim(Acting):
         code, found, _err = self.module.run_command(["dpkg-query", "--show", "--showformat=${Version}", self.params["package"]])
         return not code and systemd.upstream_version(found) != wanted
 
-    def shared_package(self):
+    def shared_package(self, package):
         """Whether another service of ours brought the package, so that it must stay until the last of them goes."""
-        return any(self.owned(path).get("package") == self.params["package"]
+        return any(self.owned(path).get("package") == package
                    for path in glob.glob(os.path.join(OWNED, "*.json")) if path != self.owned_path)
 
     def remedy(self):

@@ -51,6 +51,18 @@ class Service(Claim, Run):
         return {"changed": bool(self.actions) or self.files.get("changed", False), "actions": self.actions,
                 "diff": self.files.get("diff", []) + self.diff}
 
+    def remove_leaves(self):
+        """Remove what the service left beside its files; a directory only if nothing of others is in it."""
+        gone = set()
+        for path in self.params["leaves"]:
+            folder = os.path.isdir(path) and not os.path.islink(path)
+            if not os.path.lexists(path) or folder and set(os.path.join(path, name) for name in os.listdir(path)) - gone:
+                continue
+            gone.add(path)
+            self.actions.append("remove " + path)
+            if not self.module.check_mode:
+                (os.rmdir if folder else os.remove)(path)
+
     def remove(self):
         """Stop the service and remove its units: {"package": "absent" if its package has to go}."""
         self.drop_parts(systemd.PARTS)
@@ -59,13 +71,9 @@ class Service(Claim, Run):
                 self.take_away(unit)
         if self.diff and not self.params["image"]:
             self.do("daemon-reload", "systemctl", "daemon-reload")
-        for path in self.params["leaves"]:
-            if os.path.lexists(path):
-                self.actions.append("remove " + path)
-                if not self.module.check_mode:
-                    os.remove(path)
+        self.remove_leaves()
         owned = self.owned()
-        package = "absent" if owned.get("package") and not self.shared_package() else ""
+        package = "absent" if owned.get("package") and not self.shared_package(owned["package"]) else ""
         if owned.get("masked"):
             self.switch("unmask", owned["masked"])
         if owned:

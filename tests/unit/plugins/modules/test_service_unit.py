@@ -343,6 +343,28 @@ def test_one_call_takes_a_service_away(host, files, tmp_path):
     assert made.result() == {"changed": False, "actions": [], "diff": []}
 
 
+def test_a_package_goes_with_the_last_service_that_has_it_whatever_its_source_is_now(host, tmp_path):
+    for name in ("x", "y"):
+        (tmp_path / "OWNED" / f"{name}.json").write_text('{"package": "p"}')
+    assert service(host, phase="converge", state="absent", package="").converge()["package"] == ""
+    assert service(host, phase="converge", state="absent", name="y", package="").converge()["package"] == "absent"
+
+
+def test_what_a_service_left_goes_and_what_others_put_there_stays(host, tmp_path):
+    for name in ("mine", "shared"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "socket").write_text("")
+    (tmp_path / "shared" / "theirs").write_text("")
+    leaves = [str(tmp_path / name) for name in ("mine/socket", "mine", "shared/socket", "shared", "missing")]
+    host.check_mode = True
+    made = service(host, phase="converge", state="absent", leaves=leaves)
+    made.converge()
+    assert made.actions == [f"remove {path}" for path in leaves[:3]] and (tmp_path / "mine" / "socket").exists()
+    host.check_mode = False
+    service(host, phase="converge", state="absent", leaves=leaves).converge()
+    assert not (tmp_path / "mine").exists() and [path.name for path in (tmp_path / "shared").iterdir()] == ["theirs"]
+
+
 def test_files_of_the_absent_service_go_in_one_call_where_no_package_has_to(host, files, tmp_path):
     service(host, **dict(files, phase="run")).converge()
     made = service(host, **dict(files, state="absent"))

@@ -26,6 +26,9 @@ def declared(**changes):
     ({}, True, "present", "converge", ["package", "converge"]),
     ({"state": "absent"}, True, "absent", "converge", ["package", "converge"]),
     ({"source": "none"}, True, "", "converge", []),
+    # It had another source before.
+    ({"state": "absent", "source": "release"}, True, "absent", "claim", ["package", "release", "converge"]),
+    ({"state": "absent", "source": "container"}, False, "absent", "claim", ["facts", "package", "container", "converge"]),
     # A play of the user's own looked at nothing before.
     ({}, False, "", "claim", ["facts", "converge"]),
     ({}, False, "present", "claim", ["facts", "package", "converge"]),
@@ -46,7 +49,7 @@ def test_what_has_to_be_installed_decides_over_calls_and_steps(changes, looked, 
 def test_every_step_is_a_file_of_the_role():
     folder = f"{declaration.ROOT}/roles/service/tasks"
     for source in ("package", "bundle", "release", "container"):
-        for step in declaration.steps(declared(source=source), False, "present"):
+        for step in declaration.steps(declared(source=source), False, "absent"):
             with open(f"{folder}/{step}.yml", encoding="utf-8"):
                 pass
 
