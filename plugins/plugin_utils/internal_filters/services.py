@@ -196,6 +196,11 @@ def slurm_advice(text, prolog, epilog):
     return slurm.advice(plain(text), plain(prolog), plain(epilog))
 
 
+def slurm_named(text, prolog, epilog):
+    """Lines of slurm.conf that name hooks at these paths, from the output of `scontrol show config`."""
+    return slurm.named(plain(text), plain(prolog), plain(epilog))
+
+
 def removable(names, alerting=False):
     """Roles to run with `state: absent` where these names were found, in this order; with `alerting` those that send alerts."""
     return removal.installed(plain(names), removal.ALERTING if alerting else ())
@@ -213,4 +218,4 @@ class FilterModule:
         """Name to function."""
         return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, stack.vm_log_level, vm_client, vm_authorities,
                         gossip_arguments, vmauth_config, grafana_files, grafana_sub_path, grafana_sources, alertmanagers, stack_urls, neighbours,
-                        slurm_advice, unwanted_services, removable, kept_data)
+                        slurm_advice, slurm_named, unwanted_services, removable, kept_data)

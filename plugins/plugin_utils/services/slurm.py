@@ -24,6 +24,12 @@ def settings(text):
     return found
 
 
+def named(text, prolog, epilog):
+    """Lines `NAME=PATH` of slurm.conf that name a hook itself, without which Slurm drains the node. A pattern may match nothing."""
+    found = settings(text)
+    return [f"{name}={path}" for name, path in (("Prolog", prolog), ("Epilog", epilog)) if path in found[name]]
+
+
 def hook_advice(name, values, path, repeats):
     """What to do about one hook, or None if Slurm runs it. repeats: whether this release takes several lines of it"""
     if any(fnmatch.fnmatchcase(path, value) for value in values):

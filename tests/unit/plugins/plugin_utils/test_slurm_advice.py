@@ -6,7 +6,7 @@
 import pathlib
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.slurm import advice
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.slurm import advice, named
 
 FOLDER = pathlib.Path(__file__).resolve().parents[3] / "fixtures/slurm"
 RECORDED = (FOLDER / "scontrol_show_config_24.11.txt").read_text(encoding="utf-8")
@@ -49,3 +49,10 @@ def test_each_thing_that_is_missing_is_one_line(settings, line):
 def test_a_controller_that_does_not_answer_is_no_proof_of_anything(text):
     [line] = advice(text, *OURS)
     assert line.startswith("scontrol show config: no answer") and all(path in line for path in OURS)
+
+
+def test_hooks_that_slurm_needs_are_named_and_patterns_are_not():
+    assert named(RECORDED, *OURS) == ["Prolog=%s" % OURS[0], "Epilog=%s" % OURS[1]]
+    assert named(config(OURS[0], "/etc/slurm/epilog.d/*"), *OURS) == ["Prolog=%s" % OURS[0]]
+    assert named(config("/etc/slurm/prolog.d/*", "/etc/slurm/epilog.d/*"), "/etc/slurm/prolog.d/50-accelmon", "/etc/slurm/epilog.d/9") == []
+    assert named("", *OURS) == []
