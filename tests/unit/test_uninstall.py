@@ -34,8 +34,9 @@ ansible_python_interpreter={sys.executable}
      ["TASK [Inspect the host]"]),
     (["--limit", "gpu1:mon1"], 2, ["--limit = gpu1:mon1: it includes the monitoring host mon1; leave monitoring hosts out"], ["TASK [Inspect the host]"]),
     (["-e", "accelmon_uninstall=everything"], 2, ["accelmon_uninstall = everything: not a choice; use nodes or all"], ["TASK [Inspect the host]"]),
-    (["--limit", "gpu1,gpu2,gone1,wrong1"], 2, [
-        "wrong1: accelmon_textfile_directory = relative", "(item=mon1)", "not uninstalled: gone1, wrong1; run again"], ["PLAY [Stop alerts where monitoring hosts go"]),
+    (["--limit", "gpu1,gpu2,gone1,wrong1"], 4, [
+        "wrong1: accelmon_textfile_directory = relative", "(item=mon1)", "not uninstalled: gone1, wrong1; run again"],
+     ["PLAY [Stop alerts where monitoring hosts go"]),
     (["-e", "accelmon_uninstall=all", "--limit", "all:!wrong1"], 4, ["PLAY [Uninstall monitoring hosts", "not uninstalled: gone1; run again"], ["(item=mon1)"]),
 ])
 def test_hosts_that_go_and_hosts_that_do_not(tmp_path, arguments, code, words, absent):

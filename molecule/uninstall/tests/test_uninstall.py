@@ -66,8 +66,8 @@ def test_a_node_goes_without_an_alert_and_the_sites_exporter_stays(fleet):
 
 
 def test_the_fleet_goes_but_for_its_data_and_a_host_that_does_not_answer(fleet, tmp_path):
-    inventory = fleet.inventory_of(tmp_path / "inventory.json", variables={"gone1": {"ansible_host": "127.0.0.1", "ansible_port": 9,
-                                                                                   "accelmon_address": "192.0.2.1"}},
+    gone = {"ansible_host": "127.0.0.1", "ansible_port": 9, "accelmon_address": "192.0.2.1"}
+    inventory = fleet.inventory_of(tmp_path / "inventory.json", variables={"gone1": gone},
                                    groups={"monitoring": ["mon1"], "accelerator_nodes": ["nvidia1", "theirs1", "gone1"]})
     run = fleet.play(PLAYBOOK, "-e", "accelmon_uninstall=all", inventory=inventory)
     assert run.code == 4 and run.recap["gone1"]["unreachable"] == 1, run.output
