@@ -25,7 +25,7 @@ def uninstall(fleet, *arguments, **options):
 
 def differences(fleet, host):
     """What differs on a host from before, apart from what packages leave that are gone: the test purges those, and what they brought along."""
-    fleet.shell(host, "dpkg-query -W -f '${Package}\\n' | sort > /tmp/now; new=$(comm -13 /root/packages /tmp/now); rm /tmp/now; "
+    fleet.shell(host, "new=$(dpkg-query -W -f '${Package}\\n' | grep -vxFf /root/packages); "
                       "test -z \"$new\" || DEBIAN_FRONTEND=noninteractive dpkg --purge $new >/dev/null")
     lines = fleet.shell(host, "/root/list.sh | diff /root/before - | grep '^[<>]'; true").splitlines()
     return [line for line in lines if not line[2:].startswith(OF_PACKAGES)]
