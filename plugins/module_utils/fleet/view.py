@@ -268,36 +268,42 @@ def findings(params, clusters):
     last: seconds since the epoch, None of an error that only an exporter saw
     """
     found = dict(((cluster, node), {"alerts": [], "errors": []}) for cluster, data in clusters.items() for node in data["hosts"])
-    access = stack_access(params)
-
-    def of_node(labels):
-        return found.get((labels.get("cluster"), labels.get("node")))
-
-    for alert in query.firing(params["rules_url"], params["query_timeout"], access):
-        if of_node(alert["labels"]):
-            of_node(alert["labels"])["alerts"].append({
-                "alert": alert["labels"].get("alertname", ""), "severity": alert["labels"].get("severity", ""), "since": alert["since"],
-                "summary": alert["annotations"].get("summary", ""), "action": alert["annotations"].get("action", "")})
-    last, errors = {}, {}
-    for name in ("accelerator_error_last_timestamp_seconds", "accelerator_errors_total"):
-        for cluster in sorted(name for name in clusters if clusters[name]["hosts"]):
-            where = query.matcher("cluster", [cluster]) + "," + query.matcher("node", clusters[cluster]["hosts"])
-            expression = "last_over_time(%s{%s}[1d])" % (name, where)
-            for labels, value in query.instant_query(params["storage_url"], expression, params["query_timeout"], access=access):
-                event = tuple(labels.get(label, "") for label in ("cluster", "node", "vendor", "pci_bus_id", "kind", "code"))
-                if name == "accelerator_error_last_timestamp_seconds":
-                    last[event] = max(value, last.get(event, 0))
-                elif of_node(labels) and last.get(event, time.time()) > time.time() - DAY:
-                    device = dict((label, labels[label]) for label in ("pci_bus_id", "index", "uuid") if label in labels)
-                    # Within a day a host may have had two racks, and a device two sources: whose count is higher has seen all of it.
-                    if event not in errors or value > errors[event]["count"]:
-                        errors[event] = dict(device, kind=labels.get("kind", ""), code=labels.get("code", ""), count=int(value), last=last.get(event))
-    for event, one in errors.items():
-        found[event[:2]]["errors"].append(one)
+    for alert in query.firing(params["rules_url"], params["query_timeout"], stack_access(params)):
+        labels, texts = alert["labels"], alert["annotations"]
+        node = (labels.get("cluster"), labels.get("node"))
+        if node in found:
+            found[node]["alerts"].append({
+                "alert": labels.get("alertname", ""), "severity": labels.get("severity", ""), "since": alert["since"],
+                "summary": texts.get("summary", ""), "action": texts.get("action", "")})
+    for event, one in device_errors(params, clusters).items():
+        if event[:2] in found:
+            found[event[:2]]["errors"].append(one)
     for one in found.values():
         one["alerts"].sort(key=lambda alert: (alert["since"], alert["alert"]))
         one["errors"].sort(key=lambda error: (-(error["last"] or 0), error["kind"], verdict.natural(error["code"])))
     return found
+
+
+def device_errors(params, clusters):
+    """{(cluster, node, vendor, address, kind, code): error} of the last day, each as `findings` has it."""
+    last, errors = {}, {}
+    for event, dummy, value in error_samples(params, clusters, "accelerator_error_last_timestamp_seconds"):
+        last[event] = max(value, last.get(event, 0))
+    for event, labels, value in error_samples(params, clusters, "accelerator_errors_total"):
+        # Within a day a host may have had two racks, and a device two sources: whose count is higher has seen all of it.
+        if last.get(event, time.time()) > time.time() - DAY and (event not in errors or value > errors[event]["count"]):
+            device = dict((label, labels[label]) for label in ("pci_bus_id", "index", "uuid") if label in labels)
+            errors[event] = dict(device, kind=event[4], code=event[5], count=int(value), last=last.get(event))
+    return errors
+
+
+def error_samples(params, clusters, name):
+    """(event, labels, value) of each series of this name within the last day."""
+    for cluster in sorted(cluster for cluster, data in clusters.items() if data["hosts"]):
+        where = query.matcher("cluster", [cluster]) + "," + query.matcher("node", clusters[cluster]["hosts"])
+        expression = "last_over_time(%s{%s}[1d])" % (name, where)
+        for labels, value in query.instant_query(params["storage_url"], expression, params["query_timeout"], access=stack_access(params)):
+            yield tuple(labels.get(label, "") for label in ("cluster", "node", "vendor", "pci_bus_id", "kind", "code")), labels, value
 
 
 def lost_devices(params, clusters, keys):
