@@ -1471,14 +1471,19 @@ def job_devices(root, present, boot, deadline, state):
             elif vendor == "amd":
                 device["uuid"] = amd_uuid(read(os.path.join(root, DEVICES, address, "unique_id")) or "", address)
             device.update((name, value) for name, value in present.get(address, {}).items() if name in ("gpu", "uuid") and value)
-    for path in glob.glob(os.path.join(glob.escape(root), "sys/class/drm/*")):
-        name, address = os.path.basename(path), os.path.basename(os.path.realpath(os.path.join(path, "device")))
-        node = "/dev/dri/" + name
-        if re.match(r"(?:renderD|card)[0-9]{1,4}\Z", name) and address in known and node not in known[address]["nodes"]:
+    for node, address in graphics_nodes(root):
+        if address in known and node not in known[address]["nodes"]:
             for device in known.values():
                 device["nodes"] = [other for other in device["nodes"] if other != node]
             known[address]["nodes"].append(node)
     return list(known.values())
+
+
+def graphics_nodes(root):
+    """(device node, PCI address) of all that the kernel's graphics drivers have."""
+    for path in glob.glob(os.path.join(glob.escape(root), "sys/class/drm/*")):
+        if re.match(r"(?:renderD|card)[0-9]{1,4}\Z", os.path.basename(path)):
+            yield "/dev/dri/" + os.path.basename(path), os.path.basename(os.path.realpath(os.path.join(path, "device")))
 
 
 def job_key(path):
