@@ -10,7 +10,7 @@ import re
 UNEVALUATED = object()
 HIDDEN = object()
 
-SECRET = re.compile(r"pass?w|secret|token|credential|(^|_)key($|_)")
+SECRET = re.compile(r"pass?w|(^|_)(pass|pwd)($|_)|passphrase|secret|token|credential|(^|_)key($|_)")
 LONGEST, LONGEST_PATH = 80, 400
 
 

@@ -11,7 +11,7 @@ import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates import VARIABLES
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import UNEVALUATED, Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, UNEVALUATED, Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, draining, facts, hosts as fleet, plan, variables, written
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
@@ -273,6 +273,8 @@ def unknown_variable(name, variables_of_host):
     except Problem:
         pass
     near = proposal(name)
+    if near and variables.all_variables()[near].get("no_log"):
+        value = HIDDEN  # it is meant for one that is a secret
     fix = f"did you mean {near}?" if near else "correct the name."
     return str(Problem(f"no such variable; {fix} If it belongs to another tool, add it to accelmon_foreign_variables", name, value))
 

@@ -113,8 +113,8 @@ def fetch(variables_of_host, name):
 
 
 def _first_line(error):
-    # Core puts a preface of its own before the words of an error in a template.
-    text = str(error).strip().rpartition("marker was tripped: ")[2]
+    # Core puts a preface of its own before the words of an error in a template, or the template behind them.
+    text = str(error).strip().rpartition("marker was tripped: ")[2].partition(". String: ")[0]
     return text.splitlines()[0] if text else type(error).__name__
 
 
@@ -179,7 +179,11 @@ class Reader:
             value = fetch(variables_of_host, name)
             return None if unanswered(value) else normalise(name, spec, value), None
         except Problem as problem:
-            return None, Problem(problem, name, HIDDEN if spec.get("no_log") else value)
+            if not spec.get("no_log"):
+                return None, Problem(problem, name, value)
+            # What Ansible says of a template may quote it, and with it a password that looks like one.
+            quoted = value is UNEVALUATED and problem.problem != ENCRYPTED
+            return None, Problem("cannot be evaluated; correct the template, or remove the braces" if quoted else problem, name, HIDDEN)
 
     def read_all(self, variables_of_host):
         """({name: value} of all specs, with defaults, [Problem]); a variable with a bad value has its default."""

@@ -12,6 +12,8 @@ import re
 
 import yaml
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import SECRET
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import all_variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import shown
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -92,7 +94,14 @@ def of_node(node, variables, name, named, seen):
     elif name and not node.style and node.tag == INTEGER:
         value = number_of(node)
         if value is not None and str(value) != node.value:
-            yield node.start_mark.line + 1, f'{name} = {node.value}: YAML reads it as the number {value}; put it in quotes, as "{node.value}", or as {value}'
+            yield node.start_mark.line + 1, misread(name, node.value, "YAML", value, f'put it in quotes, as "{node.value}"')
+
+
+def misread(name, text, reader, value, fix):
+    """The problem of a number that is read otherwise than it is written."""
+    if SECRET.search(name) or all_variables().get(name.partition(".")[0], {}).get("no_log"):
+        return f"{name} = (not shown): {reader} reads it as a number, and not as it is written; put it in quotes"
+    return f"{name} = {text}: {reader} reads it as the number {value}; {fix}, or as {value}"
 
 
 def of_names(node, what):
@@ -122,4 +131,4 @@ def of_line(number, line, variables):
             except (ValueError, SyntaxError):
                 continue
             if str(value) != word:
-                yield number, f"{name} = {word}: Ansible reads it as the number {value}; write it as '\"{word}\"', or as {value}"
+                yield number, misread(name, word, "Ansible", value, f"write it as '\"{word}\"'")

@@ -149,6 +149,32 @@ def test_bundle_needs_its_directory(name, tmp_path):
     assert errors(**{name: "bundle", "accelmon_bundle": str(tmp_path)}) == []
 
 
+@pytest.mark.parametrize("name,value", [
+    # A name that is nearly that of a secret.
+    ("accelmon_stack_pass", "S3cret"), ("alertmanager_webhook_url", "https://hooks.example.org/S3cret"), ("alertmanager_reciever", [{"api_url": "S3cret"}]),
+    ("accelmon_pwd", "S3cret"), ("grafana_setting", {"smtp": {"password": "S3cret"}}), ("accelmon_job_userkey", "S3cret"),
+])
+def test_secrets_under_a_wrong_name_are_not_shown(name, value):
+    (found,) = errors(**{name: value})
+    assert "no such variable" in found and "S3cret" not in found
+
+
+@pytest.mark.parametrize("name", ["accelmon_stack_password", "accelmon_release_token", "alertmanager_webhook_urls", "grafana_database_url"])
+def test_a_secret_that_looks_like_a_template_is_not_shown(name):
+    """Core 2.18 quotes the whole template."""
+    class Quoting(dict):
+        def raw_get(self, host):
+            return super().__getitem__(host)
+
+        def __getitem__(self, host):
+            raise ValueError("template error while templating string: unexpected 'end of template'. String: S3cret{{. unexpected 'end of template'")
+    hostvars = Quoting({"h": {name: "S3cret{{"}, "i": {"accelmon_rack": "r{{"}, "mon": {}})
+    found = fleet_check({"accelerator_nodes": ["h", "i"], "monitoring": ["mon"]}, hostvars)["hosts"]
+    assert found == {
+        "h": f"h: {name} = (not shown): cannot be evaluated; correct the template, or remove the braces",
+        "i": "i: accelmon_rack = (a template): cannot be evaluated (template error while templating string: unexpected 'end of template'); correct the template"}
+
+
 def test_secret_values_are_not_shown():
     assert "hunter2" not in "".join(errors(accelmon_pasword="hunter2"))
 

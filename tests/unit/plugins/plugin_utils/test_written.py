@@ -37,6 +37,13 @@ def test_what_to_write(written_as, read_as):
     assert written.of_text(f"x: 01\naccelmon_rack: {written_as}\n", KNOWN) == [(2, problem)]
 
 
+@pytest.mark.parametrize("text", ["accelmon_stack_password: 0123456701", "accelmon_stack_password=0x123456701", "grafana_settings: {smtp: {password: 0123456701}}",
+                                  "alertmanager_receivers: [{bot_token: 0123456701}]", "all:\n  vars:\n    grafana_settings: {a: {b: 0123456701}}"])
+def test_a_secret_number_is_not_shown(text):
+    ((_line, problem),) = written.of_text(f"{text}\n", {*KNOWN, "accelmon_stack_password", "grafana_settings", "alertmanager_receivers"})
+    assert " = (not shown): " in problem and "123456701" not in problem and "21913025" not in problem and "\n" not in problem
+
+
 @pytest.mark.parametrize("text", [
     'accelmon_rack: "012"', "accelmon_rack: '1:20'", "accelmon_rack: 7", "accelmon_rack: 12", "accelmon_rack: 0", "accelmon_rack: 08", "accelmon_rack: r012",
     "accelmon_rack: 12a", "mine: 012", "accelmon_rack: {{ not yaml", "accelmon_address: 10.0.0.7", "accelmon_rack: 1:99", "accelmon_labels: {a: 2026-01-05}",
