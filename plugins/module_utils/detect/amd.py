@@ -165,7 +165,7 @@ def _section(value, *names):
 def _bytes(size):
     """{'value': 196592, 'unit': 'MB'} in bytes; AMD's megabytes are binary. None for anything else."""
     value = _section({"size": size}, "size")
-    unit = {"MB": 1024 ** 2, "GB": 1024 ** 3}.get(value.get("unit"))
+    unit = {"MB": 1024 ** 2, "GB": 1024 ** 3}.get(str(value.get("unit")))
     number = value.get("value")
     return int(number) * unit if unit and isinstance(number, int) and number > 0 else None
 

@@ -80,6 +80,12 @@ def test_amd_smi_unknown_values_are_left_out():
     assert amd.parse("amd-smi", text) == {A: {}}
 
 
+@pytest.mark.parametrize("odd", [{}, [], [[]], None, True, 5, "MB "])
+def test_a_unit_that_is_none_gives_no_size(odd):
+    text = json.dumps([{"gpu": 0, "bus": {"bdf": A}, "vram": {"size": {"value": 196592, "unit": odd}}}])
+    assert amd.parse("amd-smi", text) == {A: {}}
+
+
 def test_rocm_smi():
     text = "WARNING: AMD GPU device(s) is/are in a low-power state.\n\n" + json.dumps({
         "card1": {"PCI Bus": "0000:1B:00.0", "Card Series": "AMD Instinct MI250", "Unique ID": "0x2150e7d042a1124", "Serial Number": "N/A",
