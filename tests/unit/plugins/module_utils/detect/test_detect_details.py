@@ -83,7 +83,7 @@ def test_amd_smi_unknown_values_are_left_out():
 @pytest.mark.parametrize("odd", [{}, [], [[]], None, True, 5, "MB "])
 def test_a_unit_that_is_none_gives_no_size(odd):
     text = json.dumps([{"gpu": 0, "bus": {"bdf": A}, "vram": {"size": {"value": 196592, "unit": odd}}}])
-    assert amd.parse("amd-smi", text) == {A: {}}
+    assert amd.parse("amd-smi", text) == {A: {"index": 0}}
 
 
 def test_rocm_smi():
