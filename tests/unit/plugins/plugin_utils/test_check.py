@@ -172,7 +172,8 @@ def test_a_secret_that_looks_like_a_template_is_not_shown(name):
     found = fleet_check({"accelerator_nodes": ["h", "i"], "monitoring": ["mon"]}, hostvars)["hosts"]
     assert found == {
         "h": f"h: {name} = (not shown): cannot be evaluated; correct the template, or remove the braces",
-        "i": "i: accelmon_rack = (a template): cannot be evaluated (template error while templating string: unexpected 'end of template'); correct the template"}
+        "i": "i: accelmon_rack = (a template): cannot be evaluated (template error while templating string: unexpected 'end of template'); "
+             "correct the template"}
 
 
 def test_secret_values_are_not_shown():

@@ -169,7 +169,8 @@ class Encrypted:
 
 @pytest.mark.parametrize("name,encrypted,value", [
     ("accelmon_rack", Encrypted("r7"), "r7"), ("accelmon_labels", {"team": Encrypted("vision")}, {"team": "vision"}),
-    ("accelmon_stack_password", Encrypted("of-the-vault"), "of-the-vault"), ("alertmanager_webhook_urls", [Encrypted("https://a.example/")], ["https://a.example/"]),
+    ("accelmon_stack_password", Encrypted("of-the-vault"), "of-the-vault"),
+    ("alertmanager_webhook_urls", [Encrypted("https://a.example/")], ["https://a.example/"]),
 ])
 def test_what_is_decrypted_late_is_the_text_that_it_holds(name, encrypted, value):
     assert fleet.setting({"inventory_hostname": "h", name: encrypted}, name) == value

@@ -37,7 +37,8 @@ def test_what_to_write(written_as, read_as):
     assert written.of_text(f"x: 01\naccelmon_rack: {written_as}\n", KNOWN) == [(2, problem)]
 
 
-@pytest.mark.parametrize("text", ["accelmon_stack_password: 0123456701", "accelmon_stack_password=0x123456701", "grafana_settings: {smtp: {password: 0123456701}}",
+@pytest.mark.parametrize("text", ["accelmon_stack_password: 0123456701", "accelmon_stack_password=0x123456701",
+                                  "grafana_settings: {smtp: {password: 0123456701}}",
                                   "alertmanager_receivers: [{bot_token: 0123456701}]", "all:\n  vars:\n    grafana_settings: {a: {b: 0123456701}}"])
 def test_a_secret_number_is_not_shown(text):
     ((_line, problem),) = written.of_text(f"{text}\n", {*KNOWN, "accelmon_stack_password", "grafana_settings", "alertmanager_receivers"})
