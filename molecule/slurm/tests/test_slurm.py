@@ -227,10 +227,21 @@ def test_the_role_says_what_slurm_still_needs_and_can_be_removed(fleet, nodes):
     assert "slurm.conf:" not in converge(fleet).output
     other = converge(fleet, slurm_hooks_prolog="/etc/accelmon/slurm/another").output
     assert "slurm.conf:" in other and "/etc/accelmon/slurm/another" in other
-    converge(fleet, slurm_hooks_state="absent")
-    for node in nodes:
-        assert node.shell("ls -d /etc/accelmon/slurm /opt/accelmon/slurm_hooks /etc/systemd/system/accelmon-slurm-hooks.* 2>/dev/null || true") == ""
-    converge(fleet)
+    refused = fleet.play(PLAY, "-e", "slurm_hooks_state=absent")
+    assert refused.code != 0 and "slurm.conf still has Prolog" in refused.output, refused.output
+    conf = "/etc/slurm/slurm.conf"
+    try:
+        for node in nodes:
+            node.shell(f"cp -p {conf} {conf}.before && sed -i '/^Prolog=/d; /^Epilog=/d' {conf} && systemctl restart slurmctld slurmd")
+            node.idle()
+        converge(fleet, slurm_hooks_state="absent")
+        for node in nodes:
+            assert node.shell("ls -d /etc/accelmon/slurm /opt/accelmon/slurm_hooks /etc/systemd/system/accelmon-slurm-hooks.* 2>/dev/null || true") == ""
+    finally:
+        converge(fleet)
+        for node in nodes:
+            node.shell(f"mv {conf}.before {conf} && systemctl restart slurmctld slurmd")
+            node.idle()
     for node in nodes:
         job = node.submit("--gres=gpu:h100:1")
         node.owned({job: node.running(job)})
