@@ -44,7 +44,7 @@ def _failing(receiver):
     try:
         yield
     except smtplib.SMTPRecipientsRefused as error:
-        code, words = next(iter(error.recipients.values()))
+        code, words = list(error.recipients.values())[0]
         raise _wrong(receiver, "%s %s" % (code, words.decode("ascii", "replace")), fix, ", ".join(sorted(error.recipients)))
     except smtplib.SMTPResponseException as error:
         words = error.smtp_error
