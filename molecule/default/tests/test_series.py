@@ -196,12 +196,12 @@ def test_a_job_has_a_report(fleet, tmp_path):
 
 
 def test_a_device_costs_at_most_twelve_recorded_series_and_two_of_its_health(fleet):
-    """Beside them are series of what is wrong: findings of the health score, and errors.
+    """Beside them are series of what is wrong, findings of the health score and errors, and two of a device's links.
 
     Tests before these gave hosts other racks: series with the old label stay as long as the health score looks back, so this one comes last.
     """
-    found, wrong = "accelerator_.+", "accelerator_health_.+|accelerator_error.*"
-    for selector, most in ((f'{{__name__=~"{found}", __name__!~"{wrong}", index!=""}}', 12),
+    found, beside = "accelerator_.+", "accelerator_health_.+|accelerator_error.*|accelerator_links"
+    for selector, most in ((f'{{__name__=~"{found}", __name__!~"{beside}", index!=""}}', 12),
                            ('{__name__=~"accelerator_health_(score|known_ratio)"}', 2)):
         def of_every_device():
             """{device: number of its series} of all devices."""
