@@ -77,19 +77,12 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import job, query, view
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import job, view
 
 
 def collected(params, now):
     """The result, from what is known at this time."""
-    url, timeout, access = params["storage_url"], params["query_timeout"], view.stack_access(params)
-
-    def ask(expression, moment):
-        return query.instant_query(url, expression, timeout, moment, access)
-
-    def ask_range(expression, start, end, step):
-        return query.range_query(url, expression, timeout, start, end, step, access)
-
+    ask, ask_range = view.asking(params)
     asked = (params["job"], "".join(params["clusters"]), params["hosts"])
     found, problem = job.report(ask, ask_range, params["views"], asked, params["days"], seconds(params["interval"]), now)
     return {"report": dict(found, monitoring_host=params["monitoring_host"]) if found else None, "problem": problem}

@@ -50,6 +50,7 @@ report:
     totals: {nodes: 2, states: {active: 2}, present: 11, expected: 12, missing: 1, busy: 8, power_watts: 4300.5, energy_joules: 350000000}
 """
 
+import functools
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -59,18 +60,13 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query,
 def collected(params, now):
     """The report, from what is known at this time."""
     clusters, seen, rows, notes, problems = view.status(params, health=False)
-    views, hosts, url, timeout, access = params["views"], params["hosts"], params["storage_url"], params["query_timeout"], view.stack_access(params)
-
-    def ask(expression):
-        return query.instant_query(url, expression, timeout, now, access)
-
-    def ask_range(expression, start, end, step):
-        return query.range_query(url, expression, timeout, start, end, step, access)
-
+    views, hosts = params["views"], params["hosts"]
+    ask, ask_range = view.asking(params)
     answers = report.no_answers(views, now)
     if clusters and not seen["storage_error"]:
         nodes = "," + query.matcher("node", hosts) if hosts is not None else ""
-        problems += report.observe(answers, views, view.fresh_devices(clusters, view.windows(params)[1], nodes), ask, ask_range, clusters, hosts)
+        devices = view.fresh_devices(clusters, view.windows(params)[1], nodes)
+        problems += report.observe(answers, views, devices, functools.partial(ask, moment=now), ask_range, clusters, hosts)
     found = report.document(views, answers, seen["firing"], rows, verdict.totals(rows), notes, problems, clusters, hosts, now)
     return dict(found, monitoring_host=params["monitoring_host"])
 

@@ -10,6 +10,7 @@ import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict import aligned
 
 DEVICE = ("cluster", "node", "vendor", "index", "uuid")
 NODE = ("cluster", "node", "vendor")
@@ -120,12 +121,6 @@ def words(value):
     if value is None:
         return "-"
     return "%d" % value if value == int(value) else ("%.4f" % value).rstrip("0").rstrip(".")
-
-
-def aligned(lines):
-    """Rows of cells as aligned text, without blanks at the ends of lines."""
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
 
 
 def table(rows):

@@ -9,6 +9,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils import drain, slurm
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.rehearsal import LONGEST, span
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict import aligned
 
 # Decisions that are listed, of each cluster.
 LISTED = 500
@@ -117,8 +118,7 @@ def table(rows):
     cells = [["TIME (UTC)", "CLUSTER", "NODE", "DECISION", "CAUSE", "WHY"]]
     cells += [[time.strftime("%Y-%m-%d %H:%M", time.gmtime(row["at"])), row["cluster"], row["node"], row["action"], row["cause"], row["why"] or "-"]
               for row in rows]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells)
+    return aligned(cells)
 
 
 def rehearse(clusters, days, step, storage_url, timeout, access, now=None):

@@ -12,7 +12,7 @@ import time
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.compare import aligned
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict import aligned
 
 # Steps of all questions about one alert at most, of one question, and of the first one, when nobody knows how many series come back.
 MOST_STEPS, LONGEST, FIRST = 100000, 1440, 60

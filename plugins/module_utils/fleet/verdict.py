@@ -66,6 +66,12 @@ def listing(words):
     return words[0] if len(words) == 1 else "%s and %s" % (", ".join(words[:-1]), words[-1])
 
 
+def aligned(lines):
+    """Rows of cells as aligned text, without blanks at the ends of lines."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+
+
 def exporter_targets(host):
     """[(job, target, instance)] of a registry host, in the order of its exporters."""
     found = []
@@ -915,8 +921,7 @@ def table(rows):
     if several:
         for line, row in zip(cells, [{"cluster": "CLUSTER"}] + list(rows)):
             line.insert(0, row["cluster"])
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells)
+    return aligned(cells)
 
 
 def totals_line(summary):

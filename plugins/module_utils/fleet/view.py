@@ -41,6 +41,18 @@ def stack_access(params, names=False):
     return Access(params["password_file"], params["ca_file"], names=names)
 
 
+def asking(params):
+    """(ask, ask_range) of the storage: functions of (expression, moment), now by default, and of (expression, start, end, step), as in query.py."""
+    url, timeout, access = params["storage_url"], params["query_timeout"], stack_access(params)
+
+    def ask(expression, moment=None):
+        return query.instant_query(url, expression, timeout, moment, access)
+
+    def ask_range(expression, start, end, step):
+        return query.range_query(url, expression, timeout, start, end, step, access)
+    return ask, ask_range
+
+
 def read_registry(state_dir, names):
     """(clusters, problems): the registry files of the named clusters, of all if `names` is empty.
 
@@ -140,13 +152,10 @@ def observe(params, clusters, rules=False, alerts=False, details=True, health=Fa
     details: collectors, owner files and generations too; health: health scores, and what a Slurm controller decides about draining, too
     """
     seen = verdict.empty_seen()
-    url, timeout = params["storage_url"], params["query_timeout"]
+    timeout, access = params["query_timeout"], stack_access(params)
     scraped, recorded = windows(params)
     where = query.matcher("cluster", clusters)
-    access = stack_access(params)
-
-    def ask(expression):
-        return query.instant_query(url, expression, timeout, access=access)
+    ask = asking(params)[0]
 
     try:
         for labels, value in ask("last_over_time(up{%s}[%ds])" % (where, scraped)):
@@ -204,11 +213,10 @@ def unrecorded(params, clusters, series, now=None):
     series: [{"name", "recorded": selector, "told": expression}]
     """
     _scraped, window = windows(params)
-    now, access = time.time() if now is None else now, stack_access(params)
+    now, ask = time.time() if now is None else now, asking(params)[0]
 
     def keys(expression, moment):
-        rows = query.instant_query(params["storage_url"], expression, params["query_timeout"], moment, access)
-        return set((labels.get("cluster"), labels.get("node"), labels.get("vendor")) for labels, _value in rows)
+        return set((labels.get("cluster"), labels.get("node"), labels.get("vendor")) for labels, _value in ask(expression, moment))
     found = {}
     for item in series:
         lacking = keys(item["told"], now - window) - keys(
@@ -221,9 +229,9 @@ def unrecorded(params, clusters, series, now=None):
 
 def present_readings(params, clusters, inputs):
     """{(cluster, node, vendor): set of readings that a device there has}; inputs: see inputs.py."""
-    access, found = stack_access(params), {}
+    ask, found = asking(params)[0], {}
     for name, reading in sorted(inputs.get("readings", {}).items()):
-        for labels, _value in query.instant_query(params["storage_url"], reading["present"], params["query_timeout"], access=access):
+        for labels, _value in ask(reading["present"]):
             if labels.get("cluster") in clusters:
                 found.setdefault((labels.get("cluster"), labels.get("node"), labels.get("vendor")), set()).add(name)
     return found
@@ -286,10 +294,10 @@ def findings(params, clusters):
 
 def device_errors(params, clusters):
     """{(cluster, node, vendor, address, kind, code): error} of the last day, each as `findings` has it."""
-    last, errors = {}, {}
-    for event, dummy, value in error_samples(params, clusters, "accelerator_error_last_timestamp_seconds"):
+    ask, last, errors = asking(params)[0], {}, {}
+    for event, dummy, value in error_samples(ask, clusters, "accelerator_error_last_timestamp_seconds"):
         last[event] = max(value, last.get(event, 0))
-    for event, labels, value in error_samples(params, clusters, "accelerator_errors_total"):
+    for event, labels, value in error_samples(ask, clusters, "accelerator_errors_total"):
         # Within a day a host may have had two racks, and a device two sources: whose count is higher has seen all of it.
         if last.get(event, time.time()) > time.time() - DAY and (event not in errors or value > errors[event]["count"]):
             device = dict((label, labels[label]) for label in ("pci_bus_id", "index", "uuid") if label in labels)
@@ -297,12 +305,12 @@ def device_errors(params, clusters):
     return errors
 
 
-def error_samples(params, clusters, name):
+def error_samples(ask, clusters, name):
     """(event, labels, value) of each series of this name within the last day."""
     for cluster in sorted(cluster for cluster, data in clusters.items() if data["hosts"]):
         where = query.matcher("cluster", [cluster]) + "," + query.matcher("node", clusters[cluster]["hosts"])
         expression = "last_over_time(%s{%s}[1d])" % (name, where)
-        for labels, value in query.instant_query(params["storage_url"], expression, params["query_timeout"], access=stack_access(params)):
+        for labels, value in ask(expression):
             yield tuple(labels.get(label, "") for label in ("cluster", "node", "vendor", "pci_bus_id", "kind", "code")), labels, value
 
 
@@ -312,8 +320,7 @@ def lost_devices(params, clusters, keys):
     keys: set of (cluster, node) to look at
     """
     _scraped, recorded = windows(params)
-    access = stack_access(params)
-    by_cluster = {}
+    ask, by_cluster = asking(params)[0], {}
     for cluster, node in keys:
         by_cluster.setdefault(cluster, set()).add(node)
     found = {}
@@ -323,7 +330,7 @@ def lost_devices(params, clusters, keys):
         # A driver that has lost one device may number the others anew: they are known by what does not change.
         expression = "last_over_time(%s[1d]) unless on (cluster, node, vendor, index, uuid) (%s) unless on (cluster, node, vendor, uuid) (%s)" % (
             selector, fresh_devices([cluster], recorded, nodes), fresh_devices([cluster], recorded, nodes + ', uuid!=""'))
-        for labels, _value in query.instant_query(params["storage_url"], expression, params["query_timeout"], access=access):
+        for labels, _value in ask(expression):
             key = (labels.get("cluster"), labels.get("node"), labels.get("vendor"))
             words = "index %s" % labels.get("index", "?")
             identity = labels.get("uuid") or labels.get("serial")

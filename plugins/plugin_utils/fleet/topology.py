@@ -10,6 +10,7 @@ usual. A difference is {host, places, what, value, usual, meaning, line}.
 import collections
 import re
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict import aligned
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts
 
 MOST_PLACES = 128
@@ -157,8 +158,7 @@ def table(seen):
         slot = [f"gen{place['generation']}" if "generation" in place else "", f"x{place['lanes']}" if "lanes" in place else ""]
         links = [link if link not in ("", UNKNOWN) else way for link, way in zip(seen["links"][number], seen["paths"][number])]
         rows.append([names[number], *links, str(place.get("numa_node", UNKNOWN)), " ".join(filter(None, slot)) or UNKNOWN])
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    return aligned(rows).split("\n")
 
 
 def notes(host, seen):

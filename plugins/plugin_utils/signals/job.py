@@ -6,7 +6,7 @@
 
 document: what fleet_job_info returned. Ids, users and models come from schedulers and nodes, and are shown as text whatever they contain.
 """
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.compare import aligned
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict import aligned
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.job import throttled
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.rehearsal import hours
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict import natural
