@@ -69,6 +69,16 @@ def test_no_default_of_a_variable_stands_where_it_is_read():
     assert found == {"accelmon_lock_file"}
 
 
+def test_no_role_reads_what_a_task_of_another_role_or_of_a_playbook_registered():
+    """Who reads it depends on who ran before it. What a role needs of another it declares to that role, or asks itself."""
+    texts = {path: path.read_text() for pattern in ("roles/*/*/*.yml", "playbooks/*.yml", "playbooks/parts/**/*.yml") for path in ROOT.glob(pattern)}
+    home = {path: path.relative_to(ROOT).parts[1] if path.is_relative_to(ROOT / "roles") else "playbooks" for path in texts}
+    registered = {(name, home[path]) for path, text in texts.items() for name in re.findall(r"(?m)^\s+register: (\w+)", text)}
+    assert len(registered) > 20
+    assert [(path.relative_to(ROOT).as_posix(), name) for path, text in texts.items() for name, owner in sorted(registered)
+            if home[path] not in (owner, "playbooks") and re.search(rf"\b{name}\b", text)] == []
+
+
 def test_nothing_is_excused_from_the_names_of_its_role():
     for path in ROOT.glob("roles/*/*/*.yml"):
         assert "noqa: var-naming" not in path.read_text(), path
