@@ -14,7 +14,7 @@ description:
   - Checks that every target is up, all expected accelerators and textfile collectors are fresh, owner files of jobs are sound, the rules are loaded
     and healthy, the watchdog fires and reaches the alert receivers, and the registry's newest generation has been scraped.
   - Checks access. If O(password_file) exists, no listener of the stack may answer without the password. An exporter with TLS must
-    not answer plain HTTP or, with O(exporter_client_certificate), a client without a certificate.
+    not answer plain HTTP, and none may answer a client without the certificate or password that the registry says it requires.
   - Connects to targets that are not up from this host, to distinguish unresolvable names, refused ports,
     silent hosts and exporters that answer with an error. Many are tried in parallel, within a limited time.
   - Each cause is one failure. A host that is down produces one line, not one per accelerator.
@@ -78,12 +78,8 @@ options:
     description: File on this host with the password for exporters.
     type: path
     default: /etc/accelmon/secrets/exporter_password
-  exporter_client_certificate:
-    description: Whether exporters with TLS must reject a client without a certificate.
-    type: bool
-    default: true
   exporter_password:
-    description: Whether the collection's exporters must reject a client without the password.
+    description: Whether this host sends the password to exporters without TLS.
     type: bool
     default: false
   wait:
@@ -201,7 +197,6 @@ ARGUMENTS = dict(
     certificate_file=dict(type="path", default=paths.CERTIFICATE),
     key_file=dict(type="path", default=paths.KEY, no_log=False),
     exporter_password_file=dict(type="path", default=paths.EXPORTER_PASSWORD, no_log=False),
-    exporter_client_certificate=dict(type="bool", default=True),
     exporter_password=dict(type="bool", default=False, no_log=False),
 )
 
@@ -288,8 +283,11 @@ def open_stack(params):
 
 def open_targets(params, clusters, down):
     """{target: what it does} of the collection's exporters that answer who shall not be answered; those that are down left out."""
-    ours = [target for target in verdict.own_targets(verdict.select(clusters, params["hosts"])) if target not in down]
+    ours = {target: exporter for target, exporter in verdict.own_targets(verdict.select(clusters, params["hosts"])).items() if target not in down}
     found = {}
+
+    def requiring(what):
+        return [target for target, exporter in ours.items() if what in (exporter.get("requires") or ())]
 
     def ask(targets):
         return dial.dial_all(targets, timeout=params["dial_timeout"], budget=params["dial_budget"])
@@ -299,10 +297,10 @@ def open_targets(params, clusters, down):
     for target, (kind, detail) in ask(unencrypted).items():
         if kind == "ok" or kind == "http" and detail != "400":
             found[unencrypted[target]] = "answers plain HTTP"
-    for target, (kind, detail) in ask(encrypted if params["exporter_client_certificate"] else []).items():
+    for target, (kind, detail) in ask(requiring("certificate")).items():
         if kind in ("ok", "http"):
             found.setdefault(target, "answers a client without a certificate")
-    for target, (kind, detail) in ask(ours if params["exporter_password"] else []).items():
+    for target, (kind, detail) in ask(requiring("password")).items():
         if kind == "ok":
             found.setdefault(target, "answers without a password")
     return found

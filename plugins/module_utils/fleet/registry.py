@@ -135,7 +135,7 @@ def is_exporter(value):
     return (isinstance(value, dict) and word_of("[a-zA-Z_][a-zA-Z0-9_-]*")(value.get("job")) and is_count(value.get("port")) and 0 < value["port"] < 65536
             and value.get("scheme", "http") in ("http", "https") and word_of("/.*")(value.get("path", "/"))
             and is_text(value.get("source", ""))
-            and all(list_of(is_text)(value[name] or []) for name in ("elected", "standby") if name in value)
+            and all(list_of(is_text)(value[name] or []) for name in ("elected", "standby", "requires") if name in value)
             and is_labels(value.get("labels") or {}))
 
 

@@ -445,14 +445,14 @@ def access_failures(seen, monitor):
 
 
 def own_targets(clusters, status=("active",)):
-    """{target: job} of the exporters that are the collection's own, on hosts with one of these states."""
+    """{target: registered exporter} of the exporters that are the collection's own, on hosts with one of these states."""
     found = {}
     for data in clusters.values():
         for host in data["hosts"].values():
             if host["status"] in status:
-                for exporter, (job, target, _instance) in zip(host["exporters"], exporter_targets(host)):
+                for exporter, (_job, target, _instance) in zip(host["exporters"], exporter_targets(host)):
                     if not exporter.get("custom"):
-                        found[target] = job
+                        found[target] = exporter
     return found
 
 

@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_own
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import is_closed
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import is_closed, required
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, RIDING_EXPORTERS
 
 # States of a device that no tool can read, and what fixes them.
@@ -338,7 +338,8 @@ def exporters(values, chosen):
     entries = [own_exporter(values, chosen, role) for role in PORT_EXPORTERS if role in chosen.running and values[f"{role}_state"] != "absent"]
     if values["accelmon_slurm_controller"] and values["slurm_collector_state"] != "absent":
         # A target of its own: what it says is about other hosts, which no exporter of a node may.
-        entries += [{"job": "slurm_collector", **{name: one[name] for name in ("port", "scheme", "path")}, "elected": [], "standby": []}
+        page = ("port", "scheme", "path", "requires")
+        entries += [{"job": "slurm_collector", **{name: one[name] for name in page if name in one}, "elected": [], "standby": []}
                     for one in entries if one["job"] == "node_exporter"]
     return entries + [dict(custom, elected=[], custom=True) for custom in values["accelmon_custom_exporters"]]
 
@@ -353,6 +354,9 @@ def own_exporter(values, chosen, role):
              "scheme": "https" if ours and values["accelmon_exporter_tls"] != "none" else "http",
              "path": values[f"{role}_metrics_path"] if not ours or role in OWN_PAGES else "/metrics",
              "elected": elected, "standby": [vendor for vendor in chosen.present if vendor in reads and vendor not in elected]}
+    demands = required(values["accelmon_exporter_tls"], values["accelmon_exporter_auth"], values["accelmon_tls_client_auth"])
+    if ours and demands:
+        entry["requires"] = demands
     if elected or entry["standby"]:
         entry["source"] = source
     return entry

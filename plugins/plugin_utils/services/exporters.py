@@ -14,6 +14,11 @@ def is_closed(tls, auth):
     return tls != "none" or auth != "none"
 
 
+def required(tls, auth, client_auth):
+    """What the exporters of a host require of who asks: any of "certificate" and "password"."""
+    return ["certificate"] * (tls == "managed" or tls == "files" and client_auth) + ["password"] * (auth == "basic")
+
+
 def access(tls, auth, client_auth, path):
     """{"arguments", "unit", "probe", "needs"} of an exporter that understands exporter-toolkit's web configuration.
 
@@ -25,7 +30,7 @@ def access(tls, auth, client_auth, path):
         return {"arguments": [], "unit": {}, "probe": {"path": path}, "needs": []}
     probe = {"path": path, "status": [401 if auth == "basic" else 200]}
     if tls != "none":
-        demanded = tls == "managed" or client_auth
+        demanded = "certificate" in required(tls, auth, client_auth)
         probe.update(scheme="https", ca_file=paths.CA, client_certificate="required" if demanded else "none")
     return {
         "arguments": [f"--web.config.file={paths.EXPORTER_WEB}"],

@@ -17,11 +17,11 @@ def fleet(scheme="https", status="active", **more):
     return {"west": {"hosts": {"gpu7": {"address": "10.0.0.7", "status": status, "exporters": [exporter]}}}}
 
 
-def found(monkeypatch, answers, clusters, certificate=True, password=False, down=()):
+def found(monkeypatch, answers, clusters, down=()):
     def answer(targets, timeout, budget):
         return {target: answers[target] for target in targets}
     monkeypatch.setattr(dial, "dial_all", answer)
-    params = {"hosts": None, "dial_timeout": 2, "dial_budget": 60, "exporter_client_certificate": certificate, "exporter_password": password}
+    params = {"hosts": None, "dial_timeout": 2, "dial_budget": 60}
     return fleet_verify_info.open_targets(params, clusters, set(down))
 
 
@@ -36,12 +36,12 @@ def found(monkeypatch, answers, clusters, certificate=True, password=False, down
 ])
 def test_an_exporter_with_tls(monkeypatch, plain, bare, words):
     answers = {PLAIN: plain, TARGET: bare}
-    assert found(monkeypatch, answers, fleet()) == ({TARGET: words} if words else {})
+    assert found(monkeypatch, answers, fleet(requires=["certificate"])) == ({TARGET: words} if words else {})
 
 
 @pytest.mark.parametrize("answer, words", [(("http", "401"), None), (("ok", "200"), "answers without a password")])
 def test_an_exporter_with_a_password_alone(monkeypatch, answer, words):
-    assert found(monkeypatch, {PLAIN: answer}, fleet("http"), password=True) == ({PLAIN: words} if words else {})
+    assert found(monkeypatch, {PLAIN: answer}, fleet("http", requires=["password"])) == ({PLAIN: words} if words else {})
 
 
 def test_who_is_not_asked(monkeypatch):
@@ -50,7 +50,15 @@ def test_who_is_not_asked(monkeypatch):
     assert found(monkeypatch, nobody, fleet(custom=True)) == {}
     assert found(monkeypatch, nobody, fleet(status="maintenance")) == {}
     assert found(monkeypatch, nobody, fleet(), down=[TARGET]) == {}
-    assert found(monkeypatch, {PLAIN: ("http", "400")}, fleet(), certificate=False) == {}
+    assert found(monkeypatch, {PLAIN: ("http", "400")}, fleet()) == {}
+
+
+def test_each_exporter_is_asked_for_what_its_own_host_requires(monkeypatch):
+    clusters = fleet("http", requires=["password"])
+    clusters["east"] = {"hosts": {"gpu8": dict(clusters["west"]["hosts"]["gpu7"], address="10.0.0.8", exporters=[
+        {"job": "node_exporter", "port": 9100, "scheme": "http", "path": "/metrics"}])}}
+    open_to_all = {PLAIN: ("ok", "200"), ("10.0.0.8",) + PLAIN[1:]: ("ok", "200")}
+    assert found(monkeypatch, open_to_all, clusters) == {PLAIN: "answers without a password"}
 
 
 def test_the_line_names_host_and_fix():

@@ -99,7 +99,8 @@ CONTROLLER = {"accelmon_slurm_controller": True}
 def test_a_slurm_controller_has_a_collector_and_a_target_for_it():
     made = plan(facts(), **CONTROLLER, node_exporter_port=9200, accelmon_exporter_tls="managed")
     assert made["roles"] == ["access", "node_exporter", "slurm_collector"]
-    assert made["exporters"][1:] == [{"job": "slurm_collector", "port": 9200, "scheme": "https", "path": "/metrics", "elected": [], "standby": []}]
+    assert made["exporters"][1:] == [{"job": "slurm_collector", "port": 9200, "scheme": "https", "path": "/metrics", "requires": ["certificate"],
+                                      "elected": [], "standby": []}]
     assert plan(facts(device()), **CONTROLLER)["roles"] == ["node_exporter", "textfile_collector", "slurm_collector"]
     assert [one["job"] for one in plan(**CONTROLLER, node_exporter_managed="external")["exporters"]] == ["node_exporter", "slurm_collector"]
 
@@ -142,6 +143,20 @@ def test_access_where_something_is_closed_or_was(variables, node, needed, scheme
     monitoring = "group_names" in variables
     assert made["roles"] == ["access"] * needed + ["victoriametrics"] * monitoring + ["node_exporter"]
     assert [exporter["scheme"] for exporter in made["exporters"]] == [scheme]
+
+
+@pytest.mark.parametrize("variables,required", [
+    ({}, None),
+    ({"accelmon_exporter_tls": "managed", "accelmon_tls_client_auth": False}, ["certificate"]),
+    ({"accelmon_exporter_tls": "files"}, ["certificate"]),
+    ({"accelmon_exporter_tls": "files", "accelmon_tls_client_auth": False}, None),
+    ({"accelmon_exporter_auth": "basic"}, ["password"]),
+    ({"accelmon_exporter_tls": "managed", "accelmon_exporter_auth": "basic"}, ["certificate", "password"]),
+    ({"accelmon_exporter_tls": "managed", "accelmon_exporter_auth": "basic", "node_exporter_managed": "adopt"}, None),
+    ({"accelmon_exporter_tls": "managed", "accelmon_exporter_auth": "basic", "node_exporter_managed": "external"}, None),
+])
+def test_the_record_says_what_an_exporter_requires(variables, required):
+    assert [exporter.get("requires") for exporter in plan(**variables)["exporters"]] == [required]
 
 
 def test_a_monitoring_host_has_one_backend():
