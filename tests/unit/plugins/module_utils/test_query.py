@@ -8,6 +8,8 @@ Stubbed: the services, by a small HTTP server that gives the answers written her
 """
 import http.server
 import json
+import random
+import re
 import socket
 import ssl
 import threading
@@ -16,7 +18,17 @@ from urllib.parse import parse_qs
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import compare, query, report, view
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.compare import comparisons
+
+# What VictoriaMetrics takes unless its flag -search.maxQueryLen says otherwise.
+LONGEST = 16384
+MANY = {
+    "numbers": [f"gpu{number:04d}" for number in range(1, 2001)],
+    "numbers without zeros": [f"node{number}" for number in range(2000)],
+    "racks": [f"dgx-h100-r{rack:02d}-n{place:02d}.cluster.example.org" for rack in range(1, 101) for place in range(1, 21)],
+}
 
 
 class Api:
@@ -73,6 +85,40 @@ def test_an_instant_query_asks_for_the_present_and_reads_labels_and_values(api):
 ])
 def test_names_are_safe_in_a_query(names, wanted):
     assert query.matcher("cluster", names) == wanted
+
+
+def names_of(matcher, names):
+    """Those of the names that a matcher of nodes finds."""
+    pattern = re.fullmatch('node=~"(.*)"', matcher, re.S).group(1)
+    return {name for name in names if re.fullmatch(json.loads(f'"{pattern}"'), name)}
+
+
+@pytest.mark.parametrize("names", [*MANY.values(), random.Random(7).sample([f"gpu{number:05d}" for number in range(10000)], 500),
+                                   ["a", "ab", "abc", "b]", "b-", "b^", "b\\", 'b"', "b.", "bé", "b\n", "x" * 900], ["x" * 300, "y" * 300, "z" * 300]],
+                         ids=lambda names: names[0][:20])
+def test_many_names_are_one_pattern_of_the_same_names(names):
+    others = [f"gpu{number:05d}" for number in range(0, 10000, 9)] + [f"gpu{number:04d}" for number in range(0, 10000, 9)] + [
+        name[:-1] for name in names] + [name + "0" for name in names] + ["", "c", "b", "b_", "node2000", "dgx-h100-r01-n21.cluster.example.org"]
+    assert names_of(query.matcher("node", names), {*names, *others}) == set(names)
+
+
+@pytest.mark.parametrize("names", MANY.values(), ids=MANY)
+def test_every_query_about_thousands_of_nodes_is_one_that_victoriametrics_takes(monkeypatch, names):
+    asked, questions = [], comparisons()
+    questions["present"] = dict.fromkeys(questions["present"], "present")
+
+    def ask(expression, *_times):
+        asked.append(expression)
+        return [({"cluster": "west", "node": name}, 1.0) for name in names] if expression == "present" else []
+
+    monkeypatch.setattr(view, "asking", lambda _params: (ask, ask))
+    params = {"interval": "15s", "fresh_intervals": 4, "recording_delay": 60}
+    view.lost_devices(params, {}, {("west", name) for name in names})
+    view.device_errors(params, {"west": {"hosts": dict.fromkeys(names)}})
+    compare.observe(ask, questions, [], None)
+    views = load("views")
+    assert report.observe(report.no_answers(views, 1e9), views, "up", ask, ask, ["west"], names) == []
+    assert len(asked) > 50 and max(map(len, asked)) <= LONGEST
 
 
 def test_a_range_query_gives_moments_and_values(api):
