@@ -307,6 +307,8 @@ def between_variables(values):
         errors += map(str, receivers.unknown_labels(values.get("alertmanager_receivers", []), values.get("accelmon_label_names", ())))
     if values.get("grafana_source") == "container" and not values.get("grafana_image"):
         errors.append("grafana_image = '': required with grafana_source = container; set it to NAME@sha256:DIGEST")
+    if values.get("accelmon_backup_directory") and not values.get("accelmon_backup_recipient"):
+        errors.append("accelmon_backup_recipient = '': required with accelmon_backup_directory; set it to the file of a certificate on the control node")
     if values.get("accelmon_job_user") == "hash" and len(values.get("accelmon_job_user_key") or "") < 16:
         errors.append("accelmon_job_user_key: required with accelmon_job_user = hash; set it to a random text of at least 16 characters")
     errors += slurm_errors(values)

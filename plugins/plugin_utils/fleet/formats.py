@@ -5,6 +5,7 @@
 """What each variable may hold: the formats of variables.yml, each the very check that reads the value later."""
 import json
 import math
+import os
 import re
 
 import yaml
@@ -13,6 +14,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds, units_of
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import check_password
+from ansible_collections.accelmon.fleet.plugins.module_utils.host.interpreter import HIDDEN as HIDDEN_PLACES
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses, values
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, Problem
@@ -375,6 +377,37 @@ def new_file(value):
     return values.path(value)
 
 
+def backup_directory(value):
+    """A directory on a host that the service of backups sees; "" stays."""
+    if value.startswith("~") or any(f"{value}/".startswith(f"{place}/") for place in HIDDEN_PLACES):
+        raise Problem("hidden from services; use a directory elsewhere, for example below /srv or /mnt")
+    return values.path(value)
+
+
+def pem(value, kind, fix):
+    """A file on the control node with such a block in PEM, and no block of another kind; "" stays."""
+    values.path(value)
+    if value:
+        try:
+            with open(os.path.expanduser(value), encoding="ascii") as stream:
+                found = set(re.findall(r"-----BEGIN (?:RSA |EC )?([A-Z ]+)-----", stream.read(LONGEST_TEXT))) - {"PARAMETERS"}
+        except (OSError, ValueError) as error:
+            raise Problem(f"not a readable file on the control node ({getattr(error, 'strerror', None) or 'not text'}); {fix}") from None
+        if found != {kind}:
+            raise Problem(f"not a {kind.lower()} alone, in PEM; {fix}")
+    return value
+
+
+def certificate(value):
+    """A file that is given to hosts, so nothing private may be in it."""
+    return pem(value, "CERTIFICATE", "give the file of a certificate without its key")
+
+
+def private_key(value):
+    """A file with a private key."""
+    return pem(value, "PRIVATE KEY", "give the file of the private key, without a passphrase")
+
+
 def passed(*checks):
     """The format of values that pass checks, which are those of whoever uses them."""
     def check_all(value):
@@ -396,7 +429,7 @@ FORMATS = {
     **listed(addresses, "address", "listen", "url"),
     **{check.__name__: check for check in (
         duration, size, directory, program, word, words, version, archive, checksum, checksums, image, repository, key, link, secret, password, cpus,
-        engine, architectures, lock_releases, lock_versions, compared, rotated, names, new_file)},
+        engine, architectures, lock_releases, lock_versions, compared, rotated, names, new_file, backup_directory, certificate, private_key)},
     "alert_names": passed(values.strings, rehearsal.alert_names),
     "alert_overrides": alerts.changes,
     "alert_presets": alerts.presets,

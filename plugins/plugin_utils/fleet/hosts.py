@@ -34,7 +34,7 @@ PLAN_VARIABLES = (
     "accelmon_expected", "accelmon_expected_links", "accelmon_exporters", "accelmon_accelerator_source", "accelmon_custom_exporters", "accelmon_driver_missing",
     "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_tls_client_auth", "accelmon_phase", "accelmon_source", "accelmon_backend",
     "accelmon_grafana", "accelmon_lock_file",
-    "accelmon_slurm_controller", "accelmon_drain", "accelmon_slurm_hooks",
+    "accelmon_slurm_controller", "accelmon_drain", "accelmon_slurm_hooks", "accelmon_backup_directory",
     "accelmon_release_url_prefix", "accelmon_release_token", "accelmon_alert_group_overrides", "accelmon_alert_host_overrides",
 ) + tuple(name for names in EXPORTER_VARIABLES.values() for name in names)
 

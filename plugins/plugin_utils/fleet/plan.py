@@ -278,7 +278,7 @@ def roles_to_run(values, chosen, facts, monitoring):
     """
     roles = ["access"] if needs_access(values, facts, monitoring) else []
     if monitoring:
-        roles += [values["accelmon_backend"]] + ["grafana"] * values["accelmon_grafana"]
+        roles += [values["accelmon_backend"]] + ["grafana"] * values["accelmon_grafana"] + ["backup"] * bool(values["accelmon_backup_directory"])
     for role in chosen.wanted:
         managed = values.get(f"{role}_managed", "install")
         if managed == "adopt":

@@ -186,8 +186,8 @@ def neighbours(host_variables):
 @as_filter
 def unwanted_services(host_variables):
     """The services that a monitoring host does not run, in the order in which they stop: Grafana, what evaluates, the storage last."""
-    chosen = fleet.settings(host_variables, ("accelmon_backend", "accelmon_grafana"))
-    return ["grafana"] * (not chosen["accelmon_grafana"]) + [
+    chosen = fleet.settings(host_variables, ("accelmon_backend", "accelmon_grafana", "accelmon_backup_directory"))
+    return ["grafana"] * (not chosen["accelmon_grafana"]) + ["backup"] * (not chosen["accelmon_backup_directory"]) + [
         service for name, backend in stack.BACKENDS.items() if name != chosen["accelmon_backend"] for service in reversed(backend.services)]
 
 

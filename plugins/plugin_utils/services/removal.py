@@ -6,7 +6,7 @@
 
 # What says that something is wrong goes before what it watches; node_exporter, which publishes what others write, after these.
 ALERTING = ("alertmanager", "vmalert", "prometheus")
-ORDER = ALERTING + ("rules", "grafana", "vmagent", "victoriametrics", "slurm_drain", "slurm_hooks", "slurm_collector", "dcgm_exporter",
+ORDER = ALERTING + ("rules", "grafana", "backup", "vmagent", "victoriametrics", "slurm_drain", "slurm_hooks", "slurm_collector", "dcgm_exporter",
                     "amd_exporter", "all_smi", "textfile_collector", "node_exporter", "access")
 
 # Names in the state directory: what was measured, decided by people, or is secret. `kept` are files that somebody edited, `handover` a site's own.

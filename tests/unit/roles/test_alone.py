@@ -34,6 +34,7 @@ VARIABLES = {
     "accelmon_drain": "observe", "slurm_drain_storage_urls": ["http://storage.example.org:9090"],
     # AMD has no packages for what this may be.
     "amd_exporter_source": "container", "amd_exporter_image": "docker.io/x/y@sha256:" + "0" * 64,
+    "accelmon_backup_directory": "/srv", "accelmon_backup_recipient": "{{ inventory_dir }}/recipient.pem",
 }
 
 
@@ -71,6 +72,8 @@ class Run:
             (folder / "bin" / name).chmod(0o755)
         hosts = {role: dict(VARIABLES, **ports(), **{name: value for name, value in variables.items() if name.startswith(role + "_")}) for role in ROLES}
         (folder / "inventory.json").write_text(json.dumps({"all": {"children": {"mine": {"hosts": hosts}}}}))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=backup", "-keyout", folder / "recipient.key",
+                        "-out", folder / "recipient.pem"], check=True, stderr=subprocess.DEVNULL)
         # A host is called like its role: one play of all of them takes half the time. What fails in `access` fails for all hosts of its play.
         # `_loaded` spares every task's process to load the filters for itself.
         (folder / "play.yml").write_text(json.dumps([{"hosts": "{{ '%s' | accelmon.fleet._loaded }}" % hosts, "gather_facts": False, "tasks": [

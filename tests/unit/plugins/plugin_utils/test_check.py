@@ -4,7 +4,9 @@
 
 """The variable check. Stubbed: `hostvars` is a dictionary."""
 import pytest
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import given
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import formats
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import argument_errors, fleet_check
 
 
@@ -385,6 +387,29 @@ def test_a_controller_that_drains_nodes_must_reach_the_storages():
         assert found(store, **more) == {"fleet": [], "hosts": {}}
     own = {"accelmon_slurm_controller": True, "accelmon_drain": "observe"}
     assert check({"gpu": {}}, {"mon": own}) == {"fleet": [], "hosts": {}}
+
+
+def test_backups(tmp_path):
+    for name, kinds in (("good.pem", ["CERTIFICATE"]), ("both.pem", ["CERTIFICATE", "PRIVATE KEY"]), ("sealed.key", ["ENCRYPTED PRIVATE KEY"]),
+                        ("good.key", ["EC PARAMETERS", "EC PRIVATE KEY"])):
+        (tmp_path / name).write_text("".join(f"-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n" for kind in kinds))
+    good = str(tmp_path / "good.pem")
+    assert errors(accelmon_backup_directory="/mnt/backup", accelmon_backup_recipient=good) == errors(accelmon_backup_recipient=good) == []
+    assert errors(accelmon_backup_directory="/mnt/backup") == [
+        "h: accelmon_backup_recipient = '': required with accelmon_backup_directory; set it to the file of a certificate on the control node"]
+    for place in ("/home", "/home/backup", "/root/x", "/tmp/x", "~/backup"):
+        assert errors(accelmon_backup_directory=place, accelmon_backup_recipient=good) == [
+            f"h: accelmon_backup_directory = {place}: hidden from services; use a directory elsewhere, for example below /srv or /mnt"]
+    # A private key would be copied to the monitoring hosts.
+    fix = "give the file of a certificate without its key"
+    assert errors(accelmon_backup_recipient=str(tmp_path / "both.pem")) == [
+        f"h: accelmon_backup_recipient = {tmp_path}/both.pem: not a certificate alone, in PEM; {fix}"]
+    assert errors(accelmon_backup_recipient="/no/such") == [
+        f"h: accelmon_backup_recipient = /no/such: not a readable file on the control node (No such file or directory); {fix}"]
+    assert formats.private_key(str(tmp_path / "good.key")) and formats.private_key("") == ""
+    for name in ("sealed.key", "both.pem", "good.pem"):
+        with pytest.raises(Problem, match="not a private key alone, in PEM; give the file of the private key, without a passphrase"):
+            formats.private_key(str(tmp_path / name))
 
 
 def test_a_slurm_controller():

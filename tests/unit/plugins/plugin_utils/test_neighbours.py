@@ -69,7 +69,7 @@ def test_grafana_is_one_of_them_only_where_it_runs():
 
 
 @pytest.mark.parametrize("given,services", [
-    ({}, ["grafana", "prometheus"]), ({"accelmon_backend": "prometheus"}, ["grafana", "vmalert", "vmagent", "victoriametrics"]),
-    ({"accelmon_grafana": "yes"}, ["prometheus"])])
+    ({}, ["grafana", "backup", "prometheus"]), ({"accelmon_backend": "prometheus"}, ["grafana", "backup", "vmalert", "vmagent", "victoriametrics"]),
+    ({"accelmon_grafana": "yes", "accelmon_backup_directory": "/mnt/backup"}, ["prometheus"])])
 def test_of_what_a_host_does_not_run_the_storage_stops_last(given, services):
     assert unwanted_services(mon1(**given)) == services

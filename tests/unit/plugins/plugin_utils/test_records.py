@@ -159,6 +159,11 @@ def test_the_record_says_what_an_exporter_requires(variables, required):
     assert [exporter.get("requires") for exporter in plan(**variables)["exporters"]] == [required]
 
 
+def test_a_monitoring_host_with_a_place_for_backups_has_them():
+    assert plan(group_names=["monitoring"], accelmon_backup_directory="/mnt")["roles"] == ["access", "victoriametrics", "backup", "node_exporter"]
+    assert "backup" not in plan(accelmon_backup_directory="/mnt")["roles"]
+
+
 def test_a_monitoring_host_has_one_backend():
     assert plan(group_names=["monitoring"], accelmon_backend="prometheus")["roles"] == ["access", "prometheus", "node_exporter"]
     assert plan(accelmon_backend="prometheus")["roles"] == ["node_exporter"]

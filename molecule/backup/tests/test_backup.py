@@ -1,0 +1,101 @@
+"""A monitoring host comes back from its backup, as itself and on a new host.
+
+The tests follow upon each other. Real: systemd, site.yml, VictoriaMetrics, Alertmanager, openssl. Simulated: the accelerators; a lost host, whose
+services are stopped.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+import pytest
+
+from conftest import eventually
+
+FOLDER = "/mnt/backup/accelmon/mon1"
+HOME = "/var/lib/accelmon"
+SILENCES = "http://127.0.0.1:9093/api/v2/silences"
+
+
+def restore(fleet, path, *arguments, **options):
+    """Run restore.yml."""
+    key = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "backup.key"
+    return fleet.play("playbooks/restore.yml", "-e", f"accelmon_restore_from={path}", "-e", f"accelmon_restore_key={key}", *arguments, **options)
+
+
+def silences(fleet, monitor):
+    """Comments of the silences that act."""
+    return [one["comment"] for one in json.loads(fleet.get(SILENCES, monitor=monitor)) if one["status"]["state"] == "active"]
+
+
+def oldest(fleet, monitor):
+    """When a node was first seen, as the storage has it."""
+    return fleet.values('tfirst_over_time(up{node="nvidia1",job="node_exporter"}[2h])', monitor=monitor).get("nvidia1")
+
+
+@pytest.fixture(scope="module", name="began")
+def _began(fleet):
+    """When the node was first seen, before anything was lost; there is a silence."""
+    eventually(lambda: oldest(fleet, "mon1"), "the node is scraped")
+    run = fleet.play("playbooks/silence.yml", "-e", "accelmon_silence=node=nvidia1", "-e", "accelmon_silence_comment=repair")
+    assert run.code == 0, run.output
+    return oldest(fleet, "mon1")
+
+
+@pytest.fixture(scope="module", name="backup")
+def _backup(fleet, began):
+    """Path of a backup that backup.yml has taken."""
+    run = fleet.play("playbooks/backup.yml")
+    assert run.code == 0 and f"{FOLDER}/" in run.output, run.output
+    return f"{FOLDER}/" + fleet.shell("mon1", f"ls {FOLDER}").split()[-1]
+
+
+def test_its_age_and_size_are_recorded_and_nothing_secret_is_in_clear(fleet, backup):
+    eventually(lambda: fleet.values("accelmon_backup_success") == {"mon1": 1}, "the last run is recorded as a success")
+    assert fleet.values("accelmon_backup_size_bytes")["mon1"] > 10000
+    secret = fleet.shell("mon1", "cat /etc/accelmon/secrets/stack_password").strip()
+    assert fleet.shell("mon1", f"grep -rlF -e '{secret}' -e 'PRIVATE KEY' {backup}; true") == ""
+    assert fleet.shell("mon1", f"find {backup} -perm /077") == ""
+    assert fleet.play("playbooks/backup.yml").code == 0
+    assert len(fleet.shell("mon1", f"ls {FOLDER}").split()) == 2, "no more than accelmon_backup_keep"
+
+
+def test_a_damaged_backup_changes_nothing(fleet, backup):
+    bad = "/mnt/backup/accelmon/bad"
+    fleet.shell("mon1", f"cp -a {backup} {bad}; printf x >> {bad}/state.tar.cms")
+    listing = f"find {HOME}/registry {HOME}/secrets -type f | sort | xargs sha256sum"
+    before = fleet.shell("mon1", listing)
+    run = restore(fleet, bad)
+    assert run.code != 0 and "missing or damaged" in run.output and run.changed() == 0, run.output
+    assert fleet.shell("mon1", listing) == before
+    checked = restore(fleet, backup, "--check")
+    assert checked.code == 0 and fleet.shell("mon1", listing) == before, checked.output
+
+
+def test_the_same_host_has_everything_back(fleet, backup, began):
+    secrets = fleet.shell("mon1", f"cat {HOME}/secrets/secrets.json")
+    fleet.shell("mon1", f"systemctl stop accelmon-victoriametrics accelmon-alertmanager; rm -rf {HOME}/victoriametrics {HOME}/alertmanager/* {HOME}/registry "
+                        f"{HOME}/secrets")
+    run = restore(fleet, backup)
+    assert run.code == 0, run.output
+    assert fleet.shell("mon1", f"cat {HOME}/secrets/secrets.json") == secrets
+    assert oldest(fleet, "mon1") == began
+    assert silences(fleet, "mon1") == ["repair"]
+    fleet.well()
+    assert fleet.site().changed() == 0
+
+
+def test_a_new_host_takes_its_place_and_nodes_need_no_change(fleet, backup, began, tmp_path):
+    archive = subprocess.run(["podman", "exec", fleet.container("mon1"), "tar", "-C", FOLDER, "-cf", "-", pathlib.Path(backup).name],
+                             check=True, stdout=subprocess.PIPE).stdout
+    subprocess.run(["podman", "exec", "-i", fleet.container("mon2"), "tar", "-C", "/mnt/backup/accelmon", "-xf", "-"], check=True, input=archive)
+    fleet.shell("mon1", "systemctl stop 'accelmon-*'")
+    inventory = fleet.inventory_of(tmp_path / "inventory.json", hosts=["mon2", "nvidia1"], groups={"monitoring": ["mon2"], "accelerator_nodes": ["nvidia1"]})
+    start = time.time()
+    run = restore(fleet, f"/mnt/backup/accelmon/{pathlib.Path(backup).name}", inventory=inventory)
+    assert run.code == 0 and "changed: [nvidia1]" not in run.output, run.output
+    assert oldest(fleet, "mon2") == began
+    assert silences(fleet, "mon2") == ["repair"]
+    eventually(lambda: fleet.values('timestamp(up{node="nvidia1"} == 1)', monitor="mon2").get("nvidia1", 0) > start, "the new host scrapes the node")

@@ -1,0 +1,481 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a backup of a monitoring host is, and how it comes back. Standard library only: the program of the role backup has a copy beside it.
+
+One directory for each backup:
+  storage/...      a snapshot of VictoriaMetrics or Prometheus, file by file
+  state.tar.cms    registry, passwords and certificate authority, custom targets, silences and Grafana's database, encrypted to a certificate
+  manifest.json    size and SHA-256 of every file. It is written last: a directory without it is no backup
+
+settings: {"host", "cluster", "directory", "keep", "storage": {"service", "url"}, "alertmanager": URL or "", "recipient", "password_file", "ca_file",
+           "home", "textfile_directory"}, as the role writes them; `home` is STATE of paths.py
+"""
+import base64
+import contextlib
+import fcntl
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import sqlite3
+import ssl
+import subprocess
+import tarfile
+import time
+from http.client import HTTPException
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+
+FORMAT = 1
+MANIFEST, STATE, STORAGE, SILENCES = "manifest.json", "state.tar.cms", "storage", "silences.json"
+# Directories of `home` that nothing else could bring back.
+KEPT = ("registry", "secrets", "targets/custom")
+GRAFANA = "grafana/grafana.db"
+# Of other runs: their locks, and what they work on.
+PASSING = ("lock", "work")
+INCOMPLETE = ".incomplete"
+NAME = re.compile(r"\d{8}T\d{6}Z\Z")
+CHUNK = 1 << 20
+SECONDS = 60
+# A snapshot waits until everything in memory is on the disk.
+SNAPSHOT_SECONDS = 600
+# So much of the series may be missing: the storage may have forgotten some since.
+ENOUGH = 0.95
+
+
+class Failure(Exception):
+    """One line: what is wrong; what to do."""
+
+
+@contextlib.contextmanager
+def alone(home):
+    """One backup or restore at a time on this host; `home`/backup is theirs."""
+    folder = os.path.join(home, "backup")
+    os.makedirs(home, 0o755, exist_ok=True)
+    os.makedirs(folder, 0o700, exist_ok=True)
+    with open(os.path.join(folder, "lock"), "a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Failure("another backup or restore is running on this host; wait for it to finish") from None
+        yield folder
+
+
+def ask(settings, url, document=None, method=None, timeout=SECONDS):
+    """The answer of a service of this host to who has the password."""
+    context = ssl.create_default_context(cafile=settings["ca_file"]) if url.startswith("https:") else None
+    if context:
+        context.check_hostname = False  # a service of this very host need not have its address in the certificate
+    request = Request(url, data=None if document is None else json.dumps(document).encode(), method=method)
+    if document is not None:
+        request.add_header("Content-Type", "application/json")
+    with contextlib.suppress(FileNotFoundError), open(settings["password_file"], encoding="utf-8") as stream:
+        token = base64.b64encode(("accelmon:" + stream.read().strip()).encode()).decode()
+        request.add_unredirected_header("Authorization", "Basic " + token)
+    try:
+        with build_opener(ProxyHandler({}), HTTPSHandler(context=context)).open(request, timeout=timeout) as answer:
+            return answer.read().decode("utf-8")
+    except HTTPError as error:
+        raise Failure("%s answers HTTP %d; check its service" % (url, error.code)) from None
+    except (OSError, ValueError, HTTPException) as error:
+        raise Failure("%s does not answer (%s); check its service" % (url, getattr(error, "reason", None) or error)) from None
+
+
+def asked(settings, url, read, **more):
+    """What `read` finds in the JSON of an answer."""
+    try:
+        return read(json.loads(ask(settings, url, **more)))
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise Failure("%s does not answer as expected; check its service" % url) from None
+
+
+def series(settings, moment):
+    """How many series had samples shortly before a moment; None if the storage does not count that many."""
+    url = settings["storage"]["url"] + "/api/v1/query?" + urlencode({"query": 'count({__name__!=""})', "time": "%.3f" % moment, "latency_offset": "1s"})
+    try:
+        return asked(settings, url, lambda answer: int(answer["data"]["result"][0]["value"][1]) if answer["data"]["result"] else 0)
+    except Failure:
+        return None
+
+
+def free(settings, name):
+    """Delete a snapshot. That it is gone already is fine."""
+    storage, home = settings["storage"], settings["home"]
+    if storage["service"] == "victoriametrics":
+        with contextlib.suppress(Failure):
+            ask(settings, storage["url"] + "/snapshot/delete?snapshot=" + name, method="POST")
+    else:
+        shutil.rmtree(os.path.join(home, storage["service"], "snapshots", name), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def snapshot(settings, folder):
+    """Path of a snapshot of the storage, which is there for the time being. One that a killed run left is deleted first."""
+    storage, note = settings["storage"], os.path.join(folder, "snapshot")
+    with contextlib.suppress(FileNotFoundError), open(note, encoding="utf-8") as stream:
+        free(settings, stream.read())
+    if storage["service"] == "victoriametrics":
+        name = asked(settings, storage["url"] + "/snapshot/create", lambda answer: answer["snapshot"], method="POST", timeout=SNAPSHOT_SECONDS)
+    else:
+        name = asked(settings, storage["url"] + "/api/v1/admin/tsdb/snapshot", lambda answer: answer["data"]["name"], method="POST",
+                     timeout=SNAPSHOT_SECONDS)
+    if not re.match(r"[\w-]+\Z", name):
+        raise Failure("%s = %s: not the name of a snapshot; check the storage" % (storage["service"], name))
+    write(note, name.encode())
+    try:
+        yield os.path.join(settings["home"], storage["service"], "snapshots", name)
+    finally:
+        free(settings, name)
+        os.unlink(note)
+
+
+def write(path, data):
+    """A file of root alone, whole at every moment."""
+    handle = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(handle)
+    os.rename(path + ".new", path)
+
+
+def copy(source, target):
+    """Copy a file; returns its size and SHA-256. No target: read it only."""
+    digest, size = hashlib.sha256(), 0
+    with open(source, "rb") as stream, open(target or os.devnull, "wb") as output:
+        for chunk in iter(lambda: stream.read(CHUNK), b""):
+            digest.update(chunk)
+            size += len(chunk)
+            output.write(chunk)
+        if target:
+            output.flush()
+            os.fsync(output.fileno())
+    return size, digest.hexdigest()
+
+
+def entry(path, found):
+    """A file in the manifest; found: its size and SHA-256."""
+    return {"path": path, "bytes": found[0], "sha256": found[1]}
+
+
+def copy_tree(source, target):
+    """Copy a directory and what its links lead to, which is how VictoriaMetrics makes a snapshot. Returns the entries of its files."""
+    entries = []
+    for folder, _names, files in os.walk(source, followlinks=True):
+        there = os.path.normpath(os.path.join(target, os.path.relpath(folder, source)))
+        os.makedirs(there, 0o700)
+        for name in sorted(files):
+            path = os.path.join(there, name)
+            entries.append(entry(os.path.relpath(path, os.path.dirname(target)), copy(os.path.join(folder, name), path)))
+    return entries
+
+
+def grafana_copy(home, path):
+    """A copy of Grafana's database while Grafana runs; whether there is one."""
+    database = os.path.join(home, GRAFANA)
+    if not os.path.exists(database):
+        return False
+    if not hasattr(sqlite3.Connection, "backup"):
+        raise Failure("Grafana's database can only be copied with Python 3.7 or newer; install one")
+    try:
+        with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % database, uri=True)) as source, contextlib.closing(sqlite3.connect(path)) as target:
+            source.backup(target)
+    except sqlite3.Error as error:
+        raise Failure("%s: cannot be copied (%s); check that Grafana works" % (database, error)) from None
+    return True
+
+
+def openssl(arguments, **more):
+    """A process of openssl that no setting of the host changes."""
+    try:
+        return subprocess.Popen(["openssl", "cms", "-binary"] + arguments, stderr=subprocess.PIPE, env=dict(os.environ, OPENSSL_CONF=os.devnull), **more)
+    except OSError as error:
+        raise Failure("openssl cannot be run (%s); install the package openssl" % error.strerror) from None
+
+
+def ended(process):
+    """Wait for openssl: "" or what it said last."""
+    said = process.stderr.read().decode("utf-8", "replace").strip()
+    process.stderr.close()
+    return "" if process.wait() == 0 else said.splitlines()[-1] if said else "status %d" % process.returncode
+
+
+def seal(settings, folder, path):
+    """Write what is secret or small, encrypted to the recipient. In clear it is never on the disk, but for a copy of Grafana's database."""
+    database = os.path.join(folder, "grafana.db")
+    silences = ask(settings, settings["alertmanager"] + "/api/v2/silences") if settings["alertmanager"] else "[]"
+    member = tarfile.TarInfo(SILENCES)
+    member.size = len(silences.encode())
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(database)  # of a killed run
+    try:
+        has_grafana = grafana_copy(settings["home"], database)
+        with open(path, "wb") as output:
+            process = openssl(["-encrypt", "-stream", "-aes-256-cbc", "-outform", "DER", settings["recipient"]], stdin=subprocess.PIPE, stdout=output)
+            with contextlib.suppress(BrokenPipeError), process.stdin, tarfile.open(fileobj=process.stdin, mode="w|") as tar:
+                tar.addfile(member, io.BytesIO(silences.encode()))
+                for root in KEPT:
+                    if os.path.isdir(os.path.join(settings["home"], root)):
+                        tar.add(os.path.join(settings["home"], root), root, filter=lambda one: None if os.path.basename(one.name) in PASSING else one)
+                if has_grafana:
+                    tar.add(database, "grafana.db")
+            problem = ended(process)
+            os.fsync(output.fileno())
+        if problem:
+            raise Failure("%s: openssl cannot encrypt to this certificate (%s); set accelmon_backup_recipient to another" % (settings["recipient"], problem))
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(database)
+
+
+def remove(*folders):
+    """Remove directories that need not be there."""
+    for folder in folders:
+        if os.path.isdir(folder):
+            shutil.rmtree(folder)
+
+
+def backups(folder):
+    """Names of the complete backups in a host's directory, the oldest first."""
+    return sorted(name for name in os.listdir(folder) if NAME.match(name) and os.path.exists(os.path.join(folder, name, MANIFEST)))
+
+
+def discard(path):
+    """Remove a backup; one that is half removed is none."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(path, MANIFEST))
+    shutil.rmtree(path)
+
+
+def stamp(moment):
+    """A time as names of directories have it."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(moment))
+
+
+def sync(folder):
+    """Bring what is new in a directory to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def take(settings, now):
+    """Write a backup, then remove those that are too old. Returns its manifest, with its path."""
+    folder = os.path.join(settings["directory"], settings["host"])
+    partial, path = os.path.join(folder, INCOMPLETE), os.path.join(folder, stamp(now))
+    with alone(settings["home"]) as own:
+        if not os.path.isdir(settings["directory"]):
+            raise Failure("accelmon_backup_directory = %s: no such directory on this host; create or mount it" % settings["directory"])
+        os.makedirs(folder, 0o700, exist_ok=True)
+        for name in set(name for name in os.listdir(folder) if name == INCOMPLETE or NAME.match(name)).difference(backups(folder)):
+            shutil.rmtree(os.path.join(folder, name))  # of a killed run
+        os.mkdir(partial, 0o700)
+        count = series(settings, now)
+        with snapshot(settings, own) as source:
+            files = copy_tree(source, os.path.join(partial, STORAGE))
+        seal(settings, own, os.path.join(partial, STATE))
+        files.append(entry(STATE, copy(os.path.join(partial, STATE), None)))
+        manifest = {"format": FORMAT, "host": settings["host"], "cluster": settings["cluster"], "storage": settings["storage"]["service"], "at": now,
+                    "series": count, "bytes": sum(one["bytes"] for one in files), "files": files}
+        write(os.path.join(partial, MANIFEST), json.dumps(manifest, indent=1, sort_keys=True).encode())
+        os.rename(partial, path)
+        sync(folder)
+        for name in backups(folder)[:-int(settings["keep"])]:
+            discard(os.path.join(folder, name))
+    return dict(manifest, path=path)
+
+
+def manifest_of(path):
+    """The manifest of a backup. Raises Failure for what is none."""
+    try:
+        with open(os.path.join(path, MANIFEST), encoding="utf-8") as stream:
+            manifest = json.load(stream)
+        if manifest["format"] != FORMAT:
+            raise Failure("%s: a backup in format %s, but this version reads format %d; use the version that wrote it" % (path, manifest["format"], FORMAT))
+        names = [one["path"] for one in manifest["files"] if isinstance(one["bytes"], int) and isinstance(one["sha256"], str)]
+        plain = all(os.path.normpath(name) == name and (name == STATE or name.startswith(STORAGE + "/")) for name in names)
+        if plain and STATE in names and len(names) == len(manifest["files"]) and manifest["storage"] in ("victoriametrics", "prometheus"):
+            return manifest
+    except OSError as error:
+        raise Failure("%s: not a backup, or an incomplete one: it has no readable manifest.json (%s); choose another" % (path, error.strerror)) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise Failure("%s: its manifest.json is damaged; choose another backup" % path)
+
+
+def bring(path, one, target=None):
+    """Copy a file of a backup, or only read it. Raises Failure unless it is what the manifest says."""
+    source = os.path.join(path, one["path"])
+    try:
+        intact = os.path.getsize(source) == one["bytes"] and copy(source, target) == (one["bytes"], one["sha256"])
+    except FileNotFoundError:
+        intact = False
+    if not intact:
+        raise Failure("%s: missing or damaged: it is not what the manifest says; choose another backup" % source)
+
+
+def unseal(path, key, folder):
+    """Decrypt the state of a backup into a directory of root alone. key: the recipient's private key, which openssl gets through a pipe."""
+    reading, writing = os.pipe()
+    process = openssl(["-decrypt", "-inform", "DER", "-in", os.path.join(path, STATE), "-inkey", "/dev/fd/%d" % reading, "-passin", "pass:"],
+                      stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, pass_fds=(reading,))
+    os.close(reading)
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
+        pipe.write(key.encode())
+    problem = ""
+    try:
+        with process.stdout, tarfile.open(fileobj=process.stdout, mode="r|") as tar:
+            for member in tar:
+                target = os.path.join(folder, member.name)
+                if os.path.normpath(member.name) != member.name or not member.name.startswith(KEPT + (SILENCES, "grafana.db")):
+                    continue
+                if member.isdir():
+                    os.makedirs(target)
+                elif member.isfile():
+                    with open(target, "wb") as output:
+                        shutil.copyfileobj(tar.extractfile(member), output)
+                os.chmod(target, member.mode & 0o777)
+    except (tarfile.TarError, EOFError) as error:
+        problem = str(error)
+    problem = ended(process) or problem
+    if problem:
+        raise Failure("%s: cannot be decrypted with this key (%s); accelmon_restore_key has to be the private key of the certificate that "
+                      "accelmon_backup_recipient was, without a passphrase" % (os.path.join(path, STATE), problem))
+
+
+def swap(made, place, mark):
+    """Put a directory in the place of another, which is kept beside it. Returns [where that is], or []."""
+    former = "%s.before-%s" % (place, mark)
+    os.makedirs(os.path.dirname(place), 0o755, exist_ok=True)
+    try:
+        os.rename(place, former)
+    except FileNotFoundError:
+        former = ""
+    except OSError as error:
+        raise Failure("%s: cannot be moved aside (%s); a mount point has to be a directory further up" % (place, error.strerror)) from None
+    os.rename(made, place)
+    return [former] if former else []
+
+
+def systemctl(*words):
+    """What systemctl says, in one line. Raises Failure where a unit cannot be stopped or started."""
+    done = subprocess.run(["systemctl"] + list(words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    said = " ".join(done.stdout.decode("utf-8", "replace").split())
+    if done.returncode and words[0] in ("start", "stop"):
+        raise Failure("systemctl %s: %s" % (" ".join(words), said))
+    return said
+
+
+@contextlib.contextmanager
+def stopped(service):
+    """While this lasts, a service does not run; then it runs again if it did."""
+    unit = "accelmon-%s.service" % service
+    was_running = systemctl("is-active", unit) not in ("inactive", "failed", "unknown")
+    if was_running:
+        systemctl("stop", unit)
+    try:
+        yield
+    finally:
+        if was_running:
+            systemctl("start", unit)
+
+
+def stage(path, files, key, staging, data):
+    """Verify every file of a backup, and put the state into one directory and the storage into another; data: "" leaves the storage out."""
+    bring(path, files[STATE])
+    unseal(path, key, staging)
+    for name, one in sorted(files.items()):
+        if name == STATE:
+            continue
+        target = data + name[len(STORAGE):] if data else None
+        if target:
+            os.makedirs(os.path.dirname(target), 0o750, exist_ok=True)
+        bring(path, one, target)
+
+
+def restore(settings, path, key, check, now):
+    """Bring back state and storage from a backup. Nothing is changed before all of it is verified; what was there is kept.
+
+    check: verify only
+    -> the manifest without its files, and "kept": where what was there before is now
+    """
+    manifest = manifest_of(path)
+    if manifest["storage"] != settings["storage"]["service"]:
+        raise Failure("%s: a backup of %s, but this host has accelmon_backend = %s; restore with the same backend"
+                      % (path, manifest["storage"], settings["storage"]["service"]))
+    home, files, kept = settings["home"], dict((one["path"], one) for one in manifest.pop("files")), []
+    with alone(home) as own:
+        staging, data = os.path.join(own, "restored"), os.path.join(home, manifest["storage"])
+        made = data + ".restoring"
+        remove(staging, made)  # of a killed run
+        os.mkdir(staging, 0o700)
+        try:
+            stage(path, files, key, staging, "" if check else made)
+        except BaseException:
+            remove(staging, made)
+            raise
+        if check:
+            remove(staging)
+            return dict(manifest, kept=kept)
+        os.makedirs(made, 0o750, exist_ok=True)  # of a storage without a sample
+        for root in KEPT:
+            if os.path.isdir(os.path.join(staging, root)):
+                kept += swap(os.path.join(staging, root), os.path.join(home, root), stamp(now))
+        with stopped(manifest["storage"]):
+            kept += swap(made, data, stamp(now))
+        systemctl("reset-failed", "accelmon-backup.service")  # site.yml takes the failure of a backup before for one of its own
+        write(os.path.join(staging, MANIFEST), json.dumps(manifest).encode())
+    return dict(manifest, kept=kept)
+
+
+def said(silence):
+    """By what a silence is recognised: under another id it is the same."""
+    matchers = sorted((one["name"], one["value"], one.get("isRegex", False), one.get("isEqual", True)) for one in silence["matchers"])
+    return matchers, silence["endsAt"], silence["comment"], silence["createdBy"]
+
+
+def silence_again(settings, former):
+    """Set the silences that have not ended and are not there. Returns how many."""
+    url = settings["alertmanager"] + "/api/v2/silences"
+    there = asked(settings, url, lambda answer: [said(one) for one in answer if one["status"]["state"] != "expired"])
+    wanted = [one for one in former if one["status"]["state"] != "expired" and one["endsAt"] > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+              and said(one) not in there]
+    for one in wanted:
+        ask(settings, url, document=dict((name, one[name]) for name in ("matchers", "startsAt", "endsAt", "createdBy", "comment")))
+    return len(wanted)
+
+
+def finish(settings):
+    """What needs the services that site.yml has brought up meanwhile: silences, Grafana's database, and the count of series.
+
+    -> the manifest without its files, "silences": how many were set, and "found": how many series of the backup's time there are
+    """
+    with alone(settings["home"]) as own:
+        staging = os.path.join(own, "restored")
+        try:
+            with open(os.path.join(staging, MANIFEST), encoding="utf-8") as stream:
+                manifest = json.load(stream)
+        except FileNotFoundError:
+            raise Failure("nothing was restored; run restore.yml from its beginning") from None
+        with open(os.path.join(staging, SILENCES), encoding="utf-8") as stream:
+            former = json.load(stream)
+        count = silence_again(settings, former) if settings["alertmanager"] else 0
+        database, place = os.path.join(staging, "grafana.db"), os.path.join(settings["home"], GRAFANA)
+        if os.path.exists(database) and os.path.isdir(os.path.dirname(place)):
+            owner = os.stat(os.path.dirname(place))
+            os.chown(database, owner.st_uid, owner.st_gid)
+            with stopped("grafana"):
+                os.rename(database, place)
+        found = series(settings, manifest["at"])
+        if manifest["series"] and (found or 0) < ENOUGH * manifest["series"]:
+            raise Failure("%d series were there at the time of the backup, and %s of them now; check the storage's log and its retention"
+                          % (manifest["series"], "an unknown number" if found is None else found))
+        shutil.rmtree(staging)
+    return dict(manifest, silences=count, found=found)

@@ -1,0 +1,180 @@
+#!/usr/bin/python
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: fleet_backup
+short_description: Back up a monitoring host, and restore it
+version_added: 0.1.0
+author: accelmon.fleet contributors (@accelmon)
+description:
+  - Internal to the collection; used by C(backup.yml) and C(restore.yml). Runs on a monitoring host.
+  - With O(action=restore), every file of the backup is verified before anything is changed, and what was there is kept beside it.
+attributes:
+  check_mode:
+    support: full
+    description: With O(action=restore), verifies the backup. The other actions do nothing.
+  diff_mode:
+    support: none
+    description: Shows no differences.
+options:
+  action:
+    description:
+      - V(take) runs the service that the role backup installs, and waits for it.
+      - V(restore) brings back storage, registry and secrets, also on a host where nothing is installed yet.
+      - V(finish) brings back what needs running services, and compares the number of series. It follows V(restore), once C(site.yml) has run.
+    type: str
+    choices: [take, restore, finish]
+    required: true
+  settings:
+    description: What the role backup writes for its program.
+    type: dict
+    required: true
+  path:
+    description: Directory of the backup to restore.
+    type: path
+  key:
+    description: Private key of the recipient, in PEM, without a passphrase. openssl gets it through a pipe.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Back up now
+  accelmon.fleet.fleet_backup:
+    action: take
+    settings: "{{ backup_settings }}"
+"""
+
+RETURN = r"""
+message:
+  description: What was done.
+  returned: always
+  type: str
+  sample: "/mnt/backup/mon01/20261129T030000Z: 1.2 GB in 412 files, 18412 series, 9.2 s"
+backup:
+  description: The backup.
+  returned: unless the action does nothing in check mode
+  type: dict
+  contains:
+    path:
+      description: Its directory.
+      type: str
+      returned: always
+    at:
+      description: When it was begun, in seconds since 1970.
+      type: int
+      returned: always
+    bytes:
+      description: Its size.
+      type: int
+      returned: always
+    files:
+      description: How many files it has.
+      type: int
+      returned: with O(action=take)
+    seconds:
+      description: How long it took.
+      type: float
+      returned: with O(action=take)
+    series:
+      description: How many series had samples at that time. Null if the storage does not count that many.
+      type: int
+      returned: always
+    kept:
+      description: Where what was there before is now.
+      type: list
+      elements: str
+      returned: with O(action=restore)
+    found:
+      description: How many series of that time there are now.
+      type: int
+      returned: with O(action=finish)
+    silences:
+      description: How many silences were set again.
+      type: int
+      returned: with O(action=finish)
+"""
+
+import json
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import backup
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
+
+UNIT = "accelmon-backup.service"
+
+
+def size(count):
+    """Bytes for people."""
+    return next("%.1f %s" % (count / unit, name) for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if count >= unit or name == "kB")
+
+
+def counted(count):
+    """A number of series for people."""
+    return "unknown number of series" if count is None else "%d series" % count
+
+
+def take(settings):
+    """(message, backup) of a new backup, which the service takes."""
+    problem = ""
+    try:
+        backup.systemctl("start", UNIT)
+    except backup.Failure as failure:
+        problem = str(failure)
+    try:
+        with open(os.path.join(settings["home"], "backup", "last.json"), encoding="utf-8") as stream:
+            last = json.load(stream)
+    except (OSError, ValueError):
+        raise backup.Failure("%s; set accelmon_backup_directory and run site.yml" % (problem or "no backup was taken")) from None
+    if problem:
+        raise backup.Failure(last["problem"] or problem)
+    return "%s: %s in %d files, %s, %.1f s" % (last["path"], size(last["bytes"]), last["files"], counted(last["series"]), last["seconds"]), last
+
+
+def restore(settings, path, key, check):
+    """(message, backup) of what came back, or is intact."""
+    found = dict(backup.restore(settings, path, key, check, time.time()), path=path)
+    if check:
+        return "%s: intact, %s, %s" % (path, size(found["bytes"]), counted(found["series"])), found
+    kept = "; kept: " + ", ".join(found["kept"]) if found["kept"] else ""
+    return "%s: %s, %s%s" % (path, size(found["bytes"]), counted(found["series"]), kept), found
+
+
+def finish(settings):
+    """(message, backup) after the rest came back."""
+    found = backup.finish(settings)
+    return "%s at the time of the backup, %s of them now; %d silences set again" % (counted(found["series"]), found["found"], found["silences"]), found
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            action=dict(type="str", choices=["take", "restore", "finish"], required=True),
+            settings=dict(type="dict", required=True),
+            path=dict(type="path"),
+            key=dict(type="str", no_log=True)),
+        required_if=[("action", "restore", ("path", "key"))],
+        supports_check_mode=True)
+    params, check = module.params, module.check_mode
+    if check and params["action"] != "restore":
+        module.exit_json(changed=False, message="nothing in check mode")
+    with failing(module, name="backup"):
+        try:
+            if params["action"] == "take":
+                message, found = take(params["settings"])
+            elif params["action"] == "restore":
+                message, found = restore(params["settings"], params["path"], params["key"], check)
+            else:
+                message, found = finish(params["settings"])
+        except backup.Failure as failure:
+            module.fail_json(msg=str(failure))
+    module.exit_json(changed=not check, message=message, backup=found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What fleet_backup says. Stubbed: systemctl, by what it would answer. Backups themselves are in roles/backup/test_backup_live.py."""
+import json
+
+import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils import backup
+from ansible_collections.accelmon.fleet.plugins.modules import fleet_backup
+
+LAST = {"path": "/mnt/mon1/20260101T030000Z", "bytes": 1234567, "files": 12, "series": 1000, "seconds": 2.345, "problem": ""}
+
+
+@pytest.fixture(name="host")
+def _host(tmp_path, monkeypatch):
+    """Say how the service ends, and what it leaves."""
+    def host(fails, last=None):
+        def systemctl(*words):
+            assert words == ("start", "accelmon-backup.service")
+            if fails:
+                raise backup.Failure("systemctl start accelmon-backup.service: " + fails)
+            return ""
+        monkeypatch.setattr(backup, "systemctl", systemctl)
+        if last:
+            (tmp_path / "backup").mkdir()
+            (tmp_path / "backup/last.json").write_text(json.dumps(last))
+        return {"home": str(tmp_path)}
+    return host
+
+
+def test_what_was_written(host):
+    assert fleet_backup.take(host("", LAST)) == ("/mnt/mon1/20260101T030000Z: 1.2 MB in 12 files, 1000 series, 2.3 s", LAST)
+
+
+@pytest.mark.parametrize("fails,last,words", [
+    ("Job failed", dict(LAST, problem="/mnt: no space; free some"), "^/mnt: no space; free some$"),
+    ("Job failed", LAST, "^systemctl start accelmon-backup.service: Job failed$"),
+    ("Unit not found.", None, "Unit not found.; set accelmon_backup_directory and run site.yml$"),
+    ("", None, "^no backup was taken; set accelmon_backup_directory and run site.yml$"),
+])
+def test_why_there_is_none(host, fails, last, words):
+    with pytest.raises(backup.Failure, match=words):
+        fleet_backup.take(host(fails, last))
+
+
+@pytest.mark.parametrize("count,text", [(0, "0.0 kB"), (999, "1.0 kB"), (5e6, "5.0 MB"), (1.25e9, "1.2 GB"), (3e12, "3.0 TB")])
+def test_sizes(count, text):
+    assert fleet_backup.size(count) == text
+
+
+def test_an_unknown_number_is_not_zero():
+    assert fleet_backup.counted(None) == "unknown number of series" and fleet_backup.counted(0) == "0 series"

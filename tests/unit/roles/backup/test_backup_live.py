@@ -1,0 +1,383 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A backup by the program, run as its unit runs it, of a real VictoriaMetrics or Prometheus, and what a second one finds after a restore.
+
+Needs victoria-metrics and prometheus in the directory ACCELMON_PROGRAMS, or on PATH; tests are skipped without those that they start.
+Stubbed: Alertmanager, by a web server that keeps silences; systemctl, by a script that notes what it was asked. Grafana's database is a made-up one.
+"""
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils import backup
+
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+PROGRAM = ROOT / "roles/backup/files/accelmon_backup.py"
+FOLDER = os.environ.get("ACCELMON_PROGRAMS")
+PATIENCE = 120
+SECRET = "a-password-of-the-fleet"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def eventually(condition):
+    """The condition's value as soon as it is true."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("not in time")
+
+
+class Alertmanager(http.server.BaseHTTPRequestHandler):
+    """Keeps silences, as API v2 does."""
+
+    def do_GET(self):
+        self.answer(self.server.silences)
+
+    def do_POST(self):
+        new = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.silences.append(dict(new, id=str(len(self.server.silences)), status={"state": "active"}))
+        self.answer({"silenceID": "x"})
+
+    def answer(self, document):
+        body = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments):
+        """Keep the test's output clean."""
+
+
+def silence(comment, ends="2199-01-01T00:00:00.000Z", state="active"):
+    return {"id": comment, "matchers": [{"name": "node", "value": "gpu7", "isRegex": False, "isEqual": True}], "startsAt": "2026-01-01T00:00:00.000Z",
+            "endsAt": ends, "createdBy": "ada", "comment": comment, "status": {"state": state}}
+
+
+class Host:
+    """A monitoring host below a folder."""
+
+    def __init__(self, folder, service, port):
+        self.folder, self.service, self.home, self.process = folder, service, folder / "lib", None
+        self.directory, self.textfiles = folder.parent / "nfs", folder / "textfile"
+        for path in (self.home, self.textfiles, folder / "bin"):
+            path.mkdir(parents=True)
+        self.directory.mkdir(exist_ok=True)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Alertmanager)
+        self.server.silences = []
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        self.port, self.moment = port, 1700000000
+        self.systemctl("inactive")
+        self.settings = {
+            "host": "mon1", "cluster": "c1", "directory": str(self.directory), "keep": 2, "home": str(self.home),
+            "storage": {"service": service, "url": f"http://127.0.0.1:{port}"}, "alertmanager": f"http://127.0.0.1:{self.server.server_port}",
+            "recipient": str(folder.parent / "recipient.pem"), "password_file": str(folder / "none"), "ca_file": str(folder / "none"),
+            "textfile_directory": str(self.textfiles)}
+
+    def systemctl(self, state):
+        """Let systemctl say that services are in this state, and note what else it is asked."""
+        path = self.folder / "bin" / "systemctl"
+        path.write_text(f'#!/bin/sh\n[ "$1" = is-active ] && echo {state} || echo "$*" >> {self.folder}/asked\n')
+        path.chmod(0o755)
+
+    def start(self):
+        program = {"victoriametrics": "victoria-metrics", "prometheus": "prometheus"}[self.service]
+        found = shutil.which(program, path=FOLDER)
+        if not found:
+            pytest.skip(f"no {program} in ACCELMON_PROGRAMS or on PATH")
+        data = self.home / self.service
+        (self.folder / "prometheus.yml").write_text(f"""
+global: {{scrape_interval: 1s}}
+scrape_configs: [{{job_name: own, static_configs: [{{targets: ["127.0.0.1:{self.port}"]}}]}}]
+""")
+        arguments = [f"-storageDataPath={data}", f"-httpListenAddr=127.0.0.1:{self.port}", "-retentionPeriod=1y"] if self.service == "victoriametrics" else [
+            f"--storage.tsdb.path={data}", f"--web.listen-address=127.0.0.1:{self.port}", f"--config.file={self.folder}/prometheus.yml",
+            "--web.enable-admin-api"]
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen([found, *arguments], stdout=log, stderr=log, cwd=self.folder)
+        eventually(self.answers)
+
+    def answers(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
+            return False
+
+    def fill(self):
+        """Samples, and what else there is to lose."""
+        if self.service == "victoriametrics":
+            text = "".join(f'accelerator_x{{node="gpu{number}"}} {number}\n' for number in range(500)).encode()
+            with urllib.request.urlopen(urllib.request.Request(f"{self.settings['storage']['url']}/api/v1/import/prometheus", data=text), timeout=30):
+                pass
+        eventually(lambda: (backup.series(self.settings, time.time()) or 0) > 200)
+        for path, text, mode in (("registry/c1.json", "{}", 0o644), ("secrets/secrets.json", SECRET, 0o600), ("secrets/lock", "", 0o600),
+                                 ("targets/custom/own.yml", "[]", 0o644)):
+            (self.home / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.home / path).write_text(text)
+            (self.home / path).chmod(mode)
+        (self.home / "secrets").chmod(0o700)
+        (self.home / "grafana").mkdir()
+        with sqlite3.connect(self.home / "grafana/grafana.db") as database:
+            database.execute("create table dashboard (title text)")
+            database.execute("insert into dashboard values ('mine')")
+        self.server.silences = [silence("repair"), silence("over", state="expired"), silence("past", ends="2020-01-01T00:00:00.000Z")]
+
+    def program(self):
+        (self.folder / "settings.json").write_text(json.dumps(self.settings))
+        return [sys.executable, "-IS", str(PROGRAM), f"--settings={self.folder}/settings.json"]
+
+    def back_up(self):
+        """(exit status, what was said, last.json)."""
+        done = subprocess.run(self.program(), check=False, capture_output=True, text=True)
+        return done.returncode, done.stderr, json.loads((self.home / "backup/last.json").read_text())
+
+    def backups(self):
+        """Names in the host's directory of backups."""
+        return sorted(path.name for path in (self.directory / "mon1").iterdir())
+
+    def metrics(self):
+        rows = (self.textfiles / "accelmon_backup.prom").read_text().splitlines()
+        return {name: float(value) for name, value in (row.split() for row in rows if not row.startswith("#"))}
+
+    def restore(self, monkeypatch, path, key, check=False):
+        monkeypatch.setenv("PATH", f"{self.folder}/bin", prepend=os.pathsep)
+        self.moment += 1
+        return backup.restore(self.settings, path, key, check, self.moment)
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture(name="key", scope="module")
+def _key(tmp_path_factory):
+    """Recipient: folder with its certificate and key."""
+    folder = tmp_path_factory.mktemp("recipient")
+    for name in ("recipient", "other"):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=backup", "-days", "3650",
+                        "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem"], check=True, stderr=subprocess.DEVNULL)
+    return folder
+
+
+@pytest.fixture(name="make")
+def _make(tmp_path, key):
+    hosts = []
+    shutil.copy(key / "recipient.pem", tmp_path)
+
+    def make(name, service):
+        hosts.append(Host(tmp_path / name, service, free_port()))
+        return hosts[-1]
+    yield make
+    for host in hosts:
+        host.stop()
+        host.server.shutdown()
+        host.server.server_close()
+
+
+@pytest.mark.parametrize("service", ["victoriametrics", "prometheus"])
+def test_a_new_host_has_everything_back(make, key, monkeypatch, service):
+    old = make("old", service)
+    old.start()
+    old.fill()
+    code, said, last = old.back_up()
+    assert (code, said, last["problem"], last["success"]) == (0, "", "", 1)
+    assert last["series"] > 200 and last["bytes"] > 1000 and old.backups() == [os.path.basename(last["path"])]
+    assert list((old.home / service / "snapshots").iterdir()) == [] and not (old.home / "backup/snapshot").exists()
+    assert SECRET.encode() not in b"".join(path.read_bytes() for path in pathlib.Path(last["path"]).rglob("*") if path.is_file())
+    metrics = old.metrics()
+    assert metrics["accelmon_backup_success"] == 1 and metrics["accelmon_backup_size_bytes"] == last["bytes"]
+    assert abs(metrics["accelmon_backup_last_success_timestamp_seconds"] - time.time()) < 600
+    old.stop()
+
+    new = make("new", service)
+    private = (key / "recipient.key").read_text()
+    assert new.restore(monkeypatch, last["path"], private, check=True)["kept"] == [] and sorted(os.listdir(new.home)) == ["backup"]
+    assert new.restore(monkeypatch, last["path"], private)["kept"] == []
+    assert (new.home / "secrets/secrets.json").read_text() == SECRET and sorted(os.listdir(new.home / "secrets")) == ["secrets.json"]
+    assert [(new.home / path).stat().st_mode & 0o777 for path in ("secrets", "secrets/secrets.json", "registry", "registry/c1.json")] == [
+        0o700, 0o600, 0o755, 0o644]
+    assert (new.home / "targets/custom/own.yml").read_text() == "[]"
+    new.start()  # as site.yml does
+    (new.home / "grafana").mkdir()
+    new.server.silences = [silence("newer")]
+    found = backup.finish(new.settings)
+    assert (found["silences"], [one["comment"] for one in new.server.silences]) == (1, ["newer", "repair"])
+    assert found["found"] >= found["series"] == last["series"]
+    with sqlite3.connect(new.home / "grafana/grafana.db") as database:
+        assert database.execute("select title from dashboard").fetchall() == [("mine",)]
+    assert not (new.home / "backup/restored").exists()
+
+
+def test_onto_the_same_host(make, key, monkeypatch):
+    """What was there is kept, the storage is stopped for the exchange alone, and no silence comes twice."""
+    host = make("old", "victoriametrics")
+    host.start()
+    host.fill()
+    path = host.back_up()[2]["path"]
+    host.stop()
+    (host.home / "secrets/secrets.json").write_text("newer")
+    host.systemctl("active")
+    kept = host.restore(monkeypatch, path, (key / "recipient.key").read_text())["kept"]
+    assert [os.path.basename(one).partition(".")[0] for one in kept] == ["registry", "secrets", "custom", "victoriametrics"]
+    assert (pathlib.Path(kept[1]) / "secrets.json").read_text() == "newer" and (host.home / "secrets/secrets.json").read_text() == SECRET
+    assert (host.folder / "asked").read_text().split("\n")[:2] == ["stop accelmon-victoriametrics.service", "start accelmon-victoriametrics.service"]
+    host.start()
+    assert backup.finish(host.settings)["silences"] == 0
+    with pytest.raises(backup.Failure, match="nothing was restored"):
+        backup.finish(host.settings)
+
+
+@pytest.fixture(name="taken")
+def _taken(make):
+    """A host without samples and its backup's path."""
+    host = make("old", "victoriametrics")
+    host.start()
+    (host.home / "secrets").mkdir()
+    (host.home / "secrets/secrets.json").write_text(SECRET)
+    return host, host.back_up()[2]["path"]
+
+
+def files(folder):
+    """Paths of all files below a folder."""
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+
+
+def change(path):
+    path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+
+
+@pytest.mark.parametrize("harm,words", [
+    (lambda path: change(path / "state.tar.cms"), "state.tar.cms: missing or damaged"),
+    (lambda path: (path / "state.tar.cms").write_bytes(b""), "state.tar.cms: missing or damaged"),
+    (lambda path: change(max((one for one in (path / "storage").rglob("*") if one.is_file()), key=lambda one: one.stat().st_size)), "missing or damaged"),
+    (lambda path: next(one for one in (path / "storage").rglob("*") if one.is_file()).unlink(), "missing or damaged"),
+    (lambda path: (path / "manifest.json").unlink(), "not a backup, or an incomplete one"),
+    (lambda path: change(path / "manifest.json"), "manifest.json is damaged"),
+    (lambda path: (path / "manifest.json").write_text((path / "manifest.json").read_text().replace('"storage/', '"storage/../../')), "is damaged"),
+    (lambda path: (path / "manifest.json").write_text((path / "manifest.json").read_text().replace('"format": 1', '"format": 2')), "in format 2"),
+])
+def test_a_damaged_backup_changes_nothing(taken, key, monkeypatch, harm, words):
+    host, path = taken
+    harm(pathlib.Path(path))
+    before = sorted(os.listdir(host.home))
+    for check in (True, False):
+        with pytest.raises(backup.Failure, match=words):
+            host.restore(monkeypatch, path, (key / "recipient.key").read_text(), check)
+    assert sorted(os.listdir(host.home)) == before and not (host.home / "backup/restored").exists() and not (host.folder / "asked").exists()
+
+
+def test_another_key_opens_nothing(taken, key, monkeypatch):
+    host, path = taken
+    for wrong in ((key / "other.key").read_text(), "", "no key\n"):
+        with pytest.raises(backup.Failure, match="cannot be decrypted with this key"):
+            host.restore(monkeypatch, path, wrong)
+    host.settings["storage"]["service"] = "prometheus"
+    with pytest.raises(backup.Failure, match="a backup of victoriametrics, but this host has accelmon_backend = prometheus"):
+        host.restore(monkeypatch, path, "")
+    assert (host.home / "secrets/secrets.json").read_text() == SECRET
+
+
+def test_only_the_newest_are_kept_and_only_after_success(taken):
+    host, first = taken
+    for number in range(1, 4):
+        os.rename(first, first[:-16] + f"2026010{number}T000000Z")
+        first = host.back_up()[2]["path"]
+    assert host.backups() == ["20260103T000000Z", os.path.basename(first)]
+    host.settings["recipient"] = "/etc/hostname"
+    code, said, last = host.back_up()
+    assert code == 1 and "openssl cannot encrypt to this certificate" in said and said.strip() == last["problem"] and len(said.splitlines()) == 1
+    assert (last["success"], host.metrics()["accelmon_backup_success"], host.metrics()["accelmon_backup_last_success_timestamp_seconds"]) == (0, 0, last["at"])
+    assert host.backups()[-2:] == ["20260103T000000Z", os.path.basename(first)]
+
+
+def test_a_killed_restore_is_completed_by_the_next_run(taken, key, monkeypatch):
+    """Killed before each of its renames in turn. What was there at first is still somewhere."""
+    host, path = taken
+    host.stop()
+    private, real, renames = (key / "recipient.key").read_text(), os.rename, 0
+    left = files(pathlib.Path(path, "storage"))
+    assert left
+    (host.home / "secrets/secrets.json").write_text("at first")
+
+    def rename(source, target):
+        rename.left -= 1
+        if rename.left < 0:
+            raise KeyboardInterrupt
+        real(source, target)
+    while True:
+        rename.left = renames
+        monkeypatch.setattr(os, "rename", rename)
+        try:
+            host.restore(monkeypatch, path, private)
+            break
+        except KeyboardInterrupt:
+            renames += 1
+        monkeypatch.setattr(os, "rename", real)
+        host.restore(monkeypatch, path, private)
+        assert (host.home / "secrets/secrets.json").read_text() == SECRET and files(host.home / "victoriametrics") == left
+    assert renames == 5
+    assert "at first" in [(folder / "secrets.json").read_text() for folder in host.home.glob("secrets.before-*")]
+
+
+@pytest.mark.parametrize("name,value,words", [
+    ("directory", "/no/such/place", "accelmon_backup_directory = /no/such/place: no such directory on this host; create or mount it"),
+    ("alertmanager", "http://127.0.0.1:1", "http://127.0.0.1:1/api/v2/silences does not answer"),
+    ("storage", {"service": "victoriametrics", "url": "http://127.0.0.1:1"}, "http://127.0.0.1:1/snapshot/create does not answer"),
+])
+def test_what_is_in_the_way_is_said_in_one_line(make, name, value, words):
+    host = make("old", "victoriametrics")
+    host.start()
+    host.settings[name] = value
+    code, said, last = host.back_up()
+    assert code == 1 and words in said and len(said.splitlines()) == 1 and last["at"] == host.metrics()["accelmon_backup_last_success_timestamp_seconds"] == 0
+
+
+@pytest.mark.parametrize("moment", ["snapshot", "storage", "state.tar.cms"])
+def test_a_killed_run_leaves_no_backup_and_the_next_one_completes(make, moment):
+    """Killed when its snapshot is noted, when it copies the storage, and when it encrypts."""
+    host = make("old", "victoriametrics")
+    host.start()
+    host.fill()
+    place = host.home / "backup" if moment == "snapshot" else host.directory / "mon1" / ".incomplete"
+    process = subprocess.Popen(host.program())
+    end = time.monotonic() + PATIENCE
+    while not (place / moment).exists() and process.poll() is None:
+        assert time.monotonic() < end
+    process.kill()
+    if process.wait() == 0:
+        pytest.skip("it was faster")
+    assert backup.backups(str(host.directory / "mon1")) == []
+    code, _said, last = host.back_up()
+    assert code == 0 and host.backups() == [os.path.basename(last["path"])]
+    assert not (host.home / "backup/snapshot").exists() and list((host.home / "victoriametrics/snapshots").iterdir()) == []
+
+
+def test_one_at_a_time(taken):
+    host, _path = taken
+    with backup.alone(str(host.home)):
+        assert "another backup or restore is running on this host" in host.back_up()[1]
