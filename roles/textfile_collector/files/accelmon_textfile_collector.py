@@ -409,6 +409,18 @@ def read(path, limit=65536):
         return None
 
 
+def boot_id(root):
+    """What tells this boot of the kernel from others, or ""."""
+    return read(os.path.join(root, "proc/sys/kernel/random/boot_id")) or ""
+
+
+def keep_for_boot(memory, boot, **empty):
+    """What is remembered until the next boot, and then begins empty."""
+    if memory.get("boot") != boot:
+        memory.clear()
+        memory.update(empty, boot=boot)
+
+
 DEVICES = "sys/bus/pci/devices"
 ASLEEP = ("suspended", "suspending", "resuming")  # what asks a device then may wake it, and what it answers is nothing to go by
 ADDRESS = re.compile(r"\b([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])\b", re.I)
@@ -670,7 +682,7 @@ def nvidia_model(root, address, text):
 def nvidia_sleeper(root, address, number):
     """The samples of a device that sleeps: who it is, as far as the driver's own files tell."""
     text = read(os.path.join(root, "proc/driver/nvidia/gpus", address, "information")) or ""
-    lines = dict((key.strip(), value.strip()) for key, _colon, value in (line.partition(":") for line in text.splitlines()))
+    lines = processes.pairs(text)
     quiet = Problems()
     identity = (("gpu", str(number)), ("uuid", quiet.value("uuid", nvidia_uuid, lines.get("GPU UUID", "")) or "pci-" + address), ("vendor", "nvidia"),
                 ("model", nvidia_model(root, address, quiet.value("model", plain, lines.get("Model", "")))))
@@ -734,12 +746,13 @@ def nvidia_throttles(row, problems, identity):
                                     for reason, bit in THROTTLE_BITS]
 
 
-def nvidia_query(path, deadline, state, driver, only):
+def nvidia_query(root, path, deadline, state, only):
     """Ask nvidia-smi for all that it knows of all devices, or of some addresses only.
 
     Returns (exit status, text, fields); learns which groups of fields it rejects.
     """
     memory = state["nvidia"]
+    driver = " ".join([boot_id(root), read(os.path.join(root, "sys/module/nvidia/version")) or "", path])
     if memory.get("driver") != driver:
         memory.clear()
         memory.update(driver=driver, chosen={})
@@ -766,8 +779,6 @@ def collect_nvidia(root, tools, deadline, state, problems):
     path = find_tool([tools.nvidia_smi])
     if not path:
         raise Failure("tool_missing")
-    boot = read(os.path.join(root, "proc/sys/kernel/random/boot_id")) or ""
-    driver = " ".join([boot, read(os.path.join(root, "sys/module/nvidia/version")) or "", path])
     bound = driven(root, "nvidia")
     sleepers = [address for address in bound if asleep(root, address)]
     samples = []
@@ -775,7 +786,7 @@ def collect_nvidia(root, tools, deadline, state, problems):
         samples += nvidia_sleeper(root, address, bound.index(address))
     if bound and sleepers == bound:
         return samples
-    code, text, fields = nvidia_query(path, deadline, state, driver, [address for address in bound if address not in sleepers] if sleepers else [])
+    code, text, fields = nvidia_query(root, path, deadline, state, [address for address in bound if address not in sleepers] if sleepers else [])
     rows = nvidia_table(text, fields, problems)
     awake = nvidia_devices(rows, problems, root)
     samples += awake
@@ -1040,38 +1051,56 @@ def amd_fill(devices, path, deadline, state, problems, now):
     memory = state["amd"]
     names = memory["names"]
     awake = [device for device in devices if not device["asleep"]]
-    blind = [device for device in awake if "utilization" not in device["values"]]
-    nameless = [device for device in awake if not amd_name(device, {}) and device["address"] not in names]
-    due = not 0 <= now - memory.get("names_at", -AMD_STATIC_RETRY) < AMD_STATIC_RETRY
-    if not path or not (blind or (nameless and due)):
+    nameless, blind = amd_lacking(awake, memory, now)
+    if not path or not (nameless or blind):
         return
+    rocm, everybody = os.path.basename(path) == "rocm-smi", len(awake) == len(devices)
+    if rocm and not everybody:
+        return  # it asks all devices, and would wake those that sleep; amd-smi can be told whom to ask
+    if rocm or nameless:
+        memory["names_at"] = now
 
     def ask_tool(*arguments):
         return amd_tool(path, list(arguments), deadline, state, problems)
 
-    readings = {}
     try:
-        if os.path.basename(path) == "rocm-smi":
-            # It asks all devices, and would wake those that sleep; amd-smi can be told whom to ask.
-            if len(awake) < len(devices):
-                return
-            found, readings = rocm_smi(ask_tool("--showbus", "--showproductname", "--showserial", "--showuse", "--showpower", "--showtemp", "--json"),
-                                       problems)
-            names.update(found)
+        if rocm:
+            readings = ask_rocm_smi(ask_tool, names, problems)
         else:
-            only = [] if len(awake) == len(devices) else ["--gpu"] + [device["address"] for device in awake]
-            if (nameless or not names) and due:
-                memory["names_at"] = now
-                names.update(amd_smi_static(ask_tool("static", "--asic", "--board", "--bus", "--json", *only)))
-            if blind:
-                readings = amd_smi_metric(ask_tool("metric", "--json", *only), names, problems)
+            readings = ask_amd_smi(ask_tool, names, problems, [] if everybody else [device["address"] for device in awake], nameless, blind)
     except Failure as failure:
         problems.errors[failure.args[0]] += 1  # sysfs is the source; its rows stay
-    if nameless:
-        memory["names_at"] = now
+        return
     for device in blind:
-        for field, value in readings.get(device["address"], {}).items():
-            device["values"].setdefault(field, value)
+        device["values"] = dict(readings.get(device["address"], {}), **device["values"])
+
+
+def amd_lacking(awake, memory, now):
+    """(whether to ask for names now, devices that give no utilisation at all) of the devices that are awake."""
+    blind = [device for device in awake if "utilization" not in device["values"]]
+    if 0 <= now - memory.get("names_at", -AMD_STATIC_RETRY) < AMD_STATIC_RETRY:
+        return False, blind
+    # amd-smi numbers devices: without names no reading finds its device.
+    nameless = any(not amd_name(device, {}) and device["address"] not in memory["names"] for device in awake)
+    return nameless or (bool(blind) and not memory["names"]), blind
+
+
+def ask_rocm_smi(ask_tool, names, problems):
+    """{PCI address: {field: number}} from rocm-smi, whose one answer has the names too. Raises Failure."""
+    found, readings = rocm_smi(ask_tool("--showbus", "--showproductname", "--showserial", "--showuse", "--showpower", "--showtemp", "--json"), problems)
+    names.update(found)
+    return readings
+
+
+def ask_amd_smi(ask_tool, names, problems, addresses, asks_names, asks_readings):
+    """{PCI address: {field: number}} from amd-smi, with a question of its own for names. Raises Failure.
+
+    addresses: the only ones to ask, if there are any
+    """
+    only = ["--gpu"] + addresses if addresses else []
+    if asks_names:
+        names.update(amd_smi_static(ask_tool("static", "--asic", "--board", "--bus", "--json", *only)))
+    return amd_smi_metric(ask_tool("metric", "--json", *only), names, problems) if asks_readings else {}
 
 
 def amd_lost(device):
@@ -1140,10 +1169,8 @@ def collect_amd(root, tools, deadline, state, problems, now=None):
     """Samples of all AMD devices, numbered by PCI address. Raises Failure if there is none at all."""
     now = time.time() if now is None else now
     memory = state["amd"]
-    boot = read(os.path.join(root, "proc/sys/kernel/random/boot_id")) or ""
-    if memory.get("boot") != boot:
-        memory.clear()
-        memory.update(boot=boot, names={}, ras={})
+    boot = boot_id(root)
+    keep_for_boot(memory, boot, names={}, ras={})
     ras = memory["ras"]
     due = [address for address in driven(root, "amd")
            if not 0 <= now - ras.get(address, {}).get("at", -RAS_PERIOD) < RAS_PERIOD]
@@ -1293,7 +1320,7 @@ def log_samples(options, state, samples):
     reason, found, before = "internal", [], copy.deepcopy(state[LOG])
     try:
         present, fatal = log_devices(options.root, samples), fatal_codes(options.codes)
-        boot = (read(os.path.join(options.root, "proc/sys/kernel/random/boot_id")) or "").replace("-", "")
+        boot = boot_id(options.root).replace("-", "")
         log_uuids(options.root, present, boot, time.monotonic() + min(options.timeout, LOG_SECONDS), state)
         kernel_log.meet(state[LOG], present)
         reason = read_log(options, state, present, fatal, boot)
@@ -1374,7 +1401,7 @@ def read_links(options, state, samples, now):
                   for sample in samples if sample.family == "node_gpu_info"]
     divided = [sample.labels for sample in samples if sample.family == "node_gpu_mig_mode" and sample.value]
     # Devices get other numbers when one is lost.
-    here = " ".join([read(os.path.join(options.root, "proc/sys/kernel/random/boot_id")) or ""] + ["%s=%s" % (one[0][1], one[1][1]) for one in identities])
+    here = " ".join([boot_id(options.root)] + ["%s=%s" % (one[0][1], one[1][1]) for one in identities])
     if memory["here"] == here and 0 <= now - memory["at"] < links.PERIOD:
         return
     memory.update(here=here, at=now, devices=[])
@@ -1429,7 +1456,7 @@ JOB_DEVICES_LIMIT = 256  # devices that are remembered in one boot
 
 
 def nvidia_minors(root, addresses, deadline, state):
-    """{address: (minor, uuid)} as NVIDIA's driver tells them; a sick driver may not answer."""
+    """{address: {nodes, uuid}} as NVIDIA's driver tells them; a sick driver may not answer."""
     def action():
         texts = {address: read(os.path.join(root, "proc/driver/nvidia/gpus", address, "information")) or "" for address in addresses}
         write_all(1, json.dumps(texts).encode("ascii"))
@@ -1438,9 +1465,10 @@ def nvidia_minors(root, addresses, deadline, state):
     try:
         _code, data = ask("nvidia", action, deadline, state)
         for address, text in json.loads(data.decode("ascii")).items():
-            lines = dict((key.strip(), value.strip()) for key, _colon, value in (line.partition(":") for line in text.splitlines()))
+            lines = processes.pairs(text)
             if re.match(r"[0-9]{1,4}\Z", lines.get("Device Minor", "")):
-                found[address] = (lines["Device Minor"], Problems().value("uuid", nvidia_uuid, lines.get("GPU UUID", "")))
+                uuid = Problems().value("uuid", nvidia_uuid, lines.get("GPU UUID", ""))
+                found[address] = {"nodes": ["/dev/nvidia" + lines["Device Minor"]], "uuid": uuid or "pci-" + address}
     except (Failure, ValueError):
         pass
     return found
@@ -1453,9 +1481,7 @@ def job_devices(root, present, boot, deadline, state):
     present: as log_devices() gives them
     """
     memory = state[JOBS]
-    if memory.get("boot") != boot:
-        memory.clear()
-        memory.update(boot=boot, devices={})
+    keep_for_boot(memory, boot, devices={})
     known = memory["devices"]
     bound = {vendor: driven(root, vendor) for vendor in DRIVERS}
     new = [address for address in bound["nvidia"] if not known.get(address, {}).get("nodes")]
@@ -1466,17 +1492,23 @@ def job_devices(root, present, boot, deadline, state):
                 continue
             device = known.setdefault(address, {"address": address, "nodes": [], "gpu": str(number)})
             if address in minors:
-                device["nodes"] = ["/dev/nvidia" + minors[address][0]]
-                device["uuid"] = minors[address][1] or "pci-" + address
+                device.update(minors[address])
             elif vendor == "amd":
                 device["uuid"] = amd_uuid(read(os.path.join(root, DEVICES, address, "unique_id")) or "", address)
             device.update((name, value) for name, value in present.get(address, {}).items() if name in ("gpu", "uuid") and value)
     for node, address in graphics_nodes(root):
-        if address in known and node not in known[address]["nodes"]:
-            for device in known.values():
-                device["nodes"] = [other for other in device["nodes"] if other != node]
-            known[address]["nodes"].append(node)
+        if address in known:
+            hand_over(node, known[address], known.values())
     return list(known.values())
+
+
+def hand_over(node, owner, devices):
+    """A device node that one device has now, and another may have had before."""
+    if node in owner["nodes"]:
+        return
+    for device in devices:
+        device["nodes"] = [other for other in device["nodes"] if other != node]
+    owner["nodes"].append(node)
 
 
 def graphics_nodes(root):
@@ -1498,7 +1530,7 @@ def job_samples(options, state, samples):
         owners, problems = job_owners.read(options.root)
         if not owners and not problems:
             return []
-        boot = read(os.path.join(options.root, "proc/sys/kernel/random/boot_id")) or ""
+        boot = boot_id(options.root)
         devices = job_devices(options.root, log_devices(options.root, samples), boot, time.monotonic() + min(options.timeout, LOG_SECONDS), state)
         found = job_owners.series(owners, problems, devices, job_owners.slurm(options.root), options.job_user, job_key(options.job_user_key))
         return [Sample(*item) for item in found]
@@ -1787,7 +1819,7 @@ def collect(vendor, root, tools, timeout, state):
 def run(options):
     """Read all vendors, keep the state, replace the file. Returns the exit status."""
     state = load_state(options.state)
-    boot = read(os.path.join(options.root, "proc/sys/kernel/random/boot_id")) or ""
+    boot = boot_id(options.root)
     try:
         begun = begin_processes(options, state, boot)
     except OSError as error:

@@ -88,6 +88,11 @@ def slurm_tokens(gpus, visible):
     return [item for item in visible if MIG.match(item)]
 
 
+def is_sound(text):
+    """Whether a text can be the value of a label."""
+    return len(text) <= LABEL_LIMIT and text.isprintable() and "\ufffd" not in text
+
+
 def parse(job_id, data):
     """The Owner that an owner file describes. What can be understood of a damaged one counts."""
     values, damaged = collections.defaultdict(list), False
@@ -103,8 +108,8 @@ def parse(job_id, data):
     labels = {}
     for key in ("user", "account", "partition"):
         text = values[key][-1] if values[key] else ""
-        sound = len(text) <= LABEL_LIMIT and text.isprintable() and "\ufffd" not in text
-        labels[key], damaged = text if sound else "", damaged or not sound
+        labels[key] = text if is_sound(text) else ""
+        damaged = damaged or labels[key] != text
     lists = {key: [item for value in values[key] for item in split(value)] for key in ("devices", "slurm_gpus", "visible")}
     tokens = lists["devices"] + slurm_tokens(lists["slurm_gpus"], lists["visible"])
     if not tokens or len(tokens) > TOKENS_LIMIT:

@@ -119,6 +119,11 @@ AMOUNT = re.compile(r"([0-9]{1,20})(?: (KiB|MiB|ns))?\Z")
 FACTORS = {"KiB": 1 << 10, "MiB": 1 << 20}
 
 
+def pairs(text):
+    """{key: value} of lines such as `key: value`, as the kernel and its drivers write them."""
+    return dict((key.strip(), value.strip()) for key, _colon, value in (line.partition(":") for line in text.splitlines()))
+
+
 def fdinfo(text):
     """{address, client, size, engines: {name: [busy, of, capacity]}} of an open file, or None for one that is no device's.
 
@@ -126,7 +131,7 @@ def fdinfo(text):
     """
     if "drm-driver:" not in text:
         return None
-    lines = dict((key.strip(), value.strip()) for key, _colon, value in (line.partition(":") for line in text.splitlines()))
+    lines = pairs(text)
     if lines.get("drm-driver") not in DRIVERS or not re.match(r"[0-9]{1,20}\Z", lines.get("drm-client-id", "")):
         return None
     sizes, raw = {}, {}

@@ -334,6 +334,21 @@ def test_names_are_not_asked_for_in_every_run(node):
     assert len(node.calls()) == 1 and metrics.errors("amd") == {"bad_output": 1}
 
 
+def test_names_are_asked_for_again_after_ten_minutes(node, monkeypatch, program):
+    """The clock is stubbed. The device gives no utilisation, so that amd-smi is asked in every run, and cannot be found in its answers without names."""
+    now = [time.time()]
+    monkeypatch.setattr(program.time, "time", lambda: now[0])
+    support.amd_device(node.root, "0000:03:00.0", "radeon", device="0x74ff", gpu_busy_percent=None)
+    support.replayed_amd_smi(node.folder, default="nothing")
+    node.collect("--vendors", "amd")
+    support.replayed_amd_smi(node.folder, static=support.fixture("amd_smi/static.json")[1], metric=support.fixture("amd_smi/metric_list.json")[1])
+    values = []
+    for seconds in (30, 500, 100):
+        now[0] += seconds
+        values.append(node.collect("--vendors", "amd").one("node_gpu_utilization_percent", gpu="0"))
+    assert values == [None, None, 42]
+
+
 def test_a_driver_that_hangs_costs_the_timeout(node):
     """A fifo that nobody writes to stands for a sysfs file of a sick driver."""
     support.amd_device(node.root, "0000:05:00.0", "mi300x", gpu_busy_percent=None)
