@@ -90,13 +90,7 @@ def _collect(process, pipes, data, limit, deadline):
         ready, writable = select.select(list(pipes), writing, [], pause)[:2] if pipes or writing else ([], [])
         if writable:
             left = _write(process.stdin, left)
-        for handle in ready:
-            chunk = _read(handle)
-            if chunk:
-                pipes[handle].append(chunk)
-                total += len(chunk)
-            elif chunk is not None:
-                del pipes[handle]
+        total += _take(ready, pipes)
         if total > limit:
             return False
         if ended and not ready:
@@ -105,6 +99,19 @@ def _collect(process, pipes, data, limit, deadline):
             return False
         if not ended and not pipes and not writing:
             time.sleep(0.05)
+
+
+def _take(ready, pipes):
+    """Read what there is of these pipes, and forget those that ended; how many bytes that were."""
+    total = 0
+    for handle in ready:
+        chunk = _read(handle)
+        if chunk:
+            pipes[handle].append(chunk)
+            total += len(chunk)
+        elif chunk is not None:
+            del pipes[handle]
+    return total
 
 
 def _write(stream, data):

@@ -51,13 +51,18 @@ def summary(found):
     embedded = sum(1 for one in devices if found.get("embedded") and "pci_address" not in one)
     if embedded:
         result["embedded"] = embedded
+    result.update(states.known(driver_version=found.get("driver_version"), vendor_note=found.get("note"), partitions=_partitions(devices) or None))
+    return result
+
+
+def _partitions(devices):
+    """{mode: number of partitions} of the devices that have any."""
     modes = {}
-    for part in (one["partitions"] for one in devices if "partitions" in one):
+    for part in (one.get("partitions", {}) for one in devices):
         if "count" in part:
             mode = part.get("mode", "unknown")
             modes[mode] = modes.get(mode, 0) + part["count"]
-    result.update(states.known(driver_version=found.get("driver_version"), vendor_note=found.get("note"), partitions=modes or None))
-    return result
+    return modes
 
 
 def uncounted(root, devices):

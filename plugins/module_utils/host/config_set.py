@@ -285,19 +285,7 @@ class ConfigSet(object):
             if path in seen:
                 raise Failure("files = %s: the path is listed twice; remove one" % path)
             seen.add(path)
-            secret = bool(entry.get("secret"))
-            if secret and (path not in secrets or entry.get("content") is not None):
-                raise Failure("files = %s: a secret file takes its content from the option secrets, under the same path, and only from there"
-                              % path)
-            if not secret and entry.get("content") is None:
-                raise Failure("files = %s: no content; set content, or secret: true and its content in secrets" % path)
-            data = to_data(secrets.pop(path) if secret else entry["content"], path)
-            mode = parse_mode(entry.get("mode") or ("0640" if secret else "0644"), path)
-            if secret and mode & 0o007:
-                raise Failure("mode = %04o: the secret in %s would be world-readable; set the last digit to 0" % (mode, path))
-            owner, group = entry.get("owner") or "root", entry.get("group") or "root"
-            uid, gid = self._ids(path, owner, group)
-            wanted.append(Wanted(path, data, mode, owner, group, uid, gid, secret))
+            wanted.append(self._read_file(path, entry, secrets))
         if secrets:
             raise Failure("secrets = %s: no such path with secret: true in files; add it or remove the secret"
                           % ", ".join(sorted(secrets)))
@@ -306,6 +294,21 @@ class ConfigSet(object):
                 if above in seen:
                     raise Failure("files = %s: it is below %s, which is a file of the same set; move one of them" % (path, above))
         return wanted
+
+    def _read_file(self, path, entry, secrets):
+        """The Wanted of an entry; the content of a secret one is taken out of `secrets`."""
+        secret = bool(entry.get("secret"))
+        if secret and (path not in secrets or entry.get("content") is not None):
+            raise Failure("files = %s: a secret file takes its content from the option secrets, under the same path, and only from there" % path)
+        if not secret and entry.get("content") is None:
+            raise Failure("files = %s: no content; set content, or secret: true and its content in secrets" % path)
+        data = to_data(secrets.pop(path) if secret else entry["content"], path)
+        mode = parse_mode(entry.get("mode") or ("0640" if secret else "0644"), path)
+        if secret and mode & 0o007:
+            raise Failure("mode = %04o: the secret in %s would be world-readable; set the last digit to 0" % (mode, path))
+        owner, group = entry.get("owner") or "root", entry.get("group") or "root"
+        uid, gid = self._ids(path, owner, group)
+        return Wanted(path, data, mode, owner, group, uid, gid, secret)
 
     def _read_folders(self, directories):
         folders = []
@@ -368,17 +371,17 @@ class ConfigSet(object):
         plan = Plan()
         plan.before = self._read_manifest(self.manifest_path)
         old = plan.before or {"files": {}, "directories": {}}
-        wanted = self.wanted if present else []
-        folders = self.folders if present else []
+        wanted, folders = (self.wanted, self.folders) if present else ([], [])
         known = set(old["files"]) | set(old["directories"])
         fresh = [item.path for item in wanted + folders if item.path not in known]
+        gone = set(old["files"]) - set(item.path for item in wanted)
         # Who else owns what matters only when something is new here or goes; a converged run reads one manifest.
-        others = self._others() if fresh or set(old["files"]) - set(item.path for item in wanted) or self._folders_go(old, wanted, folders) else {}
+        others = self._others() if fresh or gone or self._folders_go(old, wanted, folders) else {}
         self._refuse_shared(fresh, others)
         plan.secret = set(path for path, entry in old["files"].items() if entry.get("secret")) | set(item.path for item in wanted if item.secret)
         for item in wanted:
             self._plan_file(plan, item, old["files"].get(item.path, {}))
-        for path in sorted(set(old["files"]) - set(item.path for item in wanted)):
+        for path in sorted(gone):
             self._plan_removal(plan, path, old["files"][path])
         directories = self._plan_folders(plan, old, wanted, folders, others)
         plan.manifest = {"version": 1, "name": self.name, "directories": directories,

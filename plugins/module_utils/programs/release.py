@@ -550,27 +550,32 @@ class Release(object):
         marker = self._marker(self.folder)
         if not marker or marker.get("sha256") != self.sha256 or os.path.islink(folder) or ("tree" in marker) != self.tree:
             return False, [], None
-        if self.tree:
-            return self._intact_tree(folder, marker)
+        return self._intact_tree(folder, marker) if self.tree else self._intact_programs(folder, marker)
+
+    def _intact_programs(self, folder, marker):
         attributes, stale = [], False
         for name, member in self.programs.items():
             entry, path = marker["programs"].get(name), os.path.join(folder, PROGRAMS, name)
-            if not entry or entry["member"] != member:
-                return False, [], None
-            try:
-                found = os.lstat(path)
-            except OSError:
-                return False, [], None
-            if not stat.S_ISREG(found.st_mode) or found.st_size != entry["stamp"][0]:
+            found = self._intact_program(path, entry) if entry and entry["member"] == member else None
+            if not found:
                 return False, [], None
             if stamp(found) != entry["stamp"]:
-                if atomic.sha256_file(path) != entry["sha256"]:
-                    return False, [], None
                 entry["stamp"] = stamp(found)
                 stale = True
             if stat.S_IMODE(found.st_mode) != 0o755 or (os.geteuid() == 0 and (found.st_uid, found.st_gid) != (0, 0)):
                 attributes.append(path)
         return True, attributes, marker if stale else None
+
+    @staticmethod
+    def _intact_program(path, entry):
+        """What the kernel knows of a program that has the content it was installed with, else None."""
+        try:
+            found = os.lstat(path)
+        except OSError:
+            return None
+        if not stat.S_ISREG(found.st_mode) or found.st_size != entry["stamp"][0]:
+            return None
+        return found if stamp(found) == entry["stamp"] or atomic.sha256_file(path) == entry["sha256"] else None
 
     def _intact_tree(self, folder, marker):
         known = marker["tree"]
@@ -597,20 +602,26 @@ class Release(object):
         # What a killed run had in work goes too, also if that was all it had left to do.
         if not check and (result["changed"] or os.path.lexists(self.incoming)):
             atomic.make_folders(self.home, relabel=self.relabel)
-            try:
-                with atomic.Lock(os.path.join(self.home, ".lock"), seconds):
-                    state = self.inspect()  # another run may have been here meanwhile
-                    result = self._result(state)
-                    self._clear()
-                    if result["changed"] and (source or state["complete"]):
-                        self._install(state, source, seconds)
-            except Busy as error:
-                raise Failure("name = %s: %s" % (self.name, error))
+            with self._locked(seconds):
+                state = self.inspect()  # another run may have been here meanwhile
+                result = self._result(state)
+                self._clear()
+                if result["changed"] and (source or state["complete"]):
+                    self._install(state, source, seconds)
         elif check and not state["complete"] and source and "src" in source:
             self._check_source(source["src"])
         elif not check and state["stale_marker"] and not state["attributes"]:
             self._write_marker(os.path.join(self.home, self.folder), state["stale_marker"])
         return result
+
+    @contextlib.contextmanager
+    def _locked(self, seconds):
+        """Nobody else changes what is installed of this product meanwhile."""
+        try:
+            with atomic.Lock(os.path.join(self.home, ".lock"), seconds):
+                yield
+        except Busy as error:
+            raise Failure("name = %s: %s" % (self.name, error))
 
     def _needed(self, state):
         return bool(not state["complete"] or state["attributes"] or state["current"] != self.folder or state["surplus"])
@@ -798,23 +809,20 @@ class Release(object):
             return {"changed": False, "removed": [], "left": [], "diff": {"before": "", "after": ""}}
         current, removed = self._link("current"), self.versions()
         before = self.label(current)
-        ours = removed + [name for name in ("current", "previous") if os.path.islink(os.path.join(self.home, name))]
+        links = [name for name in ("current", "previous") if os.path.islink(os.path.join(self.home, name))]
+        ours = removed + links
         left = sorted(set(os.listdir(self.home)) - set(ours) - set([".lock", INCOMING]))
         if not check and (ours or not left):
-            try:
-                with atomic.Lock(os.path.join(self.home, ".lock"), seconds):
-                    self._clear()
-                    for name in ("current", "previous"):
-                        if name in ours:
-                            atomic.discard(os.path.join(self.home, name))
-                    for name in removed:
-                        self._drop(name)
-                    if not left:
-                        shutil.rmtree(self.home)
-                        if not os.listdir(self.root):
-                            os.rmdir(self.root)
-            except Busy as error:
-                raise Failure("name = %s: %s" % (self.name, error))
+            with self._locked(seconds):
+                self._clear()
+                for name in links:
+                    atomic.discard(os.path.join(self.home, name))
+                for name in removed:
+                    self._drop(name)
+                if not left:
+                    shutil.rmtree(self.home)
+                    if not os.listdir(self.root):
+                        os.rmdir(self.root)
         if left:
             self.warnings.append("%s is kept because it contains files that accelmon.fleet did not write: %s" % (self.home, ", ".join(left)))
         return {

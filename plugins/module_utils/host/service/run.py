@@ -17,27 +17,37 @@ class Run(Parts, Health):
         names = [systemd.part_name(self.name, part) for part in systemd.PARTS]
         known = self.show(self.unit, self.timer, *(names if self.uses_parts() else []))
         unit, timer = known[:2]
+        parts = dict((part, told) for part, told in zip(systemd.PARTS, known[2:]) if self.params["parts"].get(part))
         self.drop_parts(systemd.PARTS, self.params["parts"])
-        text = systemd.with_groups(self.params["unit"], self.groups())
-        value = systemd.generation(text + self.agent_text(), [self.params["program"]] + self.params["restart_on"])
-        self.put(self.unit, systemd.with_generation(text, value))
-        if wants_timer:
-            self.put(self.timer, self.params["timer"])
-        parts = dict((part, known[2 + number]) for number, part in enumerate(systemd.PARTS) if self.params["parts"].get(part))
-        for part in parts:
-            self.put(systemd.part_name(self.name, part), self.part_text(part))
+        value = self.write_units(parts)
         if not self.params["image"] and (self.diff or any(told["NeedDaemonReload"] == "yes" for told in known)):
             self.do("daemon-reload", "systemctl", "daemon-reload")
-        main, told = (self.timer, timer) if wants_timer else (self.unit, unit)
-        for name, told in [(main, told)] + [(systemd.part_name(self.name, part), parts[part]) for part in parts if not part.endswith(".service")]:
-            if told["UnitFileState"] != "enabled":
-                self.switch("enable", name)
+        # Of the parts, what starts the others.
+        starters = [(systemd.part_name(self.name, part), told) for part, told in parts.items() if not part.endswith(".service")]
+        self.enable([(self.timer, timer) if wants_timer else (self.unit, unit)] + starters)
         if self.params["image"]:
             return {"generation": value}
         healthy = self.run_timer(timer, unit) if wants_timer else self.run_service(unit, value, parts)
         if not healthy and not self.module.check_mode:
             self.give_up()
         return {"generation": value}
+
+    def write_units(self, parts):
+        """Write the service's units and those of its parts; the generation of its process."""
+        text = systemd.with_groups(self.params["unit"], self.groups())
+        value = systemd.generation(text + self.agent_text(), [self.params["program"]] + self.params["restart_on"])
+        self.put(self.unit, systemd.with_generation(text, value))
+        if self.params["timer"]:
+            self.put(self.timer, self.params["timer"])
+        for part in parts:
+            self.put(systemd.part_name(self.name, part), self.part_text(part))
+        return value
+
+    def enable(self, units):
+        """Have these start with the host. units: [(name, what systemd says of it)]"""
+        for name, told in units:
+            if told["UnitFileState"] != "enabled":
+                self.switch("enable", name)
 
     def run_service(self, unit, value, parts):
         """Start, restart or reload a service that runs all the time; whether it is healthy then."""
