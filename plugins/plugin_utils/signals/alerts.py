@@ -285,11 +285,11 @@ def variants(alert, fleet_wide, hosts, chosen_presets, recently):
     return [(f"unless {of_others}", usual)] + [(f"and {SETTING % (name, '=', other, recently)}", made) for other, made in sorted(others.items())]
 
 
-def joined(labels, recently, hosts):
-    """What joins labels of a node onto alerts. Without the registry's series they come without these labels."""
+def joined(labels, recently, everyone):
+    """What joins labels of a node onto alerts. A node that the registry does not have, or while nothing is known of it, has alerts without these labels."""
     names = ", ".join(labels)
     info = f"group by (cluster, node, {names}) (last_over_time(accelmon_fleet_node_info[{recently}]))"
-    return f"* on (cluster, node) group_left ({names}) (\n  topk by (cluster, node) (1, {info})\n  or on (cluster, node) (0 * {hosts} + 1)\n)"
+    return f"* on (cluster, node) group_left ({names}) (\n  topk by (cluster, node) (1, {info})\n  or on (cluster, node)\n  {everyone}\n)"
 
 
 def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides", interval="15s", chosen_limits=None,
@@ -317,7 +317,7 @@ def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_a
             if not chosen["enabled"]:
                 continue
             expression = expanded(alert["expr"], {**values, "threshold": chosen.get("threshold", "")}, interval)
-            for more in (condition, joined(labels, recent(interval), values["hosts"]) if labels and of_node else ""):
+            for more in (condition, joined(labels, recent(interval), expanded(values["everyone"], values, interval)) if labels and of_node else ""):
                 expression = f"(\n{expression}\n)\n{more}" if more else expression
             waits = chosen["severity"] != "critical" and milliseconds(chosen["for"]) >= PATIENT
             groups.setdefault(SLOW_GROUP if waits else f"accelmon_{alert['scope']}", []).append({
