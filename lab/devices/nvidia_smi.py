@@ -100,7 +100,7 @@ def values(index, facts, count, driver_version):
         "retired_pages.single_bit_ecc.count": None, "retired_pages.double_bit.count": None, "retired_pages.pending": None,
         "remapped_rows.correctable": 0, "remapped_rows.uncorrectable": 0, "remapped_rows.pending": "No", "remapped_rows.failure": "No",
         "gsp.mode.current": "Enabled", "gsp.mode.default": "Enabled", "fabric.state": "Completed" if facts["switches"] else None,
-        "fabric.status": "Success" if facts["switches"] else None, "addressing_mode": "None", "fan.speed": None,
+        "fabric.status": "Success" if facts["switches"] else None, "fabric.health.summary": None, "addressing_mode": "None", "fan.speed": None,
         "inforom.img": "G520.0200.00.05", "inforom.oem": "2.1", "inforom.ecc": "7.16", "inforom.pwr": None,
         "driver_model.current": None, "driver_model.pending": None, "gom.current": None, "gom.pending": None,
         "encoder.stats.sessionCount": 0, "encoder.stats.averageFps": 0, "encoder.stats.averageLatency": 0,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""vmalert is restarted while alerts wait and fire: they go on where they were, and nobody gets a second message or an end.
+"""No. 39: vmalert is restarted while alerts wait and fire: they go on where they were, and nobody gets a second message or an end.
 
 Real: VictoriaMetrics and vmalert, with the arguments of the role as far as they bear on this. Stubbed: Alertmanager, which notes what it is sent
 and how long it would keep an alert that is not sent again.

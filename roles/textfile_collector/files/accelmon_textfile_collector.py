@@ -110,7 +110,7 @@ FAMILIES = collections.OrderedDict((
     ("node_gpu_pcie_link_width_max", ("gauge", "Highest number of PCI Express lanes here.")),
     ("node_gpu_pcie_replays_total", ("counter", "PCI Express packets sent again.")),
     ("node_gpu_links", ("gauge", "Links to other devices, by whether they are up.")),
-    ("node_gpu_fabric_state", ("gauge", "Registration with the NVLink fabric: 1 not started, 2 in progress, 3 completed, 4 failed.")),
+    ("node_gpu_fabric_state", ("gauge", "Registration with the NVLink fabric: 1 not started, 2 in progress, 3 completed, 4 failed or unhealthy.")),
     ("node_gpu_throttle_active", ("gauge", "1 if the clock is held down for this reason now.")),
     ("node_gpu_throttle_seconds_total", ("counter", "Time for which the clock was held down for this reason.")),
     ("node_gpu_recovery_action", ("gauge", "What the driver asks for: 0 nothing, 1 reset, 2 reboot, 3 drain peers, 4 drain and reset.")),
@@ -547,7 +547,7 @@ GROUPS = collections.OrderedDict((
     ("throttle_time", [tuple("clocks_event_reasons_counters." + reason for reason in THROTTLE_TIMES)]),
     ("temperature_margin", [("temperature.gpu.tlimit",)]),
     ("recovery_action", [("gpu_recovery_action",)]),
-    ("fabric", [("fabric.state", "fabric.status")]),
+    ("fabric", [("fabric.state", "fabric.status", "fabric.health.summary"), ("fabric.state", "fabric.status")]),
 ))
 REJECTED = re.compile(r'Field "([^"]*)" is not a valid field')
 # What the tool says instead of, or between, its rows.
@@ -714,7 +714,7 @@ def nvidia_samples(row, problems, root="/"):
         if reading.field == "memory_total":
             total = value
     samples += nvidia_memory_used(row, problems, identity, total) + nvidia_throttles(row, problems, identity)
-    fabric = get("fabric_state", nvidia_fabric, row.get("fabric.state", ""), row.get("fabric.status", ""))
+    fabric = get("fabric_state", nvidia_fabric, *(row.get("fabric." + cell, "") for cell in ("state", "status", "health.summary")))
     if fabric is not None:
         samples.append(Sample("node_gpu_fabric_state", identity, fabric))
     if len(samples) == 1 and sum(problems.invalid.values()) > errors:
@@ -723,10 +723,11 @@ def nvidia_samples(row, problems, root="/"):
     return samples
 
 
-def nvidia_fabric(state, status):
-    """How far a device is with joining the fabric. A completed attempt need not have succeeded: its status tells."""
+def nvidia_fabric(state, status, health):
+    """How far a device is with joining the fabric. A completed attempt need not have succeeded, which its status tells, nor the device be well in it."""
     value = choice(state, FABRIC)
-    return FABRIC_FAILED if value == FABRIC["completed"] and bare(status).lower() != "success" else value
+    failed = bare(status).lower() != "success" or bare(health).lower() == "unhealthy"
+    return FABRIC_FAILED if value == FABRIC["completed"] and failed else value
 
 
 def nvidia_memory_used(row, problems, identity, total):

@@ -75,6 +75,31 @@ def test_alerts_that_cannot_fire(vendor, source, present, of_equals, broken, unr
     assert blind_alerts(vendor, source, present, INPUTS, of_equals) == {"broken": broken, "unreported": unreported, "elsewhere": elsewhere}
 
 
+def real(without=""):
+    """(inputs of the catalogue, the readings that a source has, by the source; without those whose name begins so)."""
+    found = alert_inputs("m1", {"m1": {"inventory_hostname": "m1"}})
+    return found, {source: {name for name, reading in found["readings"].items() if source in reading["sources"] and not (without and name.startswith(without))}
+                   for source in found["exporters"]}
+
+
+def test_counters_that_dcgm_leaves_out_until_they_count_make_no_alert_fail():
+    """No. 18: since 4.5.3 error codes and errors of links are not there before the first one."""
+    found, present = real(without="link_")
+    assert not any(alert.startswith("AcceleratorError") for alert in found["alerts"])
+    assert {"AcceleratorLinkErrors", "AcceleratorLinkRecoveryFailed"} <= set(found["alerts"])
+    assert blind_alerts("nvidia", "dcgm", present["dcgm"], found, of_equals=real()[1]["dcgm"])["broken"] == []
+
+
+def test_alerts_about_another_vendors_devices_are_not_missed_and_those_about_these_are():
+    """No. 38: rules that look at series of NVIDIA alone can never fire for AMD."""
+    found, present = real()
+    assert blind_alerts("amd", "amd_exporter", present["amd_exporter"], found)["broken"] == []
+    blind = blind_alerts("amd", "amd_exporter", set(), found)
+    named = {*blind["unreported"], *(alert for alerts in blind["elsewhere"].values() for alert in alerts)}
+    assert {"AcceleratorUnhealthy", "AcceleratorUncorrectableEcc", "AcceleratorNearSlowdown"} <= set(blind["unreported"])
+    assert "AcceleratorLinkErrors" not in named and "AcceleratorLinkErrors" in blind_alerts("nvidia", "dcgm", set(), found)["unreported"]
+
+
 def fleet(**status):
     hosts = {}
     for name, what in status.items():

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[4]
 EXPOSITIONS = ROOT / "tests" / "fixtures" / "expositions"
 # By its source all-smi writes it on NVIDIA; the mock server does not, and there was no such device.
 # DCGM's are in lists of counters that are a site's own.
-UNSEEN = {"all_smi_gpu_power_limit_current_watts", "DCGM_FI_DEV_FABRIC_MANAGER_STATUS", "DCGM_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_FAILED_EVENTS",
+UNSEEN = {"all_smi_gpu_power_limit_current_watts", "DCGM_FI_DEV_FABRIC_MANAGER_STATUS", "DCGM_FI_DEV_FABRIC_HEALTH_SUMMARY",
+          "DCGM_FI_DEV_FABRIC_HEALTH_MASK", "DCGM_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_FAILED_EVENTS",
           "DCGM_FI_DEV_NVLINK_RECOVERY_FAILED_TOTAL", "DCGM_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL", "DCGM_FI_DEV_NVLINK_CRC_FLIT_ERROR_TOTAL"}
 COLLECTOR = ROOT / "roles" / "textfile_collector" / "files" / "accelmon_textfile_collector.py"
 

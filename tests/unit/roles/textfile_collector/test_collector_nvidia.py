@@ -246,7 +246,7 @@ def test_an_older_driver_is_asked_for_less_and_only_the_first_time(node):
     assert supported == {"core": 1, "memory_temperature": 1, "mig": 1, "throttle": 1,
                          "remapped_rows": 0, "throttle_time": 0, "temperature_margin": 0, "recovery_action": 0, "fabric": 0}
     first = len(node.calls())
-    assert first == 7  # six groups or spellings rejected, and the answer
+    assert first == 8  # seven groups or spellings rejected, and the answer
     assert metrics.errors("nvidia") == {}
     collect(node, "old_driver.csv")
     assert len(node.calls()) == first + 1

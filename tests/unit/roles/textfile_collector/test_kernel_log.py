@@ -279,7 +279,7 @@ def test_many_codes_of_many_devices_are_few_series(node, journal, program):
 
 
 def test_a_flood_waits_for_the_next_runs_and_nothing_is_lost(node, journal, program, monkeypatch):
-    """journalctl is slow on purpose: it stops after each 2000 records until it is killed."""
+    """No. 13. journalctl is slow on purpose: it stops after each 2000 records until it is killed."""
     journal.write(*[XID % 95] * 5000, XID % 79)
     text = (node.folder / "journalctl").read_text()
     support.script(node.folder / "journalctl", text.partition("\n")[2].replace(
