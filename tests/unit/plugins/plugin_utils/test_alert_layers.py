@@ -22,6 +22,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats impor
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.records import make_record
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.signals import alert_changes
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_groups
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 ALWAYS = {"MonitoringDown", "ScrapingStopped", "Watchdog"}
@@ -176,6 +177,11 @@ def test_a_label_of_the_registry_never_replaces_what_we_say():
 def test_labels_are_joined_onto_alerts_about_nodes_alone():
     for rule in rules(alert_rules({}, labels=["team"])):
         assert ("group_left (team)" in rule["expr"]) == (rule["labels"]["scope"] in alerts.NODE_SCOPES), rule["alert"]
+
+
+def test_every_rule_is_a_query_that_victoriametrics_takes_by_default():
+    found = rules(alert_rules({}, labels=["team", "contract"])) + [rule for group in recording_groups("15s") for rule in group["rules"]]
+    assert max(len(rule["expr"]) for rule in found) <= 16384
 
 
 def test_a_label_that_no_host_has_is_named_with_the_nearest():
