@@ -100,13 +100,18 @@ def listen(value):
     number = literal(bare)
     if number is None:
         raise Problem(NO_ADDRESS)
+    refuse_unlistenable(number)
+    return str(number)
+
+
+def refuse_unlistenable(number):
+    """Raises Problem for an IP address that no host can have, or not alone."""
     if number.is_multicast or number == ipaddress.IPv4Address("255.255.255.255"):
         raise Problem("a multicast or broadcast address; give the address of one host")
     if number.version == 4 and not number.is_unspecified and any(number in network for network in NOBODY):
         raise Problem("not assignable to a host; correct it")
     if number.version == 6 and number.is_link_local:
         raise Problem("link-local without a zone; use an address that is valid on every interface")
-    return str(number)
 
 
 def address(value):

@@ -37,11 +37,7 @@ class Rehearsal(object):
             self.before = inputs
             return
         self.before = inputs
-        nodes = dict((name, OURS if name in self.drained and not drain.is_out(node) else node) for name, node in states.items())
-        others_out = max(0, out - sum(1 for node in states.values() if drain.is_out(node)))
-        # Names that no host can have: only their number counts.
-        nodes.update((" %d" % number, OUT if number < others_out else IDLE) for number in range(size - len(states)))
-        made = drain.decide(verdicts, nodes, self.limits, self.past, moment, "drain")
+        made = drain.decide(verdicts, self.nodes(states, size, out), self.limits, self.past, moment, "drain")
         self.past = drain.remembered(self.past, made, moment)
         said = {}
         for one in made:
@@ -52,6 +48,14 @@ class Rehearsal(object):
             if said[one.node] != self.said.get(one.node) and not (one.action == "kept" and one.node in self.drained):
                 self.events.append({"at": moment, "node": one.node, "action": one.action, "cause": one.cause, "why": one.why, "reason": one.reason})
         self.said = said
+
+    def nodes(self, states, size, out):
+        """{name: slurm.Node} of the whole cluster, as it would be had the rehearsal drained its nodes."""
+        nodes = dict((name, OURS if name in self.drained and not drain.is_out(node) else node) for name, node in states.items())
+        others_out = max(0, out - sum(1 for node in states.values() if drain.is_out(node)))
+        # Names that no host can have: only their number counts.
+        nodes.update((" %d" % number, OUT if number < others_out else IDLE) for number in range(size - len(states)))
+        return nodes
 
 
 def states_of(rows, moments):

@@ -224,10 +224,17 @@ def words(count, thing):
     return "%d %s%s" % (count, thing, "" if count == 1 else "s")
 
 
-def named(rows, fits):
+def named(rows):
     """Names of nodes, the first few of them."""
-    names = [row["node"] for row in rows if fits(row)]
+    names = [row["node"] for row in rows]
     return listing(names) if len(names) < 4 else "%s and %d more" % (", ".join(names[:3]), len(names) - 3)
+
+
+# The answers, the worst first; `good` is none of them.
+LEVELS = ("critical", "warning", "unknown")
+# (state of nodes, which answer it is a reason for, what is said of them)
+NOT_WELL = (("down", "critical", "down"), ("pending", "warning", "never answered"), ("retired", "warning", "no longer in the inventory"),
+            ("replaced", "warning", "replaced by another host"))
 
 
 def answer(figures, found, rows, problems):
@@ -235,29 +242,33 @@ def answer(figures, found, rows, problems):
 
     state: critical, warning, unknown (nothing bad is known, but not everything is) or good
     """
-    reasons = {"critical": [], "warning": [], "unknown": []}
-    ranks = dict((rank, sum(one["count"] for one in found if severity_rank(one["severity"]) == rank)) for rank in (0, 1))
-    if ranks[0]:
-        reasons["critical"].append("%s fire%s" % (words(ranks[0], "critical alert"), "s" if ranks[0] == 1 else ""))
-    if ranks[1]:
-        reasons["warning"].append("%s fire%s" % (words(ranks[1], "warning"), "s" if ranks[1] == 1 else ""))
+    reasons = list(alert_reasons(found)) + list(node_reasons(figures, rows)) + [("unknown", problem) for problem in problems]
+    if not rows and not problems:
+        reasons.append(("unknown", "no node is registered; run site.yml"))
+    state = next((level for level in LEVELS if level in dict(reasons)), "good")
+    return {"state": state, "reasons": [text for level in LEVELS for its, text in reasons if its == level]}
+
+
+def alert_reasons(found):
+    """(level, text) of what fires."""
+    for rank, level, thing in ((0, "critical", "critical alert"), (1, "warning", "warning")):
+        count = sum(one["count"] for one in found if severity_rank(one["severity"]) == rank)
+        if count:
+            yield level, "%s fire%s" % (words(count, thing), "s" if count == 1 else "")
+
+
+def node_reasons(figures, rows):
+    """(level, text) of accelerators, nodes and exporters that are not as they should be."""
     if figures["missing"]:
-        reasons["critical"].append("%d of %s %s missing" % (figures["missing"], words(figures["expected"], "accelerator"),
-                                                            "is" if figures["missing"] == 1 else "are"))
-    for state, text, level in (("down", "down", "critical"), ("pending", "never answered", "warning"), ("retired", "no longer in the inventory", "warning"),
-                               ("replaced", "replaced by another host", "warning")):
+        yield "critical", "%d of %s %s missing" % (figures["missing"], words(figures["expected"], "accelerator"), "is" if figures["missing"] == 1 else "are")
+    for state, level, text in NOT_WELL:
         count = figures["states"].get(state, 0)
         if count:
             # The names stand for themselves: one word fits one node and many.
-            reasons[level].append("%s %s: %s" % (words(count, "node"), text, named(rows, lambda row, wanted=state: row["state"] == wanted)))
+            yield level, "%s %s: %s" % (words(count, "node"), text, named([row for row in rows if row["state"] == state]))
     quiet = [row for row in rows if row["state"] == "active" and "down" in row["exporters"].values()]
     if quiet:
-        reasons["warning"].append("%s with an exporter down: %s" % (words(len(quiet), "node"), named(quiet, lambda row: True)))
-    reasons["unknown"] += problems
-    if not rows and not problems:
-        reasons["unknown"].append("no node is registered; run site.yml")
-    state = next((level for level in ("critical", "warning", "unknown") if reasons[level]), "good")
-    return {"state": state, "reasons": reasons["critical"] + reasons["warning"] + reasons["unknown"]}
+        yield "warning", "%s with an exporter down: %s" % (words(len(quiet), "node"), named(quiet))
 
 
 def document(views, answers, firing, rows, summary, notes, problems, clusters, hosts, now):

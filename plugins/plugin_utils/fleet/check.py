@@ -291,15 +291,7 @@ def proposal(name):
 
 def between_variables(values):
     """Errors about variables that do not go together."""
-    errors = []
-    bundled = [name for name, value in values.items() if name.endswith("_source") and value == "bundle"]
-    if bundled and values.get("accelmon_bundle"):
-        try:
-            bundle.read_lock(values["accelmon_bundle"])
-        except Problem as error:
-            errors.append(str(error))
-    elif bundled:
-        errors += [f"{name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle" for name in bundled]
+    errors = bundle_errors(values)
     if values.get("accelmon_exporter_tls") == "files":
         errors += [f"{name} = '': required with accelmon_exporter_tls = files; set it to the file's path on the host" for name in VARIABLES
                    if not values.get(name)]
@@ -311,13 +303,30 @@ def between_variables(values):
         errors.append("accelmon_backup_recipient = '': required with accelmon_backup_directory; set it to the file of a certificate on the control node")
     if values.get("accelmon_job_user") == "hash" and len(values.get("accelmon_job_user_key") or "") < 16:
         errors.append("accelmon_job_user_key: required with accelmon_job_user = hash; set it to a random text of at least 16 characters")
-    errors += slurm_errors(values)
+    return errors + slurm_errors(values) + collector_errors(values)
+
+
+def bundle_errors(values):
+    """Errors about programs from a bundle."""
+    bundled = [name for name, value in values.items() if name.endswith("_source") and value == "bundle"]
+    if not values.get("accelmon_bundle"):
+        return [f"{name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle" for name in bundled]
+    try:
+        if bundled:
+            bundle.read_lock(values["accelmon_bundle"])
+    except Problem as error:
+        return [str(error)]
+    return []
+
+
+def collector_errors(values):
+    """Errors about how often and how long the collector reads."""
     interval, timeout = values.get("textfile_collector_interval"), values.get("textfile_collector_timeout")
-    if timeout is not None:
-        interval = interval or seconds(values.get("accelmon_scrape_interval") or DEFAULT_INTERVAL)
-        if timeout >= interval > 1:
-            errors.append(f"textfile_collector_timeout = {timeout}: not less than the interval of {interval} s; use at most {interval - 1}")
-    return errors
+    if timeout is None:
+        return []
+    interval = interval or seconds(values.get("accelmon_scrape_interval") or DEFAULT_INTERVAL)
+    fix = f"not less than the interval of {interval} s; use at most {interval - 1}"
+    return [f"textfile_collector_timeout = {timeout}: {fix}"] if timeout >= interval > 1 else []
 
 
 def slurm_errors(values):

@@ -82,17 +82,15 @@ def _normalised(spec, value):
     if unanswered(value) and "default" in spec:
         return spec["default"]
     kind = spec.get("type", "str")
-    if isinstance(value, str) and (kind in ("list", "dict") or (kind == "raw" and LIKE_DATA.match(value))):
+    if isinstance(value, str) and is_data(value, kind):
         value = parsed(value, Typed if spec.get("typed") else Texts)
     within_bounds(value)
     template = "" if spec.get("templates") else fault_in(value, unevaluated)
     if template:
         raise Problem(template)
-    check = FORMATS.get(spec.get("format"))
     if "choices" in spec:
-        if isinstance(value, (bool, float, list, dict)) or str(value) not in spec["choices"]:
-            raise Problem(f"not a choice; use {one_of(spec['choices'])}")
-        return str(value)
+        return chosen(value, spec["choices"])
+    check = FORMATS.get(spec.get("format"))
     if kind in ("str", "path") and check and isinstance(value, bool):
         # What it may be says more than that a text is one in quotes; what may be anything gets as far as that.
         check(str(value).lower(), **spec.get("options", {}))
@@ -104,6 +102,18 @@ def _normalised(spec, value):
     if kind in ("str", "path"):
         line(value)
     return within(spec, value)
+
+
+def is_data(text, kind):
+    """Whether a text stands for a list or a dictionary."""
+    return kind in ("list", "dict") or (kind == "raw" and bool(LIKE_DATA.match(text)))
+
+
+def chosen(value, choices):
+    """One of the choices, as text. Raises Problem."""
+    if isinstance(value, (bool, float, list, dict)) or str(value) not in choices:
+        raise Problem(f"not a choice; use {one_of(choices)}")
+    return str(value)
 
 
 def within_bounds(value):

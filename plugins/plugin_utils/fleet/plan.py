@@ -346,20 +346,26 @@ def exporters(values, chosen):
 
 def own_exporter(values, chosen, role):
     """The entry of one exporter that has a port: where it is scraped, and the vendors that it is in charge of or stands by for."""
+    return {"job": role, **scraped_at(values, role), **charges(chosen, role)}
+
+
+def scraped_at(values, role):
+    """{port, scheme, path, requires?}: where an exporter is scraped, and what it asks for."""
     ours = choice.is_ours(role, values)
+    found = {"port": values[f"{role}_port"], "scheme": "https" if ours and values["accelmon_exporter_tls"] != "none" else "http",
+             "path": values[f"{role}_metrics_path"] if not ours or role in OWN_PAGES else "/metrics"}
+    demands = required(values["accelmon_exporter_tls"], values["accelmon_exporter_auth"], values["accelmon_tls_client_auth"])
+    return {**found, "requires": demands} if ours and demands else found
+
+
+def charges(chosen, role):
+    """{elected, standby, source?}: vendors that an exporter is in charge of or stands by for, and as what source."""
     source = next((name for name, one in choice.sources().items() if one["job"] == role and one["role"] in chosen.running), None)
     elected = [vendor for vendor in chosen.present if source and chosen.charge[vendor] == source]
     reads = choice.sources()[source]["vendors"] if source else ()
-    entry = {"job": role, "port": values[f"{role}_port"],
-             "scheme": "https" if ours and values["accelmon_exporter_tls"] != "none" else "http",
-             "path": values[f"{role}_metrics_path"] if not ours or role in OWN_PAGES else "/metrics",
-             "elected": elected, "standby": [vendor for vendor in chosen.present if vendor in reads and vendor not in elected]}
-    demands = required(values["accelmon_exporter_tls"], values["accelmon_exporter_auth"], values["accelmon_tls_client_auth"])
-    if ours and demands:
-        entry["requires"] = demands
-    if elected or entry["standby"]:
-        entry["source"] = source
-    return entry
+    standby = [vendor for vendor in chosen.present if vendor in reads and vendor not in elected]
+    found = {"elected": elected, "standby": standby}
+    return {**found, "source": source} if elected or standby else found
 
 
 def listen_address(values, address, facts):

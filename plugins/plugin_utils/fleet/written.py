@@ -84,9 +84,9 @@ def of_node(node, variables, name, named, seen):
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             word = key.value if isinstance(key, yaml.ScalarNode) else ""
-            if named and word in NAMES and isinstance(value, yaml.MappingNode):
-                yield from of_names(value, NAMES[word])
-            place = f"{name}.{word}" if name else word if word in variables else ""
+            if named:
+                yield from of_names(value, word)
+            place = place_of(word, name, variables)
             yield from of_node(value, variables, place, named and not place and word != "vars", seen)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
@@ -97,6 +97,13 @@ def of_node(node, variables, name, named, seen):
             yield node.start_mark.line + 1, misread(name, node.value, "YAML", value, f'put it in quotes, as "{node.value}"')
 
 
+def place_of(word, name, variables):
+    """The variable that a key belongs to and where in it; "" for none. name: the same of what the key is in"""
+    if name:
+        return f"{name}.{word}"
+    return word if word in variables else ""
+
+
 def misread(name, text, reader, value, fix):
     """The problem of a number that is read otherwise than it is written."""
     if SECRET.search(name) or all_variables().get(name.partition(".")[0], {}).get("no_log"):
@@ -104,12 +111,14 @@ def misread(name, text, reader, value, fix):
     return f"{name} = {text}: {reader} reads it as the number {value}; {fix}, or as {value}"
 
 
-def of_names(node, what):
-    """[(line, problem)] of names of hosts or groups that are none to YAML, so that Ansible stops reading there."""
+def of_names(node, word):
+    """[(line, problem)] of names of hosts or groups that are none to YAML, so that Ansible stops reading there. word: the key that they stand below"""
+    if word not in NAMES or not isinstance(node, yaml.MappingNode):
+        return
     for key, _value in node.value:
         if isinstance(key, yaml.ScalarNode) and key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
             name = shown(key.value)
-            yield key.start_mark.line + 1, f'{what} {name}: YAML does not read this name as a string; put it in quotes, as "{name}"'
+            yield key.start_mark.line + 1, f'{NAMES[word]} {name}: YAML does not read this name as a string; put it in quotes, as "{name}"'
 
 
 def number_of(node):
