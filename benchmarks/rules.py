@@ -349,9 +349,9 @@ def joining(groups):
     return {rule["record"] for group in groups for rule in group["rules"] if "accelerator_job_info" in rule["expr"]}
 
 
-def sampled(options, api, evaluator, pids):
-    """Figures of some cycles."""
-    started, before, load_before = time.monotonic(), spent(pids), os.getloadavg()[0]
+def watched(options, api, evaluator):
+    """(ages of the reading, ages of its sample, times of all rules) of some cycles, which it waits for."""
+    started = time.monotonic()
     ages, stamps, rounds = [], [], []
     clock = 'accelerator_power_watts{cluster="bench",node="gpu00000",index="0"}'
     next_rules = started + options.interval
@@ -364,13 +364,38 @@ def sampled(options, api, evaluator, pids):
             rounds.append(rule_times(evaluator))
             next_rules += options.interval
         time.sleep(1)
+    return ages, stamps, rounds
+
+
+def sampled(options, api, evaluator, pids):
+    """Figures of some cycles."""
+    started, before, load_before = time.monotonic(), spent(pids), os.getloadavg()[0]
+    ages, stamps, rounds = watched(options, api, evaluator)
     wall, after = time.monotonic() - started, spent(pids)
-    rules, groups = {}, {}
+    return {
+        "load": [round(load_before, 1), round(os.getloadavg()[0], 1)], **rule_figures(options, rounds),
+        "age_s": {what: {"median": round(statistics.median(found), 1), "worst": round(max(found), 1)} if found else None
+                  for what, found in (("sample", stamps), ("reading", ages))},
+        "cpu_cores": {name: round((after[name][0] - before[name][0]) / wall, 2) for name in pids},
+        "memory_mb": {name: round(after[name][1]) for name in pids},
+    }
+
+
+def collected(rounds):
+    """({group: [seconds]}, {(group, place in it, rule): [seconds]}) of rounds as rule_times() gives them."""
+    groups, rules = {}, {}
     for found in rounds:
         for group, members in found.items():
             groups.setdefault(group, []).append(sum(seconds for _name, seconds in members))
             for place, (name, seconds) in enumerate(members):
                 rules.setdefault((group, place, name), []).append(seconds)
+    return groups, rules
+
+
+def rule_figures(options, rounds):
+    """How long groups and rules take. rounds: as rule_times() gives them, after each cycle"""
+    groups, rules = collected(rounds)
+    usual = {group: statistics.median(times) for group, times in groups.items()}
     every = "%ds" % options.interval
     written, alerts = recording_groups(every, options.backend), alert_groups(interval=every)
     seldom = {group["name"] for group in written + alerts if group.get("interval", every) != every}
@@ -379,25 +404,20 @@ def sampled(options, api, evaluator, pids):
     moments = {}
     for group in written:
         if group["name"] in fast:
-            moments.setdefault(group.get("eval_offset", group["name"]), []).append(statistics.median(groups[group["name"]]))
+            moments.setdefault(group.get("eval_offset", group["name"]), []).append(usual[group["name"]])
     return {
-        "load": [round(load_before, 1), round(os.getloadavg()[0], 1)],
-        "groups_s": {group: {"median": round(statistics.median(times), 3), "worst": round(max(times), 3)} for group, times in groups.items()},
+        "groups_s": {group: {"median": round(usual[group], 3), "worst": round(max(times), 3)} for group, times in groups.items()},
         "evaluating_s": round(sum(max(times) for times in moments.values()), 3),
-        "alerts_s": round(sum(statistics.median(groups[group["name"]]) for group in alerts if group["name"] in fast), 3),
-        "cycle_s": round(sum(statistics.median(groups[name]) for name in fast), 3),
-        "cycle_with_slow_s": round(sum(statistics.median(times) for times in groups.values()), 3),
+        "alerts_s": round(sum(usual[group["name"]] for group in alerts if group["name"] in fast), 3),
+        "cycle_s": round(sum(usual[name] for name in fast), 3),
+        "cycle_with_slow_s": round(sum(usual.values()), 3),
         "job_join_s": round(sum(statistics.median(times) for (_group, _place, name), times in rules.items() if name.partition("{")[0] in joining(written)), 3),
         "rules_s": [{"group": group, "rule": name, "median": round(statistics.median(times), 3)}
                     for (group, _place, name), times in sorted(rules.items(), key=lambda item: -statistics.median(item[1]))],
-        "age_s": {what: {"median": round(statistics.median(found), 1), "worst": round(max(found), 1)} if found else None
-                  for what, found in (("sample", stamps), ("reading", ages))},
-        "cpu_cores": {name: round((after[name][0] - before[name][0]) / wall, 2) for name in pids},
-        "memory_mb": {name: round(after[name][1]) for name in pids},
     }
 
 
-def cpu_of_each(options, api, evaluator, pids):
+def cpu_of_each(api, evaluator, pids):
     """CPU seconds of the storage for each rule, least of three, while nothing is scraped and evaluated: other work on the machine hardly changes it.
 
     {group: {"cpu_s": sum of its rules, "rules": [[rule, CPU seconds]]}}; the work of vmalert with the answers is not in it.
@@ -472,7 +492,7 @@ def measure(options):
             found["devices_with_jobs"] = int(owned[0][1]) if owned else 0
             found["recorded_series_per_device"] = round(series[0][1] / wanted, 2) if series else None
             if options.each:
-                found["cpu_of_each"] = cpu_of_each(options, api, evaluator, pids)
+                found["cpu_of_each"] = cpu_of_each(api, evaluator, pids)
             if options.fault:
                 found["fault"] = fault_time(options, pages, exporters)
         return found

@@ -175,17 +175,26 @@ def table(title, about, queries, labels, size=(24, 10), links=None, heads=None, 
     columns = {"excludeByName": {"Time": True, **{name: True for name in values if name not in shown}}, "includeByName": {},
                "indexByName": {name: place for place, name in enumerate([*labels, *values])},
                "renameByName": {**{name: heads[name] for name in labels}, **{name: how[0] for name, how in shown.items()}}}
-    overrides = [override(head, unit=UNITS[unit], **properties) for head, unit, properties in shown.values()]
-    overrides += [override(head, custom__width=MOMENT) for head, unit, _properties in shown.values() if unit == "moment"]
-    overrides += [override(heads[label], custom__width=WIDTHS[label]) for label in labels if label in WIDTHS]
-    overrides += [override(heads[label], custom__wrapText=True) for label in labels if label in WRAPPED]
-    overrides += [override(heads[label], links=found) for label, found in (links or {}).items()]
+    overrides = value_overrides(shown.values()) + label_overrides(labels, heads, links or {})
     # A device that is not seen any more has no index.
     overrides += [override(heads[label], noValue=NOTHING) for label in labels if nothing != NOTHING]
     options = {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": sort, "desc": True}] if sort else []}
     return panel("table", title, about, [rows(expr) for expr, _how in queries], "text", size, options,
                  {"align": "auto", "filterable": True, "minWidth": 60}, None, overrides, noValue=nothing, mappings=UNKNOWN,
                  transformations=[{"id": "merge", "options": {}}, {"id": "organize", "options": columns}])
+
+
+def value_overrides(columns):
+    """How the columns of values are shown."""
+    found = [override(head, unit=UNITS[unit], **properties) for head, unit, properties in columns]
+    return found + [override(head, custom__width=MOMENT) for head, unit, _properties in columns if unit == "moment"]
+
+
+def label_overrides(labels, heads, links):
+    """How the columns of labels are shown."""
+    found = [override(heads[label], custom__width=WIDTHS[label]) for label in labels if label in WIDTHS]
+    found += [override(heads[label], custom__wrapText=True) for label in labels if label in WRAPPED]
+    return found + [override(heads[label], links=link_to) for label, link_to in links.items()]
 
 
 def grid(title, about, expr, unit, thresholds, board, size=(24, 8), **more):

@@ -208,6 +208,25 @@ def place(hosts, known, key, addresses):
         known[key] = next(str(addresses[number]) for number in range(10, 250) if str(addresses[number]) not in used)
 
 
+def settle(lab, specs):
+    """Note where each host will be reached. One that has an address or a port keeps it."""
+    addresses = network(lab)
+    addresses6 = network6(lab) if any(6 in NETWORKS[spec["network"]] for spec in specs.values()) else None
+    hosts = lab.state["hosts"]
+    for name, spec in specs.items():
+        known = hosts.setdefault(name, {})
+        known["groups"] = spec["groups"]
+        families = NETWORKS[spec["network"]]
+        for key in (("port", "address") if 4 not in families else ()) + (("address6",) if 6 not in families else ()):
+            known.pop(key, None)
+        if 4 in families:
+            if "port" not in known:
+                known["port"] = free_port([entry.get("port") for entry in hosts.values()])
+            place(hosts, known, "address", addresses)
+        if 6 in families:
+            place(hosts, known, "address6", addresses6)
+
+
 def up(lab, specs):
     """Make the lab have exactly these hosts, running. Return the number of hosts that had to be made or started."""
     specs = normalise(specs)
@@ -216,21 +235,7 @@ def up(lab, specs):
     with lab.locked():
         for gone in sorted(set(lab.state["hosts"]) - set(specs)):
             discard(lab, gone)
-        addresses = network(lab)
-        addresses6 = network6(lab) if any(6 in NETWORKS[spec["network"]] for spec in specs.values()) else None
-        hosts = lab.state["hosts"]
-        for name, spec in specs.items():
-            known = hosts.setdefault(name, {})
-            known["groups"] = spec["groups"]
-            families = NETWORKS[spec["network"]]
-            for key in (("port", "address") if 4 not in families else ()) + (("address6",) if 6 not in families else ()):
-                known.pop(key, None)
-            if 4 in families:
-                if "port" not in known:
-                    known["port"] = free_port([entry.get("port") for entry in hosts.values()])
-                place(hosts, known, "address", addresses)
-            if 6 in families:
-                place(hosts, known, "address6", addresses6)
+        settle(lab, specs)
         there = engine.inspect(lab.container(name) for name in specs)
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             jobs = [pool.submit(ensure, lab, name, spec, tags[spec["image"]], public_key, there.get(lab.container(name)))
@@ -264,24 +269,29 @@ def ensure(lab, name, spec, image, public_key, found):
     hardware.build(folder, name, spec["devices"])
     volumes = ["pci:/sys/bus/pci/devices:ro", "module:/sys/module:ro", "lab:/lab"]
     volumes += ["lab/%s:/usr/bin/%s:ro" % (tool, tool) for tool in hardware.tools(spec["devices"])]
-    networks = []
-    if "address" in known:
-        networks.append("%s:ip=%s,mac=%s,alias=%s" % (lab.network, known["address"], mac(known["address"]), name))
-    if "address6" in known:
-        networks.append("%s:ip6=%s,mac=%s,alias=%s" % (lab.network6, known["address6"], mac6(known["address6"]), name))
-    publish = ["127.0.0.1:%d:22" % known["port"]] if "port" in known else []
-    publish += ["127.0.0.1:%d:%s" % (local, port) for port, local in spec["publish"].items()]
     podman("run", "--detach", "--name", lab.container(name), "--hostname", name,
-           "--label", "%s=%s" % (LABEL, lab.name), "--label", "%s=%s" % (SPEC_LABEL, wanted),
-           *[part for attached in networks for part in ("--network", attached)], *RUN,
-           *[part for volume in volumes for part in ("--volume", "%s/%s" % (folder, volume))],
-           *[part for port in publish for part in ("--publish", port)], image)
+           "--label", "%s=%s" % (LABEL, lab.name), "--label", "%s=%s" % (SPEC_LABEL, wanted), *network_options(lab, name, known, spec["publish"]), *RUN,
+           *[part for volume in volumes for part in ("--volume", "%s/%s" % (folder, volume))], image)
     booted(lab, name, "strict")
     podman("exec", "--interactive", lab.container(name), "sh", "-ec", ADMIT, stdin=public_key)
     canary(lab, name)
     known["ready"] = wanted
     say("%s is up: %s, %s" % (name, spec["image"], ", ".join(spec["devices"]) or "no accelerators"))
     return True
+
+
+def network_options(lab, name, known, publish):
+    """The options of podman by which a host is reached. publish: {port of the host: port on this machine}, beside ssh"""
+    options = []
+    if "address" in known:
+        options += ["--network", "%s:ip=%s,mac=%s,alias=%s" % (lab.network, known["address"], mac(known["address"]), name)]
+    if "address6" in known:
+        options += ["--network", "%s:ip6=%s,mac=%s,alias=%s" % (lab.network6, known["address6"], mac6(known["address6"]), name)]
+    if "port" in known:
+        options += ["--publish", "127.0.0.1:%d:22" % known["port"]]
+    for port, local in publish.items():
+        options += ["--publish", "127.0.0.1:%d:%s" % (local, port)]
+    return options
 
 
 def booted(lab, name, strictness):

@@ -586,20 +586,24 @@ def main(argv):
             print("\n=== %s" % job.name, flush=True)
             job.run()
     always_not_run(run)
+    summary(jobs, run.not_run, time.monotonic() - begin)
+    return 1 if any(job.failure for job in jobs) else 0
 
+
+def summary(jobs, not_run, seconds):
+    """Print what passed, what failed and why, and what was not run."""
     print("\n=== summary")
     for job in jobs:
         why = "  " + job.failure.replace("\n", "\n  ") if job.failure else ""
         print("%-21s %-7s %5.0f s%s" % (job.name, "failed" if job.failure else "passed", job.seconds, why))
-    print("%-29s %5.0f s" % ("all", time.monotonic() - begin))
+    print("%-29s %5.0f s" % ("all", seconds))
     counted = fixtures()
     print("%-21s %s" % ("fixtures", ", ".join("%d %s" % (len(paths), kind) for kind, paths in counted.items() if paths or kind != "unlabelled")))
     print("NOT RUN")
-    for what, why in run.not_run:
+    for what, why in not_run:
         print("  %s: %s" % (what, why))
     failed = sum(1 for job in jobs if job.failure)
     print("%d passed, %d failed" % (len(jobs) - failed, failed))
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -419,29 +419,11 @@ def fixed(variant):
 def series_page():
     """Text of series.md."""
     series, sources = load("series"), load("sources")
-    text = NOTE + SERIES.format(labels=code(series["labels"]))
-    origins, reasons = "", ""
-    for item in series["devices"]:
-        for variant in item["variants"]:
-            labels = fixed(variant) or code(item.get("labels", []))
-            text += f"| `{item['name']}` | {labels} | {item['type']} | {item['unit']} | {bounds(item)} | {item['help'].strip()} |\n"
-            for source, choices in variant["from"].items():
-                written = ", else ".join(origin(source, sources["sources"][source], part) for part in choices)
-                origins += f"| `{item['name']}` {fixed(variant)}".rstrip() + f" | `{source}` | {written} |\n"
-                for part in choices:
-                    if "except" in part:
-                        rows = ", ".join(f'`{label}=~"{pattern}"`' for label, pattern in part["except"].items())
-                        reasons += f"| `{part['metric']}` | {rows} | {part['why']} |\n"
+    text = NOTE + SERIES.format(labels=code(series["labels"])) + device_series(series)
     known = "".join(f"* `{name}`: {', '.join(spec['vendors'])}; from `{spec['job']}`, port {spec['port']}.\n" for name, spec in sources["sources"].items())
     leap = {item["name"]: item["leap"] for item in series["devices"] if "leap" in item}
-    text += SERIES_REST.format(sources=known, energy=leap["accelerator_energy_joules_total"], errors=leap["accelerator_ecc_errors_total"]) + origins
-    text += "\nReadings that are not used:\n\n| Raw series | With | Why |\n|---|---|---|\n" + reasons
-    text += "\nSeries and labels that are not stored:\n\n| Series or label | From | Why |\n|---|---|---|\n"
-    for name, spec in sources["sources"].items():
-        for part in spec.get("drop", []) + spec.get("forget", []):
-            kind = "series" if "series" in part else "label"
-            pattern = part[kind].replace("|", "\\|")
-            text += f"| {kind} `{pattern}` | `{name}` | {part['why']} |\n"
+    text += SERIES_REST.format(sources=known, energy=leap["accelerator_energy_joules_total"], errors=leap["accelerator_ecc_errors_total"])
+    text += origins(series, sources) + not_used(series) + not_stored(sources)
     text += ("\n## Roll-ups\n\nNamed level, series, operation. They are computed from the series of devices: by vmalert half an interval later, by "
              "Prometheus at the next evaluation. A device counts once. While another source takes over, one evaluation may mix devices of the old and "
              "the new source. The number of devices on a node comes from their source directly and is not affected.\n\n| Series | Labels |\n|---|---|\n")
@@ -464,6 +446,48 @@ def series_page():
     for part in ("about", "own"):
         for name, labels in sources["delegated"]["slurm_collector"][part].items():
             text += f"| `{name}` | {code(labels)} |\n"
+    return text
+
+
+def variants(series):
+    """(series, variant) of all series of devices."""
+    return [(item, variant) for item in series["devices"] for variant in item["variants"]]
+
+
+def device_series(series):
+    """Rows of the series of devices."""
+    return "".join(f"| `{item['name']}` | {fixed(variant) or code(item.get('labels', []))} | {item['type']} | {item['unit']} | {bounds(item)} "
+                   f"| {item['help'].strip()} |\n" for item, variant in variants(series))
+
+
+def origins(series, sources):
+    """Rows of what each series is read from."""
+    text = ""
+    for item, variant in variants(series):
+        for source, choices in variant["from"].items():
+            written = ", else ".join(origin(source, sources["sources"][source], part) for part in choices)
+            text += f"| `{item['name']}` {fixed(variant)}".rstrip() + f" | `{source}` | {written} |\n"
+    return text
+
+
+def not_used(series):
+    """The table of readings that are left out."""
+    text = "\nReadings that are not used:\n\n| Raw series | With | Why |\n|---|---|---|\n"
+    for part in (part for _item, variant in variants(series) for choices in variant["from"].values() for part in choices):
+        if "except" in part:
+            rows = ", ".join(f'`{label}=~"{pattern}"`' for label, pattern in part["except"].items())
+            text += f"| `{part['metric']}` | {rows} | {part['why']} |\n"
+    return text
+
+
+def not_stored(sources):
+    """The table of what scrapes leave out."""
+    text = "\nSeries and labels that are not stored:\n\n| Series or label | From | Why |\n|---|---|---|\n"
+    for name, spec in sources["sources"].items():
+        for part in spec.get("drop", []) + spec.get("forget", []):
+            kind = "series" if "series" in part else "label"
+            pattern = part[kind].replace("|", "\\|")
+            text += f"| {kind} `{pattern}` | `{name}` | {part['why']} |\n"
     return text
 
 

@@ -218,6 +218,23 @@ def told(job, target, rows):
     return [(labels, rows[int(place)][2]) for labels, place in expositions.stored(page, job, target)]
 
 
+def device_rows(device, page, identity):
+    """[(name, labels, reading by age)] of a device's page; one device is gone."""
+    rows = [(name, ",".join(filter(None, [identity, more])), reading) for name, more, reading in page]
+    if (device.node, device.index) == GONE:
+        return [(name, labels, lambda age, reading=reading: reading(age) if age >= GONE_SINCE else None) for name, labels, reading in rows]
+    return rows
+
+
+def job_readings(target, device):
+    """[(labels, reading by age)] of the job that a device has had for the last five hours."""
+    place = {**target, "index": str(device.index), "uuid": device.uuid}
+    names = dict(zip(("job_id", "user", "account", "partition"), JOBS[device.node]))
+    its = {**place, "vendor": device.vendor, "job_id": names["job_id"]}
+    return [({"__name__": name, **labels}, lambda age, value=value: value if age < 5 * 3600 else None) for name, labels, value in (
+        ("accelerator_job_info", {**place, **names}, 1), ("accelerator_processes", its, 1), ("accelerator_process_memory_bytes", its, 61e9))]
+
+
 def readings(now):
     """[(labels, reading by age)] of everything that was scraped; a reading may be None."""
     found = []
@@ -225,19 +242,10 @@ def readings(now):
         target = {"cluster": cluster, "rack": rack, "node": node}
         found += told("node_exporter", target, host(node, now))
         job, form, identity = FORMS[source]
-        for index in range(count):
-            device = Device(node, index)
-            rows = [(name, ",".join(filter(None, [identity.format(device), more])), reading) for name, more, reading in form(device, now)]
-            if (node, index) == GONE:
-                rows = [(name, labels, lambda age, reading=reading: reading(age) if age >= GONE_SINCE else None) for name, labels, reading in rows]
-            found += told(job, target, rows)
-        if node in JOBS:
-            names = dict(zip(("job_id", "user", "account", "partition"), JOBS[node]))
-            found += [({"__name__": "accelerator_job_info", **target, "index": str(index), "uuid": Device(node, index).uuid, **names},
-                       lambda age: 1 if age < 5 * 3600 else None) for index in range(count)]
-            for name, value in (("accelerator_processes", 1), ("accelerator_process_memory_bytes", 61e9)):
-                found += [({"__name__": name, **target, "index": str(index), "uuid": Device(node, index).uuid, "vendor": Device(node, index).vendor,
-                            "job_id": names["job_id"]}, lambda age, value=value: value if age < 5 * 3600 else None) for index in range(count)]
+        for device in (Device(node, index) for index in range(count)):
+            found += told(job, target, device_rows(device, form(device, now), identity.format(device)))
+            if node in JOBS:
+                found += job_readings(target, device)
         for name in sorted({"node_exporter", job}):
             port, samples = {"node_exporter": (9100, 1800), "dcgm_exporter": (9400, 900)}[name]
             found += scraped({**target, "job": name, "instance": f"{record(node)['address']}:{port}"}, samples)

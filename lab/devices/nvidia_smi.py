@@ -131,6 +131,11 @@ def cell(field, value, units):
     return text + " " + UNITS[field] if units and field in UNITS else text
 
 
+def heading(field):
+    """Return the head of a column."""
+    return "%s [%s]" % (field, UNITS[field]) if field in UNITS else field
+
+
 def query(fields, options, found, driver_version, broken):
     """Print the table. Return the exit status."""
     rows = [values(index, facts, len(found), driver_version) for index, facts in enumerate(found)]
@@ -145,7 +150,7 @@ def query(fields, options, found, driver_version, broken):
     fields = [canonical(field) for field in fields]
     units = "nounits" not in options
     if "noheader" not in options:
-        sys.stdout.write(", ".join(field + (" [%s]" % UNITS[field] if field in UNITS else "") for field in fields) + "\n")
+        sys.stdout.write(", ".join(map(heading, fields)) + "\n")
     for index, row in enumerate(rows):
         cells = [cell(field, row[field], units) for field in fields]
         if broken == "err" and index == 0:
@@ -174,6 +179,39 @@ def behaviour():
         return ""
 
 
+def list_devices(found):
+    """Print a line for each device."""
+    for index, facts in enumerate(found):
+        print("GPU %d: %s (UUID: %s)" % (index, facts["name"], facts["uuid"]))
+    if not found:
+        print("No devices found.")
+
+
+def list_links(found):
+    """Print the NVLinks of each device."""
+    for index, facts in enumerate(found):
+        print("GPU %d: %s (UUID: %s)" % (index, facts["name"], facts["uuid"]))
+        for link in range(facts["links"]):
+            print("\t Link %d: 26.562 GB/s" % link)
+        if not facts["links"]:
+            print("Device does not have or support Nvlink")
+
+
+def list_processes(_found):
+    """Print the processes that the host is said to have, if any."""
+    try:
+        with open(os.path.join(LAB, "nvidia-smi.processes")) as stream:
+            sys.stdout.write(stream.read())
+    except OSError:
+        pass
+
+
+LISTS = {
+    ("-L",): list_devices, ("--list-gpus",): list_devices, ("nvlink", "-s"): list_links,
+    ("--query-compute-apps=gpu_uuid,pid,used_memory", "--format=csv,noheader,nounits"): list_processes,
+}
+
+
 def main(arguments):
     """Behave like nvidia-smi for these command-line arguments. Return the exit status."""
     fault = behaviour()
@@ -194,26 +232,8 @@ def main(arguments):
         sys.stdout.write("Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 560.35\n")
         return 18
     found = devices()
-    if arguments in (["-L"], ["--list-gpus"]):
-        for index, facts in enumerate(found):
-            print("GPU %d: %s (UUID: %s)" % (index, facts["name"], facts["uuid"]))
-        if not found:
-            print("No devices found.")
-        return 0
-    if arguments == ["nvlink", "-s"]:
-        for index, facts in enumerate(found):
-            print("GPU %d: %s (UUID: %s)" % (index, facts["name"], facts["uuid"]))
-            for link in range(facts["links"]):
-                print("\t Link %d: 26.562 GB/s" % link)
-            if not facts["links"]:
-                print("Device does not have or support Nvlink")
-        return 0
-    if arguments == ["--query-compute-apps=gpu_uuid,pid,used_memory", "--format=csv,noheader,nounits"]:
-        try:
-            with open(os.path.join(LAB, "nvidia-smi.processes")) as stream:
-                sys.stdout.write(stream.read())
-        except OSError:
-            pass
+    if tuple(arguments) in LISTS:
+        LISTS[tuple(arguments)](found)
         return 0
     fields, options = None, None
     for argument in arguments:
