@@ -40,7 +40,6 @@ DEVICES = NODES + ',model=~"$model"'
 HERE = 'cluster=~"$cluster",node=~"$node"'
 CHOSEN = HERE + ',vendor=~"$vendor",index=~"$index"'
 # Labels by which series of a device are joined.
-SAME = "cluster, node, vendor, index, uuid"
 JOB = "cluster, node, index, uuid"
 
 HEALTH = {100: ("good", GOOD), 70: ("slow", NOTICE), 40: ("to be drained", ALARM), 0: ("broken", ALARM)}

@@ -233,7 +233,7 @@ def explained(params, monitor):
     lacking = set((item["cluster"], item["node"]) for item in result["failures"] if item["check"] == "devices")
     if lacking:
         try:
-            seen["lost"] = view.lost_devices(params, clusters, lacking)
+            seen["lost"] = view.lost_devices(params, lacking)
         except Failure:
             pass  # the storage went away just now: the failure stands without the names of the devices
     seen["open_stack"] = open_stack(params)

@@ -314,7 +314,7 @@ def error_samples(ask, clusters, name):
             yield tuple(labels.get(label, "") for label in ("cluster", "node", "vendor", "pci_bus_id", "kind", "code")), labels, value
 
 
-def lost_devices(params, clusters, keys):
+def lost_devices(params, keys):
     """{(cluster, node, vendor): [words]} of devices recorded within the last day that are not fresh now.
 
     keys: set of (cluster, node) to look at

@@ -175,7 +175,7 @@ WORDS = {"drain": "drained", "observe": "would be drained", "blocked": "not drai
          "kept": "is drained already", "failed": "could not be drained (%s)"}
 
 
-def tell(decisions, options, state):
+def tell(decisions, state):
     """Say and count what is new."""
     said = {}
     for one in decisions:
@@ -206,7 +206,7 @@ def run(options):
         blocked = collections.Counter()
         if len(answers) == len(QUERIES):
             decisions = decisions_of(options, state, answers["verdicts"], answers["nodes"], now)
-            tell(decisions, options, state)
+            tell(decisions, state)
             state.success = round(now, 3)
             blocked.update(one.why for one in decisions if one.action == "blocked")
             for one in decisions:

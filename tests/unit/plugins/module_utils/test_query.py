@@ -113,7 +113,7 @@ def test_every_query_about_thousands_of_nodes_is_one_that_victoriametrics_takes(
 
     monkeypatch.setattr(view, "asking", lambda _params: (ask, ask))
     params = {"interval": "15s", "fresh_intervals": 4, "recording_delay": 60}
-    view.lost_devices(params, {}, {("west", name) for name in names})
+    view.lost_devices(params, {("west", name) for name in names})
     view.device_errors(params, {"west": {"hosts": dict.fromkeys(names)}})
     compare.observe(ask, questions, [], None)
     views = load("views")

@@ -4,7 +4,7 @@
 """What the vendors' tools print, and what becomes of a tool that is missing, hangs or fails.
 
 Outputs: nvidia-smi's are derived from documentation (detection of "[N/A]" and the like from its manual page), amd-smi's
-and rocm-smi's from the examples in their manuals. The running of the tools is stubbed here; test_detect_command.py
+and rocm-smi's from the examples in their manuals. The running of the tools is stubbed here; test_command.py
 runs real processes.
 """
 import json
