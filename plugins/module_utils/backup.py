@@ -23,6 +23,7 @@ import re
 import shutil
 import sqlite3
 import ssl
+import stat
 import subprocess
 import tarfile
 import time
@@ -109,8 +110,14 @@ def free(settings, name):
     if storage["service"] == "victoriametrics":
         with contextlib.suppress(Failure):
             ask(settings, storage["url"] + "/snapshot/delete?snapshot=" + name, method="POST")
-    else:
-        shutil.rmtree(os.path.join(home, storage["service"], "snapshots", name), ignore_errors=True)
+        return
+    # That directory is the service's: a link in the place of `snapshots` could lead to the backups.
+    with contextlib.suppress(OSError):
+        handle = os.open(os.path.join(home, storage["service"], "snapshots"), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            shutil.rmtree("/proc/self/fd/%d/%s" % (handle, name), ignore_errors=True)
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager
@@ -144,10 +151,20 @@ def write(path, data):
     os.rename(path + ".new", path)
 
 
-def copy(source, target):
+def opened(path, owner):
+    """A file to read; owner: whose it has to be, if it matters. Checked once it is open: nobody can exchange it any more."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    found = os.fstat(handle)
+    if stat.S_ISREG(found.st_mode) and owner in (None, found.st_uid):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    raise Failure("%s: not a plain file, or not of the user whose directory it is in; remove it" % path)
+
+
+def copy(source, target, owner=None):
     """Copy a file; returns its size and SHA-256. No target: read it only."""
     digest, size = hashlib.sha256(), 0
-    with open(source, "rb") as stream, open(target or os.devnull, "wb") as output:
+    with opened(source, owner) as stream, open(target or os.devnull, "wb") as output:
         for chunk in iter(lambda: stream.read(CHUNK), b""):
             digest.update(chunk)
             size += len(chunk)
@@ -163,15 +180,31 @@ def entry(path, found):
     return {"path": path, "bytes": found[0], "sha256": found[1]}
 
 
-def copy_tree(source, target):
-    """Copy a directory and what its links lead to, which is how VictoriaMetrics makes a snapshot. Returns the entries of its files."""
+def refuse(error):
+    """What cannot be listed must not be left out."""
+    raise error
+
+
+def room(folder, count):
+    """Refuse to fill a disk that has not so many bytes left."""
+    there = shutil.disk_usage(folder).free
+    if there < count:
+        raise Failure("%s: %d MB are needed, %d MB are free; free some space there" % (folder, count // 1000000 + 1, there // 1000000))
+
+
+def copy_tree(source, target, owner):
+    """Copy a directory and what its links lead to, which is how VictoriaMetrics makes a snapshot. Returns the entries of its files.
+
+    owner: whose all files have to be. Whoever runs the storage could link to any file of the host, which root would read.
+    """
+    names = sorted(os.path.relpath(os.path.join(folder, name), source)
+                   for folder, _names, files in os.walk(source, onerror=refuse, followlinks=True) for name in files)
+    room(os.path.dirname(target), sum(os.path.getsize(os.path.join(source, name)) for name in names))
     entries = []
-    for folder, _names, files in os.walk(source, followlinks=True):
-        there = os.path.normpath(os.path.join(target, os.path.relpath(folder, source)))
-        os.makedirs(there, 0o700)
-        for name in sorted(files):
-            path = os.path.join(there, name)
-            entries.append(entry(os.path.relpath(path, os.path.dirname(target)), copy(os.path.join(folder, name), path)))
+    for name in names:
+        path = os.path.join(target, name)
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        entries.append(entry(os.path.relpath(path, os.path.dirname(target)), copy(os.path.join(source, name), path, owner)))
     return entries
 
 
@@ -217,7 +250,7 @@ def seal(settings, folder, path):
         has_grafana = grafana_copy(settings["home"], database)
         with open(path, "wb") as output:
             process = openssl(["-encrypt", "-stream", "-aes-256-cbc", "-outform", "DER", settings["recipient"]], stdin=subprocess.PIPE, stdout=output)
-            with contextlib.suppress(BrokenPipeError), process.stdin, tarfile.open(fileobj=process.stdin, mode="w|") as tar:
+            with contextlib.suppress(BrokenPipeError), process.stdin, tarfile.open(fileobj=process.stdin, mode="w|", dereference=True) as tar:
                 tar.addfile(member, io.BytesIO(silences.encode()))
                 for root in KEPT:
                     if os.path.isdir(os.path.join(settings["home"], root)):
@@ -241,8 +274,8 @@ def remove(*folders):
 
 
 def backups(folder):
-    """Names of the complete backups in a host's directory, the oldest first."""
-    return sorted(name for name in os.listdir(folder) if NAME.match(name) and os.path.exists(os.path.join(folder, name, MANIFEST)))
+    """Names of the complete backups in a host's directory, in order. Raises OSError where one cannot be read: it may be complete."""
+    return sorted(name for name in os.listdir(folder) if NAME.match(name) and MANIFEST in os.listdir(os.path.join(folder, name)))
 
 
 def discard(path):
@@ -266,6 +299,19 @@ def sync(folder):
         os.close(handle)
 
 
+def fill(settings, own, partial, now):
+    """Write the files of a backup, the manifest last. Returns the manifest."""
+    count, storage = series(settings, now), settings["storage"]["service"]
+    with snapshot(settings, own) as source:
+        files = copy_tree(source, os.path.join(partial, STORAGE), os.stat(os.path.join(settings["home"], storage)).st_uid)
+    seal(settings, own, os.path.join(partial, STATE))
+    files.append(entry(STATE, copy(os.path.join(partial, STATE), None)))
+    manifest = {"format": FORMAT, "host": settings["host"], "cluster": settings["cluster"], "storage": storage, "at": now, "series": count,
+                "bytes": sum(one["bytes"] for one in files), "files": files}
+    write(os.path.join(partial, MANIFEST), json.dumps(manifest, indent=1, sort_keys=True).encode())
+    return manifest
+
+
 def take(settings, now):
     """Write a backup, then remove those that are too old. Returns its manifest, with its path."""
     folder = os.path.join(settings["directory"], settings["host"])
@@ -277,17 +323,15 @@ def take(settings, now):
         for name in set(name for name in os.listdir(folder) if name == INCOMPLETE or NAME.match(name)).difference(backups(folder)):
             shutil.rmtree(os.path.join(folder, name))  # of a killed run
         os.mkdir(partial, 0o700)
-        count = series(settings, now)
-        with snapshot(settings, own) as source:
-            files = copy_tree(source, os.path.join(partial, STORAGE))
-        seal(settings, own, os.path.join(partial, STATE))
-        files.append(entry(STATE, copy(os.path.join(partial, STATE), None)))
-        manifest = {"format": FORMAT, "host": settings["host"], "cluster": settings["cluster"], "storage": settings["storage"]["service"], "at": now,
-                    "series": count, "bytes": sum(one["bytes"] for one in files), "files": files}
-        write(os.path.join(partial, MANIFEST), json.dumps(manifest, indent=1, sort_keys=True).encode())
+        try:
+            manifest = fill(settings, own, partial, now)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)  # a disk that it has filled must not stay full
+            raise
         os.rename(partial, path)
         sync(folder)
-        for name in backups(folder)[:-int(settings["keep"])]:
+        # Those that a clock which was ahead has dated go first, and never the new one.
+        for name in sorted(backups(folder), key=lambda name: (name <= os.path.basename(path), name))[:-int(settings["keep"])]:
             discard(os.path.join(folder, name))
     return dict(manifest, path=path)
 
@@ -301,7 +345,8 @@ def manifest_of(path):
             raise Failure("%s: a backup in format %s, but this version reads format %d; use the version that wrote it" % (path, manifest["format"], FORMAT))
         names = [one["path"] for one in manifest["files"] if isinstance(one["bytes"], int) and isinstance(one["sha256"], str)]
         plain = all(os.path.normpath(name) == name and (name == STATE or name.startswith(STORAGE + "/")) for name in names)
-        if plain and STATE in names and len(names) == len(manifest["files"]) and manifest["storage"] in ("victoriametrics", "prometheus"):
+        sound = isinstance(manifest["at"], (int, float)) and isinstance(manifest["bytes"], int) and isinstance(manifest["series"], (int, type(None)))
+        if plain and sound and STATE in names and len(names) == len(manifest["files"]) and manifest["storage"] in ("victoriametrics", "prometheus"):
             return manifest
     except OSError as error:
         raise Failure("%s: not a backup, or an incomplete one: it has no readable manifest.json (%s); choose another" % (path, error.strerror)) from None
@@ -334,11 +379,12 @@ def unseal(path, key, folder):
         with process.stdout, tarfile.open(fileobj=process.stdout, mode="r|") as tar:
             for member in tar:
                 target = os.path.join(folder, member.name)
-                if os.path.normpath(member.name) != member.name or not member.name.startswith(KEPT + (SILENCES, "grafana.db")):
+                known = (member.name + "/").startswith(tuple(root + "/" for root in KEPT + (SILENCES, "grafana.db")))
+                if os.path.normpath(member.name) != member.name or not known or not (member.isdir() or member.isfile()):
                     continue
                 if member.isdir():
                     os.makedirs(target)
-                elif member.isfile():
+                else:
                     with open(target, "wb") as output:
                         shutil.copyfileobj(tar.extractfile(member), output)
                 os.chmod(target, member.mode & 0o777)
@@ -358,9 +404,12 @@ def swap(made, place, mark):
         os.rename(place, former)
     except FileNotFoundError:
         former = ""
-    except OSError as error:
-        raise Failure("%s: cannot be moved aside (%s); a mount point has to be a directory further up" % (place, error.strerror)) from None
-    os.rename(made, place)
+    try:
+        os.rename(made, place)
+    except OSError:
+        if former:
+            os.rename(former, place)
+        raise
     return [former] if former else []
 
 
@@ -396,7 +445,7 @@ def stage(path, files, key, staging, data):
             continue
         target = data + name[len(STORAGE):] if data else None
         if target:
-            os.makedirs(os.path.dirname(target), 0o750, exist_ok=True)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
         bring(path, one, target)
 
 
@@ -412,11 +461,18 @@ def restore(settings, path, key, check, now):
                       % (path, manifest["storage"], settings["storage"]["service"]))
     home, files, kept = settings["home"], dict((one["path"], one) for one in manifest.pop("files")), []
     with alone(home) as own:
-        staging, data = os.path.join(own, "restored"), os.path.join(home, manifest["storage"])
+        # Beside the data themselves, wherever a site has linked them to.
+        staging, data = os.path.join(own, "restored"), os.path.realpath(os.path.join(home, manifest["storage"]))
         made = data + ".restoring"
+        for place in [data] + [os.path.join(home, root) for root in KEPT]:
+            if os.path.ismount(place):
+                raise Failure("%s: a mount point, in whose place nothing can be put; mount it at a directory further up" % place)
         remove(staging, made)  # of a killed run
         os.mkdir(staging, 0o700)
         try:
+            if not check:
+                room(os.path.dirname(data), manifest["bytes"])
+                os.mkdir(made, 0o700)  # systemd gives it the service's mode and user
             stage(path, files, key, staging, "" if check else made)
         except BaseException:
             remove(staging, made)
@@ -424,7 +480,6 @@ def restore(settings, path, key, check, now):
         if check:
             remove(staging)
             return dict(manifest, kept=kept)
-        os.makedirs(made, 0o750, exist_ok=True)  # of a storage without a sample
         for root in KEPT:
             if os.path.isdir(os.path.join(staging, root)):
                 kept += swap(os.path.join(staging, root), os.path.join(home, root), stamp(now))
@@ -471,7 +526,12 @@ def finish(settings):
         if os.path.exists(database) and os.path.isdir(os.path.dirname(place)):
             owner = os.stat(os.path.dirname(place))
             os.chown(database, owner.st_uid, owner.st_gid)
+            former = "%s.before-%s" % (place, stamp(time.time()))
             with stopped("grafana"):
+                # What SQLite keeps beside a database belongs to it, and would spoil another.
+                for suffix in ("", "-journal", "-wal", "-shm"):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.rename(place + suffix, former + suffix)
                 os.rename(database, place)
         found = series(settings, manifest["at"])
         if manifest["series"] and (found or 0) < ENOUGH * manifest["series"]:

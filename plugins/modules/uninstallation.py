@@ -200,16 +200,20 @@ class Uninstallation(object):
                 if not self.module.check_mode:
                     os.rmdir(folder)
 
+    def kept(self):
+        """Names in the state directory that stay, those included that restore.yml put aside."""
+        return [name for name in self.names(paths.STATE) if name.partition(".before-")[0] in self.keep]
+
     def empty_state(self):
         """Remove what we and our services keep, but what stays; a site may have text files of its own among ours."""
-        state, own = self.at(paths.STATE), os.path.basename(paths.TEXTFILE)
+        state, own, kept = self.at(paths.STATE), os.path.basename(paths.TEXTFILE), self.kept()
         for name in self.names(paths.STATE):
             if name == own:
                 for path in sorted(glob.glob(os.path.join(state, own, "accelmon_*.prom"))):
                     if path not in self.removed:
                         self.drop(path)
                 self.prune(os.path.join(state, own))
-            elif name in self.keep:
+            elif name in kept:
                 self.stays.append("kept: %s; accelmon_uninstall_data=true removes it" % os.path.join(state, name))
             else:
                 self.drop(os.path.join(state, name))
@@ -242,7 +246,7 @@ class Uninstallation(object):
 
     def owns(self, user):
         """Whether data of the service with this user stay."""
-        return any(systemd.user_name(name) == user for name in self.keep.intersection(self.names(paths.STATE)))
+        return any(systemd.user_name(name.partition(".before-")[0]) == user for name in self.kept())
 
     @staticmethod
     def has_group(name):

@@ -48,6 +48,7 @@ def run(settings):
     """Take a backup and note the result, which backup.yml shows. Returns what went wrong, or ""."""
     path, begin = os.path.join(settings["home"], "backup", "last.json"), time.time()
     last = dict(remembered(path), success=0, problem="")
+    last["at"] = min(last["at"], begin)  # after a clock that was ahead, it would never be too old
     try:
         made = backup.take(settings, round(begin, 3))
         files = made.pop("files")

@@ -104,6 +104,17 @@ def test_what_is_left_goes_and_data_stay_with_their_user(host):
     assert not again["changed"] and again["stays"] == done["stays"]
 
 
+def test_what_a_restore_put_aside_is_data_too(host):
+    host.add("var/lib/accelmon/vmagent.before-20260101T000000Z/1", "var/lib/accelmon/secrets.before-20260101T000000Z/secrets.json",
+             "var/lib/accelmon/backup/last.json")
+    done = host.finish(*removal.DATA)
+    assert [path for path in host.there() if path.startswith("var/lib/accelmon/")] == [
+        "var/lib/accelmon/secrets.before-20260101T000000Z/secrets.json", "var/lib/accelmon/vmagent.before-20260101T000000Z/1"]
+    assert len(done["stays"]) == 2 and "accelmon-vmagent" in host.users
+    host.finish()
+    assert not [path for path in host.there() if "accelmon" in path] and "accelmon-vmagent" not in host.users
+
+
 def test_all_goes_if_all_is_asked_for(host):
     host.add("var/lib/accelmon/vmagent/queue/1", "var/lib/accelmon/secrets/secrets.json", "var/lib/accelmon/kept/etc/x", "etc/accelmon/web/")
     done = host.finish()

@@ -280,6 +280,7 @@ def change(path):
     (lambda path: change(path / "manifest.json"), "manifest.json is damaged"),
     (lambda path: (path / "manifest.json").write_text((path / "manifest.json").read_text().replace('"storage/', '"storage/../../')), "is damaged"),
     (lambda path: (path / "manifest.json").write_text((path / "manifest.json").read_text().replace('"format": 1', '"format": 2')), "in format 2"),
+    (lambda path: (path / "manifest.json").write_text((path / "manifest.json").read_text().replace('"at": ', '"at": "" , "x": ')), "is damaged"),
 ])
 def test_a_damaged_backup_changes_nothing(taken, key, monkeypatch, harm, words):
     host, path = taken
@@ -313,6 +314,140 @@ def test_only_the_newest_are_kept_and_only_after_success(taken):
     assert code == 1 and "openssl cannot encrypt to this certificate" in said and said.strip() == last["problem"] and len(said.splitlines()) == 1
     assert (last["success"], host.metrics()["accelmon_backup_success"], host.metrics()["accelmon_backup_last_success_timestamp_seconds"]) == (0, 0, last["at"])
     assert host.backups()[-2:] == ["20260103T000000Z", os.path.basename(first)]
+
+
+def test_what_a_wrong_clock_dated_goes_first_and_never_the_newest(taken):
+    host, first = taken
+    ahead = first[:-16] + "20990101T000000Z"
+    os.rename(first, ahead)
+    second = host.back_up()[2]["path"]
+    assert host.backups() == [os.path.basename(second), "20990101T000000Z"]
+    os.rename(second, first[:-16] + "20260102T000000Z")
+    third = host.back_up()[2]["path"]
+    assert host.backups() == ["20260102T000000Z", os.path.basename(third)]
+    # A failure does not take what is to come for the last success.
+    last = json.loads((host.home / "backup/last.json").read_text())
+    (host.home / "backup/last.json").write_text(json.dumps(dict(last, at=4e9)))
+    host.settings["recipient"] = "/etc/hostname"
+    assert host.back_up()[2]["at"] <= time.time()
+
+
+def test_a_failure_leaves_nothing_behind(taken):
+    """What fills the disk does not stay there until the next run."""
+    host, path = taken
+    host.settings["recipient"] = "/etc/hostname"
+    assert host.back_up()[0] == 1 and host.backups() == [os.path.basename(path)]
+
+
+def test_a_backup_that_cannot_be_read_is_not_taken_for_half_a_one(taken, monkeypatch):
+    host, path = taken
+    real = os.listdir
+
+    def listdir(place="."):
+        if str(place) == path:
+            raise OSError(5, "Input/output error", path)
+        return real(place)
+    monkeypatch.setattr(os, "listdir", listdir)
+    with pytest.raises(OSError, match="Input/output error"):
+        backup.take(host.settings, time.time())
+    monkeypatch.undo()
+    assert sorted(os.listdir(path)) == ["manifest.json", "state.tar.cms", "storage"]
+
+
+def test_nothing_is_begun_that_does_not_fit(taken, key, monkeypatch):
+    host, path = taken
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: shutil._ntuple_diskusage(10, 9, 1))
+    words = "1 MB are needed, 0 MB are free; free some space there"
+    with pytest.raises(backup.Failure, match=words):
+        backup.take(host.settings, time.time())
+    assert host.backups() == [os.path.basename(path)]
+    with pytest.raises(backup.Failure, match=words):
+        host.restore(monkeypatch, path, (key / "recipient.key").read_text())
+    assert host.restore(monkeypatch, path, (key / "recipient.key").read_text(), check=True)
+
+
+@pytest.fixture(name="foreign")
+def _foreign(tmp_path):
+    """A file of another user than the storage's."""
+    if os.geteuid():
+        return pathlib.Path("/etc/passwd")
+    (tmp_path / "foreign").write_text(SECRET)
+    os.chown(tmp_path / "foreign", 65534, -1)
+    return tmp_path / "foreign"
+
+
+@pytest.mark.parametrize("plant,words", [
+    (lambda place, foreign: (place / "x").symlink_to(foreign), "not a plain file, or not of the user whose directory it is in"),
+    (lambda place, _foreign: os.mkfifo(place / "x"), "not a plain file, or not of the user"),
+    (lambda place, _foreign: (place / "x").symlink_to(place / "none"), "No such file or directory"),
+])
+def test_what_the_storage_has_not_written_is_not_read(tmp_path, foreign, plant, words):
+    """A storage that somebody else has taken over could link to any file: root would copy it in clear, and give it to the storage at a restore."""
+    (tmp_path / "snapshot").mkdir()
+    (tmp_path / "partial").mkdir()
+    (tmp_path / "snapshot" / "good").write_text("sample")
+    target = str(tmp_path / "partial/storage")
+    assert [one["path"] for one in backup.copy_tree(str(tmp_path / "snapshot"), target, os.geteuid())] == ["storage/good"]
+    plant(tmp_path / "snapshot", foreign)
+    with pytest.raises((backup.Failure, OSError), match=words):
+        backup.copy_tree(str(tmp_path / "snapshot"), target, os.geteuid())
+    with pytest.raises(OSError, match="No such file"):
+        backup.copy_tree(str(tmp_path / "gone"), target, os.geteuid())
+
+
+def test_deleting_a_snapshot_follows_no_link(tmp_path):
+    (tmp_path / "prometheus").mkdir()
+    (tmp_path / "nfs/mon1").mkdir(parents=True)
+    (tmp_path / "prometheus/snapshots").symlink_to(tmp_path / "nfs")
+    settings = {"home": str(tmp_path), "storage": {"service": "prometheus"}}
+    backup.free(settings, "mon1")
+    assert (tmp_path / "nfs/mon1").exists()
+    (tmp_path / "prometheus/snapshots").unlink()
+    (tmp_path / "prometheus/snapshots/mon1/block").mkdir(parents=True)
+    backup.free(settings, "mon1")
+    assert os.listdir(tmp_path / "prometheus/snapshots") == []
+
+
+def test_state_that_a_site_has_linked_elsewhere_comes_back(make, key, monkeypatch, tmp_path):
+    """Secrets and storage on another disk: the backup has what is there, and the restored storage is there again."""
+    host = make("old", "victoriametrics")
+    for name in ("secrets", "victoriametrics"):
+        (tmp_path / "disk" / name).mkdir(parents=True)
+        (host.home / name).symlink_to(tmp_path / "disk" / name)
+    (tmp_path / "disk/key").write_text(SECRET)
+    (host.home / "secrets/secrets.json").symlink_to(tmp_path / "disk/key")
+    host.start()
+    path, private = host.back_up()[2]["path"], (key / "recipient.key").read_text()
+    host.stop()
+    former = os.umask(0o022)
+    try:
+        host.restore(monkeypatch, path, private)
+    finally:
+        os.umask(former)
+    assert (host.home / "secrets/secrets.json").read_text() == SECRET
+    assert (host.home / "victoriametrics").is_symlink() and files(host.home / "victoriametrics") == files(pathlib.Path(path, "storage"))
+    assert (tmp_path / "disk/victoriametrics").stat().st_mode & 0o077 == 0
+    monkeypatch.setattr(os.path, "ismount", lambda place: place == str(tmp_path / "disk/victoriametrics"))
+    with pytest.raises(backup.Failure, match="a mount point, in whose place nothing can be put"):
+        host.restore(monkeypatch, path, private)
+
+
+def test_grafanas_database_is_kept_with_what_belongs_to_it(make, monkeypatch):
+    """A journal of the database before would be played back into the restored one."""
+    host = make("old", "victoriametrics")
+    host.start()
+    monkeypatch.setenv("PATH", f"{host.folder}/bin", prepend=os.pathsep)
+    staging, place = host.home / "backup/restored", host.home / "grafana"
+    for folder in (staging, place):
+        folder.mkdir(parents=True)
+    for name, text in (("manifest.json", '{"at": 1, "series": 0}'), ("silences.json", "[]"), ("grafana.db", "restored")):
+        (staging / name).write_text(text)
+    for name in ("grafana.db", "grafana.db-journal", "grafana.db-wal"):
+        (place / name).write_text("before")
+    backup.finish(host.settings)
+    kept = sorted(path.name for path in place.iterdir() if path.name != "grafana.db")
+    assert (place / "grafana.db").read_text() == "restored"
+    assert [name.partition("Z")[2] for name in kept] == ["", "-journal", "-wal"] and all(name.startswith("grafana.db.before-") for name in kept)
 
 
 def test_a_killed_restore_is_completed_by_the_next_run(taken, key, monkeypatch):
