@@ -68,6 +68,11 @@ def _read_by_several(present, ask):
     return dict((key, sources) for key, sources in read.items() if len(sources) > 1)
 
 
+def within(tolerance, values, difference):
+    """Whether values differ by no more than so many percent of the largest; without a tolerance never."""
+    return bool(tolerance) and difference <= tolerance / 100.0 * max(abs(value) for value in values)
+
+
 def device_rows(questions, seen, tolerance=0):
     """One row for each device and series that at least one source has: [{cluster, node, vendor, index, uuid, series, unit, values, difference}].
 
@@ -80,16 +85,13 @@ def device_rows(questions, seen, tolerance=0):
         found = seen["values"].get(item["name"], {})
         for device in sorted(set(key for values in found.values() for key in values), key=lambda key: [verdict.natural(part) for part in key]):
             sources = seen["read"].get(device[:3], set()) & set(item["from"])
-            if len(sources) < 2:
-                continue
             values = dict((source, found.get(source, {}).get(device)) for source in sorted(sources))
             known = [value for value in values.values() if value is not None]
-            if not known:
+            if len(sources) < 2 or not known:
                 continue
             difference = max(known) - min(known) if len(known) > 1 else None
-            if tolerance and len(known) == len(values) and difference <= tolerance / 100.0 * max(abs(value) for value in known):
-                continue
-            rows.append(dict(zip(DEVICE, device), series=item["name"], unit=item["unit"], values=values, difference=difference))
+            if len(known) < len(values) or not within(tolerance, known, difference):
+                rows.append(dict(zip(DEVICE, device), series=item["name"], unit=item["unit"], values=values, difference=difference))
     return sorted(rows, key=lambda row: [verdict.natural(row[name]) for name in DEVICE])
 
 

@@ -343,13 +343,12 @@ def totals(rows):
     """The figures of a job."""
     loads = [(row["utilization"], row["held"]) for row in rows if row["utilization"] is not None]
     held = sum(seconds for _load, seconds in loads)
-    powers = [row["power"] for row in rows]
-    memories = [row["memory"] for row in rows if row["memory"] is not None]
     uses = [row["use"] for row in rows if row["use"]]
     return {"devices": len(rows), "nodes": len(set(row["node"] for row in rows)), "device_seconds": sum(row["held"] for row in rows),
             "utilization": known(sum(load * seconds for load, seconds in loads) / held) if held else None,
             "idle": uses.count("idle") if uses else None, "half": uses.count("half") if uses else None,
-            "memory": max(memories) if memories else None, "power": total(powers), "energy": total(row["energy"] for row in rows)}
+            "memory": max((row["memory"] for row in rows if row["memory"] is not None), default=None), "power": total(row["power"] for row in rows),
+            "energy": total(row["energy"] for row in rows)}
 
 
 def named(rows):

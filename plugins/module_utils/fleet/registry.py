@@ -470,12 +470,7 @@ def _changes(before, after, removed, accepted):
 def _merge_record(entry, record):
     """The entry of a host after a record of it. `entry` is None for a host that is new."""
     merged = dict((name, record[name]) for name in DECLARED)
-    if record["answered"] or entry is None or not entry["reached"]:
-        merged["exporters"] = record["exporters"]
-    else:
-        merged["exporters"] = (
-            [exporter for exporter in entry["exporters"] if not exporter.get("custom")]
-            + [exporter for exporter in record["exporters"] if exporter.get("custom")])
+    merged["exporters"] = _exporters(entry, record)
     old = entry or {"reached": False, "seen": {}, "highest": {}}
     merged["reached"] = old["reached"] or record["answered"]
     merged["seen"] = _copy(record["accelerators"]) if record["answered"] else old["seen"]
@@ -487,6 +482,14 @@ def _merge_record(entry, record):
         if found:
             merged[name] = found
     return _with_status(merged, retired=False)
+
+
+def _exporters(entry, record):
+    """Those of a record; where the host did not answer, only the custom ones, which need no answer, beside those that were known."""
+    if record["answered"] or entry is None or not entry["reached"]:
+        return record["exporters"]
+    return ([exporter for exporter in entry["exporters"] if not exporter.get("custom")]
+            + [exporter for exporter in record["exporters"] if exporter.get("custom")])
 
 
 def _links(old, record):

@@ -63,6 +63,15 @@ def runs(path):
         return False
 
 
+def own_names(executable):
+    """Names of the Python of this process, the most lasting first."""
+    if not executable:
+        return []
+    base = os.path.realpath(executable)
+    # The name by which it was called lasts longer than where it leads, unless that is a virtual environment's.
+    return [base] if sys.prefix != sys.base_prefix else [executable, base]
+
+
 def find(executable=None, lasting=LASTING):
     """(path of a Python for our programs, "") or ("", why there is none).
 
@@ -71,11 +80,9 @@ def find(executable=None, lasting=LASTING):
     """
     executable = sys.executable if executable is None else executable
     known = [path for path in lasting if os.access(path, os.X_OK)]
-    base = os.path.realpath(executable) if executable else ""
-    same = [path for path in known if os.path.realpath(path) == base]
+    own = own_names(executable)
+    same = [path for path in known if os.path.realpath(path) in own]
     problem = ""
-    # The name by which it was called lasts longer than where it leads, unless that is a virtual environment's.
-    own = [] if not executable else [base] if sys.prefix != sys.base_prefix else [executable, base]
     for path in same + own + known:
         why = unfit(path)
         if not why and (path in own or path in same or runs(path)):
