@@ -26,6 +26,7 @@ import ssl
 import stat
 import subprocess
 import tarfile
+import tempfile
 import time
 from http.client import HTTPException
 from urllib.error import HTTPError
@@ -507,6 +508,28 @@ def silence_again(settings, former):
     return len(wanted)
 
 
+def grafana_again(database, place):
+    """Put Grafana's database in its place. What was there is kept beside it."""
+    owner, former = os.stat(os.path.dirname(place)), "%s.before-%s" % (place, stamp(time.time()))
+    # That directory may be on another disk, and is Grafana's: root must write there to nothing but a file that it has made.
+    handle, made = tempfile.mkstemp(prefix=".restored-", dir=os.path.dirname(place))
+    try:
+        with os.fdopen(handle, "wb") as output, open(database, "rb") as stream:
+            shutil.copyfileobj(stream, output)
+            os.fchown(handle, owner.st_uid, owner.st_gid)
+            output.flush()
+            os.fsync(handle)
+        with stopped("grafana"):
+            # What SQLite keeps beside a database belongs to it, and would spoil another.
+            for suffix in ("", "-journal", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(place + suffix, former + suffix)
+            os.rename(made, place)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(made)
+
+
 def finish(settings):
     """What needs the services that site.yml has brought up meanwhile: silences, Grafana's database, and the count of series.
 
@@ -524,15 +547,8 @@ def finish(settings):
         count = silence_again(settings, former) if settings["alertmanager"] else 0
         database, place = os.path.join(staging, "grafana.db"), os.path.join(settings["home"], GRAFANA)
         if os.path.exists(database) and os.path.isdir(os.path.dirname(place)):
-            owner = os.stat(os.path.dirname(place))
-            os.chown(database, owner.st_uid, owner.st_gid)
-            former = "%s.before-%s" % (place, stamp(time.time()))
-            with stopped("grafana"):
-                # What SQLite keeps beside a database belongs to it, and would spoil another.
-                for suffix in ("", "-journal", "-wal", "-shm"):
-                    with contextlib.suppress(FileNotFoundError):
-                        os.rename(place + suffix, former + suffix)
-                os.rename(database, place)
+            grafana_again(database, place)
+            os.unlink(database)
         found = series(settings, manifest["at"])
         if manifest["series"] and (found or 0) < ENOUGH * manifest["series"]:
             raise Failure("%d series were there at the time of the backup, and %s of them now; check the storage's log and its retention"

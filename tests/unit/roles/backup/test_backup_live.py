@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+import unittest.mock
 import urllib.request
 
 import pytest
@@ -444,7 +445,19 @@ def test_grafanas_database_is_kept_with_what_belongs_to_it(make, monkeypatch):
         (staging / name).write_text(text)
     for name in ("grafana.db", "grafana.db-journal", "grafana.db-wal"):
         (place / name).write_text("before")
+    real = os.rename
+
+    def rename(source, target):
+        if os.path.dirname(source) != os.path.dirname(target):
+            raise OSError(18, "Invalid cross-device link", source)  # Grafana's directory is on another disk
+        real(source, target)
+    monkeypatch.setattr(os, "rename", rename)
+    full = unittest.mock.patch("shutil.copyfileobj", side_effect=OSError(28, "No space left on device"))
+    with full, pytest.raises(OSError, match="No space left"):
+        backup.finish(host.settings)
+    assert sorted(os.listdir(place)) == ["grafana.db", "grafana.db-journal", "grafana.db-wal"] and (place / "grafana.db").read_text() == "before"
     backup.finish(host.settings)
+    assert (place / "grafana.db").stat().st_mode & 0o777 == 0o600
     kept = sorted(path.name for path in place.iterdir() if path.name != "grafana.db")
     assert (place / "grafana.db").read_text() == "restored"
     assert [name.partition("Z")[2] for name in kept] == ["", "-journal", "-wal"] and all(name.startswith("grafana.db.before-") for name in kept)
