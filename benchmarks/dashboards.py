@@ -120,14 +120,17 @@ class Samples:
         yield self.line("ALERTS", {"alertname": "Watchdog", "alertstate": "firing"}, span=900)
 
 
-def blocks(lines, size=8_000_000):
+BLOCK = 8_000_000  # characters
+
+
+def blocks(lines):
     """The lines in pieces that one request takes."""
     block = []
     length = 0
     for line in lines:
         block.append(line)
         length += len(line)
-        if length > size:
+        if length > BLOCK:
             yield "".join(block)
             block, length = [], 0
     yield "".join(block)

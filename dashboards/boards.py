@@ -114,12 +114,12 @@ def fault_table(where):
                  nothing=NONE)
 
 
-def trend(name, more=(), legend="{{cluster}} {{vendor}}", **options):
+def trend(name, more=(), **options):
     """A view of the catalogue over time, one line for each cluster and vendor."""
     view = VIEWS["trends"][name]
     bounds = {key: view[name] for key, name in (("min", "least"), ("max", "most")) if name in view}
     return lines(view["title"], view.get("help", "") + " Of clusters and vendors; racks, models and nodes do not narrow it.",
-                 [target(asked("trends", name), legend), *more], view["unit"], **{**bounds, **options})
+                 [target(asked("trends", name), "{{cluster}} {{vendor}}"), *more], view["unit"], **{**bounds, **options})
 
 
 def percentile(series, which):
@@ -308,7 +308,7 @@ def link_lines(where):
     ]
 
 
-def error_table(title, about, by, labels, where, size=(24, 8), links=None):
+def error_table(title, about, by, labels, where, size=(24, 8)):
     """Error codes with what the catalogue knows of them; a code that it does not know keeps its row."""
     def explained(query):
         # Every query the same way: rows whose labels differ are not joined.
@@ -318,7 +318,7 @@ def error_table(title, about, by, labels, where, size=(24, 8), links=None):
         (f"topk(100, {explained(f'sum by ({by}) (accelerator_errors_total{{{where}}}) > 0')})", column("Times")),
         (explained(f"(max by ({by}) (accelerator_error_last_timestamp_seconds{{{where}}}) > 0) * 1000"), column("Last", "moment")),
         (explained(f"count by ({by}) (accelerator_errors_total{{{where}}} > 0)"), column("Devices")),
-    ], labels, size, links, {"kind": "Kind", "code": "Code", "title": "Meaning", "class": "Class", "action": "What to do"}, "Last", NONE)
+    ], labels, size, None, {"kind": "Kind", "code": "Code", "title": "Meaning", "class": "Class", "action": "What to do"}, "Last", NONE)
 
 
 def node():

@@ -116,13 +116,13 @@ def lines(title, about, targets, unit, size=(8, 8), reference=(), thresholds=Non
     return panel("timeseries", title, about, targets, unit, size, options, custom, thresholds, dashed + list(more.pop("overrides", ())), **more)
 
 
-def bars(title, about, targets, unit, size=(8, 8), thresholds=None, **more):
+def bars(title, about, targets, unit, thresholds=None, **more):
     """A bar for each series, as it is now."""
     options = {"displayMode": "basic", "orientation": "horizontal", "valueMode": "text", "showUnfilled": True, "minVizWidth": 8, "minVizHeight": 16,
                "namePlacement": "top", "sizing": "auto", "maxVizHeight": 300, "text": {"titleSize": 14, "valueSize": 14},
                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
-    return panel("bargauge", title, about, targets, unit, size, options, thresholds=thresholds, **more)
+    return panel("bargauge", title, about, targets, unit, (8, 8), options, thresholds=thresholds, **more)
 
 
 def timeline(title, about, targets, size, mappings):

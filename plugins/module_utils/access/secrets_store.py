@@ -26,11 +26,11 @@ LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
 PLAIN = re.compile(r"[!-~]{8,72}\Z")
 
 
-def new_password(random=os.urandom):
+def new_password():
     """A password of letters and digits that cannot be taken for one another; 185 bits."""
     letters = []
     while len(letters) < LENGTH:
-        letters += [LETTERS[byte % len(LETTERS)] for byte in random(LENGTH) if byte < 256 - 256 % len(LETTERS)]
+        letters += [LETTERS[byte % len(LETTERS)] for byte in os.urandom(LENGTH) if byte < 256 - 256 % len(LETTERS)]
     return "".join(letters[:LENGTH])
 
 
@@ -114,39 +114,39 @@ class Store(object):
 
     # The authority
 
-    def authority(self, step="keep", force=False, now=None):
+    def authority(self, step="keep", force=False):
         """Keep the authority, making the first one, or take a step of its replacement: prepare, switch, finish."""
         known = self.data["authority"]
         if not known.get("signing"):
-            known["signing"] = self._new_authority(now)
+            known["signing"] = self._new_authority()
             self.changed.append("certificate authority")
         elif step == "prepare" and not known.get("next"):
             if known.get("previous"):
                 raise Failure("accelmon_rotate = ca: the previous CA change is unfinished, both CAs are still trusted; "
                               "finish it first with accelmon_rotate=ca_end")
-            known["next"] = self._new_authority(now)
+            known["next"] = self._new_authority()
             self.changed.append("next CA")
         elif step == "switch" and known.get("next"):
             known["previous"] = {"certificate": known["signing"]["certificate"]}
             known["signing"] = known.pop("next")
             self.changed.append("signing CA")
         elif step == "finish" and known.get("previous"):
-            left = self.signed_by(known["previous"]["certificate"], now)
+            left = self.signed_by(known["previous"]["certificate"])
             if left and not force:
                 raise Failure("accelmon_rotate = ca_end: %d host(s) still have a certificate from the previous CA (%s); converge them, "
                               "or set accelmon_rotate_force=true to leave them behind" % (len(left), ", ".join(left[:10])))
             del known["previous"]
             self.changed.append("previous CA")
 
-    def _new_authority(self, now=None):
+    def _new_authority(self):
         with Workshop(self.folder) as folder:
             key = pki.new_key()
             key_file = os.path.join(folder, "authority.key")
             atomic.create(key_file, key, 0o600)
             # Two authorities of one name would be taken for one another while both are trusted.
-            name = "accelmon CA %s %s" % (time.strftime("%Y-%m-%d", time.gmtime(now)), atomic.sha256_of(os.urandom(16))[:8])
+            name = "accelmon CA %s %s" % (time.strftime("%Y-%m-%d", time.gmtime()), atomic.sha256_of(os.urandom(16))[:8])
             text = pki.request(folder, key_file)
-            certificate = pki.issue(folder, text, name, pki.AUTHORITY_EXTENSIONS, key_file, days=pki.AUTHORITY_DAYS, now=now)
+            certificate = pki.issue(folder, text, name, pki.AUTHORITY_EXTENSIONS, key_file, days=pki.AUTHORITY_DAYS)
         return {"key": key.decode("ascii"), "certificate": certificate}
 
     def signing(self):
@@ -158,10 +158,9 @@ class Store(object):
         known = self.data["authority"]
         return "".join(known[role]["certificate"] for role in ("signing", "next", "previous") if known.get(role))
 
-    def signed_by(self, certificate, now=None):
+    def signed_by(self, certificate):
         """Hosts whose last certificate is of this authority and still valid, sorted."""
-        now = time.time() if now is None else now
-        mark = fingerprint(certificate)
+        mark, now = fingerprint(certificate), time.time()
         return sorted(host for host, entry in self.issued["hosts"].items() if entry["authority"] == mark and entry["until"] > now)
 
     def sign(self, requests, now=None):

@@ -22,6 +22,8 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import
 
 # VictoriaMetrics hides the last 30 s unless told otherwise; Prometheus ignores the parameter.
 LATENCY_OFFSET = "1s"
+# Characters of a matcher that still fits into a query together with others.
+LONGEST = 800
 
 
 def explain(error):
@@ -150,23 +152,23 @@ def exactly(label, value):
     return '%s="%s"' % (label, _quoted(value))
 
 
-def matcher(label, names, most=800):
+def matcher(label, names):
     """A matcher of any of these names, safe in a query.
 
-    Longer than so many characters, the names stand there as one pattern of the same names: VictoriaMetrics refuses a query of more than 16 KB.
+    Longer than LONGEST, the names stand there as one pattern of the same names: VictoriaMetrics refuses a query of more than 16 KB.
     """
     found = '%s=~"%s"' % (label, _quoted("|".join(_pattern(name) for name in sorted(names))))
-    return found if len(found) <= most else '%s=~"%s"' % (label, _quoted(_shared(set(names))))
+    return found if len(found) <= LONGEST else '%s=~"%s"' % (label, _quoted(_shared(set(names))))
 
 
-def roughly(label, names, most=800):
-    """The same; if it would be longer than so many characters, one that is shorter and matches further names, which differ in their last characters."""
-    if len(matcher(label, names)) <= most:
+def roughly(label, names):
+    """The same; if it would be longer than LONGEST, one that is shorter and matches further names, which differ in their last characters."""
+    if len(matcher(label, names)) <= LONGEST:
         return matcher(label, names)
     for cut in range(1, max(len(name) for name in names) + 1):
         patterns = set(_pattern(name[:max(0, len(name) - cut)]) + "." * min(cut, len(name)) for name in names)
         found = '%s=~"%s"' % (label, _quoted("|".join(sorted(patterns))))
-        if len(found) <= most:
+        if len(found) <= LONGEST:
             return found
     return '%s=~".*"' % label
 

@@ -804,15 +804,15 @@ def worst_first(rows):
     return sorted(rows, key=lambda row: (_rank(row), row["cluster"], natural(row["node"])))
 
 
-def fleet_alerts(clusters, seen, watchdog="Watchdog"):
+def fleet_alerts(clusters, seen):
     """Firing alerts that belong to no registered node: their names, and in parentheses the host that they are about, such as a monitoring host.
 
-    The watchdog always fires and says nothing.
+    Watchdog always fires and says nothing.
     """
     registered = set(node for data in clusters.values() for node in data["hosts"])
     return sorted(set(
         labels.get("alertname", "") + (" (%s)" % labels["node"] if labels.get("node") else "") for labels in labels_of(seen["firing"])
-        if labels.get("node") not in registered and labels.get("alertname") != watchdog))
+        if labels.get("node") not in registered and labels.get("alertname") != "Watchdog"))
 
 
 # What to do about rows of the status table: (what is the matter, whether it is with a row, what to do).

@@ -207,13 +207,13 @@ def status(params, health=True):
     return clusters, seen, rows, notes, problems
 
 
-def unrecorded(params, clusters, series, now=None):
+def unrecorded(params, clusters, series):
     """{(cluster, node, vendor): [names]} of series that a source told a while ago and that are not recorded now.
 
     series: [{"name", "recorded": selector, "told": expression}]
     """
     _scraped, window = windows(params)
-    now, ask = time.time() if now is None else now, asking(params)[0]
+    now, ask = time.time(), asking(params)[0]
 
     def keys(expression, moment):
         return set((labels.get("cluster"), labels.get("node"), labels.get("vendor")) for labels, _value in ask(expression, moment))

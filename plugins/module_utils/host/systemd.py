@@ -100,10 +100,10 @@ def socket_unit(table, port):
     return None
 
 
-def running_generation(pid, proc="/proc"):
+def running_generation(pid):
     """The generation that a process was started with; None for a process of somebody else's, or none."""
     try:
-        with open(os.path.join(proc, str(pid), "environ"), "rb") as stream:
+        with open("/proc/%s/environ" % pid, "rb") as stream:
             for entry in stream.read().split(b"\0"):
                 if entry.startswith(GENERATION.encode() + b"="):
                     return entry.split(b"=", 1)[1].decode("ascii", "replace")

@@ -13,15 +13,14 @@ IDENTITY = ["cluster", "node", "vendor", "index", "uuid"]
 NODES = "@nodes@"
 
 
-def comparisons(series=None, sources=None):
+def comparisons():
     """What fleet_compare_info asks: {"present": {source: expression}, "jobs": {source: job}, "series": [{"name", "unit", "from": {source: expression}}]}.
 
     Every expression has one value for each device, in the unit of our series, from one source whether it is in charge or not.
     Left out are series that only one source has, identity, and counts that each source begins at another moment.
     """
-    series, sources = series or load("series"), sources or load("sources")["sources"]
-    asked = []
-    for item in series["devices"]:
+    sources, asked = load("sources")["sources"], []
+    for item in load("series")["devices"]:
         if item["unit"] == "always 1" or "source" in item.get("labels", []):
             continue
         for variant in item["variants"]:

@@ -90,10 +90,10 @@ def score_rules(components):
     return [{"record": SCORE, "expr": device}, {"record": f"node:{SCORE}:min", "expr": node}]
 
 
-def health_rules(interval, alerts=None, sources=None):
+def health_rules(interval):
     """(rules about components, rules of the scores, which read what those record)."""
     health, fatal = load("health"), errors.fatal().values()
-    values = {**parts(alerts or load("alerts"), sources or load("sources")["sources"], interval), **health["parts"], "recorded": recorded(interval),
+    values = {**parts(load("alerts"), load("sources")["sources"], interval), **health["parts"], "recorded": recorded(interval),
               "fatal": logged(name for names in fatal for name in names), "witness": logged(names[0] for names in fatal)}
 
     def filled(text):

@@ -43,7 +43,10 @@ def table(heads, rows, **attributes):
     return tag("div", tag("table", tag("thead", head), tag("tbody", body), **attributes), class_="scroll")
 
 
-def spark(values, label, least=None, most=None, width=150, height=34):
+WIDTH, HEIGHT = 150, 34  # of a small plot
+
+
+def spark(values, label, least=None, most=None):
     """A small plot of values, with gaps where one is None; "" if all are.
 
     least, most: ends of the axis; None for the smallest and largest value
@@ -56,10 +59,10 @@ def spark(values, label, least=None, most=None, width=150, height=34):
     pieces, run = [], []
     for place, value in [*enumerate(values), (None, None)]:
         if value is not None:
-            x = 1 + (width - 2) * place / max(1, len(values) - 1)
-            run.append(f"{x:.1f},{height - 2 - (height - 4) * min(1, max(0, (value - low) / (high - low))):.1f}")
+            x = 1 + (WIDTH - 2) * place / max(1, len(values) - 1)
+            run.append(f"{x:.1f},{HEIGHT - 2 - (HEIGHT - 4) * min(1, max(0, (value - low) / (high - low))):.1f}")
         elif run:
             # A line of one point would not be seen.
             pieces.append(Markup(f'<polyline points="{" ".join(run * 2 if len(run) == 1 else run)}"/>'))
             run = []
-    return tag("svg", *pieces, viewBox=f"0 0 {width} {height}", role="img", aria_label=label)
+    return tag("svg", *pieces, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=label)

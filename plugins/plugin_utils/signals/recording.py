@@ -183,7 +183,7 @@ def invalid_rules(series, sources):
     return rules
 
 
-def recording_groups(interval, backend="prometheus", series=None, sources=None):
+def recording_groups(interval, backend="prometheus"):
     """The groups of the recording layer, evaluated at each interval; what is slow once a minute.
 
     Groups run side by side, the rules of one after each other: those of devices are two groups, so that two cores have work.
@@ -192,8 +192,7 @@ def recording_groups(interval, backend="prometheus", series=None, sources=None):
     interval = named_duration("the interval of the recording rules", plain(interval))
     if not milliseconds(interval):
         raise Problem("it must be longer than 0", "the interval of the recording rules", interval)
-    series = series or load("series")
-    sources = sources or load("sources")["sources"]
+    series, sources = load("series"), load("sources")["sources"]
     seldom = slow(interval)
     devices = device_rules(series, sources)
     groups = [("devices_1", interval, "devices", devices[::2]), ("devices_2", interval, "devices", devices[1::2])]
@@ -211,9 +210,9 @@ def recording_groups(interval, backend="prometheus", series=None, sources=None):
         for name, every, moment, rules in groups]
 
 
-def recording_file(interval, backend="prometheus", series=None, sources=None):
+def recording_file(interval, backend="prometheus"):
     """Text of the rule file with the recording layer; see `recording_groups`."""
-    return dump({"groups": recording_groups(interval, backend, series, sources)})
+    return dump({"groups": recording_groups(interval, backend)})
 
 
 def group_names(interval, backend, overrides=None, **options):

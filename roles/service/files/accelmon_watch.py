@@ -60,10 +60,10 @@ def answers(place, page, ready, rows, seconds):
     return any(line.startswith(rows) for line in text.splitlines()), "%s: no row begins with %s" % (page, rows)
 
 
-def running_seconds(unit, systemctl="systemctl"):
+def running_seconds(unit):
     """Since when a unit is active, in seconds; None if it is not."""
     try:
-        out = subprocess.check_output([systemctl, "show", "--property=ActiveState,ActiveEnterTimestampMonotonic", unit], timeout=SECONDS).decode()
+        out = subprocess.check_output(["systemctl", "show", "--property=ActiveState,ActiveEnterTimestampMonotonic", unit], timeout=SECONDS).decode()
         known = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
         with open("/proc/uptime") as stream:
             uptime = float(stream.read().split()[0])
