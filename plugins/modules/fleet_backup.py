@@ -163,7 +163,7 @@ def main():
     params, check = module.params, module.check_mode
     if check and params["action"] != "restore":
         module.exit_json(changed=False, message="nothing in check mode")
-    with failing(module, name="backup"):
+    with failing(module, path=params["settings"].get("home"), name="backup"):
         try:
             if params["action"] == "take":
                 message, found = take(params["settings"])

@@ -44,6 +44,11 @@ def remembered(path):
         return {"at": 0, "bytes": 0, "seconds": 0}
 
 
+def explained(error, path):
+    """An error of the system in one line; path: what it is about if it does not say so itself."""
+    return "%s: %s" % (error.filename or path, error.strerror or error)
+
+
 def run(settings):
     """Take a backup and note the result, which backup.yml shows. Returns what went wrong, or ""."""
     path, begin = os.path.join(settings["home"], "backup", "last.json"), time.time()
@@ -56,7 +61,7 @@ def run(settings):
     except backup.Failure as failure:
         last["problem"] = str(failure)
     except OSError as error:
-        last["problem"] = "%s: %s" % (error.filename or settings["directory"], error.strerror or error)
+        last["problem"] = explained(error, settings["directory"])
     backup.write(path, json.dumps(last).encode())
     replace_file(os.path.join(settings["textfile_directory"], "accelmon_backup.prom"), "".join(
         "# HELP %s %s\n# TYPE %s gauge\n%s %s\n" % (name, text, name, name, last[member]) for member, name, text in METRICS))
@@ -69,7 +74,10 @@ def main(argv=None):
     parser.add_argument("--settings", required=True, type=load, metavar="FILE", help="JSON that the role backup writes")
     options = parser.parse_args(argv)
     os.umask(0o077)
-    problem = run(options.settings)
+    try:
+        problem = run(options.settings)
+    except OSError as error:  # the result cannot be noted
+        problem = explained(error, options.settings["home"])
     if problem:
         print(problem, file=sys.stderr)
     return 1 if problem else 0

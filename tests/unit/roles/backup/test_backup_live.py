@@ -525,6 +525,14 @@ def test_a_killed_run_leaves_no_backup_and_the_next_one_completes(make, moment):
     assert not (host.home / "backup/snapshot").exists() and list((host.home / "victoriametrics/snapshots").iterdir()) == []
 
 
+def test_a_result_that_cannot_be_noted_is_said_in_one_line(taken):
+    host, _path = taken
+    (host.home / "backup/last.json").unlink()
+    (host.home / "backup/last.json").mkdir()
+    done = subprocess.run(host.program(), check=False, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr == f"{host.home}/backup/last.json.new: Is a directory\n"
+
+
 def test_one_at_a_time(taken):
     host, _path = taken
     with backup.alone(str(host.home)):
