@@ -46,6 +46,8 @@ CHUNK = 1 << 20
 SECONDS = 60
 # A snapshot waits until everything in memory is on the disk.
 SNAPSHOT_SECONDS = 600
+# Starting the backup waits for its end; a large storage may take hours.
+JOB_SECONDS = 86400
 # So much of the series may be missing: the storage may have forgotten some since.
 ENOUGH = 0.95
 
@@ -416,7 +418,10 @@ def swap(made, place, mark):
 
 def systemctl(*words):
     """What systemctl says, in one line. Raises Failure where a unit cannot be stopped or started."""
-    done = subprocess.run(["systemctl"] + list(words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    try:
+        done = subprocess.run(["systemctl"] + list(words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=JOB_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise Failure("systemctl %s: not done after %d s; see systemctl list-jobs on this host" % (" ".join(words), JOB_SECONDS)) from None
     said = " ".join(done.stdout.decode("utf-8", "replace").split())
     if done.returncode and words[0] in ("start", "stop"):
         raise Failure("systemctl %s: %s" % (" ".join(words), said))

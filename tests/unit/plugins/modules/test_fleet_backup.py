@@ -51,3 +51,12 @@ def test_sizes(count, text):
 
 def test_an_unknown_number_is_not_zero():
     assert fleet_backup.counted(None) == "unknown number of series" and fleet_backup.counted(0) == "0 series"
+
+
+def test_a_service_manager_that_does_not_come_back_is_named(tmp_path, monkeypatch):
+    (tmp_path / "systemctl").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(backup, "JOB_SECONDS", 0.2)
+    with pytest.raises(backup.Failure, match="^systemctl stop x: not done after 0 s; see systemctl list-jobs on this host$"):
+        backup.systemctl("stop", "x")
