@@ -124,4 +124,4 @@ def test_one_alertmanager_alone_opens_no_port_for_gossip():
 def test_alertmanagers_gossip_with_each_other_over_tls():
     assert stack.gossip_arguments(True, "0.0.0.0:9094", "[fd00::5]:9094", ["10.0.0.6:9094", "10.0.0.7:9094"], "/g.yml") == [
         "--cluster.listen-address=0.0.0.0:9094", "--cluster.advertise-address=[fd00::5]:9094", "--cluster.tls-config=/g.yml",
-        "--cluster.peer=10.0.0.6:9094", "--cluster.peer=10.0.0.7:9094"]
+        "--cluster.pushpull-interval=5s", "--cluster.peer=10.0.0.6:9094", "--cluster.peer=10.0.0.7:9094"]
