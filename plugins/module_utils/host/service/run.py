@@ -68,12 +68,15 @@ class Run(Parts, Health):
         return healthy
 
     def run_timer(self, timer, unit):
-        """Start the timer of a service that runs now and then; whether its last run succeeded."""
-        if timer["ActiveState"] != "active":
+        """Start the timer of a service that runs now and then; whether the service can work.
+
+        It runs at once where anything changed, so that a service that cannot work shows now and not in the middle of the night, and where its last
+        run failed: the reason may be gone.
+        """
+        ticking = timer["ActiveState"] == "active"
+        if not ticking:
             self.systemctl("start", self.timer)
-        if self.diff or timer["ActiveState"] != "active":
-            # A first run at once: a service that cannot work shows now, not in the middle of the night.
-            self.actions.append("start " + self.unit)
-            if not self.module.check_mode:
-                return self.module.run_command(["systemctl", "start", self.unit])[0] == 0
-        return unit["Result"] in ("success", "")
+        if not self.diff and ticking and unit["Result"] in ("success", ""):
+            return True
+        self.actions.append("start " + self.unit)
+        return self.module.check_mode or self.module.run_command(["systemctl", "start", self.unit])[0] == 0

@@ -91,6 +91,25 @@ def running(host):
         child.kill()
 
 
+def test_a_timed_run_that_failed_is_tried_again_and_told_while_it_fails(host):
+    start, timed = "systemctl start accelmon-x.service", {"timer": "[Timer]\n"}
+    service(host, **timed).run_present()
+    assert start in host.did(), "the first run at once"
+    service(host, **timed).run_present()
+    assert host.did() == []
+    host.shown["Result"] = "exit-code"
+    host.check_mode = True
+    made = service(host, **timed)
+    made.run_present()
+    assert (host.did(), made.actions) == ([], ["start accelmon-x.service"])
+    host.check_mode = False
+    service(host, **timed).run_present()
+    assert host.did() == [start]
+    host.failing.add("start")
+    with pytest.raises(Failed, match="its run failed"):
+        service(host, **timed).run_present()
+
+
 def test_files_that_change_are_read_again_once(host, running, tmp_path):
     rules = tmp_path / "a.yml"
     rules.write_text("1")
