@@ -491,7 +491,7 @@ def restore(settings, path, key, check, now):
                 kept += swap(os.path.join(staging, root), os.path.join(home, root), stamp(now))
         with stopped(manifest["storage"]):
             kept += swap(made, data, stamp(now))
-        systemctl("reset-failed", "accelmon-backup.service")  # site.yml takes the failure of a backup before for one of its own
+        systemctl("reset-failed", "accelmon-backup.service")  # site.yml would try a failed one again, and stop if it fails, before finish()
         write(os.path.join(staging, MANIFEST), json.dumps(manifest).encode())
     return dict(manifest, kept=kept)
 

@@ -163,8 +163,9 @@ def matcher(label, names):
 
 def roughly(label, names):
     """The same; if it would be longer than LONGEST, one that is shorter and matches further names, which differ in their last characters."""
-    if len(matcher(label, names)) <= LONGEST:
-        return matcher(label, names)
+    found = matcher(label, names)
+    if len(found) <= LONGEST:
+        return found
     for cut in range(1, max(len(name) for name in names) + 1):
         patterns = set(_pattern(name[:max(0, len(name) - cut)]) + "." * min(cut, len(name)) for name in names)
         found = '%s=~"%s"' % (label, _quoted("|".join(sorted(patterns))))

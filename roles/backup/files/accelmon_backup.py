@@ -19,7 +19,7 @@ sys.dont_write_bytecode = True  # it would lie beside the program for ever
 sys.path += [HERE, os.path.join(HERE, "../../../plugins/module_utils")]
 
 import backup  # noqa: E402  pylint: disable=wrong-import-position,import-error
-from textfile import replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
+from textfile import Samples, replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 # member of the result -> (name, help)
 METRICS = (
@@ -63,8 +63,10 @@ def run(settings):
     except OSError as error:
         last["problem"] = explained(error, settings["directory"])
     backup.write(path, json.dumps(last).encode())
-    replace_file(os.path.join(settings["textfile_directory"], "accelmon_backup.prom"), "".join(
-        "# HELP %s %s\n# TYPE %s gauge\n%s %s\n" % (name, text, name, name, last[member]) for member, name, text in METRICS))
+    samples = Samples({name: ("gauge", text) for _member, name, text in METRICS})
+    for member, name, _text in METRICS:
+        samples.add(name, last[member])
+    replace_file(os.path.join(settings["textfile_directory"], "accelmon_backup.prom"), samples.text())
     return last["problem"]
 
 
