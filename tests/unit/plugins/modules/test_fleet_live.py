@@ -12,7 +12,6 @@ import contextlib
 import http.server
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -22,6 +21,7 @@ import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry, targets, view
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_status_info, fleet_verify_info
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, inputs, recording, scrape
+from ansible_collections.accelmon.fleet.tests.unit.plugins.live_programs import free_port
 
 PROGRAMS = ("victoria-metrics", "vmagent", "vmalert")
 FOLDER = os.environ.get("ACCELMON_PROGRAMS")
@@ -59,12 +59,6 @@ class Exporter:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def devices(count, collector_late=0, gone=()):

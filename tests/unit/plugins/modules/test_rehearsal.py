@@ -12,7 +12,6 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query, rehearsal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, rehearsal as rehearsed_rules
+from ansible_collections.accelmon.fleet.tests.unit.plugins.live_programs import eventually, free_port
 
 ROOT = pathlib.Path(__file__).parents[4]
 FOLDER = os.environ.get("ACCELMON_PROGRAMS")
@@ -43,12 +43,6 @@ all:
 
 def program(name):
     return shutil.which(name, path=FOLDER)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def samples(now):
@@ -87,19 +81,6 @@ def running(*command):
     finally:
         process.terminate()
         process.wait(20)
-
-
-def eventually(question):
-    end = time.monotonic() + 60
-    while True:
-        try:
-            answer = question()
-            if answer:
-                return answer
-        except (OSError, Failure) as error:
-            answer = error
-        assert time.monotonic() < end, answer
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module", params=sorted(NEEDS))

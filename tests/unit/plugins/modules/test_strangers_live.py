@@ -29,18 +29,13 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.access import bcryp
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import strangers
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_verify_info
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
+from ansible_collections.accelmon.fleet.tests.unit.plugins.live_programs import free_port
 
 FOLDER = os.environ.get("ACCELMON_PROGRAMS")
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 PASSWORD = 'a %{HOME} "b\\:%'  # nothing in it may be expanded, or end a text
 FORGED = b'accelmon_forged{instance="stranger"} 1\n'
 PATIENCE = 300
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def ask(url, password=None, data=None, method=None):

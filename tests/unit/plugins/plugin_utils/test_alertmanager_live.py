@@ -24,6 +24,7 @@ import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import alertmanager
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import Access
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import routes
+from ansible_collections.accelmon.fleet.tests.unit.plugins.live_programs import eventually
 
 PROGRAMS = pathlib.Path(os.environ.get("ACCELMON_PROGRAMS", "/nonexistent"))
 SHARE = PROGRAMS.parent / "share"
@@ -70,17 +71,6 @@ class Sinks:
         for server in self.servers:
             threading.Thread(target=server.serve_forever, daemon=True).start()
         self.web, self.mail = (f"127.0.0.1:{server.server_address[1]}" for server in self.servers)
-
-
-def eventually(condition):
-    """The condition's value as soon as it is true."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.2)
-    raise AssertionError("not within a minute")
 
 
 class Running:

@@ -13,7 +13,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,29 +23,12 @@ import urllib.request
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils import backup
+from ansible_collections.accelmon.fleet.tests.unit.plugins.live_programs import PATIENCE_SECONDS, eventually, free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 PROGRAM = ROOT / "roles/backup/files/accelmon_backup.py"
 FOLDER = os.environ.get("ACCELMON_PROGRAMS")
-PATIENCE = 120
 SECRET = "a-password-of-the-fleet"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def eventually(condition):
-    """The condition's value as soon as it is true."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError("not in time")
 
 
 class Alertmanager(http.server.BaseHTTPRequestHandler):
@@ -513,7 +495,7 @@ def test_a_killed_run_leaves_no_backup_and_the_next_one_completes(make, moment):
     host.fill()
     place = host.home / "backup" if moment == "snapshot" else host.directory / "mon1" / ".incomplete"
     process = subprocess.Popen(host.program())
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + PATIENCE_SECONDS
     while not (place / moment).exists() and process.poll() is None:
         assert time.monotonic() < end
     process.kill()
