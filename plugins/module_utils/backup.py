@@ -7,15 +7,18 @@
 One directory for each backup:
   storage/...      a snapshot of VictoriaMetrics or Prometheus, file by file
   state.tar.cms    registry, passwords and certificate authority, custom targets, silences and Grafana's database, encrypted to a certificate
-  manifest.json    size and SHA-256 of every file. It is written last: a directory without it is no backup
+  manifest.json    size and SHA-256 of every file: a directory without it is no backup
+  manifest.hmac    HMAC-SHA256 of the manifest, in hexadecimal, with a secret that is not in the backup. It is written last
 
-settings: {"host", "cluster", "directory", "keep", "storage": {"service", "url"}, "alertmanager": URL or "", "recipient", "password_file", "ca_file",
-           "home", "textfile_directory"}, as the role writes them; `home` is STATE of paths.py
+settings: {"host", "cluster", "directory", "keep", "keep_weekly", "storage": {"service", "url"}, "alertmanager": URL or "", "recipient", "secret_file",
+           "password_file", "ca_file", "home", "textfile_directory"}, as the role writes them; `home` is STATE of paths.py
 """
 import base64
 import contextlib
+import datetime
 import fcntl
 import hashlib
+import hmac
 import io
 import json
 import os
@@ -34,14 +37,14 @@ from urllib.parse import urlencode
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 FORMAT = 1
-MANIFEST, STATE, STORAGE, SILENCES = "manifest.json", "state.tar.cms", "storage", "silences.json"
+MANIFEST, SIGNATURE, STATE, STORAGE, SILENCES = "manifest.json", "manifest.hmac", "state.tar.cms", "storage", "silences.json"
 # Directories of `home` that nothing else could bring back.
 KEPT = ("registry", "secrets", "targets/custom")
 GRAFANA = "grafana/grafana.db"
 # Of other runs: their locks, and what they work on.
 PASSING = ("lock", "work")
 INCOMPLETE = ".incomplete"
-NAME = re.compile(r"\d{8}T\d{6}Z\Z")
+TIME, NAME = "%Y%m%dT%H%M%SZ", re.compile(r"\d{8}T\d{6}Z\Z")
 CHUNK = 1 << 20
 SECONDS = 60
 # A snapshot waits until everything in memory is on the disk.
@@ -281,6 +284,25 @@ def backups(folder):
     return sorted(name for name in os.listdir(folder) if NAME.match(name) and MANIFEST in os.listdir(os.path.join(folder, name)))
 
 
+def week(name):
+    """(year, ISO week) of a backup; None for a name that is no time."""
+    try:
+        return tuple(datetime.datetime.strptime(name, TIME).isocalendar())[:2]
+    except ValueError:
+        return None
+
+
+def outdated(names, newest, keep, keep_weekly):
+    """Names of the backups to remove: all but the newest `keep`, and the newest of each of the last `keep_weekly` ISO weeks that have one.
+
+    Those that a clock which was ahead has dated go first, and never `newest`, which was just written.
+    """
+    ordered = sorted(names, key=lambda name: (name <= newest, name))
+    weeks = dict((week(name), name) for name in ordered if name <= newest)
+    kept = set(ordered[-keep:]).union(sorted(weeks.values(), reverse=True)[:keep_weekly])
+    return [name for name in ordered if name not in kept]
+
+
 def discard(path):
     """Remove a backup; one that is half removed is none."""
     with contextlib.suppress(FileNotFoundError):
@@ -290,7 +312,7 @@ def discard(path):
 
 def stamp(moment):
     """A time as names of directories have it."""
-    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(moment))
+    return time.strftime(TIME, time.gmtime(moment))
 
 
 def sync(folder):
@@ -302,8 +324,22 @@ def sync(folder):
         os.close(handle)
 
 
+def signature(secret, data):
+    """What is beside a manifest, whose bytes are `data`."""
+    if not secret:
+        raise Failure("accelmon_backup_secret = '': it tells backups of this fleet from those of others; set it to the secret that they are signed with")
+    return hmac.new(secret.encode(), data, hashlib.sha256).hexdigest()
+
+
+def own_secret(settings):
+    """The secret that this host signs with."""
+    with open(settings["secret_file"], encoding="utf-8") as stream:
+        return stream.read().strip()
+
+
 def fill(settings, own, partial, now):
-    """Write the files of a backup, the manifest last. Returns the manifest."""
+    """Write the files of a backup, then the manifest, last its signature. Returns the manifest."""
+    secret = own_secret(settings)  # without it nothing is begun
     count, storage = series(settings, now), settings["storage"]["service"]
     with snapshot(settings, own) as source:
         files = copy_tree(source, os.path.join(partial, STORAGE), os.stat(os.path.join(settings["home"], storage)).st_uid)
@@ -311,7 +347,9 @@ def fill(settings, own, partial, now):
     files.append(entry(STATE, copy(os.path.join(partial, STATE), None)))
     manifest = {"format": FORMAT, "host": settings["host"], "cluster": settings["cluster"], "storage": storage, "at": now, "series": count,
                 "bytes": sum(one["bytes"] for one in files), "files": files}
-    write(os.path.join(partial, MANIFEST), json.dumps(manifest, indent=1, sort_keys=True).encode())
+    data = json.dumps(manifest, indent=1, sort_keys=True).encode()
+    write(os.path.join(partial, MANIFEST), data)
+    write(os.path.join(partial, SIGNATURE), signature(secret, data).encode() + b"\n")
     return manifest
 
 
@@ -333,29 +371,51 @@ def take(settings, now):
             raise
         os.rename(partial, path)
         sync(folder)
-        # Those that a clock which was ahead has dated go first, and never the new one.
-        for name in sorted(backups(folder), key=lambda name: (name <= os.path.basename(path), name))[:-int(settings["keep"])]:
+        for name in outdated(backups(folder), os.path.basename(path), int(settings["keep"]), int(settings["keep_weekly"])):
             discard(os.path.join(folder, name))
     return dict(manifest, path=path)
 
 
-def manifest_of(path):
-    """The manifest of a backup. Raises Failure for what is none."""
+def signed(path, secret):
+    """The bytes of a backup's manifest. Raises Failure unless who has the secret wrote them."""
+    found = {}
+    for name in (MANIFEST, SIGNATURE):
+        try:
+            with opened(os.path.join(path, name), None) as stream:
+                found[name] = stream.read()
+        except OSError as error:
+            why = ("not a backup, or an incomplete one" if name == MANIFEST else "not signed; whoever can write there may have made it")
+            raise Failure("%s: %s: it has no readable %s (%s); choose another" % (path, why, name, error.strerror)) from None
+    if not hmac.compare_digest(found[SIGNATURE].strip(), signature(secret, found[MANIFEST]).encode()):
+        raise Failure("%s: its manifest.json is not what was signed with this accelmon_backup_secret: it was changed, or made with another secret; "
+                      "choose another backup, or give the secret that it was made with" % path)
+    return found[MANIFEST]
+
+
+def is_sound(manifest):
+    """Whether a manifest has what is read of it, and leads nowhere else. Raises errors of its own for other documents."""
+    names = [one["path"] for one in manifest["files"] if isinstance(one["bytes"], int) and isinstance(one["sha256"], str)]
+    plain = all(os.path.normpath(name) == name and (name == STATE or name.startswith(STORAGE + "/")) for name in names)
+    numbers = isinstance(manifest["at"], (int, float)) and isinstance(manifest["bytes"], int) and isinstance(manifest["series"], (int, type(None)))
+    return plain and numbers and STATE in names and len(names) == len(manifest["files"]) and manifest["storage"] in ("victoriametrics", "prometheus")
+
+
+def manifest_of(path, secret):
+    """The manifest of a backup. Raises Failure for what is none, and before anything else for what is not signed with the secret."""
+    data = signed(path, secret)
     try:
-        with open(os.path.join(path, MANIFEST), encoding="utf-8") as stream:
-            manifest = json.load(stream)
+        manifest = json.loads(data.decode("utf-8"))
         if manifest["format"] != FORMAT:
             raise Failure("%s: a backup in format %s, but this version reads format %d; use the version that wrote it" % (path, manifest["format"], FORMAT))
-        names = [one["path"] for one in manifest["files"] if isinstance(one["bytes"], int) and isinstance(one["sha256"], str)]
-        plain = all(os.path.normpath(name) == name and (name == STATE or name.startswith(STORAGE + "/")) for name in names)
-        sound = isinstance(manifest["at"], (int, float)) and isinstance(manifest["bytes"], int) and isinstance(manifest["series"], (int, type(None)))
-        if plain and sound and STATE in names and len(names) == len(manifest["files"]) and manifest["storage"] in ("victoriametrics", "prometheus"):
-            return manifest
-    except OSError as error:
-        raise Failure("%s: not a backup, or an incomplete one: it has no readable manifest.json (%s); choose another" % (path, error.strerror)) from None
+        sound = is_sound(manifest)
     except (ValueError, KeyError, TypeError, AttributeError):
-        pass
-    raise Failure("%s: its manifest.json is damaged; choose another backup" % path)
+        sound = False
+    if not sound:
+        raise Failure("%s: its manifest.json is damaged; choose another backup" % path)
+    name = os.path.basename(os.path.normpath(path))
+    if NAME.match(name) and name != stamp(manifest["at"]):
+        raise Failure("%s: signed, but made at %s: another backup was put in its place; choose another" % (path, stamp(manifest["at"])))
+    return manifest
 
 
 def bring(path, one, target=None):
@@ -370,9 +430,9 @@ def bring(path, one, target=None):
 
 
 def unseal(path, key, folder):
-    """Decrypt the state of a backup into a directory of root alone. key: the recipient's private key, which openssl gets through a pipe."""
+    """Decrypt the state of a backup, a file, into a directory of root alone. key: the recipient's private key, which openssl gets through a pipe."""
     reading, writing = os.pipe()
-    process = openssl(["-decrypt", "-inform", "DER", "-in", os.path.join(path, STATE), "-inkey", "/dev/fd/%d" % reading, "-passin", "pass:"],
+    process = openssl(["-decrypt", "-inform", "DER", "-in", path, "-inkey", "/dev/fd/%d" % reading, "-passin", "pass:"],
                       stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, pass_fds=(reading,))
     os.close(reading)
     with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
@@ -396,7 +456,7 @@ def unseal(path, key, folder):
     problem = ended(process) or problem
     if problem:
         raise Failure("%s: cannot be decrypted with this key (%s); accelmon_restore_key has to be the private key of the certificate that "
-                      "accelmon_backup_recipient was, without a passphrase" % (os.path.join(path, STATE), problem))
+                      "accelmon_backup_recipient was, without a passphrase" % (path, problem))
 
 
 def swap(made, place, mark):
@@ -444,8 +504,11 @@ def stopped(service):
 
 def stage(path, files, key, staging, data):
     """Verify every file of a backup, and put the state into one directory and the storage into another; data: "" leaves the storage out."""
-    bring(path, files[STATE])
-    unseal(path, key, staging)
+    # Decrypted is the copy that was verified: nobody else can exchange that one.
+    sealed = os.path.join(staging, STATE)
+    bring(path, files[STATE], sealed)
+    unseal(sealed, key, staging)
+    os.unlink(sealed)
     for name, one in sorted(files.items()):
         if name == STATE:
             continue
@@ -455,13 +518,13 @@ def stage(path, files, key, staging, data):
         bring(path, one, target)
 
 
-def restore(settings, path, key, check, now):
+def restore(settings, path, key, secret, check, now):
     """Bring back state and storage from a backup. Nothing is changed before all of it is verified; what was there is kept.
 
-    check: verify only
+    key: what unseal() needs; secret: the one that the backup was signed with; check: verify only
     -> the manifest without its files, and "kept": where what was there before is now
     """
-    manifest = manifest_of(path)
+    manifest = manifest_of(path, secret)
     if manifest["storage"] != settings["storage"]["service"]:
         raise Failure("%s: a backup of %s, but this host has accelmon_backend = %s; restore with the same backend"
                       % (path, manifest["storage"], settings["storage"]["service"]))

@@ -38,6 +38,9 @@ options:
   key:
     description: Private key of the recipient, in PEM, without a passphrase. openssl gets it through a pipe.
     type: str
+  secret:
+    description: What the backup was signed with, C(accelmon_backup_secret).
+    type: str
 """
 
 EXAMPLES = r"""
@@ -135,9 +138,9 @@ def take(settings):
     return "%s: %s in %d files, %s, %.1f s" % (last["path"], size(last["bytes"]), last["files"], counted(last["series"]), last["seconds"]), last
 
 
-def restore(settings, path, key, check):
+def restore(settings, path, key, secret, check):
     """(message, backup) of what came back, or is intact."""
-    found = dict(backup.restore(settings, path, key, check, time.time()), path=path)
+    found = dict(backup.restore(settings, path, key, secret, check, time.time()), path=path)
     if check:
         return "%s: intact, %s, %s" % (path, size(found["bytes"]), counted(found["series"])), found
     kept = "; kept: " + ", ".join(found["kept"]) if found["kept"] else ""
@@ -157,8 +160,9 @@ def main():
             action=dict(type="str", choices=["take", "restore", "finish"], required=True),
             settings=dict(type="dict", required=True),
             path=dict(type="path"),
-            key=dict(type="str", no_log=True)),
-        required_if=[("action", "restore", ("path", "key"))],
+            key=dict(type="str", no_log=True),
+            secret=dict(type="str", no_log=True)),
+        required_if=[("action", "restore", ("path", "key", "secret"))],
         supports_check_mode=True)
     params, check = module.params, module.check_mode
     if check and params["action"] != "restore":
@@ -168,7 +172,7 @@ def main():
             if params["action"] == "take":
                 message, found = take(params["settings"])
             elif params["action"] == "restore":
-                message, found = restore(params["settings"], params["path"], params["key"], check)
+                message, found = restore(params["settings"], params["path"], params["key"], params["secret"], check)
             else:
                 message, found = finish(params["settings"])
         except backup.Failure as failure:

@@ -58,8 +58,12 @@ def test_its_age_and_size_are_recorded_and_nothing_secret_is_in_clear(fleet, bac
     secret = fleet.shell("mon1", "cat /etc/accelmon/secrets/stack_password").strip()
     assert fleet.shell("mon1", f"grep -rlF -e '{secret}' -e 'PRIVATE KEY' {backup}; true") == ""
     assert fleet.shell("mon1", f"find {backup} -perm /077") == ""
+    assert fleet.shell("mon1", "stat -c %a:%U /etc/accelmon/backup/secret").strip() == "600:root"
+    assert fleet.shell("mon1", f"cp -a {backup} {FOLDER}/20260101T030000Z; cp -a {backup} {FOLDER}/20260102T030000Z") == ""
     assert fleet.play("playbooks/backup.yml").code == 0
-    assert len(fleet.shell("mon1", f"ls {FOLDER}").split()) == 2, "no more than accelmon_backup_keep"
+    kept = fleet.shell("mon1", f"ls {FOLDER}").split()
+    assert len(kept) == 3 and kept[0] == "20260102T030000Z", "accelmon_backup_keep, and the newest of the week before"
+    fleet.shell("mon1", f"rm -r {FOLDER}/20260102T030000Z")
 
 
 def test_a_damaged_backup_changes_nothing(fleet, backup):
@@ -69,6 +73,15 @@ def test_a_damaged_backup_changes_nothing(fleet, backup):
     before = fleet.shell("mon1", listing)
     run = restore(fleet, bad)
     assert run.code != 0 and "missing or damaged" in run.output and run.changed() == 0, run.output
+    assert fleet.shell("mon1", listing) == before
+    # Somebody who can write there makes the backup consistent again, and signs it with a secret of their own.
+    sign = "import hmac; print(hmac.new(b'theirs', open('manifest.json', 'rb').read(), 'sha256').hexdigest())"
+    fleet.shell("mon1", f"cp -a {backup}/state.tar.cms {bad}/; cd {bad}; sed -i 's/mon1/mon9/' manifest.json; python3 -c \"{sign}\" > manifest.hmac")
+    run = restore(fleet, bad)
+    assert run.code != 0 and "not what was signed with this accelmon_backup_secret" in run.output and run.changed() == 0, run.output
+    fleet.shell("mon1", f"rm {bad}/manifest.hmac")
+    run = restore(fleet, bad)
+    assert run.code != 0 and "not signed" in run.output and run.changed() == 0, run.output
     assert fleet.shell("mon1", listing) == before
     checked = restore(fleet, backup, "--check")
     assert checked.code == 0 and fleet.shell("mon1", listing) == before, checked.output

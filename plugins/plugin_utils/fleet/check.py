@@ -69,7 +69,7 @@ def argument_errors(hostvars, settings=()):
     checker = Checker()
     checker.ignored.update(name for name, spec in variables.all_variables().items()
                            if not spec.get("run") and name not in settings and name != "accelmon_foreign_variables")
-    return checker.variables(told)[1]
+    return list(checker.variables(told)[1].values())
 
 
 def check_groups(groups, needed):
@@ -122,8 +122,9 @@ class Checker:
 
     def check(self, host, variables_of_host):
         """Texts `variable = value: what is wrong; what to do` about one host."""
-        values, errors = self.variables(variables_of_host)
-        errors.extend(between_variables(values))
+        values, wrong = self.variables(variables_of_host)
+        errors = list(wrong.values())
+        errors.extend(between_variables(values, wrong))
         errors.extend(self.strangers(values))
         self.fleet_wide[host] = {name: values[name] for name in alerting.FLEET_WIDE if name in values}
         self.labels.update(values.get("accelmon_labels") or ())
@@ -145,8 +146,8 @@ class Checker:
         return {host: [str(problem) for problem in problems] for host, problems in found.items()}
 
     def variables(self, variables_of_host):
-        """({name: checked value} of what one host has, texts about what is wrong with it)."""
-        values, errors, unknown = {}, [], []
+        """({name: checked value} of what one host has, {name: text about what is wrong with it})."""
+        values, errors, unknown = {}, {}, []
         for name in sorted(variables_of_host.raw.keys() - self.ignored):
             if not name.startswith(self.prefixes):
                 self.ignored.add(name)
@@ -156,10 +157,10 @@ class Checker:
                 try:
                     values[name] = self.reader.answer(variables_of_host, name)
                 except Problem as error:
-                    errors.append(str(error))
+                    errors[name] = str(error)
         values = {name: value for name, value in values.items() if value is not None}
         foreign = values.get("accelmon_foreign_variables", ())
-        errors.extend(unknown_variable(name, variables_of_host) for name in unknown
+        errors.update((name, unknown_variable(name, variables_of_host)) for name in unknown
                       if not any(fnmatch.fnmatchcase(name, pattern) for pattern in foreign))
         return values, errors
 
@@ -289,19 +290,24 @@ def proposal(name):
     return common + near[0] if near else None
 
 
-def between_variables(values):
-    """Errors about variables that do not go together."""
-    errors = bundle_errors(values)
+def between_variables(values, wrong=()):
+    """Errors about variables that do not go together; wrong: names of those that have a value which is no good, and an error already."""
+    def lacks(name, length=1):
+        return name not in wrong and len(values.get(name) or "") < length
+
+    errors = [] if "accelmon_bundle" in wrong else bundle_errors(values)
     if values.get("accelmon_exporter_tls") == "files":
-        errors += [f"{name} = '': required with accelmon_exporter_tls = files; set it to the file's path on the host" for name in VARIABLES
-                   if not values.get(name)]
+        errors += [f"{name} = '': required with accelmon_exporter_tls = files; set it to the file's path on the host" for name in VARIABLES if lacks(name)]
     if not values.get("accelmon_rule_files"):  # whose alerts may have any label
         errors += map(str, receivers.unknown_labels(values.get("alertmanager_receivers", []), values.get("accelmon_label_names", ())))
-    if values.get("grafana_source") == "container" and not values.get("grafana_image"):
+    if values.get("grafana_source") == "container" and lacks("grafana_image"):
         errors.append("grafana_image = '': required with grafana_source = container; set it to NAME@sha256:DIGEST")
-    if values.get("accelmon_backup_directory") and not values.get("accelmon_backup_recipient"):
+    if values.get("accelmon_backup_directory") and lacks("accelmon_backup_recipient"):
         errors.append("accelmon_backup_recipient = '': required with accelmon_backup_directory; set it to the file of a certificate on the control node")
-    if values.get("accelmon_job_user") == "hash" and len(values.get("accelmon_job_user_key") or "") < 16:
+    if values.get("accelmon_backup_directory") and lacks("accelmon_backup_secret", 32):
+        errors.append("accelmon_backup_secret: required with accelmon_backup_directory; set it to a random text of at least 32 characters, "
+                      "for example from openssl rand -hex 32")
+    if values.get("accelmon_job_user") == "hash" and lacks("accelmon_job_user_key", 16):
         errors.append("accelmon_job_user_key: required with accelmon_job_user = hash; set it to a random text of at least 16 characters")
     return errors + slurm_errors(values) + collector_errors(values)
 

@@ -35,6 +35,7 @@ VARIABLES = {
     # AMD has no packages for what this may be.
     "amd_exporter_source": "container", "amd_exporter_image": "docker.io/x/y@sha256:" + "0" * 64,
     "accelmon_backup_directory": "/srv", "accelmon_backup_recipient": "{{ inventory_dir }}/recipient.pem",
+    "accelmon_backup_secret": "32-characters-that-nobody-guesses",
 }
 
 

@@ -394,11 +394,20 @@ def test_backups(tmp_path):
                         ("good.key", ["EC PARAMETERS", "EC PRIVATE KEY"])):
         (tmp_path / name).write_text("".join(f"-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n" for kind in kinds))
     good = str(tmp_path / "good.pem")
-    assert errors(accelmon_backup_directory="/mnt/backup", accelmon_backup_recipient=good) == errors(accelmon_backup_recipient=good) == []
+    secret = "32-characters-that-nobody-guesses"
+    assert errors(accelmon_backup_directory="/mnt/backup", accelmon_backup_recipient=good, accelmon_backup_secret=secret) == []
+    assert errors(accelmon_backup_recipient=good) == errors(accelmon_backup_secret="short") == []
+    without = ("h: accelmon_backup_secret: required with accelmon_backup_directory; set it to a random text of at least 32 characters, for example from "
+               "openssl rand -hex 32")
     assert errors(accelmon_backup_directory="/mnt/backup") == [
-        "h: accelmon_backup_recipient = '': required with accelmon_backup_directory; set it to the file of a certificate on the control node"]
+        "h: accelmon_backup_recipient = '': required with accelmon_backup_directory; set it to the file of a certificate on the control node", without]
+    assert errors(accelmon_backup_directory="/mnt/backup", accelmon_backup_recipient=good, accelmon_backup_secret="short") == [without]
+    # What is set and wrong is not said to be missing.
+    assert errors(accelmon_backup_directory="/mnt/backup", accelmon_backup_recipient="/no/such", accelmon_backup_secret="two words") == [
+        "h: accelmon_backup_recipient = /no/such: not a readable file on the control node (No such file or directory); give the file of a certificate "
+        "without its key", "h: accelmon_backup_secret = (not shown): it contains a space, a line break or a non-ASCII character; give only the token"]
     for place in ("/home", "/home/backup", "/root/x", "/tmp/x", "~/backup"):
-        assert errors(accelmon_backup_directory=place, accelmon_backup_recipient=good) == [
+        assert errors(accelmon_backup_directory=place, accelmon_backup_recipient=good, accelmon_backup_secret=secret) == [
             f"h: accelmon_backup_directory = {place}: hidden from services; use a directory elsewhere, for example below /srv or /mnt"]
     # A private key would be copied to the monitoring hosts.
     fix = "give the file of a certificate without its key"

@@ -32,7 +32,7 @@ FREE = {
 }
 # One word of ASCII, which no path is made of.
 SECRETS = ("accelmon_stack_password", "accelmon_exporter_password", "accelmon_grafana_password", "accelmon_release_token",
-           "accelmon_job_user_key")
+           "accelmon_job_user_key", "accelmon_backup_secret")
 
 
 @pytest.fixture(scope="module")

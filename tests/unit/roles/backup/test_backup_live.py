@@ -7,6 +7,7 @@
 Needs victoria-metrics and prometheus in the directory ACCELMON_PROGRAMS, or on PATH; tests are skipped without those that they start.
 Stubbed: Alertmanager, by a web server that keeps silences; systemctl, by a script that notes what it was asked. Grafana's database is a made-up one.
 """
+import hmac
 import http.server
 import json
 import os
@@ -29,6 +30,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[4]
 PROGRAM = ROOT / "roles/backup/files/accelmon_backup.py"
 FOLDER = os.environ.get("ACCELMON_PROGRAMS")
 SECRET = "a-password-of-the-fleet"
+SIGNING = "what-backups-are-signed-with-0123456789"
 
 
 class Alertmanager(http.server.BaseHTTPRequestHandler):
@@ -72,9 +74,12 @@ class Host:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
         self.port, self.moment = port, 1700000000
         self.systemctl("inactive")
+        (folder / "secret").write_text(SIGNING + "\n")
         self.settings = {
-            "host": "mon1", "cluster": "c1", "directory": str(self.directory), "keep": 2, "home": str(self.home),
-            "storage": {"service": service, "url": f"http://127.0.0.1:{port}"}, "alertmanager": f"http://127.0.0.1:{self.server.server_port}",
+            "host": "mon1", "cluster": "c1", "directory": str(self.directory), "keep": 2, "keep_weekly": 0,
+            "secret_file": str(folder / "secret"), "home": str(self.home),
+            "storage": {"service": service, "url": f"http://127.0.0.1:{port}"},
+            "alertmanager": f"http://127.0.0.1:{self.server.server_port}",
             "recipient": str(folder.parent / "recipient.pem"), "password_file": str(folder / "none"), "ca_file": str(folder / "none"),
             "textfile_directory": str(self.textfiles)}
 
@@ -145,10 +150,10 @@ scrape_configs: [{{job_name: own, static_configs: [{{targets: ["127.0.0.1:{self.
         rows = (self.textfiles / "accelmon_backup.prom").read_text().splitlines()
         return {name: float(value) for name, value in (row.split() for row in rows if not row.startswith("#"))}
 
-    def restore(self, monkeypatch, path, key, check=False):
+    def restore(self, monkeypatch, path, key, check=False, secret=SIGNING):
         monkeypatch.setenv("PATH", f"{self.folder}/bin", prepend=os.pathsep)
         self.moment += 1
-        return backup.restore(self.settings, path, key, check, self.moment)
+        return backup.restore(self.settings, path, key, secret, check, self.moment)
 
     def stop(self):
         if self.process:
@@ -254,16 +259,29 @@ def change(path):
     path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
 
 
+def rewrite(path, old, new, secret=SIGNING):
+    """Change the manifest and sign it."""
+    text = (path / "manifest.json").read_text()
+    assert old in text
+    (path / "manifest.json").write_text(text.replace(old, new))
+    (path / "manifest.hmac").write_text(hmac.new(secret.encode(), (path / "manifest.json").read_bytes(), "sha256").hexdigest())
+
+
 @pytest.mark.parametrize("harm,words", [
     (lambda path: change(path / "state.tar.cms"), "state.tar.cms: missing or damaged"),
     (lambda path: (path / "state.tar.cms").write_bytes(b""), "state.tar.cms: missing or damaged"),
     (lambda path: change(max((one for one in (path / "storage").rglob("*") if one.is_file()), key=lambda one: one.stat().st_size)), "missing or damaged"),
     (lambda path: next(one for one in (path / "storage").rglob("*") if one.is_file()).unlink(), "missing or damaged"),
     (lambda path: (path / "manifest.json").unlink(), "not a backup, or an incomplete one"),
-    (lambda path: change(path / "manifest.json"), "manifest.json is damaged"),
-    (lambda path: (path / "manifest.json").write_text((path / "manifest.json").read_text().replace('"storage/', '"storage/../../')), "is damaged"),
-    (lambda path: (path / "manifest.json").write_text((path / "manifest.json").read_text().replace('"format": 1', '"format": 2')), "in format 2"),
-    (lambda path: (path / "manifest.json").write_text((path / "manifest.json").read_text().replace('"at": ', '"at": "" , "x": ')), "is damaged"),
+    (lambda path: change(path / "manifest.json"), "not what was signed with this accelmon_backup_secret"),
+    (lambda path: change(path / "manifest.hmac"), "not what was signed with this accelmon_backup_secret"),
+    (lambda path: (path / "manifest.hmac").write_bytes(b""), "not what was signed with this accelmon_backup_secret"),
+    (lambda path: (path / "manifest.hmac").unlink(), "not signed; whoever can write there may have made it: it has no readable manifest.hmac"),
+    (lambda path: rewrite(path, '"series": ', '"series": ', secret="of-somebody-else"), "not what was signed with this accelmon_backup_secret"),
+    (lambda path: rewrite(path, '"storage/', '"storage/../../'), "is damaged"),
+    (lambda path: rewrite(path, '"format": 1', '"format": 2'), "in format 2"),
+    (lambda path: rewrite(path, '"at": ', '"at": "" , "x": '), "is damaged"),
+    (lambda path: rewrite(path, '"at": ', '"at": 1'), "signed, but made at .*: another backup was put in its place"),
 ])
 def test_a_damaged_backup_changes_nothing(taken, key, monkeypatch, harm, words):
     host, path = taken
@@ -280,6 +298,8 @@ def test_another_key_opens_nothing(taken, key, monkeypatch):
     for wrong in ((key / "other.key").read_text(), "", "no key\n"):
         with pytest.raises(backup.Failure, match="cannot be decrypted with this key"):
             host.restore(monkeypatch, path, wrong)
+    with pytest.raises(backup.Failure, match="accelmon_backup_secret = '': it tells backups of this fleet from those of others"):
+        host.restore(monkeypatch, path, "", secret="")
     host.settings["storage"]["service"] = "prometheus"
     with pytest.raises(backup.Failure, match="a backup of victoriametrics, but this host has accelmon_backend = prometheus"):
         host.restore(monkeypatch, path, "")
@@ -297,6 +317,42 @@ def test_only_the_newest_are_kept_and_only_after_success(taken):
     assert code == 1 and "openssl cannot encrypt to this certificate" in said and said.strip() == last["problem"] and len(said.splitlines()) == 1
     assert (last["success"], host.metrics()["accelmon_backup_success"], host.metrics()["accelmon_backup_last_success_timestamp_seconds"]) == (0, 0, last["at"])
     assert host.backups()[-2:] == ["20260103T000000Z", os.path.basename(first)]
+
+
+def test_a_backup_put_into_the_directory_by_others_is_read_no_further(taken, key, monkeypatch):
+    """Its state would be decrypted, and its storage given to the storage. Unsigned, it is not even opened."""
+    host, path = taken
+    (pathlib.Path(path) / "manifest.hmac").unlink()
+    (pathlib.Path(path) / "manifest.json").write_text("[" * 100000)
+    with pytest.raises(backup.Failure, match="not signed"):
+        host.restore(monkeypatch, path, (key / "recipient.key").read_text())
+    (pathlib.Path(path) / "manifest.hmac").symlink_to("/dev/zero")
+    with pytest.raises(backup.Failure, match="not a plain file"):
+        host.restore(monkeypatch, path, (key / "recipient.key").read_text())
+
+
+def test_without_the_secret_nothing_is_begun(taken):
+    host, path = taken
+    (host.folder / "secret").unlink()
+    code, said, _last = host.back_up()
+    assert (code, said) == (1, f"{host.folder}/secret: No such file or directory\n") and host.backups() == [os.path.basename(path)]
+
+
+@pytest.mark.parametrize("keep,weekly,kept", [
+    (1, 0, ["20261129"]), (2, 0, ["20261128", "20261129"]), (1, 1, ["20261129"]), (1, 2, ["20261122", "20261129"]),
+    # There was none in the week before that of the 22nd; the 1st of November is a Sunday.
+    (1, 4, ["20251231", "20261101", "20261122", "20261129"]), (3, 3, ["20261101", "20261122", "20261127", "20261128", "20261129"]),
+    # 29 December 2025 to 4 January 2026 is one week, of 2026.
+    (1, 9, ["20251228", "20251231", "20261101", "20261122", "20261129"]),
+])
+def test_the_newest_of_each_week_is_kept(keep, weekly, kept):
+    dates = ["20251228", "20251230", "20251231", "20261031", "20261101", "20261121", "20261122", "20261127", "20261128", "20261129"]
+    names = [date + "T030000Z" for date in dates]
+    gone = backup.outdated(names, names[-1], keep, weekly)
+    assert [name[:8] for name in names if name not in gone] == kept
+    # A name from a clock that was ahead, or one that is no time, spoils nothing.
+    odd = ["20270101T000000Z", "20260000T999999Z"]
+    assert set(backup.outdated(names + odd, names[-1], keep, weekly)) >= set(gone) | set(odd[:weekly <= 5]) and names[-1] not in gone
 
 
 def test_what_a_wrong_clock_dated_goes_first_and_never_the_newest(taken):
@@ -334,7 +390,7 @@ def test_a_backup_that_cannot_be_read_is_not_taken_for_half_a_one(taken, monkeyp
     with pytest.raises(OSError, match="Input/output error"):
         backup.take(host.settings, time.time())
     monkeypatch.undo()
-    assert sorted(os.listdir(path)) == ["manifest.json", "state.tar.cms", "storage"]
+    assert sorted(os.listdir(path)) == ["manifest.hmac", "manifest.json", "state.tar.cms", "storage"]
 
 
 def test_nothing_is_begun_that_does_not_fit(taken, key, monkeypatch):
