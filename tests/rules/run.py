@@ -322,8 +322,11 @@ def unit_files(folder, kind, only):
         parts += [(f"message-{name}", STEP, with_one_annotation(groups, name, "description"), tests) for name, tests in message_tests().items()]
     if not only or "recording" in only:
         rules = with_constants(recording_file("15s"))
-        # The pages are so many that each evaluation counts; what they expect needs no history.
-        parts += [("recording", STEP, rules, recording_tests(kind, recording_cases())), ("pages", "4m", rules, recording_tests(kind, [page_case()]))]
+        # Each evaluation costs a query for every rule, so there are only as many as what is computed from recorded series needs. The pages need none of these.
+        paces = {"2m": [], "1m": [], "4m": [page_case()]}
+        for case in recording_cases():
+            paces["1m" if int(case["at"].rstrip("m")) % 2 else "2m"].append(case)
+        parts += [(f"recording-{pace}", pace, rules, recording_tests(kind, made)) for pace, made in paces.items()]
     paths = []
     for name, evaluated, text, tests in parts:
         test = {"rule_files": [write(folder, f"{name}.yml", text)], "evaluation_interval": evaluated, "tests": tests}
