@@ -16,6 +16,7 @@ load is printed with them.
 """
 import argparse
 import concurrent.futures
+import itertools
 import json
 import os
 import random
@@ -48,6 +49,10 @@ DEVICES = (
     ("accelerator_row_remap_state", {}, 0, 0), ("accelerator_health_score", {}, 100, 100), ("accelerator_health_known_ratio", {}, 0.8, 0.8))
 ROLLED = (("accelerator_info:count", 8, 8), ("accelerator_utilization_ratio:avg", 0, 1), ("accelerator_memory_used_bytes:sum", 0, 1e12),
           ("accelerator_memory_total_bytes:sum", 1e12, 1e12), ("accelerator_power_watts:sum", 1e3, 1e4), ("accelerator_temperature_celsius:max", 40, 85))
+JOBS = (
+    ("accelerator_job_info:count", 12, 12), ("accelerator_job_info:idle", 0, 3), ("accelerator_utilization_ratio:avg", 0, 1),
+    ("accelerator_memory_used_bytes:sum", 0, 9e11), ("accelerator_memory_total_bytes:sum", 1e12, 1e12), ("accelerator_temperature_celsius:max", 40, 85),
+    ("accelerator_power_watts:sum", 1e3, 8e3))
 SPREAD = (("accelerator_utilization_ratio", 0, 1), ("accelerator_temperature_celsius", 40, 85), ("accelerator_power_watts", 90, 700))
 
 
@@ -115,6 +120,10 @@ class Samples:
             owner = {"cluster": f"c{cluster}", "partition": "gpu", "account": f"a{account}", "user": f"u{user}"}
             yield self.line("user:accelerator_job_info:count", owner, 1, 64)
             yield self.line("user:accelerator_job_info:idle", owner, 0, 8)
+        for cluster, job in itertools.product(range(2), range(2 * racks)):
+            owner = {"cluster": f"c{cluster}", "partition": "gpu", "account": f"a{job % 9}", "user": f"u{job % 50}", "job_id": str(job)}
+            for name, least, most in JOBS:
+                yield self.line(f"job:{name}", owner, least, most, 900)
         for rule in info_rules():
             yield self.line(rule["record"], rule["labels"], span=900)
         yield self.line("ALERTS", {"alertname": "Watchdog", "alertstate": "firing"}, span=900)

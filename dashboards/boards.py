@@ -420,21 +420,23 @@ def jobs():
     chosen = owned + ',job_id=~"$job_id"'
     payers = "cluster, partition, account, user"
     labels = payers + ", job_id"
-    held = f"max by ({JOB}, partition, account, user, job_id) (accelerator_job_info{{{chosen}}})"
+    held = f"max by ({JOB}, user, job_id) (accelerator_job_info{{{chosen}}})"
     busy = f"{VIEWS['busy']:g}"
 
-    def of_jobs(query, by, how="avg"):
-        """A reading of devices by what jobs have; a device that several jobs share counts for each of them."""
-        return f"{how} by ({by}) ({held} * on ({JOB}) group_left () max by ({JOB}) ({query}))"
+    def recorded(name):
+        """What is recorded of each job, once a minute."""
+        return f"max by ({labels}) (job:{name}{{{chosen}}})"
+
+    def of_devices(query):
+        """A reading of devices with the jobs that have them."""
+        return f"max by (cluster, node, index, user, job_id) ({held} * on ({JOB}) group_left () max by ({JOB}) ({query}))"
 
     def of_all(query, how):
         """A reading of all devices that jobs have, each of them once."""
-        return f"{how} by (cluster) ({query} and on ({JOB}) {held})"
+        return f"{how} by (cluster) ({query} and on ({JOB}) accelerator_job_info{{{chosen}}})"
 
-    def view(name):
-        return asked("devices", name, 'cluster=~"$cluster"')
-
-    utilization, shared = view("utilization"), "A device that several jobs share counts for each of them."
+    utilization, power = (asked("devices", name, 'cluster=~"$cluster"') for name in ("utilization", "power"))
+    shared = "Recorded once a minute. A device that several jobs share counts for each of them."
     none = {"noValue": NO_JOBS}
     return panels.board(JOBS, "Jobs", "Who has which accelerators, and what is done with them. " + JOB_HELP, [
         panels.variable("cluster", "accelerator_job_info"),
@@ -451,24 +453,24 @@ def jobs():
             stat("How busy", "Average over the accelerators that jobs have.", [now(of_all(utilization, "avg"), "{{cluster}}")],
                  "ratio",
                  max=1, min=0, **none),
-            stat("Power", "Power of the accelerators that jobs have.", [now(of_all(view("power"), "sum"), "{{cluster}}")], "watts",
+            stat("Power", "Power of the accelerators that jobs have.", [now(of_all(power, "sum"), "{{cluster}}")], "watts",
                  **none),
             stat("Nodes", "Nodes with jobs.", [now(f"count(group by (cluster, node) (accelerator_job_info{{{chosen}}}))")], **none),
         ]),
         ("Jobs", [
             table("Largest jobs", "The 100 jobs with most accelerators, and the readings of these. " + shared, [
-                (f"topk(100, count by ({labels}) ({held}))", column("Devices")),
-                (of_jobs(view("utilization"), labels), panels.level("Busy")),
-                (of_jobs(view("memory"), labels), panels.level("Memory")),
-                (of_jobs(view("temperature"), labels, "max"), marked("Hottest chip", "celsius", marks(VIEWS["devices"]["temperature"]))),
-                (of_jobs(view("power"), labels, "sum"), column("Power", "watts")),
+                (f"topk(100, {recorded('accelerator_job_info:count')})", column("Devices")),
+                (recorded("accelerator_utilization_ratio:avg"), panels.level("Busy")),
+                (f"{recorded('accelerator_memory_used_bytes:sum')} / {recorded('accelerator_memory_total_bytes:sum')}", panels.level("Memory")),
+                (recorded("accelerator_temperature_celsius:max"), marked("Hottest chip", "celsius", marks(VIEWS["devices"]["temperature"]))),
+                (recorded("accelerator_power_watts:sum"), column("Power", "watts")),
             ], labels.split(", "), (24, 10), None, {"partition": "Partition", "account": "Account", "user": "User", "job_id": "Job"}, "Devices"),
             table("Idle in jobs", "Devices that a job has and that are less than 10 % busy, the 100 idlest.",
-                  [(f"bottomk(100, {of_jobs(f'{utilization} < {busy}', 'cluster, node, index, user, job_id', 'max')})",
+                  [(f"bottomk(100, {of_devices(f'{utilization} < {busy}')})",
                     column("Busy", "ratio"))], ["cluster", "node", "index", "user", "job_id"], (12, 10),
                   {"node": panels.link(NODE, "cluster", "node")}, {"user": "User", "job_id": "Job"}),
             table("Devices of the jobs", "At most 100 devices.", [
-                (f"topk(100, {of_jobs(utilization, 'cluster, node, index, user, job_id', 'max')})", panels.level("Busy"))],
+                (f"topk(100, {of_devices(utilization)})", panels.level("Busy"))],
                 ["cluster", "node", "index", "user", "job_id"], (12, 10), {"node": panels.link(NODE, "cluster", "node")}, {"user": "User", "job_id": "Job"}),
         ]),
         ("Within the time range", [

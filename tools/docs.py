@@ -292,8 +292,9 @@ median, or its temperature above; each deviation is scaled to a standard deviati
 the number of deviations. Peers in a job need `accelerator_job_info`; see
 [jobs](jobs.md).
 
-`user:accelerator_job_info:count` is how many devices the jobs of a user have, and `user:accelerator_job_info:idle` how many of these are busy for less
-than 10 % of the time. A device that several jobs share counts for each of them.
+`job:accelerator_job_info:count` is how many devices a job has, and `job:accelerator_job_info:idle` how many of these are busy for less than 10 % of
+the time; with `user:`, of all jobs of a user. The other series of a job are of its devices together. A device that several jobs share counts for each
+of them.
 
 The [health score](health.md) of devices and nodes is computed once a minute as well.
 
@@ -511,8 +512,8 @@ def slow_labels(series, record):
     level, name, operation = record.split(":")
     if operation == "straggler":
         return "those of the device" + (", `job_id`" if level == "job" else "")
-    if level == series["slow"]["jobs"]["level"]:
-        return code(series["slow"]["jobs"]["by"])
+    if level in series["slow"]["jobs"]["levels"]:
+        return code(series["slow"]["jobs"]["levels"][level])
     bucket = [part["by"] for part in series["slow"]["buckets"] if operation == "buckets" and part["of"] == name]
     return code(series["levels"][level] + bucket)
 

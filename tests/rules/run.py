@@ -43,7 +43,7 @@ import expositions
 # libyaml, where it is there: the files have thousands of lines, and Python alone takes ten times as long.
 LOADER, DUMPER = getattr(yaml, "CSafeLoader", yaml.SafeLoader), getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 STEP = "1m"
-NO_ALERTS = ("health", "layers", "messages", "pages", "quiet", "recording", "sources", "stragglers")
+NO_ALERTS = ("health", "jobs", "layers", "messages", "pages", "quiet", "recording", "sources", "stragglers")
 OPTIONS = {"node_exporter": "[::1]:9100", "cluster": "c1", "node": "mon",
            "stack": {"victoriametrics": "127.0.0.1:8428", "vmagent": "127.0.0.1:8429", "vmalert": "127.0.0.1:8880"}}
 OVERRIDES = {"HostDown": {"for": "1h30m", "severity": "warning"}, "AcceleratorCollectorStale": {"threshold": "90s"},
@@ -190,9 +190,9 @@ def labelled(selector, labels):
 
 
 def source_cases():
-    """The cases of sources.yml, stragglers.yml and health.yml, in the form of recording.yml's one."""
+    """The cases of sources.yml, stragglers.yml, jobs.yml and health.yml, in the form of recording.yml's one."""
     made = []
-    for case in cases("sources") + cases("stragglers") + cases("health"):
+    for case in cases("sources") + cases("stragglers") + cases("jobs") + cases("health"):
         expect = {selector: {labelled(selector, case["names"][name]): value for name, value in samples.items()}
                   for selector, samples in case["expect"].items()}
         made.append({"name": case["name"], "interval": case.get("interval", STEP), "series": inputs(case), "at": case.get("at", "8m"), "expect": expect})

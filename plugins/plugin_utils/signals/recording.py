@@ -130,13 +130,20 @@ def slow_rules(series):
 
 
 def job_rules(series):
-    """How many devices jobs have, and how many of them are idle, by whose the jobs are."""
+    """How many devices jobs have and how many of them are idle, of each job and by whose the jobs are; of each job also what its devices read."""
     spec, key = series["slow"]["jobs"], "cluster, node, index, uuid"
-    by, name = ", ".join(spec["by"]), f"{spec['level']}:{spec['of']}"
-    held = f"max by ({key}, {', '.join(spec['by'][1:])}, job_id) ({spec['of']})"
+    held = f"max by ({key}, {', '.join(spec['levels']['job'][1:])}) ({spec['of']})"
+
+    def of_jobs(operation, by, value):
+        return OPERATIONS[operation].format(by=", ".join(by), of=f"{held} * on ({key}) group_left () {value}")
+
     idle = f"(max by ({key}) (accelerator_utilization_ratio) < bool {number(load('views')['busy'])})"
-    return [{"record": f"{name}:count", "expr": f"count by ({by}) ({held})"},
-            {"record": f"{name}:idle", "expr": f"sum by ({by}) ({held} * on ({key}) group_left () {idle})"}]
+    rules = []
+    for level, by in spec["levels"].items():
+        rules += [{"record": f"{level}:{spec['of']}:count", "expr": OPERATIONS["count"].format(by=", ".join(by), of=held)},
+                  {"record": f"{level}:{spec['of']}:idle", "expr": of_jobs("sum", by, idle)}]
+    return rules + [{"record": f"job:{reading['of']}:{reading['operation']}",
+                     "expr": of_jobs(reading["operation"], spec["levels"]["job"], f"max by ({key}) ({recorded(reading)})")} for reading in spec["readings"]]
 
 
 def straggler_rules(series):

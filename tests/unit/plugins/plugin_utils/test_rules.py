@@ -168,7 +168,7 @@ def test_every_level_has_its_roll_ups_and_racks_only_named_ones():
 
 def test_every_recorded_series_has_a_case():
     expected = [f"{name}{labels}" for name, samples in load_cases("recording")["expect"].items() for labels in samples]
-    expected += [selector for name in ("sources", "stragglers", "health") for case in load_cases(name)
+    expected += [selector for name in ("sources", "stragglers", "jobs", "health") for case in load_cases(name)
                  for selector, samples in case["expect"].items() if samples]
     for rule in RECORDS:
         fixed = [f'{key}="{value}"' for key, value in rule.get("labels", {}).items()]
@@ -190,7 +190,7 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not():
         assert any(moment.get("fires") for moment in moments), rule["alert"]
         # What must not happen to Watchdog is silence.
         assert rule["alert"] == "Watchdog" or any(not case["expect"][-1].get("fires") for case in cases), rule["alert"]
-    others = {"health", "layers", "messages", "pages", "quiet", "recording", "sources", "stragglers"}
+    others = {"health", "jobs", "layers", "messages", "pages", "quiet", "recording", "sources", "stragglers"}
     assert {path.stem for path in CASES.glob("*.yml")} == {rule["alert"] for rule in ALERTS} | others
 
 
