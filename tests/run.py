@@ -139,8 +139,11 @@ def say(text, end="\n"):
 
 def environment(**more):
     """Return the environment for a part: nothing is written into the checkout or the home folder if it can be helped."""
-    # pytest cuts the reasons in its summary at the width of what it takes for a terminal.
-    env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", ANSIBLE_HOME=os.path.join(CACHE, "ansible-home"), ANSIBLE_NOCOWS="1", NO_COLOR="1", COLUMNS="160")
+    # pytest cuts the reasons in its summary at the width of what it takes for a terminal. Bytecode is kept, because otherwise every ansible-playbook
+    # compiles the collection, and so does each of its workers.
+    env = dict(os.environ, PYTHONPYCACHEPREFIX=os.path.join(CACHE, "bytecode"), ANSIBLE_HOME=os.path.join(CACHE, "ansible-home"), ANSIBLE_NOCOWS="1",
+               NO_COLOR="1", COLUMNS="160")
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     env.update(more)
     return env
 

@@ -109,6 +109,14 @@ def test_a_missing_program_is_named(run, folder):
         run.command(["no-such-program"], cwd=folder)
 
 
+def test_bytecode_is_kept_and_not_in_the_checkout(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (tmp_path / "imported.py").write_text("")
+    run.command([sys.executable, "-c", "import imported"], cwd=tmp_path, env=run.environment())
+    assert not (tmp_path / "__pycache__").exists() and list((tmp_path / "cache").rglob("imported.*.pyc"))
+
+
 @pytest.fixture
 def logs(run, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "LOGS", str(tmp_path / "logs"))
