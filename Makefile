@@ -10,7 +10,7 @@ help:
 	@echo "make demo       a monitored fleet with simulated accelerators in containers; left running"
 	@echo "make demo-down  removes it"
 	@echo "make check      lint, units and rules of what differs from the main branch: quick, for daily work"
-	@echo "make test       lint, build, sanity, units, rules and the usual molecule scenarios"
+	@echo "make test       lint, build, sanity, units, rules and the usual molecule scenarios without their costly tests"
 	@echo "make test-all   the same with every molecule scenario and every ansible-core this machine has a Python for"
 	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
 	@echo "make preview    draws the dashboards and the report in Chromium, and looks for what nobody could read; keeps the pictures"

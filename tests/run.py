@@ -59,6 +59,8 @@ MATRIX = (("2.16", ("3.10", "3.11", "3.12")), ("2.17", ("3.10", "3.11", "3.12"))
 MATRIX_TOOLS = ("pytest", "pytest-xdist", "hypothesis>=6.100,<7")
 # The scenarios of `make test`; `make test-all` runs every one.
 USUAL_SCENARIOS = ["default", "prometheus"]
+# Of these, without the tests that have this mark; `make test-all` runs them too, and so does molecule by hand.
+COSTLY = "costly"
 # Parts that a plain run leaves out.
 EXTRA_PARTS = ("mutations", "quiet", "matrix", "preview", "grafana")
 # Scenarios that need archives which make lab-cache builds, and which.
@@ -428,10 +430,11 @@ def scenarios(run):
     return wanted
 
 
-def molecule(scenario):
+def molecule(run, scenario):
     """Run a molecule scenario, in a lab of its own."""
+    chosen = {} if run.everything else {"PYTEST_ADDOPTS": "-m 'not %s'" % COSTLY}
     command(["molecule", "test", "--scenario-name", scenario],
-            env=environment(MOLECULE_GLOB="molecule/*/molecule.yml", ANSIBLE_COLLECTIONS_PATH=os.path.join(ROOT, ".collections")))
+            env=environment(MOLECULE_GLOB="molecule/*/molecule.yml", ANSIBLE_COLLECTIONS_PATH=os.path.join(ROOT, ".collections"), **chosen))
 
 
 def matrix(run):
@@ -483,7 +486,7 @@ def jobs_of(run):
     jobs = []
     for name in run.parts:
         if name == "molecule":
-            jobs += [Job("molecule " + scenario, functools.partial(molecule, scenario)) for scenario in scenarios(run)]
+            jobs += [Job("molecule " + scenario, functools.partial(molecule, run, scenario)) for scenario in scenarios(run)]
         elif name == "preview":
             # Set by tests/setup.sh --preview.
             if os.environ.get("ACCELMON_PREVIEW"):
@@ -558,8 +561,8 @@ def always_not_run(run):
     if run.paths is not None:
         run.skip("all else than lint, units and rules of %d changed files" % len(run.paths), "make test runs it")
     elif not run.everything:
-        run.skip("molecule scenarios other than %s; weakened alerts; a quiet day; units under other ansible-core releases" % ", ".join(USUAL_SCENARIOS),
-                 "make test-all runs them")
+        run.skip("molecule scenarios other than %s, and the tests of these marked %s; weakened alerts; a quiet day; units under other ansible-core releases"
+                 % (", ".join(USUAL_SCENARIOS), COSTLY), "make test-all runs them")
     if run.paths is None and not os.environ.get("ACCELMON_PREVIEW"):
         run.skip("pictures of the dashboards and the report", "make preview draws them; it needs node and Chromium")
     if run.paths is None and not os.environ.get("GRAFANA_IMAGE"):

@@ -207,6 +207,16 @@ def test_every_part_is_one_job_but_molecule_which_is_one_for_each_scenario(run):
     assert names == ["lint", "units", "molecule default", "molecule prometheus"]
 
 
+@pytest.mark.parametrize("everything, chosen", [(False, "-m 'not costly'"), (True, None)])
+def test_a_plain_run_leaves_out_the_costly_tests_of_its_scenarios(run, monkeypatch, everything, chosen):
+    started = []
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setattr(run, "command", lambda argv, env: started.append((argv[-1], env.get("PYTEST_ADDOPTS"))))
+    for job in run.jobs_of(run.Run(everything, ["molecule"]))[:2]:
+        job.work()
+    assert started == [("default", chosen), ("prometheus", chosen)]
+
+
 @pytest.mark.parametrize("paths, wanted", [
     (None, ["yamllint --strict .", "tests/lint.py --offline --profile production", "antsibull-changelog lint", "antsibull-docs lint-collection-docs"]),
     (["tests/run.py", "roles/gone/tasks/main.yml"], []),

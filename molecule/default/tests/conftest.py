@@ -17,6 +17,11 @@ def fleet():
     return lab_fleet.of_scenario(pathlib.Path(__file__).absolute())
 
 
+def pytest_configure(config):
+    """`make test` leaves out what has this mark; `make test-all` and molecule by hand run it."""
+    config.addinivalue_line("markers", "costly: takes long for what it adds to the other tests")
+
+
 def pytest_collection_modifyitems(items):
     """Begin with the run that changes nothing: it follows the first one."""
     items.sort(key=lambda item: item.path.name != "test_cost.py")

@@ -2,6 +2,7 @@
 
 import shutil
 
+import pytest
 from conftest import eventually
 
 OTHERS = ("mon1", "nvidia1", "amd1")
@@ -35,6 +36,7 @@ def test_every_bad_variable_of_a_host_is_named_at_once_and_stops_it_alone(fleet,
         assert f"ok: [{host}]" in exported, run.output
 
 
+@pytest.mark.costly
 def test_two_hosts_with_one_address_are_both_refused(fleet, tmp_path):
     inventory = fleet.inventory_of(tmp_path / "twice.json", variables={"plain1": {"accelmon_address": "amd1"}})
     run = fleet.play("site.yml", inventory=inventory)
@@ -47,6 +49,7 @@ def test_an_empty_group_is_named(fleet, tmp_path):
     assert run.code != 0 and message(run, "accelerator_nodes"), run.output
 
 
+@pytest.mark.costly
 def test_accelerators_without_a_driver_are_named(fleet):
     source = next(path for path in sorted(fleet.pci("nvidia1").iterdir()) if (path / "device").read_text().strip() == "0x2330")
     device = fleet.pci("plain1") / source.name

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 
+import pytest
 from conftest import eventually
 
 # How long the storage is away. Ten minutes were run by hand.
@@ -55,6 +56,7 @@ def test_a_service_that_does_not_come_up_gets_its_unit_back(fleet):
     assert fleet.site("--limit", "plain1").changed() == 0
 
 
+@pytest.mark.costly
 def test_no_sample_is_lost_while_the_storage_is_away(fleet):
     begin = time.time()
     fleet.shell("mon1", "systemctl stop accelmon-victoriametrics")
@@ -85,6 +87,7 @@ def test_a_bad_rule_file_is_refused_and_the_rules_in_use_stay(fleet, tmp_path):
     fleet.well()
 
 
+@pytest.mark.costly
 def test_a_sites_own_rule_file_is_loaded_and_goes_when_it_is_not_named_any_more(fleet, tmp_path):
     own = tmp_path / "own.yml"
     own.write_text("groups: [{name: mine, rules: [{record: 'site:up:sum', expr: 'sum(up)'}]}]\n")

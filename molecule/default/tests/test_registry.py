@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from conftest import eventually
 
 REGISTRY = "/var/lib/accelmon/registry/default.json"
@@ -40,6 +41,7 @@ def test_a_host_that_leaves_the_inventory_is_retired_and_pruned_only_on_demand(f
     assert registry(fleet)["hosts"]["amd1"]["labels"] == {}
 
 
+@pytest.mark.costly
 def test_two_clusters_live_side_by_side_and_a_machine_is_in_one_of_them(fleet, tmp_path):
     before = registry(fleet)["hosts"]
     assert {host["status"] for host in before.values()} == {"active"}
@@ -59,6 +61,7 @@ def test_two_clusters_live_side_by_side_and_a_machine_is_in_one_of_them(fleet, t
     assert {host["status"] for host in registry(fleet)["hosts"].values()} == {"active"}, "who was retired comes back"
 
 
+@pytest.mark.costly
 def test_two_runs_at_once_lose_neither_record(fleet, tmp_path):
     inventory = fleet.inventory_of(tmp_path / "racks.json", variables={host: {"accelmon_rack": f"{host}-rack"} for host in ("nvidia1", "amd1")})
     runs = [fleet.start("site.yml", "--limit", host, inventory=inventory) for host in ("nvidia1", "amd1")]
@@ -69,6 +72,7 @@ def test_two_runs_at_once_lose_neither_record(fleet, tmp_path):
     # The next test builds the registry again, without these labels.
 
 
+@pytest.mark.costly
 def test_a_registry_that_is_gone_is_rebuilt_by_a_full_run_and_by_no_other(fleet):
     fleet.shell("mon1", f"rm {REGISTRY}")
     refused = fleet.play("site.yml", "--limit", "amd1")

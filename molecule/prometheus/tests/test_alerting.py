@@ -122,6 +122,7 @@ def test_watchdog_goes_to_who_waits_for_it_and_to_nobody_else(receiver, backend)
     assert not receiver.told("/all", "Watchdog", "firing"), backend
 
 
+@pytest.mark.parametrize("change", ["prometheus", pytest.param("victoriametrics", marks=pytest.mark.costly)], indirect=True)
 @pytest.mark.parametrize("stopped", ["mon1", "mon2"])
 def test_one_of_the_pair_is_enough(fleet, receiver, backend, stopped):
     def is_over():

@@ -1,5 +1,6 @@
 """Exporters that were there before, with this backend. More on them is in the scenario brownfield. Simulated: the accelerators."""
 
+import pytest
 from conftest import eventually
 
 THEIRS = ("amd1", "ext1")
@@ -24,6 +25,7 @@ def test_an_external_exporter_is_scraped_where_it_is(fleet):
     eventually(lambda: any(dict(labels)["instance"].endswith(":9200") for labels in fleet.query('up{job="node_exporter",node="ext1"} == 1')), "port 9200")
 
 
+@pytest.mark.costly
 def test_somebody_elses_node_exporter_is_refused_or_scraped_as_it_is(fleet, tmp_path):
     fleet.site("--limit", "plain1", "-e", "node_exporter_state=absent")
     assert fleet.shell("plain1", "ls /usr/bin/prometheus-node-exporter", check=False).startswith("ls: cannot access"), "the package was ours"

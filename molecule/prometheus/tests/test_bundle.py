@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.costly
+
 
 @pytest.fixture(scope="module")
 def bundle(fleet, tmp_path_factory):

@@ -2,11 +2,13 @@
 
 import json
 
+import pytest
 from conftest import eventually
 
 UNIT = "/etc/systemd/system/accelmon-node-exporter.service"
 
 
+@pytest.mark.costly
 def test_the_first_unhealthy_batch_stops_the_change(fleet):
     ours = ["nvidia1", "plain1"]
     before = {host: fleet.shell(host, f"cat {UNIT}") for host in ours}
