@@ -47,7 +47,7 @@ CORES = os.cpu_count() or 1
 # Scenarios mostly wait for their hosts, so there is one for each core, and half as many other jobs beside them.
 LANES = {"molecule": CORES, "others": (CORES + 1) // 2}
 # The others give way: what takes longest decides when the run ends.
-NICENESS = {"molecule": 0, "others": 5}
+NICENESS = {"molecule": 0, "others": 10}
 # The summary names so many failures of one command; the output above it has all.
 LISTED_FAILURES = 20
 # Code that runs on nodes has to be understood by this Python, the platform Python of EL 8.
@@ -474,8 +474,9 @@ def grafana():
     command([sys.executable, "tests/grafana_image.py", "--programs", programs()])
 
 
-# In the order in which they begin: what needs no image first, while the scenarios build theirs. Molecule has a job for each scenario.
-PARTS = {"lint": lint, "build": build, "sanity": sanity, "units": units, "rules": rules, "molecule": None, "mutations": mutations, "quiet": quiet,
+# In the order in which they begin: what needs no image first, while the scenarios build theirs; last what can use every core, which are free once
+# the scenarios have ended. Molecule has a job for each scenario.
+PARTS = {"lint": lint, "build": build, "sanity": sanity, "rules": rules, "units": units, "molecule": None, "mutations": mutations, "quiet": quiet,
          "matrix": matrix, "preview": None, "grafana": None}
 # What is quick, and worth it before each commit.
 CHECKS = ["lint", "units", "rules"]

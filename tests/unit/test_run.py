@@ -162,7 +162,7 @@ def test_scenarios_go_before_the_others(logs, capfd):
     logs.side_by_side([logs.Job(name, functools.partial(logs.command, ["sh", "-c", "sleep 0.5; nice"])) for name in ("molecule a", "lint")])
     said = capfd.readouterr().out
     own = os.nice(0)
-    for name, niceness in (("molecule a", own), ("lint", min(own + 5, 19))):
+    for name, niceness in (("molecule a", own), ("lint", min(own + 10, 19))):
         assert re.search("=== %s: passed .*\n.*\n%d\n" % (name, niceness), said), said
 
 
