@@ -10,7 +10,7 @@ check  the checkers of Prometheus and VictoriaMetrics accept what we render
 unit   cases/*.yml, evaluated by promtool and by vmalert-tool
 day    a generated fleet that works, and a few faults in it (see day.py)
 live   real scrapers and a real storage, on loopback (see live.py); a restart of vmalert (see restart.py)
-hostile  the same, and nodes that mean harm (see hostile.py)
+hostile  the same, and nodes that mean harm (see hostile.py and doubled.py)
 dashboards  every panel has data, and the same from both storages (see dashboard_answers.py)
 
 Needs promtool, prometheus, vmalert, vmalert-tool, vmagent and victoria-metrics in DIR or on PATH. What cannot run is
@@ -376,6 +376,18 @@ def hostile_prometheus(programs, folder):
     hostile.nodes(programs, folder, "prometheus")
 
 
+def doubled_vmagent(programs, folder):
+    """A node that tells everything twice breaks no rule, scraped by vmagent."""
+    import doubled  # pylint: disable=import-outside-toplevel
+    doubled.fleet(programs, folder, "vmagent")
+
+
+def doubled_prometheus(programs, folder):
+    """A node that tells everything twice breaks no rule, scraped by Prometheus."""
+    import doubled  # pylint: disable=import-outside-toplevel
+    doubled.fleet(programs, folder, "prometheus")
+
+
 def dashboards_answered(programs, folder):
     """Every panel of the dashboards has data, the same from both storages."""
     import dashboard_answers  # pylint: disable=import-outside-toplevel
@@ -393,7 +405,7 @@ STEPS = {
     "unit": [unit_promtool, unit_vmalert],
     "day": [day_prometheus],
     "live": [live_vmagent, live_prometheus, restart_vmalert],
-    "hostile": [hostile_vmagent, hostile_prometheus],
+    "hostile": [hostile_vmagent, hostile_prometheus, doubled_vmagent, doubled_prometheus],
     "dashboards": [dashboards_answered],
 }
 

@@ -15,7 +15,7 @@ EXPOSITIONS = ROOT / "tests" / "fixtures" / "expositions"
 # DCGM's are in lists of counters that are a site's own.
 UNSEEN = {"all_smi_gpu_power_limit_current_watts", "DCGM_FI_DEV_FABRIC_MANAGER_STATUS", "DCGM_FI_DEV_FABRIC_HEALTH_SUMMARY",
           "DCGM_FI_DEV_FABRIC_HEALTH_MASK", "DCGM_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_FAILED_EVENTS",
-          "DCGM_FI_DEV_NVLINK_RECOVERY_FAILED_TOTAL", "DCGM_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL", "DCGM_FI_DEV_NVLINK_CRC_FLIT_ERROR_TOTAL"}
+          "DCGM_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL"}
 COLLECTOR = ROOT / "roles" / "textfile_collector" / "files" / "accelmon_textfile_collector.py"
 
 

@@ -17,6 +17,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader im
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import health
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import SEVERITIES, alert_file, alert_groups
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.inputs import of_alerts
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import expected_series, recording_file
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -65,6 +66,18 @@ def metrics(expression):
 
 def load_cases(name):
     return yaml_load((CASES / f"{name}.yml").read_text(encoding="utf-8"))
+
+
+# Rows of several names, and what is done to them: a function of a window, or nothing.
+SEVERAL = re.compile(r"(?:(\w+)\()?\{[^{}]*__name__=~[^{}]*\}(?:\[\w+\])?")
+
+
+def test_no_rule_reads_a_window_of_several_names():
+    """Prometheus drops the name then. One page with both of a device's would be an error of the rule, for the whole fleet; see tests/rules/doubled.py."""
+    expressions = [rule["expr"] for rule in ALERTS + RECORDS] + [reading["present"] for reading in of_alerts("15s")["readings"].values()]
+    functions = {match.group(1) for expression in expressions for match in SEVERAL.finditer(expression)}
+    # Of one value of a row the name stays.
+    assert functions == {None, "last_over_time"}
 
 
 @pytest.mark.parametrize("text", [recording_file("15s"), alert_file({})], ids=["recording", "alerts"])

@@ -134,6 +134,17 @@ def test_a_source_says_who_it_is_and_never_whether_it_is_in_charge():
     assert "elected" not in scrape_file(OPTIONS).replace("accelmon_source_elected", "")
 
 
+@pytest.mark.parametrize("source, ours, theirs", [(source, ours, theirs) for source, spec in SOURCES.items()
+                                                  for ours, theirs in spec.get("renamed", {}).items()])
+@pytest.mark.parametrize("backend", ["vmagent", "prometheus"])
+def test_a_series_with_two_names_is_stored_under_one(backend, source, ours, theirs):
+    job = jobs(backend=backend)[SOURCES[source]["job"]]
+    row = {"gpu": "0", "UUID": "GPU-1", "modelName": "H100", "pci_bus_id": "00000000:1B:00.0"}
+    stored = relabelled(job, {"__name__": theirs, **row})
+    assert stored["__name__"] == ours and stored == relabelled(job, {"__name__": ours, **row})
+    assert theirs not in SOURCES[source]["metrics"]
+
+
 def one_target(job, labels):
     """Labels of a target after a job's relabelling; None where the job leaves it out."""
     return expositions.relabelled(job["relabel_configs"], {"job": job["job_name"], **labels})
