@@ -111,6 +111,7 @@ FAMILIES = collections.OrderedDict((
     ("node_gpu_pcie_replays_total", ("counter", "PCI Express packets sent again.")),
     ("node_gpu_links", ("gauge", "Links to other devices, by whether they are up.")),
     ("node_gpu_fabric_state", ("gauge", "Registration with the NVLink fabric: 1 not started, 2 in progress, 3 completed, 4 failed or unhealthy.")),
+    ("node_gpu_fabric_limited", ("gauge", "1 if the connection to the NVLink fabric has less capacity than it should.")),
     ("node_gpu_throttle_active", ("gauge", "1 if the clock is held down for this reason now.")),
     ("node_gpu_throttle_seconds_total", ("counter", "Time for which the clock was held down for this reason.")),
     ("node_gpu_recovery_action", ("gauge", "What the driver asks for: 0 nothing, 1 reset, 2 reboot, 3 drain peers, 4 drain and reset.")),
@@ -529,6 +530,7 @@ THROTTLE_BITS = (("sw_power_cap", 0x4), ("hw_slowdown", 0x8), ("sync_boost", 0x1
 THROTTLE_TIMES = ("sw_power_cap", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown")
 FABRIC = {"not started": 1, "in progress": 2, "completed": 3}
 FABRIC_FAILED = 4.0
+FABRIC_LIMITED = {"healthy": 0, "unhealthy": 0, "limited capacity": 1}
 RECOVERY = {"none": 0, "reset": 1, "gpu reset": 1, "reboot": 2, "node reboot": 2, "drain p2p": 3, "drain and reset": 4}
 
 # Fields that came with one driver release, newest spelling first. A tool that rejects a field of a spelling is not
@@ -663,6 +665,7 @@ NVIDIA_READINGS = [
     counted("retired_pages", "retired_pages_total", "retired_pages.single_bit_ecc.count", cause="single_bit"),
     counted("retired_pages", "retired_pages_total", "retired_pages.double_bit.count", cause="double_bit"),
     Reading("recovery_action", "recovery_action", "gpu_recovery_action", lambda text: choice(text, RECOVERY), {}),
+    Reading("fabric_limited", "fabric_limited", "fabric.health.summary", lambda text: choice(text, FABRIC_LIMITED), {}),
 ] + [
     counted("ecc_errors", "ecc_errors_total", cell, type=kind, scope=scope) for cell, kind, scope in ECC
 ] + [

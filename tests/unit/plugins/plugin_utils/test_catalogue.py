@@ -86,6 +86,14 @@ def test_what_is_not_stored_or_not_believed_has_a_reason():
         assert ("why" in part) == ("except" in part) and len(part.get("why", "long enough for a reason")) > 10
 
 
+def test_what_becomes_a_number_was_0_or_1():
+    """The expression multiplies: a state that was 2 would become twice the number."""
+    found = [(item, source, part) for item, source, part in parts() if "times" in part]
+    assert len(found) > 3
+    for item, source, part in found:
+        assert part["bounds"][1] == 1, (item["name"], source, part)
+
+
 def test_nothing_that_the_rules_read_is_dropped():
     for source in SOURCES.values():
         for part in source.get("drop", []):

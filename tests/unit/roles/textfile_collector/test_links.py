@@ -177,6 +177,14 @@ def test_links_to_the_processor_and_between_parts_do_not_count(node):
     assert counts(node.collect("--vendors", "amd")) == {("0", "active"): 1}
 
 
+@pytest.mark.parametrize("cell, value", [
+    # Guessed: the names of NVML's values, as above.
+    ("Limited Capacity", 1), ("Healthy", 0), ("Unhealthy", 0), ("N/A", None), ("[N/A]", None), ("", None)])
+def test_the_capacity_of_the_fabric(node, program, cell, value):
+    problems, reading = program.Problems(), next(reading for reading in program.NVIDIA_READINGS if reading.field == "fabric_limited")
+    assert problems.value("fabric_limited", reading.read, cell) == value and not problems.invalid
+
+
 @pytest.mark.parametrize("cells, value", [
     ("Completed, Success, N/A", 3), ("Completed, Insufficient Resources, N/A", 4), ("In Progress, N/A, N/A", 2), ("Not Started, N/A, ", 1),
     ("N/A, N/A, N/A", None), ("[N/A], [N/A], [N/A]", None),
