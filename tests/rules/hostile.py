@@ -40,7 +40,8 @@ def forged(job):
     """A page with each reserved name, labels that it must not choose, and two series that are allowed."""
     lines = [f'{name}{{cluster="c9",node="victim",rack="r1",job="x",instance="y",alertstate="firing"}} 100000' for name in names(job)]
     lines += ['up{z="1"} 5', 'allowed{cluster="c9",node="victim",rack="r1",job="x",instance="y",source="dcgm"} 1',
-              'allowed_too{__accelmon_through="1",__accelmon_name="x"} 1', 'accelmon_fleet_generation{__accelmon_through="1"} 9']
+              'allowed_too{__accelmon_through="1",__accelmon_name="x",__accelmon_device="1",gpu="0",UUID="a"} 1',
+              'accelmon_fleet_generation{__accelmon_through="1"} 9']
     if job == "node_exporter":
         lines += [f"{name} 1" for part in load("sources")["published"].values() for name in part["series"] if job in part["jobs"]]
         lines += ['accelmon_collector_success{vendor="nvidia"} 1', 'DCGM_FI_DEV_GPU_TEMP{UUID="a",source="dcgm"} 50']
@@ -147,7 +148,7 @@ def stored(api, engine):
     nothing(api, '{cluster="c9"}')
     nothing(api, '{rack!="",rack!="r7"}')
     nothing(api, 'up{z!=""}')
-    nothing(api, '{__accelmon_through!=""}')
+    nothing(api, '{__accelmon_through!=""} or {__accelmon_device!=""}')
     nothing(api, '{source="dcgm"}')
     live.same(api, "accelmon_fleet_generation", [{"cluster": "c1", "job": "accelmon_fleet", "instance": live.query(api, "good")[0]["instance"]}])
     for name in ("accelmon_certificate_expiry_timestamp_seconds", "accelmon_exporter_restarts_total", "accelmon_collector_success",

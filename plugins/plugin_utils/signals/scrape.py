@@ -54,7 +54,11 @@ TARGET_LABELS = ("rack",)
 # The parameter by which node_exporter shows the files of the textfile directory alone.
 TEXTFILE_ONLY = {"params": {"collect[]": ["textfile"]}}
 # Names of labels that only relabelling has; a page may try to bring them.
-LAST_NAME, LET_THROUGH = "__accelmon_name", "__accelmon_through"
+LAST_NAME, LET_THROUGH, OF_DEVICE = "__accelmon_name", "__accelmon_through", "__accelmon_device"
+# The value of the last one for a source's series of devices. vmagent remembers every text that it matched for minutes: of names with the values of
+# labels that would be each series of the fleet, of this with the values it is each device. And what begins with it and goes on with (.+) is not
+# matched as an expression at all.
+DEVICE = "1"
 # A page may name a series twice, name{__name__="other"}. vmagent relabels by the first, VictoriaMetrics stores under the last.
 ONE_NAME = [
     {"regex": "__name__", "action": "labelmap", "replacement": LAST_NAME},
@@ -154,20 +158,20 @@ def _checked_stack(given):
     return found
 
 
-def copied(names, theirs, ours):
+def copied(theirs, ours):
     """Relabelling: a label of the source's under our name, where it is there."""
-    return {"source_labels": ["__name__", theirs], "regex": f"{names};(.+)", "target_label": ours, "replacement": "$1"}
+    return {"source_labels": [OF_DEVICE, theirs], "regex": f"{DEVICE};(.+)", "target_label": ours, "replacement": "$1"}
 
 
 def about_devices(spec, target, value):
     """Relabelling: a label that is not there yet, for the series that are about a device, by whichever of its keys is there."""
     # A sign that is no semicolon, said without [^;]: see sources.yml.
-    return {"source_labels": [target, "__name__", *spec["keys"]], "regex": f";{spec['devices']};.*[!-:<-~].*", "target_label": target, "replacement": value}
+    return {"source_labels": [target, OF_DEVICE, *spec["keys"]], "regex": f";{DEVICE};.*[!-:<-~].*", "target_label": target, "replacement": value}
 
 
 def vendors(spec, tables):
     """Relabelling: the vendor by the tables of its labels, the first pattern that fits."""
-    rules = [{"source_labels": ["__name__", "vendor", label], "regex": f"{spec['devices']};;{pattern}", "target_label": "vendor", "replacement": vendor}
+    rules = [{"source_labels": [OF_DEVICE, "vendor", label], "regex": f"{DEVICE};;{pattern}", "target_label": "vendor", "replacement": vendor}
              for label, table in spec["vendor_by"].items() for vendor, pattern in tables[table].items()]
     return rules + [about_devices(spec, "vendor", "unknown")]
 
@@ -183,7 +187,7 @@ def forgotten(spec, unknown):
     rules = []
     for label in dict.fromkeys(used):
         pattern = "|".join([unknown["any"]] + ([unknown["identity"]] if label in whose else []) + ([f"(?i:{GENERIC})"] if label in kinds else []))
-        rules.append({"source_labels": ["__name__", label], "regex": f"{spec['devices']};(?:{pattern})", "target_label": label, "replacement": ""})
+        rules.append({"source_labels": [OF_DEVICE, label], "regex": f"{DEVICE};(?:{pattern})", "target_label": label, "replacement": ""})
     return rules
 
 
@@ -193,10 +197,10 @@ def identity(source, spec, catalogue):
     It says whose a series is, and not whether it counts: which source is in charge is a series of the registry, as a device
     whose labels changed with that would be another device.
     """
-    names = spec["devices"]
     rules = [{"source_labels": ["__name__"], "regex": part["series"], "action": "drop"} for part in spec.get("drop", [])]
     rules += [{"source_labels": ["__name__"], "regex": theirs, "target_label": "__name__", "replacement": ours}
               for ours, theirs in spec.get("renamed", {}).items()]
+    rules.append({"source_labels": ["__name__"], "regex": spec["devices"], "target_label": OF_DEVICE, "replacement": DEVICE})
     rules += forgotten(spec, catalogue["unknown"])
     if "pci" in spec:
         # As the kernel writes it: four digits of the domain, small letters. all-smi has it within its uuid.
@@ -204,9 +208,9 @@ def identity(source, spec, catalogue):
                       "target_label": "pci_bus_id", "replacement": "$1"})
         rules.append({"source_labels": ["pci_bus_id"], "target_label": "pci_bus_id", "action": "lowercase"})
     for ours, theirs in spec["labels"].items():
-        rules += [copied(names, label, ours) for label in reversed(theirs)]
+        rules += [copied(label, ours) for label in reversed(theirs)]
     if "model" in spec["labels"]:
-        rules.append({"source_labels": ["__name__", "model"], "regex": f"{names};(?i:{GENERIC})", "target_label": "model", "replacement": ""})
+        rules.append({"source_labels": [OF_DEVICE, "model"], "regex": f"{DEVICE};(?i:{GENERIC})", "target_label": "model", "replacement": ""})
     rules.append(about_devices(spec, "source", source))
     if "own" in spec:
         rules.append({"source_labels": ["__name__"], "regex": spec["own"], "target_label": "source", "replacement": source})
@@ -214,8 +218,7 @@ def identity(source, spec, catalogue):
         rules.append(about_devices(spec, "vendor", spec["vendor"]))
     if "vendor_by" in spec:
         rules += vendors(spec, catalogue)
-    if "forget" in spec:
-        rules.append({"regex": "|".join(part["label"] for part in spec["forget"]), "action": "labeldrop"})
+    rules.append({"regex": "|".join([OF_DEVICE, *(part["label"] for part in spec.get("forget", []))]), "action": "labeldrop"})
     return rules
 
 
@@ -263,7 +266,7 @@ def page_relabelling(job, backend, bare):
     labels = "|".join(OUR_LABELS + (TARGET_LABELS if bare else ()))
     return (ONE_NAME if backend == "vmagent" else []) + [
         {"regex": f"({labels})", "action": "labelmap", "replacement": "exported_$1"},
-        {"regex": f"{labels}|{LET_THROUGH}", "action": "labeldrop"},
+        {"regex": f"{labels}|{LET_THROUGH}|{OF_DEVICE}", "action": "labeldrop"},
     ] + reserved.rules(job, LET_THROUGH)
 
 

@@ -134,6 +134,24 @@ def test_a_source_says_who_it_is_and_never_whether_it_is_in_charge():
     assert "elected" not in scrape_file(OPTIONS).replace("accelmon_source_elected", "")
 
 
+@pytest.mark.parametrize("backend", ["vmagent", "prometheus"])
+def test_a_name_is_matched_alone_so_that_no_scraper_remembers_each_series(backend):
+    for spec in SOURCES.values():
+        for rule in jobs(backend=backend)[spec["job"]]["metric_relabel_configs"]:
+            others = set(rule.get("source_labels", ())) - {"__name__", "__accelmon_through"}
+            assert "__name__" not in rule.get("source_labels", ()) or not others, rule
+
+
+@pytest.mark.parametrize("job", sorted({spec["job"] for spec in SOURCES.values()}))
+def test_no_page_says_itself_what_is_about_a_device(job):
+    claimed = {"__name__": "node_load1", "__accelmon_device": "1", "gpu": "0", "UUID": "u", "gpu_uuid": "u", "pci_bus_id": "0000:1b:00.0"}
+    plain_row = {label: text for label, text in claimed.items() if label != "__accelmon_device"}
+    assert relabelled(jobs()[job], claimed) == relabelled(jobs()[job], plain_row)
+    assert not {"index", "uuid", "vendor", "source"} & set(relabelled(jobs()[job], claimed))
+    for source in SOURCES.values():
+        assert "__accelmon_device" not in relabelled(jobs()[source["job"]], {**claimed, "__name__": source["presence"][0]})
+
+
 @pytest.mark.parametrize("source, ours, theirs", [(source, ours, theirs) for source, spec in SOURCES.items()
                                                   for ours, theirs in spec.get("renamed", {}).items()])
 @pytest.mark.parametrize("backend", ["vmagent", "prometheus"])
