@@ -160,11 +160,13 @@ def straggler_rules(series):
             median = f"quantile by ({group}) (0.5, {value})"
             away = f"{value} - on ({group}) group_left () {median}"
             sign = "-1 * " if reading["side"] == "below" else ""
+            # No deviation is below the least: without a device as far away as that VictoriaMetrics does not look at the rest.
             rules.append({"record": f"{peers}:{reading['of']}:straggler", "expr": "\n".join([
-                f"{sign}({away})",
-                f"/ on ({group}) group_left () clamp_min({EVENLY} * quantile by ({group}) (0.5, abs({away})), {reading['least']})",
-                f">= {spec['deviations']}",
-                f"and on ({group}) (count by ({group}) ({value}) >= {spec['peers']})"])})
+                f"({sign}({away}) >= {spec['deviations'] * reading['least']})",
+                f"/ on ({group}) group_left () (",
+                f"clamp_min({EVENLY} * quantile by ({group}) (0.5, abs({away})), {reading['least']})",
+                f"and on ({group}) (count by ({group}) ({value}) >= {spec['peers']})",
+                f") >= {spec['deviations']}"])})
     return rules
 
 
