@@ -51,12 +51,39 @@ SECONDS = 60
 SNAPSHOT_SECONDS = 600
 # Starting the backup waits for its end; a large storage may take hours.
 JOB_SECONDS = 86400
+# Between lines about how far a long work is.
+EVERY_SECONDS = 30
 # So much of the series may be missing: the storage may have forgotten some since.
 ENOUGH = 0.95
 
 
 class Failure(Exception):
     """One line: what is wrong; what to do."""
+
+
+def size(count):
+    """Bytes for people."""
+    return next("%.1f %s" % (count / unit, name) for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if count >= unit or name == "kB")
+
+
+class Progress(object):
+    """Says now and then how far a long work is, whose every part it is told.
+
+    tell: gets a line; words: what the work is, and at what; total: bytes
+    """
+
+    def __init__(self, tell, words, total):
+        self.tell, self.words, self.total, self.done = tell, words, total, 0
+        self.began = self.said = time.monotonic()
+
+    def add(self, count):
+        """So many bytes more are done."""
+        self.done += count
+        now = time.monotonic()
+        if now - self.said >= EVERY_SECONDS:
+            self.said = now
+            left = max(self.total - self.done, 0)
+            self.tell("%s: %s done, %s left, about %d s" % (self.words, size(self.done), size(left), left * (now - self.began) / self.done))
 
 
 @contextlib.contextmanager
@@ -167,18 +194,19 @@ def opened(path, owner):
     raise Failure("%s: not a plain file, or not of the user whose directory it is in; remove it" % path)
 
 
-def copy(source, target, owner=None):
+def copy(source, target, progress, owner=None):
     """Copy a file; returns its size and SHA-256. No target: read it only."""
-    digest, size = hashlib.sha256(), 0
+    digest, count = hashlib.sha256(), 0
     with opened(source, owner) as stream, open(target or os.devnull, "wb") as output:
         for chunk in iter(lambda: stream.read(CHUNK), b""):
             digest.update(chunk)
-            size += len(chunk)
+            count += len(chunk)
             output.write(chunk)
+            progress.add(len(chunk))
         if target:
             output.flush()
             os.fsync(output.fileno())
-    return size, digest.hexdigest()
+    return count, digest.hexdigest()
 
 
 def entry(path, found):
@@ -198,19 +226,20 @@ def room(folder, count):
         raise Failure("%s: %d MB are needed, %d MB are free; free some space there" % (folder, count // 1000000 + 1, there // 1000000))
 
 
-def copy_tree(source, target, owner):
+def copy_tree(source, target, owner, tell):
     """Copy a directory and what its links lead to, which is how VictoriaMetrics makes a snapshot. Returns the entries of its files.
 
     owner: whose all files have to be. Whoever runs the storage could link to any file of the host, which root would read.
     """
     names = sorted(os.path.relpath(os.path.join(folder, name), source)
                    for folder, _names, files in os.walk(source, onerror=refuse, followlinks=True) for name in files)
-    room(os.path.dirname(target), sum(os.path.getsize(os.path.join(source, name)) for name in names))
-    entries = []
+    total = sum(os.path.getsize(os.path.join(source, name)) for name in names)
+    room(os.path.dirname(target), total)
+    progress, entries = Progress(tell, "copying the storage to " + target, total), []
     for name in names:
         path = os.path.join(target, name)
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        entries.append(entry(os.path.relpath(path, os.path.dirname(target)), copy(os.path.join(source, name), path, owner)))
+        entries.append(entry(os.path.relpath(path, os.path.dirname(target)), copy(os.path.join(source, name), path, progress, owner)))
     return entries
 
 
@@ -337,14 +366,15 @@ def own_secret(settings):
         return stream.read().strip()
 
 
-def fill(settings, own, partial, now):
+def fill(settings, own, partial, now, tell):
     """Write the files of a backup, then the manifest, last its signature. Returns the manifest."""
     secret = own_secret(settings)  # without it nothing is begun
     count, storage = series(settings, now), settings["storage"]["service"]
     with snapshot(settings, own) as source:
-        files = copy_tree(source, os.path.join(partial, STORAGE), os.stat(os.path.join(settings["home"], storage)).st_uid)
-    seal(settings, own, os.path.join(partial, STATE))
-    files.append(entry(STATE, copy(os.path.join(partial, STATE), None)))
+        files = copy_tree(source, os.path.join(partial, STORAGE), os.stat(os.path.join(settings["home"], storage)).st_uid, tell)
+    state = os.path.join(partial, STATE)
+    seal(settings, own, state)
+    files.append(entry(STATE, copy(state, None, Progress(tell, "reading " + state, os.path.getsize(state)))))
     manifest = {"format": FORMAT, "host": settings["host"], "cluster": settings["cluster"], "storage": storage, "at": now, "series": count,
                 "bytes": sum(one["bytes"] for one in files), "files": files}
     data = json.dumps(manifest, indent=1, sort_keys=True).encode()
@@ -353,8 +383,8 @@ def fill(settings, own, partial, now):
     return manifest
 
 
-def take(settings, now):
-    """Write a backup, then remove those that are too old. Returns its manifest, with its path."""
+def take(settings, now, tell):
+    """Write a backup, then remove those that are too old. Returns its manifest, with its path. tell: gets a line now and then"""
     folder = os.path.join(settings["directory"], settings["host"])
     partial, path = os.path.join(folder, INCOMPLETE), os.path.join(folder, stamp(now))
     with alone(settings["home"]) as own:
@@ -365,7 +395,7 @@ def take(settings, now):
             shutil.rmtree(os.path.join(folder, name))  # of a killed run
         os.mkdir(partial, 0o700)
         try:
-            manifest = fill(settings, own, partial, now)
+            manifest = fill(settings, own, partial, now, tell)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)  # a disk that it has filled must not stay full
             raise
@@ -418,11 +448,11 @@ def manifest_of(path, secret):
     return manifest
 
 
-def bring(path, one, target=None):
-    """Copy a file of a backup, or only read it. Raises Failure unless it is what the manifest says."""
+def bring(path, one, target, progress):
+    """Copy a file of a backup, or only read it where there is no target. Raises Failure unless it is what the manifest says."""
     source = os.path.join(path, one["path"])
     try:
-        intact = os.path.getsize(source) == one["bytes"] and copy(source, target) == (one["bytes"], one["sha256"])
+        intact = os.path.getsize(source) == one["bytes"] and copy(source, target, progress) == (one["bytes"], one["sha256"])
     except FileNotFoundError:
         intact = False
     if not intact:
@@ -502,11 +532,11 @@ def stopped(service):
             systemctl("start", unit)
 
 
-def stage(path, files, key, staging, data):
+def stage(path, files, key, staging, data, progress):
     """Verify every file of a backup, and put the state into one directory and the storage into another; data: "" leaves the storage out."""
     # Decrypted is the copy that was verified: nobody else can exchange that one.
     sealed = os.path.join(staging, STATE)
-    bring(path, files[STATE], sealed)
+    bring(path, files[STATE], sealed, progress)
     unseal(sealed, key, staging)
     os.unlink(sealed)
     for name, one in sorted(files.items()):
@@ -515,13 +545,13 @@ def stage(path, files, key, staging, data):
         target = data + name[len(STORAGE):] if data else None
         if target:
             os.makedirs(os.path.dirname(target), exist_ok=True)
-        bring(path, one, target)
+        bring(path, one, target, progress)
 
 
-def restore(settings, path, key, secret, check, now):
+def restore(settings, path, key, secret, check, now, tell):
     """Bring back state and storage from a backup. Nothing is changed before all of it is verified; what was there is kept.
 
-    key: what unseal() needs; secret: the one that the backup was signed with; check: verify only
+    key: what unseal() needs; secret: the one that the backup was signed with; check: verify only; tell: gets a line now and then
     -> the manifest without its files, and "kept": where what was there before is now
     """
     manifest = manifest_of(path, secret)
@@ -542,7 +572,8 @@ def restore(settings, path, key, secret, check, now):
             if not check:
                 room(os.path.dirname(data), manifest["bytes"])
                 os.mkdir(made, 0o700)  # systemd gives it the service's mode and user
-            stage(path, files, key, staging, "" if check else made)
+            words = "verifying " if check else "verifying and copying "
+            stage(path, files, key, staging, "" if check else made, Progress(tell, words + path, manifest["bytes"]))
         except BaseException:
             remove(staging, made)
             raise
@@ -554,7 +585,8 @@ def restore(settings, path, key, secret, check, now):
                 kept += swap(os.path.join(staging, root), os.path.join(home, root), stamp(now))
         with stopped(manifest["storage"]):
             kept += swap(made, data, stamp(now))
-        systemctl("reset-failed", "accelmon-backup.service")  # site.yml would try a failed one again, and stop if it fails, before finish()
+        # site.yml would try a failed one again, and stop if it fails, before finish().
+        systemctl("reset-failed", "accelmon-backup.service", "accelmon-backup-test.service")
         write(os.path.join(staging, MANIFEST), json.dumps(manifest).encode())
     return dict(manifest, kept=kept)
 

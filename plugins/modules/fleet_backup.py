@@ -10,7 +10,7 @@ short_description: Back up a monitoring host, and restore it
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Internal to the collection; used by C(backup.yml) and C(restore.yml). Runs on a monitoring host.
+  - Internal to the collection; used by C(backup.yml), C(backup_test.yml) and C(restore.yml). Runs on a monitoring host.
   - With O(action=restore), every file of the backup is verified before anything is changed, and what was there is kept beside it.
 attributes:
   check_mode:
@@ -23,10 +23,11 @@ options:
   action:
     description:
       - V(take) runs the service that the role backup installs, and waits for it.
+      - V(test) runs the service that tests the newest backup, and waits for it.
       - V(restore) brings back storage, registry and secrets, also on a host where nothing is installed yet.
       - V(finish) brings back what needs running services, and compares the number of series. It follows V(restore), once C(site.yml) has run.
     type: str
-    choices: [take, restore, finish]
+    choices: [take, test, restore, finish]
     required: true
   settings:
     description: What the role backup writes for its program.
@@ -76,11 +77,11 @@ backup:
     files:
       description: How many files it has.
       type: int
-      returned: with O(action=take)
+      returned: with O(action=take) and O(action=test)
     seconds:
       description: How long it took.
       type: float
-      returned: with O(action=take)
+      returned: with O(action=take) and O(action=test)
     series:
       description: How many series had samples at that time. Null if the storage does not count that many.
       type: int
@@ -91,9 +92,9 @@ backup:
       elements: str
       returned: with O(action=restore)
     found:
-      description: How many series of that time there are now.
+      description: How many series of that time there are now, or in the backup.
       type: int
-      returned: with O(action=finish)
+      returned: with O(action=finish) and O(action=test)
     silences:
       description: How many silences were set again.
       type: int
@@ -102,18 +103,18 @@ backup:
 
 import json
 import os
+import syslog
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import backup
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
 
-UNIT = "accelmon-backup.service"
 
-
-def size(count):
-    """Bytes for people."""
-    return next("%.1f %s" % (count / unit, name) for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if count >= unit or name == "kB")
+def journal(line):
+    """Write a line to the journal. Nothing that a module prints is shown before it ends."""
+    syslog.openlog("accelmon-restore")
+    syslog.syslog(line)
 
 
 def counted(count):
@@ -121,30 +122,43 @@ def counted(count):
     return "unknown number of series" if count is None else "%d series" % count
 
 
-def take(settings):
-    """(message, backup) of a new backup, which the service takes."""
+def ran(settings, name, nothing):
+    """What a service of the role backup notes of the run that it is started for; nothing: what to say where it has noted nothing."""
     problem = ""
     try:
-        backup.systemctl("start", UNIT)
+        backup.systemctl("start", "accelmon-%s.service" % name.replace("_", "-"))
     except backup.Failure as failure:
         problem = str(failure)
     try:
-        with open(os.path.join(settings["home"], "backup", "last.json"), encoding="utf-8") as stream:
+        with open(os.path.join(settings["home"], name, "last.json"), encoding="utf-8") as stream:
             last = json.load(stream)
     except (OSError, ValueError):
-        raise backup.Failure("%s; set accelmon_backup_directory and run site.yml" % (problem or "no backup was taken")) from None
+        raise backup.Failure("%s; %s and run site.yml" % (problem or "nothing was done", nothing)) from None
     if problem:
         raise backup.Failure(last["problem"] or problem)
-    return "%s: %s in %d files, %s, %.1f s" % (last["path"], size(last["bytes"]), last["files"], counted(last["series"]), last["seconds"]), last
+    return last
+
+
+def take(settings):
+    """(message, backup) of a new backup, which the service takes."""
+    last = ran(settings, "backup", "set accelmon_backup_directory")
+    return "%s: %s in %d files, %s, %.1f s" % (last["path"], backup.size(last["bytes"]), last["files"], counted(last["series"]), last["seconds"]), last
+
+
+def test(settings):
+    """(message, backup) of the newest backup, which the service has tested."""
+    last = ran(settings, "backup_test", "set accelmon_backup_test = monthly")
+    return "%s: intact, %s in %d files; a storage has started from it, %s at its time, %d of them in it, %.1f s; what is encrypted was not decrypted" % (
+        last["path"], backup.size(last["bytes"]), last["files"], counted(last["series"]), last["found"], last["seconds"]), last
 
 
 def restore(settings, path, key, secret, check):
     """(message, backup) of what came back, or is intact."""
-    found = dict(backup.restore(settings, path, key, secret, check, time.time()), path=path)
+    found = dict(backup.restore(settings, path, key, secret, check, time.time(), journal), path=path)
     if check:
-        return "%s: intact, %s, %s" % (path, size(found["bytes"]), counted(found["series"])), found
+        return "%s: intact, %s, %s" % (path, backup.size(found["bytes"]), counted(found["series"])), found
     kept = "; kept: " + ", ".join(found["kept"]) if found["kept"] else ""
-    return "%s: %s, %s%s" % (path, size(found["bytes"]), counted(found["series"]), kept), found
+    return "%s: %s, %s%s" % (path, backup.size(found["bytes"]), counted(found["series"]), kept), found
 
 
 def finish(settings):
@@ -157,7 +171,7 @@ def main():
     """Run the module."""
     module = AnsibleModule(
         argument_spec=dict(
-            action=dict(type="str", choices=["take", "restore", "finish"], required=True),
+            action=dict(type="str", choices=["take", "test", "restore", "finish"], required=True),
             settings=dict(type="dict", required=True),
             path=dict(type="path"),
             key=dict(type="str", no_log=True),
@@ -169,8 +183,8 @@ def main():
         module.exit_json(changed=False, message="nothing in check mode")
     with failing(module, path=params["settings"].get("home"), name="backup"):
         try:
-            if params["action"] == "take":
-                message, found = take(params["settings"])
+            if params["action"] in ("take", "test"):
+                message, found = {"take": take, "test": test}[params["action"]](params["settings"])
             elif params["action"] == "restore":
                 message, found = restore(params["settings"], params["path"], params["key"], params["secret"], check)
             else:

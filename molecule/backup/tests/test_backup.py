@@ -11,11 +11,13 @@ import subprocess
 import time
 
 import pytest
+import yaml
 
-from conftest import eventually
+from conftest import CHECKOUT, eventually
 
 FOLDER = "/mnt/backup/accelmon/mon1"
 HOME = "/var/lib/accelmon"
+HARDENING = yaml.safe_load((CHECKOUT / "plugins/plugin_utils/catalogue/hardening.yml").read_text(encoding="utf-8"))["services"]
 SILENCES = "http://127.0.0.1:9093/api/v2/silences"
 
 
@@ -64,6 +66,33 @@ def test_its_age_and_size_are_recorded_and_nothing_secret_is_in_clear(fleet, bac
     kept = fleet.shell("mon1", f"ls {FOLDER}").split()
     assert len(kept) == 3 and kept[0] == "20260102T030000Z", "accelmon_backup_keep, and the newest of the week before"
     fleet.shell("mon1", f"rm -r {FOLDER}/20260102T030000Z")
+
+
+def test_the_newest_backup_passes_its_test_beside_the_live_storage(fleet, backup):
+    process = fleet.shell("mon1", "systemctl show -p MainPID accelmon-victoriametrics")
+    run = fleet.play("playbooks/backup_test.yml")
+    assert run.code == 0 and "intact" in run.output, run.output
+    assert fleet.shell("mon1", f"ls {HOME}/backup_test").split() == ["last.json"]
+    last = json.loads(fleet.shell("mon1", f"cat {HOME}/backup_test/last.json"))
+    assert last["success"] == 1 and last["found"] > 100 and last["path"] >= backup
+    assert fleet.shell("mon1", "systemctl show -p MainPID accelmon-victoriametrics") == process
+    eventually(lambda: fleet.values("accelmon_backup_test_success") == {"mon1": 1}, "the test is recorded as a success")
+    for name in ("backup", "backup_test"):
+        told = fleet.shell("mon1", f"systemd-analyze security --no-pager accelmon-{name.replace('_', '-')}.service | tail -1")
+        recorded = HARDENING[name]["exposure"]
+        assert recorded - 0.3 <= float(told.split(": ")[1].split()[0]) <= recorded, told
+
+
+def test_a_broken_backup_fails_its_test(fleet, backup):
+    """It leaves the unit failed: what comes after must get to its end all the same."""
+    newest = f"{FOLDER}/" + fleet.shell("mon1", f"ls {FOLDER}").split()[-1]
+    fleet.shell("mon1", f"cp -a {newest}/state.tar.cms /root/; printf x >> {newest}/state.tar.cms")
+    run = fleet.play("playbooks/backup_test.yml")
+    assert run.code != 0 and "state.tar.cms: missing or damaged" in run.output, run.output
+    eventually(lambda: fleet.values("accelmon_backup_test_success") == {"mon1": 0}, "the test is recorded as a failure")
+    assert fleet.values("accelmon_backup_test_last_success_timestamp_seconds")["mon1"] > time.time() - 3600
+    fleet.shell("mon1", f"mv /root/state.tar.cms {newest}/")
+    assert fleet.shell("mon1", "systemctl is-failed accelmon-backup-test").strip() == "failed"
 
 
 def test_a_damaged_backup_changes_nothing(fleet, backup):

@@ -9,22 +9,25 @@ import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils import backup
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_backup
 
+TESTED = {"path": "/mnt/mon1/20260101T030000Z", "bytes": 1234567, "files": 12, "series": 1000, "found": 999, "seconds": 2.345, "problem": ""}
 LAST = {"path": "/mnt/mon1/20260101T030000Z", "bytes": 1234567, "files": 12, "series": 1000, "seconds": 2.345, "problem": ""}
 
 
 @pytest.fixture(name="host")
 def _host(tmp_path, monkeypatch):
     """Say how the service ends, and what it leaves."""
-    def host(fails, last=None):
+    def host(fails, last=None, name="backup"):
+        unit = f"accelmon-{name.replace('_', '-')}.service"
+
         def systemctl(*words):
-            assert words == ("start", "accelmon-backup.service")
+            assert words == ("start", unit)
             if fails:
-                raise backup.Failure("systemctl start accelmon-backup.service: " + fails)
+                raise backup.Failure(f"systemctl start {unit}: {fails}")
             return ""
         monkeypatch.setattr(backup, "systemctl", systemctl)
         if last:
-            (tmp_path / "backup").mkdir()
-            (tmp_path / "backup/last.json").write_text(json.dumps(last))
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "last.json").write_text(json.dumps(last))
         return {"home": str(tmp_path)}
     return host
 
@@ -37,16 +40,31 @@ def test_what_was_written(host):
     ("Job failed", dict(LAST, problem="/mnt: no space; free some"), "^/mnt: no space; free some$"),
     ("Job failed", LAST, "^systemctl start accelmon-backup.service: Job failed$"),
     ("Unit not found.", None, "Unit not found.; set accelmon_backup_directory and run site.yml$"),
-    ("", None, "^no backup was taken; set accelmon_backup_directory and run site.yml$"),
+    ("", None, "^nothing was done; set accelmon_backup_directory and run site.yml$"),
 ])
 def test_why_there_is_none(host, fails, last, words):
     with pytest.raises(backup.Failure, match=words):
         fleet_backup.take(host(fails, last))
 
 
+def test_what_was_tested(host):
+    assert fleet_backup.test(host("", TESTED, "backup_test")) == (
+        "/mnt/mon1/20260101T030000Z: intact, 1.2 MB in 12 files; a storage has started from it, 1000 series at its time, 999 of them in it, 2.3 s; "
+        "what is encrypted was not decrypted", TESTED)
+
+
+@pytest.mark.parametrize("fails,last,words", [
+    ("Job failed", dict(TESTED, problem="x: damaged; choose another"), "^x: damaged; choose another$"),
+    ("Unit not found.", None, "Unit not found.; set accelmon_backup_test = monthly and run site.yml$"),
+])
+def test_why_none_was_tested(host, fails, last, words):
+    with pytest.raises(backup.Failure, match=words):
+        fleet_backup.test(host(fails, last, "backup_test"))
+
+
 @pytest.mark.parametrize("count,text", [(0, "0.0 kB"), (999, "1.0 kB"), (5e6, "5.0 MB"), (1.25e9, "1.2 GB"), (3e12, "3.0 TB")])
 def test_sizes(count, text):
-    assert fleet_backup.size(count) == text
+    assert backup.size(count) == text
 
 
 def test_an_unknown_number_is_not_zero():

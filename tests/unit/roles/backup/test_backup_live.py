@@ -9,6 +9,7 @@ Stubbed: Alertmanager, by a web server that keeps silences; systemctl, by a scri
 """
 import hmac
 import http.server
+import importlib
 import json
 import os
 import pathlib
@@ -17,13 +18,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest.mock
+import urllib.error
 import urllib.request
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils import backup
+from ansible_collections.accelmon.fleet.plugins.module_utils.access import bcrypt
 from ansible_collections.accelmon.fleet.tests.unit.plugins.live_programs import PATIENCE_SECONDS, eventually, free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
@@ -78,7 +82,7 @@ class Host:
         self.settings = {
             "host": "mon1", "cluster": "c1", "directory": str(self.directory), "keep": 2, "keep_weekly": 0,
             "secret_file": str(folder / "secret"), "home": str(self.home),
-            "storage": {"service": service, "url": f"http://127.0.0.1:{port}"},
+            "storage": {"service": service, "url": f"http://127.0.0.1:{port}", "unit": str(folder / "unit"), "web_config": str(folder / "web.yml")},
             "alertmanager": f"http://127.0.0.1:{self.server.server_port}",
             "recipient": str(folder.parent / "recipient.pem"), "password_file": str(folder / "none"), "ca_file": str(folder / "none"),
             "textfile_directory": str(self.textfiles)}
@@ -102,6 +106,7 @@ scrape_configs: [{{job_name: own, static_configs: [{{targets: ["127.0.0.1:{self.
         arguments = [f"-storageDataPath={data}", f"-httpListenAddr=127.0.0.1:{self.port}", "-retentionPeriod=1y"] if self.service == "victoriametrics" else [
             f"--storage.tsdb.path={data}", f"--web.listen-address=127.0.0.1:{self.port}", f"--config.file={self.folder}/prometheus.yml",
             "--web.enable-admin-api"]
+        (self.folder / "unit").write_text(f"[Service]\nUser=x\nExecStart={found} {' '.join(arguments)}\n")
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen([found, *arguments], stdout=log, stderr=log, cwd=self.folder)
         eventually(self.answers)
@@ -142,18 +147,31 @@ scrape_configs: [{{job_name: own, static_configs: [{{targets: ["127.0.0.1:{self.
         done = subprocess.run(self.program(), check=False, capture_output=True, text=True)
         return done.returncode, done.stderr, json.loads((self.home / "backup/last.json").read_text())
 
+    def test(self):
+        """(exit status, what was said, last.json) of a test of the newest backup."""
+        (self.home / "backup_test").mkdir(exist_ok=True)  # as systemd does
+        done = subprocess.run([*self.program(), "--test"], check=False, capture_output=True, text=True)
+        note = self.home / "backup_test/last.json"
+        return done.returncode, done.stdout + done.stderr, json.loads(note.read_text()) if note.exists() else None
+
+    def close(self):
+        """Give it a password."""
+        (self.folder / "password").write_text("of-the-stack\n")
+        (self.folder / "web.yml").write_text(json.dumps({"basic_auth_users": {"accelmon": bcrypt.hashed("of-the-stack")}}))
+        self.settings["password_file"] = str(self.folder / "password")
+
     def backups(self):
         """Names in the host's directory of backups."""
         return sorted(path.name for path in (self.directory / "mon1").iterdir())
 
-    def metrics(self):
-        rows = (self.textfiles / "accelmon_backup.prom").read_text().splitlines()
+    def metrics(self, name="accelmon_backup.prom"):
+        rows = (self.textfiles / name).read_text().splitlines()
         return {name: float(value) for name, value in (row.split() for row in rows if not row.startswith("#"))}
 
     def restore(self, monkeypatch, path, key, check=False, secret=SIGNING):
         monkeypatch.setenv("PATH", f"{self.folder}/bin", prepend=os.pathsep)
         self.moment += 1
-        return backup.restore(self.settings, path, key, secret, check, self.moment)
+        return backup.restore(self.settings, path, key, secret, check, self.moment, print)
 
     def stop(self):
         if self.process:
@@ -177,8 +195,8 @@ def _make(tmp_path, key):
     hosts = []
     shutil.copy(key / "recipient.pem", tmp_path)
 
-    def make(name, service):
-        hosts.append(Host(tmp_path / name, service, free_port()))
+    def make(name, service, folder=tmp_path):
+        hosts.append(Host(folder / name, service, free_port()))
         return hosts[-1]
     yield make
     for host in hosts:
@@ -388,7 +406,7 @@ def test_a_backup_that_cannot_be_read_is_not_taken_for_half_a_one(taken, monkeyp
         return real(place)
     monkeypatch.setattr(os, "listdir", listdir)
     with pytest.raises(OSError, match="Input/output error"):
-        backup.take(host.settings, time.time())
+        backup.take(host.settings, time.time(), print)
     monkeypatch.undo()
     assert sorted(os.listdir(path)) == ["manifest.hmac", "manifest.json", "state.tar.cms", "storage"]
 
@@ -398,7 +416,7 @@ def test_nothing_is_begun_that_does_not_fit(taken, key, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: shutil._ntuple_diskusage(10, 9, 1))
     words = "1 MB are needed, 0 MB are free; free some space there"
     with pytest.raises(backup.Failure, match=words):
-        backup.take(host.settings, time.time())
+        backup.take(host.settings, time.time(), print)
     assert host.backups() == [os.path.basename(path)]
     with pytest.raises(backup.Failure, match=words):
         host.restore(monkeypatch, path, (key / "recipient.key").read_text())
@@ -426,12 +444,29 @@ def test_what_the_storage_has_not_written_is_not_read(tmp_path, foreign, plant, 
     (tmp_path / "partial").mkdir()
     (tmp_path / "snapshot" / "good").write_text("sample")
     target = str(tmp_path / "partial/storage")
-    assert [one["path"] for one in backup.copy_tree(str(tmp_path / "snapshot"), target, os.geteuid())] == ["storage/good"]
+    assert [one["path"] for one in backup.copy_tree(str(tmp_path / "snapshot"), target, os.geteuid(), print)] == ["storage/good"]
     plant(tmp_path / "snapshot", foreign)
     with pytest.raises((backup.Failure, OSError), match=words):
-        backup.copy_tree(str(tmp_path / "snapshot"), target, os.geteuid())
+        backup.copy_tree(str(tmp_path / "snapshot"), target, os.geteuid(), print)
     with pytest.raises(OSError, match="No such file"):
-        backup.copy_tree(str(tmp_path / "gone"), target, os.geteuid())
+        backup.copy_tree(str(tmp_path / "gone"), target, os.geteuid(), print)
+
+
+def test_a_long_work_says_now_and_then_how_far_it_is(tmp_path, monkeypatch):
+    """The clock is stubbed: 20 seconds pass with each piece of 1000 bytes."""
+    clock = iter(range(0, 10000, 20))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(backup, "CHUNK", 1000)
+    (tmp_path / "snapshot").mkdir()
+    for name, count in (("a", 1000), ("b", 4000), ("c", 1000)):
+        (tmp_path / "snapshot" / name).write_bytes(b"x" * count)
+    lines = []
+    backup.copy_tree(str(tmp_path / "snapshot"), str(tmp_path / "storage"), os.geteuid(), lines.append)
+    assert lines == [f"copying the storage to {tmp_path}/storage: {text}" for text in (
+        "2.0 kB done, 4.0 kB left, about 80 s", "4.0 kB done, 2.0 kB left, about 40 s", "6.0 kB done, 0.0 kB left, about 0 s")]
+    monkeypatch.setattr(time, "monotonic", lambda: 1)
+    backup.copy_tree(str(tmp_path / "snapshot"), str(tmp_path / "storage"), os.geteuid(), lines.append)
+    assert len(lines) == 3, "what takes no time says nothing"
 
 
 def test_deleting_a_snapshot_follows_no_link(tmp_path):
@@ -575,3 +610,129 @@ def test_one_at_a_time(taken):
     host, _path = taken
     with backup.alone(str(host.home)):
         assert "another backup or restore is running on this host" in host.back_up()[1]
+
+
+@pytest.fixture(name="open_folder")
+def _open_folder(key):
+    """A folder that other users can get to; pytest's own is closed to them."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(key / "recipient.pem", folder)
+        yield pathlib.Path(folder)
+
+
+@pytest.fixture(name="spare")
+def _spare(monkeypatch):
+    """The module that tests backups, as the program has it."""
+    monkeypatch.syspath_prepend(ROOT / "plugins/module_utils")
+    monkeypatch.syspath_prepend(PROGRAM.parent)
+    return importlib.import_module("spare")
+
+
+@pytest.mark.parametrize("service", ["victoriametrics", "prometheus"])
+def test_a_good_backup_passes_its_test_and_the_live_storage_is_left_alone(make, service):
+    host = make("old", service)
+    host.close()
+    host.start()
+    host.fill()
+    backed = host.back_up()[2]
+    code, said, last = host.test()
+    assert (code, said, last["success"], last["problem"]) == (0, "", 1, "")
+    assert last["path"] == backed["path"] and last["found"] >= last["series"] == backed["series"] > 200
+    assert host.process.poll() is None and host.answers() and not (host.home / "backup_test/spare").exists()
+    metrics = host.metrics("accelmon_backup_test.prom")
+    assert metrics["accelmon_backup_test_success"] == 1 and metrics["accelmon_backup_test_last_success_timestamp_seconds"] == pytest.approx(last["at"])
+    assert abs(last["at"] - time.time()) < 600 and metrics["accelmon_backup_test_duration_seconds"] > 0
+
+
+@pytest.mark.parametrize("service", ["victoriametrics", "prometheus"])
+def test_the_spare_storage_asks_for_the_password_and_is_not_roots(make, spare, monkeypatch, open_folder, service):
+    """Without the password there is an answer to nobody, from the first one on."""
+    host = make("old", service, open_folder)
+    host.close()
+    host.start()
+    host.fill()
+    host.back_up()
+    (host.home / "backup_test").mkdir()
+    if os.geteuid() == 0:  # whose user the spare storage gets
+        os.chown(host.home / service, 65534, 65534)
+        for path in (host.folder / "password", host.folder / "web.yml"):
+            os.chown(path, 0, 65534)
+            path.chmod(0o640)
+        for path in (open_folder, host.folder, host.home, host.home / "backup_test"):
+            path.chmod(0o711)
+        shutil.copy(spare.program(host.settings["storage"]["unit"]), open_folder / "program")  # from where that user may not get to
+        (host.folder / "unit").write_text(f"[Service]\nExecStart={open_folder}/program\n")
+    codes, users, real = [], set(), spare.backup.series
+
+    def series(settings, moment):
+        users.update(path.stat().st_uid for path in (host.home / "backup_test").rglob("*"))
+        for page in ("/api/v1/query?query=up", "/api/v1/import/prometheus"):
+            try:
+                with urllib.request.urlopen(settings["storage"]["url"] + page, timeout=5) as answer:
+                    codes.append(answer.status)
+            except urllib.error.HTTPError as error:
+                codes.append(error.code)
+            except OSError:
+                pass  # it does not listen yet
+        return real(settings, moment)
+    monkeypatch.setattr(spare.backup, "series", series)
+    assert spare.check(host.settings, print)["found"] > 200
+    assert set(codes) == {401} and users == {65534 if os.geteuid() == 0 else os.geteuid()}
+
+
+@pytest.mark.parametrize("harm,words", [
+    (lambda path: change(path / "state.tar.cms"), "state.tar.cms: missing or damaged"),
+    (lambda path: change(max((one for one in (path / "storage").rglob("*") if one.is_file()), key=lambda one: one.stat().st_size)), "missing or damaged"),
+    (lambda path: (path / "manifest.hmac").unlink(), "not signed"),
+    (lambda path: rewrite(path, '"bytes": ', '"bytes": ', secret="theirs"), "not what was signed with this accelmon_backup_secret"),
+    (lambda path: rewrite(path, '"series": ', '"series": 9'), "series were there at its time, but"),
+    (lambda path: rewrite(path, '"storage": "victoriametrics"', '"storage": "prometheus"'), "a backup of prometheus, but this host has"),
+])
+def test_a_broken_backup_fails_its_test(make, harm, words):
+    host = make("old", "victoriametrics")
+    host.close()
+    host.start()
+    host.fill()
+    path = pathlib.Path(host.back_up()[2]["path"])
+    good = host.test()[2]
+    assert good["success"] == 1
+    harm(path)
+    code, said, last = host.test()
+    assert code == 1 and words in said and len(said.splitlines()) == 1 and last["problem"] == said.strip(), said
+    assert not (host.home / "backup_test/spare").exists()
+    metrics = host.metrics("accelmon_backup_test.prom")
+    assert metrics["accelmon_backup_test_success"] == 0 and metrics["accelmon_backup_test_last_success_timestamp_seconds"] == pytest.approx(good["at"])
+
+
+def test_what_is_in_the_way_of_a_test_is_said_in_one_line(taken, spare, monkeypatch):
+    host, path = taken
+    host.close()
+    (host.home / "backup/restored").mkdir()
+    assert host.test() == (0, "<5>not tested: a restore is not finished; run backup_test.yml after it\n", None)
+    (host.home / "backup/restored").rmdir()
+    (host.folder / "unit").write_text("[Service]\nExecStart=/bin/ls --no-such-option\n")
+    code, said, last = host.test()
+    assert code == 1 and "/bin/ls ended with the backup's storage (" in said and len(said.splitlines()) == 1 and last["at"] == 0
+    (host.folder / "unit").write_text("[Service]\n")
+    assert "it starts no program; run site.yml" in host.test()[1]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: shutil._ntuple_diskusage(100e9, 96e9, 4e9))
+    with pytest.raises(spare.backup.Failure, match="5001 MB are needed, 4000 MB are free"):
+        spare.check(host.settings, print)
+    monkeypatch.undo()
+    shutil.rmtree(path)
+    assert "there is no backup; check that it is mounted, and run backup.yml" in host.test()[1]
+
+
+def test_a_killed_test_is_completed_by_the_next_one(make):
+    """Killed with all that it has started, as systemd does it, as soon as its copy is begun."""
+    host = make("old", "victoriametrics")
+    host.close()
+    host.start()
+    host.fill()
+    host.back_up()
+    (host.home / "backup_test").mkdir()
+    process = subprocess.Popen([*host.program(), "--test"], start_new_session=True)
+    eventually(lambda: (host.home / "backup_test/spare/storage").exists() or process.poll() is not None)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL and (host.home / "backup_test/spare/storage").exists()
+    assert host.test()[0] == 0 and os.listdir(host.home / "backup_test") == ["last.json"]
