@@ -1,4 +1,4 @@
-"""Installation without a network, from a directory of archives.
+"""Installation without a network, from a signed directory of archives.
 
 Simulated: the accelerators. The archive is packed here, in upstream's layout, from the program of the distribution's package.
 """
@@ -14,8 +14,11 @@ pytestmark = pytest.mark.costly
 
 @pytest.fixture(scope="module")
 def bundle(fleet, tmp_path_factory):
-    """A bundle with one node_exporter."""
+    """(a signed bundle with one node_exporter, the file of the public key)"""
     folder = tmp_path_factory.mktemp("bundle")
+    key = tmp_path_factory.mktemp("keys") / "key"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ED25519", "-out", str(key)], check=True)
+    subprocess.run(["openssl", "pkey", "-in", str(key), "-pubout", "-out", f"{key}.pub"], check=True)
     content = folder / "node_exporter-1.5.0.linux-amd64"
     content.mkdir()
     subprocess.run(["podman", "cp", fleet.container("plain1") + ":/usr/bin/prometheus-node-exporter", str(content / "node_exporter")], check=True)
@@ -24,7 +27,9 @@ def bundle(fleet, tmp_path_factory):
     lock = {"version": 1, "artifacts": [{"name": "node_exporter", "version": "1.5.0", "os": "linux", "architecture": "amd64", "file": archive.name,
                                          "sha256": hashlib.sha256(archive.read_bytes()).hexdigest()}]}
     (folder / "lock.json").write_text(json.dumps(lock))
-    return folder
+    subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", str(key), "-in", str(folder / "lock.json"), "-out", str(folder / "lock.json.sig")],
+                   check=True)
+    return folder, f"{key}.pub"
 
 
 def program(fleet):
@@ -33,11 +38,23 @@ def program(fleet):
 
 
 def arguments(bundle):
-    return ("--limit", "plain1", "-e", "accelmon_source=bundle", "-e", f"accelmon_bundle={bundle}")
+    folder, public_key = bundle
+    return ("--limit", "plain1", "-e", "accelmon_source=bundle", "-e", f"accelmon_bundle={folder}", "-e", f"accelmon_bundle_public_key={public_key}")
+
+
+def test_a_tampered_list_ends_the_run_in_its_first_play(fleet, bundle):
+    path = bundle[0] / "lock.json"
+    good = path.read_text()
+    path.write_text(good.replace("1.5.0", "1.6.0"))
+    try:
+        run = fleet.play("site.yml", *arguments(bundle))
+        assert run.code != 0 and "was changed after it was signed" in run.output and run.output.count("PLAY [") == 1, run.output
+    finally:
+        path.write_text(good)
 
 
 def test_a_tampered_archive_is_refused_and_the_old_program_runs_on(fleet, bundle):
-    archive = next(bundle.glob("*.tar.gz"))
+    archive = next(bundle[0].glob("*.tar.gz"))
     good = archive.read_bytes()
     archive.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     try:

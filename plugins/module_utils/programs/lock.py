@@ -44,13 +44,23 @@ def releases(path):
 
 
 def artifacts(bundle):
-    """[{name, version, os, architecture, file, sha256}] that a bundle's lock file lists. Raises OSError, and Failure with what is wrong with it."""
+    """[{name, version, os, architecture, file, sha256, size?, source?}] that a bundle's lock file lists.
+
+    size: bytes; source: where bundle.yml has it from, missing from what somebody else put there
+    Raises OSError, and Failure with what is wrong with it.
+    """
     found = _entries(os.path.join(bundle, BUNDLE), "artifacts", list)
     for artifact in found:
         if not isinstance(artifact, dict) or not all(isinstance(artifact.get(field), str) and artifact[field] for field in FIELDS):
             raise Failure("an artifact in it lacks one of %s" % ", ".join(FIELDS))
         if not SHA256.match(artifact["sha256"].lower()):
             raise Failure("%s has %r where a SHA-256 belongs" % (describe(artifact), artifact["sha256"]))
+        if os.path.isabs(artifact["file"]) or os.path.normpath(artifact["file"]) != artifact["file"] or artifact["file"].startswith(".."):
+            raise Failure("the file %r of %s is outside the bundle" % (artifact["file"], describe(artifact)))
+        if not isinstance(artifact.get("source", ""), str) or not isinstance(artifact.get("size", 0), int):
+            raise Failure("the size or the source of %s is none" % describe(artifact))
+        if not all(str(value).isprintable() for value in artifact.values()):
+            raise Failure("%r has a character that cannot be printed" % describe(artifact))
     return found
 
 
@@ -105,9 +115,9 @@ def before(read, place, what):
         raise Failure("%s = %s: the lock file cannot be used: %s; move it away to create a new one" % (what, place, error))
 
 
-def text_of(key, entries):
-    """The text of a lock file; key: releases or artifacts."""
-    return json.dumps({"version": 1, key: entries}, indent=2, sort_keys=True) + "\n"
+def text_of(key, entries, **more):
+    """The text of a lock file; key: releases or artifacts; more: what it says of itself beside its version."""
+    return json.dumps(dict(more, version=1, **{key: entries}), indent=2, sort_keys=True) + "\n"
 
 
 def sha256_of(bundle, name):

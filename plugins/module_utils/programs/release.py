@@ -93,22 +93,27 @@ def _opener(token, token_url):
     return opener
 
 
-def download(url, path, seconds, token="", token_url="", limit=None):
-    """Fetch a URL into a new file within so many seconds, of no more than `limit` bytes; the token is for the host of `token_url`. Returns (sha256, size)."""
+def download(url, path, seconds, token="", token_url="", limit=None, resume=False):
+    """Fetch a URL into a new file within so many seconds, of no more than `limit` bytes; the token is for the host of `token_url`. Returns (sha256, size).
+
+    resume: ask only for what the file lacks, if it is there; a server that cannot do that sends all of it
+    """
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import Request
     check_url(url)
     limit = limit or MAX_BYTES
     deadline = time.time() + seconds
+    start = os.path.getsize(path) if resume and os.path.exists(path) else 0
+    request = Request(url, headers={"Range": "bytes=%d-" % start} if start else {})
     try:
-        answer = _opener(token, token_url).open(authorize(Request(url), token, token_url), timeout=min(seconds, STALL_SECONDS))
+        answer = _opener(token, token_url).open(authorize(request, token, token_url), timeout=min(seconds, STALL_SECONDS))
         try:
-            length = answer.headers.get("Content-Length")
-            length = int(length) if length and length.isdigit() else None
+            start = start if answer.getcode() == 206 else 0
+            length = _length(answer, start)
             if length is not None and length > limit:
                 raise fetch_error(url, "the response has %d bytes, more than the limit of %d" % (length, limit))
-            digest, size = _save(answer, path, length, deadline, url, seconds, limit)
+            digest, size = _save(answer, path, length, deadline, url, seconds, limit, start)
         finally:
             answer.close()
     except HTTPError as error:
@@ -124,15 +129,21 @@ def download(url, path, seconds, token="", token_url="", limit=None):
     return digest, size
 
 
+def _length(answer, start):
+    """How many bytes a file will have after an answer that goes behind its first `start` bytes; None if the server does not say."""
+    length = answer.headers.get("Content-Length")
+    return start + int(length) if length and length.isdigit() else None
+
+
 class _Target(object):
     """A new file. What goes wrong with it is told by its own path, and so apart from what goes wrong with a source."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, how="wb"):
+        self.path, self.how = path, how
         self.stream = None
 
     def __enter__(self):
-        self.stream = open(self.path, "wb", buffering=0)
+        self.stream = open(self.path, self.how, buffering=0)
         return self
 
     def write(self, chunk):
@@ -154,10 +165,14 @@ class _Target(object):
             self.stream.close()
 
 
-def _save(answer, path, length, deadline, url, seconds, limit):
-    """Write an answer's body to a file, piece by piece as it arrives. Returns (sha256, size)."""
-    digest, size = hashlib.sha256(), 0
-    with _Target(path) as target:
+def _save(answer, path, length, deadline, url, seconds, limit, start=0):
+    """Write an answer's body to a file, behind its first `start` bytes, piece by piece as it arrives. Returns (sha256, size) of the file."""
+    digest, size = hashlib.sha256(), start
+    if start:
+        with open(path, "rb") as stream:
+            for chunk in iter(lambda: stream.read(atomic.CHUNK), b""):
+                digest.update(chunk)
+    with _Target(path, "ab" if start else "wb") as target:
         while length is None or size < length:
             chunk = answer.read1(atomic.CHUNK)  # read() would wait for a whole chunk from a server that trickles
             if not chunk:

@@ -314,12 +314,13 @@ def between_variables(values, wrong=()):
 
 def bundle_errors(values):
     """Errors about programs from a bundle."""
-    bundled = [name for name, value in values.items() if name.endswith("_source") and value == "bundle"]
+    sources = {name: value for name, value in values.items() if name.endswith("_source")}
     if not values.get("accelmon_bundle"):
-        return [f"{name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle" for name in bundled]
+        return [f"{name} = bundle: accelmon_bundle is empty; set it to the directory of the bundle" for name, value in sources.items() if value == "bundle"]
     try:
-        if bundled:
-            bundle.read_lock(values["accelmon_bundle"])
+        # A bundle may have the images of containers, too.
+        if {"bundle", "container"} & {value for value in sources.values() if isinstance(value, str)}:
+            bundle.read_lock(values["accelmon_bundle"], values.get("accelmon_bundle_public_key"))
     except Problem as error:
         return [str(error)]
     return []

@@ -11,8 +11,8 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, check, draining, facts, formats, hosts as fleet
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import listening, plan as plans, preflight, records, slurm_names as slurm
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, bundled, check, draining, facts, formats
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, listening, plan as plans, preflight, records, slurm_names as slurm
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import topology as connections, updates, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 
@@ -34,6 +34,12 @@ def setting(host_variables, name):
     An empty answer of a survey counts as not set. Variables of a play are not seen.
     """
     return fleet.setting(host_variables, str(name))
+
+
+@as_filter
+def bundle_wanted(groups, hostvars, architectures):
+    """What belongs into the fleet's bundle: {"artifacts", "notes"}."""
+    return bundled.wanted(groups, hostvars, architectures)
 
 
 @as_filter
@@ -205,8 +211,8 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {**internal(given, setting, plan, listen, planned, loaded, batches, adoption, slurm_names, drain_storages, is_draining, rehearsed_drains,
-                           source_questions, handover_waits, preflight_wants, preflight_findings, topology, answers_by_host, answer,
+        return {**internal(given, setting, bundle_wanted, plan, listen, planned, loaded, batches, adoption, slurm_names, drain_storages, is_draining,
+                           rehearsed_drains, source_questions, handover_waits, preflight_wants, preflight_findings, topology, answers_by_host, answer,
                            check.fleet_check, check.argument_errors),
                 "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched,
                 "_update_goes_on": updates.goes_on, "_update_failures": updates.failures}

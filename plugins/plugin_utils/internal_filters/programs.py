@@ -9,7 +9,7 @@ from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, amd_exporter, bundle as bundles, dcgm, releases
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, amd_exporter, bundle as bundles, bundling, dcgm, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import node_collectors as collectors
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, declaration
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import is_closed
@@ -30,6 +30,24 @@ def release_artifact(pinned, name, source, architecture, bundle="", lock_file=""
 def releases_wanted(versions, architectures, url_prefix="", names=None):
     """What release_lock is to lock: every artifact of the releases `names`, in the wanted versions, for these architectures."""
     return releases.wanted(versions, architectures, url_prefix, names)
+
+
+@as_filter
+def bundle_checked(path, public_key):
+    """{"files", "bytes", "faults": [line]} of a bundle whose signature is right; an error if it is not."""
+    artifacts = bundles.read_lock(path, public_key)
+    sizes = {artifact["file"]: artifact.get("size", 0) for artifact in artifacts}
+    return {"files": len(sizes), "bytes": sum(sizes.values()), "faults": bundles.faults(path, artifacts)}
+
+
+def bundle_verdict(checked):
+    """What bundle_verify.yml prints of a bundle that is whole."""
+    return f"{checked['files']} files, {checked['bytes'] / 1e6:.1f} MB: signed by the owner of the key, and as listed"
+
+
+def bundle_lines(made, notes):
+    """What bundle.yml prints at its end."""
+    return bundling.lines(made, notes)
 
 
 @as_filter
@@ -128,5 +146,6 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(release_artifact, releases_wanted, image_archive, package_files, all_smi_build, amd_exporter_build, amd_exporter_config,
-                        dcgm_build, dcgm_arguments, dcgm_volumes, dcgm_repository, node_collectors, declaration.package_names)
+        return internal(release_artifact, releases_wanted, bundle_checked, bundle_verdict, bundle_lines, image_archive, package_files, all_smi_build,
+                        amd_exporter_build, amd_exporter_config, dcgm_build, dcgm_arguments, dcgm_volumes, dcgm_repository, node_collectors,
+                        declaration.package_names)

@@ -7,19 +7,24 @@
 Its lock.json says what is in it and with which checksum:
   {"version": 1, "artifacts": [{"name": "node_exporter", "version": "1.9.1", "os": "linux", "architecture": "amd64",
                                 "file": "node_exporter-1.9.1.linux-amd64.tar.gz", "sha256": "..."}]}
+bundle.yml adds the `size` and the `source` of each, and as `signer` the SHA-256 of the public key that its signature, lock.json.sig, is by.
 """
 
 import os
+import stat
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs import lock
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import locks
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import locks, signature
 
 
-def read_lock(bundle):
-    """The artifacts of a bundle, as its lock file lists them. Raises Problem."""
+def read_lock(bundle, public_key=""):
+    """The artifacts of a bundle, as its lock file lists them; with a public key, only if the key's owner signed it. Raises Problem."""
     if not isinstance(bundle, str) or not bundle:
         raise Problem("not a path; set it to the directory of the bundle", "accelmon_bundle", bundle)
+    if public_key:
+        signature.require(os.path.expanduser(bundle), os.path.expanduser(public_key))
     return locks.read(lock.artifacts, bundle, "accelmon_bundle", "create the bundle again", lock.BUNDLE)
 
 
@@ -48,3 +53,38 @@ def bundle_artifact(bundle, name, architecture, version=None, system="linux"):
     if not os.path.isfile(path):
         raise Problem(f"the file {artifact['file']} of {lock.describe(artifact)} is missing; copy the bundle again", "accelmon_bundle", bundle)
     return {"version": artifact["version"], "src": path, "sha256": artifact["sha256"].lower()}
+
+
+def faults(bundle, artifacts):
+    """[what is wrong with a file of a bundle, beginning with its name]: those listed that are not as listed, then those that nobody listed.
+
+    Nothing is followed out of the bundle: a link in it, or to a directory in it, is a fault.
+    """
+    folder = os.path.expanduser(bundle)
+    listed = {artifact["file"]: artifact for artifact in artifacts}
+    found = [f"{name}: {fault}" for name, fault in ((name, _fault(folder, artifact)) for name, artifact in sorted(listed.items())) if fault]
+    known = set(listed) | {lock.BUNDLE, signature.FILE}
+    for base, folders, files in os.walk(folder):
+        names = files + [name for name in folders if os.path.islink(os.path.join(base, name))]
+        found += [f"{name}: not listed" for name in sorted(os.path.relpath(os.path.join(base, name), folder) for name in names) if name not in known]
+    return found
+
+
+def _fault(folder, artifact):
+    """What is wrong with the file of an artifact; "" if nothing is."""
+    parts = artifact["file"].split("/")
+    for number in range(1, len(parts) + 1):
+        path = os.path.join(folder, *parts[:number])
+        if os.path.islink(path):
+            return "a link"
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            return "not a file"
+        if found.st_size != artifact.get("size", found.st_size):
+            return f"{found.st_size} bytes, not {artifact['size']}"
+        return "" if atomic.sha256_file(path) == artifact["sha256"].lower() else "its SHA-256 is another"
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
