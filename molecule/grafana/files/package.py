@@ -1,7 +1,9 @@
 # Copyright (c) 2026 accelmon.fleet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a bundle with a simulated package of Grafana, and an archive like upstream's beside it: package.py FOLDER VERSION.
+"""Make a repository with a simulated package of Grafana, and a bundle with an archive like upstream's: package.py FOLDER VERSION.
+
+They are FOLDER/repository and FOLDER/bundle.
 
 Names, paths, the user and the unit are derived from upstream's packaging; its program is the simulated one beside this file.
 """
@@ -51,22 +53,25 @@ def write(path, text, mode=0o644):
     os.chmod(path, mode)
 
 
-def write_archive(folder, version):
-    """The archive, named as upstream's."""
+def write_bundle(folder, version):
+    """A bundle of the archive, named as upstream's."""
+    name = "grafana-%s.linux-amd64.tar.gz" % version
     with tempfile.TemporaryDirectory() as root:
         with open(os.path.join(HERE, "grafana.py")) as stream:
             write(os.path.join(root, "bin/grafana"), "#!/usr/bin/python3\n" + stream.read(), 0o755)
         write(os.path.join(root, "conf/defaults.ini"), "[server]\nhttp_port = 3000\n")
         write(os.path.join(root, "public/index.html"), "simulated\n")
-        with tarfile.open(os.path.join(folder, "grafana-%s.linux-amd64.tar.gz" % version), "w:gz") as archive:
+        os.makedirs(folder)
+        with tarfile.open(os.path.join(folder, name), "w:gz") as archive:
             archive.add(root, "grafana-%s" % version)
+    write(os.path.join(folder, "lock.json"), json.dumps({"version": 1, "artifacts": [
+        {"name": "grafana", "version": version, "os": "linux", "architecture": "amd64", "file": name, "sha256": digest(os.path.join(folder, name))}]}))
 
 
-def main():
-    folder, version = sys.argv[1:]
-    shutil.rmtree(folder, ignore_errors=True)
+def write_repository(folder, version):
+    """A repository as apt reads it, of the package alone."""
+    path = os.path.join(folder, "grafana_%s_amd64.deb" % version)
     os.makedirs(folder)
-    name = "grafana_%s_amd64.deb" % version
     with tempfile.TemporaryDirectory() as root:
         os.chmod(root, 0o755)
         with open(os.path.join(HERE, "grafana.py")) as stream:
@@ -76,12 +81,22 @@ def main():
         write(os.path.join(root, "usr/lib/systemd/system/grafana-server.service"), UNIT)
         write(os.path.join(root, "DEBIAN/control"), CONTROL % version)
         write(os.path.join(root, "DEBIAN/postinst"), INSTALL, 0o755)
-        subprocess.check_call(["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", root, os.path.join(folder, name)], stdout=subprocess.DEVNULL)
-    with open(os.path.join(folder, name), "rb") as stream:
-        digest = hashlib.sha256(stream.read()).hexdigest()
-    write(os.path.join(folder, "lock.json"), json.dumps({"version": 1, "artifacts": [
-        {"name": "grafana", "version": version, "os": "linux", "architecture": "amd64", "file": name, "sha256": digest}]}, indent=1) + "\n")
-    write_archive(folder, version)
+        subprocess.check_call(["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", root, path], stdout=subprocess.DEVNULL)
+    write(os.path.join(folder, "Packages"), CONTROL % version + "Filename: ./%s\nSize: %d\nSHA256: %s\n" % (
+        os.path.basename(path), os.path.getsize(path), digest(path)))
+
+
+def digest(path):
+    """SHA-256 of a file."""
+    with open(path, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+def main():
+    folder, version = sys.argv[1:]
+    for name, make in (("repository", write_repository), ("bundle", write_bundle)):
+        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+        make(os.path.join(folder, name), version)
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def test_it_goes_and_what_users_made_stays(fleet):
 
 
 def test_upstreams_archive_takes_the_packages_place(fleet):
-    """The same database, with the program of an archive; a second run changes nothing, and removal leaves the data alone."""
+    """The same database, with the program of an archive; the same archive in a bundle changes nothing, and removal leaves the data alone."""
     digest = fleet.shell(HOST, "sha256sum /srv/upstream/*.tar.gz").split()[0]
     choice = json.dumps({"grafana_source": "release", "grafana_version": "12.1.0", "grafana_sha256": {"amd64": digest},
                          "grafana_url": "http://127.0.0.1:8000/grafana-{version}.linux-{architecture}.tar.gz"})
@@ -116,7 +116,7 @@ def test_upstreams_archive_takes_the_packages_place(fleet):
     assert "/opt/accelmon/grafana/current/bin/grafana server --homepath=/opt/accelmon/grafana/current " in command
     assert fleet.shell(HOST, "cat /opt/accelmon/grafana/current/public/index.html").strip() == "simulated"
     assert {"made by a user", "put there by a user"} <= set(dashboards(fleet))
-    again = fleet.play("molecule/grafana/part.yml", "-e", choice)
+    again = fleet.play("molecule/grafana/part.yml", "-e", choice, "-e", "grafana_source=bundle")
     assert again.code == 0 and again.changed() == 0, again.output
     converge(fleet, "-e", choice, "-e", "accelmon_grafana=false")
     assert fleet.shell(HOST, "ls -d /opt/accelmon/grafana /etc/systemd/system/accelmon-grafana* 2>/dev/null; true") == ""
