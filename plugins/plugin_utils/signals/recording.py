@@ -160,9 +160,11 @@ def straggler_rules(series):
             median = f"quantile by ({group}) (0.5, {value})"
             away = f"{value} - on ({group}) group_left () {median}"
             sign = "-1 * " if reading["side"] == "below" else ""
-            # No deviation is below the least: without a device as far away as that VictoriaMetrics does not look at the rest.
+            # No deviation is below the least: without a device as far away as that VictoriaMetrics does not look at the rest. It takes only what is
+            # aggregated for empty.
+            kept = ", ".join([*series["labels"], *reading.get("variant", ()), *(["job_id"] if "job_id" in labels else [])])
             rules.append({"record": f"{peers}:{reading['of']}:straggler", "expr": "\n".join([
-                f"({sign}({away}) >= {spec['deviations'] * reading['least']})",
+                f"max by ({kept}) ({sign}({away}) >= {spec['deviations'] * reading['least']})",
                 f"/ on ({group}) group_left () (",
                 f"clamp_min({EVENLY} * quantile by ({group}) (0.5, abs({away})), {reading['least']})",
                 f"and on ({group}) (count by ({group}) ({value}) >= {spec['peers']})",
