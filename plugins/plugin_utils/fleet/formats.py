@@ -387,6 +387,23 @@ def new_file(value):
     return values.path(value)
 
 
+def paths_of(value):
+    """Absolute paths or patterns of them as a list; a text lists them with commas, as surveys send it."""
+    found = values.hosts(value)
+    for entry in found:
+        values.path(entry)
+    return found
+
+
+def path_or_url(value):
+    """A file on the control node, or the address of a service without credentials in it; "" stays."""
+    if not value.startswith(("http://", "https://")):
+        return values.path(value)
+    if "@" in value.partition("://")[2].partition("/")[0]:
+        raise Problem("it contains credentials; put them into accelmon_import_credentials_file")
+    return addresses.url(value)
+
+
 def backup_directory(value):
     """A directory on a host that the service of backups sees; "" stays."""
     if value.startswith("~") or any(f"{value}/".startswith(f"{place}/") for place in HIDDEN_PLACES):
@@ -439,7 +456,7 @@ FORMATS = {
     **listed(addresses, "address", "listen", "url"),
     **{check.__name__: check for check in (
         duration, size, directory, program, word, words, version, archive, checksum, checksums, image, repository, key, link, secret, password, cpus,
-        engine, architectures, lock_releases, lock_versions, compared, rotated, names, new_file, backup_directory, certificate, private_key)},
+        engine, architectures, lock_releases, lock_versions, compared, rotated, names, new_file, path_or_url, backup_directory, certificate, private_key)},
     "alert_names": passed(values.strings, rehearsal.alert_names),
     "alert_overrides": alerts.changes,
     "alert_presets": alerts.presets,
@@ -456,6 +473,7 @@ FORMATS = {
     "label_names": passed(values.strings, lambda value: labels.labels(dict.fromkeys(value, ""))),
     "lock_file": passed(values.path, releases.read_lock),
     "pairs": passed(dcgm.pairs),
+    "paths": paths_of,
     "receivers": passed(receivers.checked),
     "label_set": receivers.label_set,
     "root_url": passed(addresses.url, grafana.check_root_url),

@@ -4,6 +4,7 @@
 
 """Reads the lists of hosts that sites keep: files as they come, none of them trusted."""
 import os
+import re
 import stat
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address
@@ -39,7 +40,7 @@ def read_list(path):
     except (OSError, ValueError) as error:
         if isinstance(error, Problem):
             raise
-        raise Problem(f"{shown(path)}: {getattr(error, 'strerror', None) or error}; name a file that can be read") from None
+        raise Problem(f"{shown_path(path)}: {getattr(error, 'strerror', None) or error}; name a file that can be read") from None
     return text_of(data, path)
 
 
@@ -60,6 +61,11 @@ def shown(text):
     text = "".join(letter if letter.isprintable() else "?" for letter in text)
     text = text if len(text) <= 60 else text[:57] + "..."
     return text.replace("{{", "{ {").replace("{%", "{ %").replace("{#", "{ #")
+
+
+def shown_path(path):
+    """A path as it may stand in a message: whole, unless a terminal or a template would act on it."""
+    return path if path.isprintable() and not re.search(r"\{[{%#]", path) else shown(path)
 
 
 def host_name(word):

@@ -28,10 +28,8 @@ def _text(path):
         return stream.read()
 
 
-@functools.lru_cache(maxsize=None)
-def _rules(path, _state):
-    """Text of a rule file of the site. Raises ValueError for what is none; _state: what tells one state of the file from another."""
-    text = _text(path)
+def check_text(text):
+    """Text of a rule file of the site. Raises ValueError for what is none."""
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -44,6 +42,12 @@ def _rules(path, _state):
             if not isinstance(rule, dict) or "expr" not in rule or ("record" in rule) == ("alert" in rule):
                 raise ValueError(f"group {group.get('name')}, rule {number_of_rule}: it needs expr, and either record or alert")
     return text
+
+
+@functools.lru_cache(maxsize=None)
+def _rules(path, _state):
+    """Text of a rule file of the site. Raises ValueError for what is none; _state: what tells one state of the file from another."""
+    return check_text(_text(path))
 
 
 def site_files(paths, directory, variable="accelmon_rule_files", ending="yml"):

@@ -15,6 +15,7 @@ MAY_IMPORT = {
         "catalogue": set(), "base": {"catalogue"}, "inventory": {"base", "catalogue"}, "programs": {"base", "catalogue"},
         "services": {"base", "catalogue", "programs"}, "signals": {"base", "catalogue", "programs", "services"},
         "fleet": {"base", "catalogue", "programs", "services", "signals"},
+        "imports": {"base", "catalogue", "inventory", "programs", "services", "signals"},
         "internal_filters": {"base", "catalogue", "programs", "services", "signals", "fleet"},
     },
     "module_utils": {
