@@ -67,8 +67,8 @@ lines:
   returned: success
 summary:
   description:
-    - What was found, what is left out and why, and what became of each file. RV(summary.inventory), RV(summary.rules), RV(summary.silences) and
-      RV(summary.history) are there if they were asked for.
+    - What was found, what is left out and why, and what became of each file. C(inventory), C(rules), C(silences) and
+      C(history) are there if they were asked for.
   type: dict
   returned: success
 """
