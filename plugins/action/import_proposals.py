@@ -23,7 +23,7 @@ class ActionModule(ActionBase):
         dummy, asked = self.validate_argument_spec(argument_spec={
             "directory": {"type": "str", "required": True}, "prometheus": {"type": "str", "default": ""},
             "rules": {"type": "list", "elements": "str", "default": []}, "silences": {"type": "str", "default": ""},
-            "credentials_file": {"type": "str", "default": ""}, "history": {"type": "str", "default": ""}, "cluster": {"type": "str", "default": "default"}})
+            "login_file": {"type": "str", "default": ""}, "history": {"type": "str", "default": ""}, "cluster": {"type": "str", "default": "default"}})
         asked = plain(asked)
         try:
             files, summary = proposals.propose(asked)

@@ -38,7 +38,7 @@ options:
     description: URL of an Alertmanager, or a file with the output of C(amtool silence query -o json).
     type: str
     default: ""
-  credentials_file:
+  login_file:
     description: File with C(user:password), or a token alone, for that URL.
     type: str
     default: ""
@@ -78,7 +78,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 def main():
     """Run only where the action plugin was passed over."""
-    texts = {name: dict(type="str", default="") for name in ("prometheus", "silences", "credentials_file", "history")}
+    texts = {name: dict(type="str", default="") for name in ("prometheus", "silences", "login_file", "history")}
     module = AnsibleModule(
         argument_spec=dict(texts, directory=dict(type="str", required=True), rules=dict(type="list", elements="str", default=[]),
                            cluster=dict(type="str", default="default")),

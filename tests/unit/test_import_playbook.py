@@ -91,7 +91,7 @@ def test_json_is_data(tmp_path):
     ({"accelmon_import_directory": ""}, "accelmon_import_directory = '': there is no place for the proposals; give a directory on the control node"),
     ({"accelmon_import_prometheus": "/no/such.yml"}, "/no/such.yml: No such file or directory; name a file that can be read"),
     ({"accelmon_import_prometheus": "prometheus.yml"}, "accelmon_import_prometheus = prometheus.yml: not an absolute path; start it with /"),
-    ({"accelmon_import_silences": "http://a:b@c/"}, "it contains credentials; put them into accelmon_import_credentials_file"),
+    ({"accelmon_import_silences": "http://a:b@c/"}, "it contains credentials; put them into accelmon_import_login_file"),
     ({"accelmon_import_rules": "/a.yml,b.yml"}, "not an absolute path; start it with /"),
     ({"accelmon_import_directory": "/proc/none"},
      "accelmon_import_directory = /proc/none: it cannot be written (No such file or directory); use another directory"),

@@ -400,7 +400,7 @@ def path_or_url(value):
     if not value.startswith(("http://", "https://")):
         return values.path(value)
     if "@" in value.partition("://")[2].partition("/")[0]:
-        raise Problem("it contains credentials; put them into accelmon_import_credentials_file")
+        raise Problem("it contains credentials; put them into accelmon_import_login_file")
     return addresses.url(value)
 
 

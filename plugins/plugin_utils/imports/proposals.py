@@ -21,7 +21,7 @@ MOST_LINES = 40
 def propose(asked):
     """({name: text of a file}, summary) of what was asked for.
 
-    asked: {"prometheus": path, "rules": [pattern], "silences": path or URL, "credentials_file": path, "history": directory, "cluster": name}, of which
+    asked: {"prometheus": path, "rules": [pattern], "silences": path or URL, "login_file": path, "history": directory, "cluster": name}, of which
     all but the cluster may be empty. Raises Problem for what cannot be read at all.
     """
     files, summary, found = {}, {}, scrape_jobs.Findings()
@@ -44,7 +44,7 @@ def propose(asked):
         alerts, summary["rules"] = judged.alerts, judged.told
         files.update(judged.files)
     if asked["silences"]:
-        read = silences.Silences(silences.read(asked["silences"], asked["credentials_file"]), asked["silences"], found, hosts_of, alerts, labels)
+        read = silences.Silences(silences.read(asked["silences"], asked["login_file"]), asked["silences"], found, hosts_of, alerts, labels)
         summary["silences"] = {"from": asked["silences"], "found": read.total, "expired": read.expired, "ready": len(read.calls)}
         if read.calls:
             files["silences.sh"] = read.text()

@@ -45,9 +45,9 @@ class Login(Access):
                     self.line = stream.read(4096).strip()
             except (OSError, ValueError) as error:
                 raise Problem(f"not a readable file on the control node ({getattr(error, 'strerror', None) or 'not text'}); give a file with user:password",
-                              "accelmon_import_credentials_file", path) from None
+                              "accelmon_import_login_file", path) from None
             if not re.match(r"[!-~]+\Z", self.line):
-                raise Problem("it does not hold user:password or a token in one line; correct the file", "accelmon_import_credentials_file", path)
+                raise Problem("it does not hold user:password or a token in one line; correct the file", "accelmon_import_login_file", path)
 
     def headers(self):
         """Headers of a request; they do not follow a redirect."""
@@ -57,11 +57,11 @@ class Login(Access):
         return {"Authorization": f"Basic {basic}" if ":" in self.line else f"Bearer {self.line}"}
 
 
-def read(source, credentials_file):
+def read(source, login_file):
     """Silences as Alertmanager's API and `amtool silence query -o json` have them, from a URL or a file. Raises Problem."""
     try:
         if source.startswith(("http://", "https://")):
-            text = query.get_text(WHAT, f"{source.rstrip('/')}/api/v2/silences", 30, access=Login(credentials_file)).decode("utf-8", "replace")
+            text = query.get_text(WHAT, f"{source.rstrip('/')}/api/v2/silences", 30, access=Login(login_file)).decode("utf-8", "replace")
         else:
             text = read_list(os.path.expanduser(source))
         if len(text) > MAX_BYTES:

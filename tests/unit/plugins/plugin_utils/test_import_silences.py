@@ -115,7 +115,7 @@ def test_an_alertmanager_is_asked_with_what_the_file_holds(tmp_path, login, head
 @pytest.mark.parametrize("login", ["", "a b", "a\nb", "ä"])
 def test_a_file_without_credentials_is_refused_without_showing_it(tmp_path, login):
     (tmp_path / "login").write_text(login)
-    with pytest.raises(Problem, match="accelmon_import_credentials_file = /.*: it does not hold user:password or a token in one line"):
+    with pytest.raises(Problem, match="accelmon_import_login_file = /.*: it does not hold user:password or a token in one line"):
         silences.read("http://127.0.0.1:9/", str(tmp_path / "login"))
     with pytest.raises(Problem, match="not a readable file on the control node"):
         silences.read("http://127.0.0.1:9/", str(tmp_path / "none"))
