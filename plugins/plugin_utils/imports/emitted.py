@@ -17,13 +17,19 @@ FIELD = re.compile(r"DCGM_(FI|EXP)_\w+\Z")
 
 
 @functools.lru_cache(maxsize=None)
+def stored():
+    """{other name of a series: the one under which it is stored}."""
+    return {theirs: ours for source in load("sources")["sources"].values() for ours, theirs in source.get("renamed", {}).items()}
+
+
+@functools.lru_cache(maxsize=None)
 def known():
     """(names, pattern) of all series that the collection's exporters, its registry, its rules and its stack emit."""
     catalogue = load("sources")
     names = set(reserved.recorded())
     for source in catalogue["sources"].values():
-        names |= set(source["metrics"]) | set(source.get("renamed", {}).values())
-    names |= set(dcgm.fields(dcgm.counters(str(load("dcgm")["version"]), True)))
+        names |= set(source["metrics"])
+    names |= set(dcgm.fields(dcgm.counters(str(load("dcgm")["version"]), True))) - set(stored())
     names |= {field.lower() for field in amd_exporter.FIELDS} | {f"gpu_{field.lower()}" for field in amd_exporter.FIELDS if field.startswith("PCIE")}
     for part in (catalogue["registry"], catalogue["stack"], catalogue["node"], *(part["series"] for part in catalogue["published"].values())):
         names |= set(part)
@@ -36,6 +42,8 @@ def known():
 def missing(name):
     """Why nobody emits a series here, as `wrong; fix`; "" if somebody does."""
     names, pattern = known()
+    if name in stored():
+        return f"it is stored as {stored()[name]}; use that name"
     if name in names or pattern.fullmatch(name):
         return ""
     if FIELD.match(name):
@@ -47,7 +55,6 @@ def missing(name):
 def _neutral():
     """{raw series: [(recorded series with its static labels, how its value differs)]}, for series of one vendor's exporter."""
     found = {}
-    renamed = {old: new for source in load("sources")["sources"].values() for old, new in source.get("renamed", {}).items()}
     for item in load("series")["devices"]:
         if item["unit"] == "always 1":
             continue
@@ -58,8 +65,7 @@ def _neutral():
                                if word in part), "")
                 for name in [part["metric"]] if isinstance(part["metric"], str) else part["metric"]:
                     told = (item["name"] + (f"{{{labels}}}" if labels else ""), change)
-                    for one in {name, renamed.get(name, name)}:
-                        found.setdefault(one, []).append(told)
+                    found.setdefault(name, []).append(told)
     return found
 
 
@@ -71,7 +77,7 @@ def neutral(name):
 def forgotten(name):
     """Pattern of labels of a series that are dropped when it is scraped; None if there are none."""
     for source in load("sources")["sources"].values():
-        if name in source["metrics"] or name in source.get("renamed", {}).values() or re.fullmatch(source["devices"], name):
+        if name in source["metrics"] or re.fullmatch(source["devices"], name):
             labels = [item["label"] for item in source.get("forget", ())]
             return re.compile("|".join(f"(?:{label})" for label in labels)) if labels else None
     return None

@@ -92,12 +92,13 @@ def test_a_broken_file_is_one_line_and_the_others_are_read(tmp_path, text, why):
 
 def test_series_that_nobody_emits():
     for expression in ("up == 0", "node_load1 > 5", "accelerator_utilization_ratio", "ALERTS", "go_goroutines",
-                       "DCGM_FI_PROF_SM_ACTIVE", "DCGM_FI_DEV_GPU_TEMP_CELSIUS", "gpu_gfx_activity", "all_smi_gpu_utilization", "node_gpu_info",
+                       "DCGM_FI_PROF_SM_ACTIVE", "gpu_gfx_activity", "all_smi_gpu_utilization", "node_gpu_info",
                        "slurm_node_state_info", "vm_free_disk_space_bytes", "scrape_duration_seconds"):
         assert faults(expression) == [], expression
     for expression in ("nvidia_smi_temperature_gpu", "node_gpu_invented", "accelerator_invented", "probe_success", 'sum({__name__=~"kube_a|kube_b"})'):
         assert "no exporter of the collection emits it" in faults(expression)[0], expression
     assert len(faults('sum({__name__=~"kube_a|kube_b"})')) == 2
+    assert faults("DCGM_FI_DEV_GPU_TEMP_CELSIUS > 80") == ["DCGM_FI_DEV_GPU_TEMP_CELSIUS: it is stored as DCGM_FI_DEV_GPU_TEMP; use that name"]
     assert "add it to dcgm_exporter_extra_counters" in faults("DCGM_FI_DEV_BAR1_USED")[0]
 
 
@@ -118,7 +119,7 @@ def test_names_that_are_the_collections_own():
 def test_what_says_the_same_of_every_vendor():
     assert emitted.neutral("DCGM_FI_DEV_GPU_UTIL") == "accelerator_utilization_ratio (divided by 100)"
     assert emitted.neutral("DCGM_FI_DEV_FB_USED") == "accelerator_memory_used_bytes (multiplied by 1048576)"
-    assert emitted.neutral("DCGM_FI_DEV_GPU_TEMP_CELSIUS") == emitted.neutral("gpu_edge_temperature") == 'accelerator_temperature_celsius{sensor="core"}'
+    assert emitted.neutral("DCGM_FI_DEV_GPU_TEMP") == emitted.neutral("gpu_edge_temperature") == 'accelerator_temperature_celsius{sensor="core"}'
     assert emitted.neutral("up") == ""
 
 
