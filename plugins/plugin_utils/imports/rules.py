@@ -12,6 +12,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader im
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.imports import documents, emitted
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.imports.documents import line_of, place
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.imports.scrape_jobs import said
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory.lists import read_list, shown
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import promql, reserved, site_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import DELEGATES, PORT_EXPORTERS, STACK
@@ -182,7 +183,7 @@ def _remark(lines, span, whys):
     while behind > first + 1 and (not lines[behind - 1].strip() or lines[behind - 1].lstrip().startswith("#")):
         behind -= 1
     lines[first:behind] = [f"# {line}" for line in lines[first:behind]]
-    lines[first] = "\n".join([f"# Left out: {why}" for why in dict.fromkeys(whys)] + [lines[first]])
+    lines[first] = "\n".join([f"# Left out: {said(why)}" for why in dict.fromkeys(whys)] + [lines[first]])
 
 
 def files(patterns, found):

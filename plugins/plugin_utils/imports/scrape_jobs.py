@@ -42,8 +42,8 @@ class Findings:
 
 
 def said(line):
-    """A line as a result may hold it: what it quotes of strangers is no template."""
-    return line.replace("{{", "{ {").replace("{%", "{ %").replace("{#", "{ #")
+    """A line as a result may hold it: what it quotes of strangers is no template, and nothing that a terminal acts on."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line).replace("{{", "{ {").replace("{%", "{ %").replace("{#", "{ #")
 
 
 def read(path):

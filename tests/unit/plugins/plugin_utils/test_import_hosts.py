@@ -72,6 +72,13 @@ def test_a_label_of_many_machines_names_none_of_them(tmp_path):
     assert list(found.notes) == [("", "the label host is used by the collection's series; it is proposed as site_host")]
 
 
+def test_a_label_that_cannot_be_one_is_left_out_and_the_host_is_not(tmp_path):
+    found, members, dummy = of_jobs(tmp_path, [static("node", "gpu1:9100", labels={"\x1b[0m": "b", "team": "{{ x }}"})])
+    assert members == {"gpu1": {}}
+    assert [why.partition("; ")[0] for dummy, why in found.left] == [
+        "label ?[0m: ?[0m is not a label name", "label team: it contains an unevaluated template"]
+
+
 def test_one_host_by_address_and_by_name_is_one_host(tmp_path):
     dummy, members, groups = of_jobs(tmp_path, [
         static("dcgm", "GPU1:9400"), static("node", "10.0.0.1:9100", labels={"node": "gpu1"}), static("node2", "10.0.0.1:9100"),

@@ -61,6 +61,14 @@ def test_a_file_that_works_is_copied_as_it_is(tmp_path):
     assert found.files == {"rules/a.yml": (tmp_path / "a.yml").read_text()} and not findings.left
 
 
+def test_no_name_ends_a_remark(tmp_path):
+    (tmp_path / "a.yml").write_text("groups:\n- name: a\n  rules:\n  - alert: A\n    expr: up\n  - alert: B\n"
+                                    "    expr: 'count by (\"Hostname\") (DCGM_FI_DEV_GPU_UTIL{a=\"\\n- alert: C\"}) + {\"x\\n  - alert: C\"}'\n")
+    found, dummy = judged(tmp_path / "a.yml")
+    assert [rule["alert"] for rule in yaml.safe_load(found.files["rules/a.yml"])["groups"][0]["rules"]] == ["A"]
+    assert found.files["rules/a.yml"].count("# Left out: ") == 2
+
+
 def test_files_of_one_name_do_not_replace_each_other(tmp_path):
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
