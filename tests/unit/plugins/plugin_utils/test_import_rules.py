@@ -33,14 +33,14 @@ def test_rules_that_do_not_work_are_remarks_with_their_reason():
     groups = yaml.safe_load(copy)["groups"]
     assert [(group["name"], [rule.get("alert") or rule["record"] for rule in group["rules"]]) for group in groups] == [
         ("gpu", ["GpuTooHot", "site:power:watts"]), ("derived", ["HostDown"])]
-    assert copy.startswith("# Alerts of the site. The remark stays.\n") and 'summary: "{{ $labels.gpu }} is hot"' in copy
+    assert copy.startswith("---\n# Alerts of the site. The remark stays.\n") and 'summary: "{{ $labels.gpu }} is hot"' in copy
     assert "# Left out: the job node is called node_exporter here; write that, or leave the job out\n#       - alert: ExporterDown\n" in copy
     # What is a remark is the site's own text.
     lines = [line[2:] if line.startswith("# ") and not line.startswith("# Alerts") else line for line in copy.split("\n") if "Left out: " not in line]
     assert "\n".join(lines) == GPU.read_text()
     whys = "\n".join(f"{where}: {why}" for where, why in findings.left)
-    assert f"{GPU}:14: GpuGone: the label Hostname of DCGM_FI_DEV_GPU_UTIL is dropped" in whys
-    assert f"{GPU}:25: PodCrash: kube_pod_container_status_restarts_total: no exporter of the collection emits it" in whys
+    assert f"{GPU}:15: GpuGone: the label Hostname of DCGM_FI_DEV_GPU_UTIL is dropped" in whys
+    assert f"{GPU}:26: PodCrash: kube_pod_container_status_restarts_total: no exporter of the collection emits it" in whys
     notes = "\n".join(what for dummy, what in findings.notes)
     assert 'DCGM_FI_DEV_GPU_TEMP is of one vendor; accelerator_temperature_celsius{sensor="core"} is of all' in notes
     assert "HostDown: the collection has an alert of this name too" in notes and found.alerts == {"GpuTooHot": {"severity", "owner"}, "HostDown": set()}
