@@ -101,7 +101,12 @@ def taken(rows, item, part):
     else:
         function, _bracket, window = over.rstrip("]").partition("[")
         rows = SPANS.get(function, function + "({rows}[{window}])").format(rows=rows, window=window, recent=item.get("recent"))
-    return f"floor(({rows} < {PLACEHOLDER}) / {2 ** part['bit']}) % 2" if "bit" in part else rows
+    if "bit" not in part:
+        return rows
+    bit = 2 ** part["bit"]
+    # Where 0 is no reading, as few rows as possible are left to aggregate.
+    least = f" >= {bit}" if raw_bounds(item, part)[0] == "1" else ""
+    return f"floor(({rows}{least} < {PLACEHOLDER}) / {bit}) % 2"
 
 
 def of_read(term, source, spec, item, also):
