@@ -22,7 +22,8 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release im
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import signature
 
-COLLECTION = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
+# Without the links on the way: ansible-galaxy keeps links only within the directory that it is given.
+COLLECTION = os.path.realpath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
 PART = ".part"
 SECONDS = 4 * 3600  # for one file; a server that stalls is given up sooner
 PLACE = ("name", "os", "architecture")
@@ -183,7 +184,7 @@ def _save_image(one, path):
         found = _run(["podman", "pull", "--quiet", "--os=linux", f"--arch={architecture}", reference], one).split()[-1]
         _run(["podman", "save", "--quiet", "--format=oci-archive", f"--output={part}", found], one)
     else:
-        raise Problem("neither skopeo nor podman is here to copy it; install one of them", f"{one['name']}", reference)
+        raise Problem("neither skopeo nor podman is here to copy it; install one of them", one["name"], reference)
     os.replace(part, path)
 
 

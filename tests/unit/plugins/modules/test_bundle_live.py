@@ -150,7 +150,7 @@ def test_the_playbooks(site):
     assert code == 0 and "3 files" in output and "signed by the owner of the key" in output, output
     collection = next(site.bundle.glob("accelmon-fleet-*.tar.gz"))
     with tarfile.open(collection) as archive:
-        assert {"MANIFEST.json", "playbooks/bundle.yml", "plugins/filter/_programs.py"} <= set(archive.getnames())
+        assert {"MANIFEST.json", "playbooks/bundle.yml"} <= set(archive.getnames()) and archive.getmember("plugins/filter/_programs.py").issym()
     site.archive().write_bytes(b"x")
     code, output = play(site, "bundle_verify", accelmon_bundle_public_key=str(site.folder / "key.pub"))
     assert code != 0 and f"accelmon_bundle = {site.bundle}: node_exporter-1.9.9.linux-amd64.tar.gz: 1 bytes, not 320000; copy the bundle" in output, output
@@ -299,6 +299,26 @@ def test_a_key_of_another_kind_and_none(site):
     (site.folder / "broken").write_text("no key")
     with pytest.raises(Problem, match="broken holds no private key without a passphrase"):
         site.make("broken")
+
+
+def test_an_installed_collection_is_packed_as_it_is(tmp_path, monkeypatch):
+    root = tmp_path / "fleet"
+    root.mkdir()
+    (root / "a.yml").write_text("a")
+    (root / "link").symlink_to("a.yml")
+    digest = hashlib.sha256(b"a").hexdigest()
+    files = [{"name": ".", "ftype": "dir"}] + [{"name": name, "ftype": "file", "chksum_sha256": digest} for name in ("a.yml", "link")]
+    (root / "FILES.json").write_text(json.dumps({"files": files}))
+    (root / "MANIFEST.json").write_text("{}")
+    (root / "left.pyc").write_text("of somebody else")
+    monkeypatch.setattr(bundling, "COLLECTION", str(root))
+    path = str(tmp_path / "packed")
+    bundling._pack(path)
+    with tarfile.open(path) as archive:
+        assert archive.getnames() == ["MANIFEST.json", "FILES.json", "a.yml", "link"] and archive.getmember("link").issym()
+    (root / "a.yml").write_text("b")
+    with pytest.raises(Problem, match="a.yml was changed since it was installed"):
+        bundling._pack(path)
 
 
 @pytest.mark.parametrize("file", ["/etc/passwd", "../x", "a/../../x", "./x", "a//x", ".."])
