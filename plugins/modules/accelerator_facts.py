@@ -324,6 +324,13 @@ ansible_facts:
           elements: str
           returned: always
           sample: [node_exporter, textfile_collector]
+        programs:
+          description:
+            - Programs of the stack on a monitoring host, by role, where their C(version) is known. C(source) is V(release) for upstream's
+              archive or a bundle's, V(package) for dpkg's package.
+          type: dict
+          returned: when there are any
+          sample: {victoriametrics: {version: 1.151.0, source: release}}
         lacking:
           description:
             - Roles in O(sources) whose program the host could not get, and why. V(package), its package manager does not know that

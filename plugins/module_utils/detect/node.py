@@ -22,6 +22,10 @@ LINES = 500000
 # Our exporter roles, whose units are accelmon-<role>.service.
 EXPORTERS = ("all_smi", "amd_exporter", "dcgm_exporter", "node_exporter", "slurm_collector", "slurm_drain", "textfile_collector")
 
+# Roles of monitoring hosts, and Debian's packages of their programs.
+PACKAGES = {"victoriametrics": "victoria-metrics", "vmagent": "victoria-metrics", "vmalert": "victoria-metrics", "prometheus": "prometheus",
+            "alertmanager": "prometheus-alertmanager", "grafana": "grafana"}
+
 
 def architecture(machine):
     """Go's name of a machine type: 'x86_64' -> 'amd64'; what has no other name keeps its own."""
@@ -125,6 +129,28 @@ def exporters(root):
     return sorted(found)
 
 
+def programs(root):
+    """{role: {version, source}} of the stack's programs on the host; without those whose version is unknown. source: release or package, of dpkg."""
+    found, packages = {}, None
+    for role in sorted(PACKAGES):
+        unit = files.raw(os.path.join(root, "etc/systemd/system/accelmon-%s.service" % role))
+        if unit is None:
+            continue
+        if b"/opt/accelmon/%s/current/" % role.encode() in unit:
+            found[role] = {"version": (files.link(os.path.join(root, "opt/accelmon", role, "current")) or "").rpartition("-")[0], "source": "release"}
+            continue
+        if packages is None:
+            packages = files.raw(os.path.join(root, "var/lib/dpkg/status"), 64 * 1024 * 1024) or b""
+        found[role] = {"version": _package_version(packages, PACKAGES[role]), "source": "package"}
+    return dict((role, one) for role, one in found.items() if one["version"])
+
+
+def _package_version(packages, name):
+    """Upstream's version of an installed package, "" if it is not there. packages: what dpkg knows"""
+    found = re.search(br"^Package: %s\nStatus: install ok installed\n(?:.+\n)*?Version: (?:\d+:)?(\d+(?:\.\d+)*)" % name.encode(), packages, re.MULTILINE)
+    return found.group(1).decode() if found else ""
+
+
 def hostengine(root):
     """Whether systemd runs nv-hostengine, whatever the name of its unit."""
     return is_active(root, "nvidia-dcgm.service", "dcgm.service", "nv-hostengine.service")
@@ -144,7 +170,7 @@ def is_active(root, *names):
 
 def describe(root="/"):
     """The fact `accelmon_node`: {architecture, distribution?, distribution_version?, python_version, addresses, systemd, access,
-    libc?, container_runtimes, exporters, hostengine, links?}.
+    libc?, container_runtimes, exporters, hostengine, programs?, links?}.
 
     addresses are literals, IPv4 first, without loopback and link-local ones. access says whether exporters of this host were
     closed by a run before.
@@ -159,6 +185,9 @@ def describe(root="/"):
     for key, name in (("distribution", "ID"), ("distribution_version", "VERSION_ID")):
         if release.get(name):
             node[key] = release[name]
+    stack = programs(root)
+    if stack:
+        node["programs"] = stack
     up = links.find(root)
     if up:
         node["links"] = up

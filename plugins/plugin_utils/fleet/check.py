@@ -12,7 +12,7 @@ import re
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates import VARIABLES
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, UNEVALUATED, Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, draining, facts, hosts as fleet, plan, variables, written
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, draining, facts, hosts as fleet, plan, upgrades, variables, written
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import receivers
@@ -44,6 +44,7 @@ def fleet_check(groups, hostvars, sources=(), needed=tuple(GROUPS)):
     groups, hostvars: the variables of these names; sources: ansible_inventory_sources; needed: groups that must have a host
     """
     fleet_errors = written.findings(sources, set(variables.all_variables())) + check_groups(groups, needed)
+    fleet_errors += upgrades.refusals(groups.get("monitoring", ()), hostvars)
     hosts = monitored(groups)
     checker = Checker(groups)
     errors = {}

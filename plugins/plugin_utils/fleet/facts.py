@@ -227,7 +227,8 @@ SCHEMA = {
     "accelmon_node": fields(
         (), architecture=word, distribution=word, distribution_version=text, python_version=text, addresses=list_of(address), systemd=switch,
         access=switch, libc=fields((), name=word, version=text), container_runtimes=list_of(word), exporters=list_of(word),
-        hostengine=switch, lacking=map_of(word, word), links=map_of(link, COUNT)),
+        programs=map_of(word, fields(("version", "source"), version=text, source=word)), hostengine=switch, lacking=map_of(word, word),
+        links=map_of(link, COUNT)),
 }
 
 

@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import re
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, bundled, check, draining, facts, formats
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, listening, plan as plans, preflight, records, slurm_names as slurm
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import topology as connections, updates, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import topology as connections, updates, upgrades, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 
 SERIAL = "accelmon_serial"

@@ -23,7 +23,7 @@ VERSION = lock.VERSION
 
 @functools.lru_cache(maxsize=None)
 def catalogue():
-    """The releases that ship with the collection, {product: {roles, version, url, checksums, sha256}}."""
+    """The releases that ship with the collection, {product: {roles, version, url, checksums, sha256, lines?, refused?}}."""
     with open(CATALOGUE, encoding="utf-8") as stream:
         return yaml.safe_load(stream)["releases"]
 
@@ -42,6 +42,26 @@ def read_lock(path):
 def product_of(role, variant=""):
     """The release that a role's programs are in, of the variant if it comes in several; None if there is none."""
     return next((product for product, entry in catalogue().items() if role in entry["roles"] and entry.get("variant", "") == variant), None)
+
+
+def numbers(version):
+    """A version to compare with others: (1, 133, 0); () of one that has none."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+def refusal(role, version):
+    """Why a version of a role's program is never installed, "" if it may be."""
+    return (catalogue().get(product_of(role)) or {}).get("refused", {}).get(version, "")
+
+
+def line_between(role, before, after):
+    """(version, what becomes of data there) of the last line between two versions of a role's program, whichever is the newer; ("", "") if none.
+
+    An empty version is unknown, and taken for one before every line.
+    """
+    low, high = sorted((numbers(before), numbers(after)))
+    crossed = [(line, why) for line, why in (catalogue().get(product_of(role)) or {}).get("lines", {}).items() if low < numbers(line) <= high]
+    return max(crossed, key=lambda one: numbers(one[0])) if crossed else ("", "")
 
 
 def filled(text, version, architecture):
@@ -66,14 +86,18 @@ def whole_url(url, prefix):
     return (prefix or UPSTREAM).rstrip("/") + "/" + url.lstrip("/")
 
 
+def known(product, lock_file=""):
+    """What the lock file, else the catalogue, says of a release; {} of None."""
+    return {**(catalogue().get(product) or {}), **(read_lock(lock_file).get(product) or {})}
+
+
 def release_artifact(pinned, role, architecture, lock_file="", prefix=""):
     """{version, url, sha256} of the archive that a role installs.
 
     pinned: the role's own {version, url, sha256: {architecture: digest}}, each empty unless it is set; `variant` where there are several
     """
     product = product_of(role, pinned.get("variant") or "")
-    entry = dict(catalogue().get(product) or {})
-    entry.update(read_lock(lock_file).get(product) or {})
+    entry = known(product, lock_file)
     version = str(pinned.get("version") or entry.get("version") or "")
     if not version:
         raise Problem(f"required with {role}_source = release; set the version to install", f"{role}_version", "")
@@ -110,6 +134,8 @@ def wanted(versions, architectures, prefix="", names=None):
         version = str(versions.get(product) or entry["version"])
         if not VERSION.fullmatch(version):
             raise Problem(f"{version}: not a version; write it as upstream does, without v", "accelmon_lock_versions", product)
+        if version in entry.get("refused", ()):
+            raise Problem(f"{version} is not installed: {entry['refused'][version]}; choose another version", "accelmon_lock_versions", product)
         sums = {}
         for architecture in architectures:
             checksums, archive = [filled(text, version, architecture) for text in (entry["checksums"], entry["url"])]

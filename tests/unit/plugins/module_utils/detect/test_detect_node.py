@@ -176,3 +176,34 @@ def test_a_controller_with_nothing_but_a_password_of_its_own_has_access(tmp_path
     assert node.describe(str(tmp_path))["access"] is False
     (tmp_path / "etc/accelmon/secrets/drain_password").write_text("x")
     assert node.describe(str(tmp_path))["access"] is True
+
+
+DPKG = """Package: prometheus
+Status: deinstall ok config-files
+Version: 2.42.0+ds-5
+
+Package: victoria-metrics
+Status: install ok installed
+Priority: optional
+Description: fast
+ and scalable
+Version: 1.112.0+ds-1
+
+Package: prometheus-alertmanager
+Status: install ok installed
+Version: 1:0.28.1+ds-2
+"""
+
+
+def test_versions_of_the_stack_s_programs(host):
+    host("var/lib/dpkg/status", DPKG)
+    assert "programs" not in node.describe(host.root), "packages that no unit of ours runs"
+    for role in ("vmagent", "vmalert", "alertmanager", "prometheus"):
+        host("etc/systemd/system/accelmon-%s.service" % role, "[Service]\nExecStart=/usr/bin/%s\n" % role)
+    host("etc/systemd/system/accelmon-victoriametrics.service", "[Service]\nExecStart=/opt/accelmon/victoriametrics/current/bin/victoria-metrics\n")
+    os.makedirs(os.path.join(host.root, "opt/accelmon/victoriametrics"))
+    os.symlink("1.151.0-0123456789ab", os.path.join(host.root, "opt/accelmon/victoriametrics/current"))
+    package = {"version": "1.112.0", "source": "package"}
+    assert node.describe(host.root)["programs"] == {
+        "victoriametrics": {"version": "1.151.0", "source": "release"}, "vmagent": package, "vmalert": package,
+        "alertmanager": {"version": "0.28.1", "source": "package"}}
