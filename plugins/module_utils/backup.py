@@ -539,6 +539,11 @@ def stage(path, files, key, staging, data, progress):
     bring(path, files[STATE], sealed, progress)
     unseal(sealed, key, staging)
     os.unlink(sealed)
+    stage_storage(path, files, data, progress)
+
+
+def stage_storage(path, files, data, progress):
+    """Verify the storage's files of a backup, and put them into a directory; data: "" leaves them out."""
     for name, one in sorted(files.items()):
         if name == STATE:
             continue
@@ -589,6 +594,28 @@ def restore(settings, path, key, secret, check, now, tell):
         systemctl("reset-failed", "accelmon-backup.service", "accelmon-backup-test.service")
         write(os.path.join(staging, MANIFEST), json.dumps(manifest).encode())
     return dict(manifest, kept=kept)
+
+
+def rewind(settings, path, now, tell):
+    """Bring back the storage alone from a backup of this host, for a program that cannot read what is there. It is left stopped.
+
+    -> as restore()
+    """
+    manifest = manifest_of(path, own_secret(settings))
+    files = dict((one["path"], one) for one in manifest.pop("files"))
+    with alone(settings["home"]):
+        data = os.path.realpath(os.path.join(settings["home"], manifest["storage"]))
+        made = data + ".restoring"
+        remove(made)  # of a killed run
+        try:
+            room(os.path.dirname(data), manifest["bytes"])
+            os.mkdir(made, 0o700)
+            stage_storage(path, files, made, Progress(tell, "verifying and copying " + path, manifest["bytes"]))
+        except BaseException:
+            remove(made)
+            raise
+        systemctl("stop", "accelmon-%s.service" % manifest["storage"])
+        return dict(manifest, kept=swap(made, data, stamp(now)))
 
 
 def said(silence):

@@ -6,6 +6,8 @@
 
 CONFIGURATION = "/etc/accelmon"
 PROGRAMS = "/opt/accelmon"
+# What is noted in the directory of each release there.
+RELEASE = ".accelmon-release.json"
 STATE = "/var/lib/accelmon"
 RUNTIME = "/run/accelmon"
 JOBS = RUNTIME + "/jobs"

@@ -326,11 +326,11 @@ ansible_facts:
           sample: [node_exporter, textfile_collector]
         programs:
           description:
-            - Programs of the stack on a monitoring host, by role, where their C(version) is known. C(source) is V(release) for upstream's
-              archive or a bundle's, V(package) for dpkg's package.
+            - Programs that C(upgrade.yml) looks after, by role. C(source) is V(release) for what comes from an archive, or V(package).
+              C(version) and, of an archive, C(sha256) are there where they are known.
           type: dict
           returned: when there are any
-          sample: {victoriametrics: {version: 1.151.0, source: release}}
+          sample: {node_exporter: {source: release, version: 1.9.1}}
         lacking:
           description:
             - Roles in O(sources) whose program the host could not get, and why. V(package), its package manager does not know that

@@ -10,7 +10,7 @@ short_description: Back up a monitoring host, and restore it
 version_added: 0.1.0
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Internal to the collection; used by C(backup.yml), C(backup_test.yml) and C(restore.yml). Runs on a monitoring host.
+  - Internal to the collection; used by C(backup.yml), C(backup_test.yml), C(restore.yml) and C(upgrade.yml). Runs on a monitoring host.
   - With O(action=restore), every file of the backup is verified before anything is changed, and what was there is kept beside it.
 attributes:
   check_mode:
@@ -26,8 +26,9 @@ options:
       - V(test) runs the service that tests the newest backup, and waits for it.
       - V(restore) brings back storage, registry and secrets, also on a host where nothing is installed yet.
       - V(finish) brings back what needs running services, and compares the number of series. It follows V(restore), once C(site.yml) has run.
+      - V(rewind) brings back the storage alone, and leaves it stopped, for an older program that cannot read what is there.
     type: str
-    choices: [take, test, restore, finish]
+    choices: [take, test, restore, finish, rewind]
     required: true
   settings:
     description: What the role backup writes for its program.
@@ -90,7 +91,7 @@ backup:
       description: Where what was there before is now.
       type: list
       elements: str
-      returned: with O(action=restore)
+      returned: with O(action=restore) and O(action=rewind)
     found:
       description: How many series of that time there are now, or in the backup.
       type: int
@@ -161,6 +162,12 @@ def restore(settings, path, key, secret, check):
     return "%s: %s, %s%s" % (path, backup.size(found["bytes"]), counted(found["series"]), kept), found
 
 
+def rewind(settings, path):
+    """(message, backup) of the storage's data that came back."""
+    found = dict(backup.rewind(settings, path, time.time(), journal), path=path)
+    return "%s: storage, %s; kept: %s" % (path, counted(found["series"]), ", ".join(found["kept"])), found
+
+
 def finish(settings):
     """(message, backup) after the rest came back."""
     found = backup.finish(settings)
@@ -171,12 +178,12 @@ def main():
     """Run the module."""
     module = AnsibleModule(
         argument_spec=dict(
-            action=dict(type="str", choices=["take", "test", "restore", "finish"], required=True),
+            action=dict(type="str", choices=["take", "test", "restore", "finish", "rewind"], required=True),
             settings=dict(type="dict", required=True),
             path=dict(type="path"),
             key=dict(type="str", no_log=True),
             secret=dict(type="str", no_log=True)),
-        required_if=[("action", "restore", ("path", "key", "secret"))],
+        required_if=[("action", "restore", ("path", "key", "secret")), ("action", "rewind", ("path",))],
         supports_check_mode=True)
     params, check = module.params, module.check_mode
     if check and params["action"] != "restore":
@@ -187,6 +194,8 @@ def main():
                 message, found = {"take": take, "test": test}[params["action"]](params["settings"])
             elif params["action"] == "restore":
                 message, found = restore(params["settings"], params["path"], params["key"], params["secret"], check)
+            elif params["action"] == "rewind":
+                message, found = rewind(params["settings"], params["path"])
             else:
                 message, found = finish(params["settings"])
         except backup.Failure as failure:

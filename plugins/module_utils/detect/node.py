@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What the fleet needs to know of the host itself, from files and the kernel, without running a program."""
+import json
 import os
 import platform
 import re
@@ -22,9 +23,9 @@ LINES = 500000
 # Our exporter roles, whose units are accelmon-<role>.service.
 EXPORTERS = ("all_smi", "amd_exporter", "dcgm_exporter", "node_exporter", "slurm_collector", "slurm_drain", "textfile_collector")
 
-# Roles of monitoring hosts, and Debian's packages of their programs.
+# Roles whose programs upgrade.yml looks after, and Debian's packages of those whose version matters.
 PACKAGES = {"victoriametrics": "victoria-metrics", "vmagent": "victoria-metrics", "vmalert": "victoria-metrics", "prometheus": "prometheus",
-            "alertmanager": "prometheus-alertmanager", "grafana": "grafana"}
+            "alertmanager": "prometheus-alertmanager", "grafana": "grafana", "node_exporter": "", "all_smi": ""}
 
 
 def architecture(machine):
@@ -130,19 +131,29 @@ def exporters(root):
 
 
 def programs(root):
-    """{role: {version, source}} of the stack's programs on the host; without those whose version is unknown. source: release or package, of dpkg."""
+    """{role: {source, version?, sha256?}} of programs of ours on the host. source: release for what comes from an archive, or package."""
     found, packages = {}, None
     for role in sorted(PACKAGES):
-        unit = files.raw(os.path.join(root, "etc/systemd/system/accelmon-%s.service" % role))
-        if unit is None:
-            continue
-        if b"/opt/accelmon/%s/current/" % role.encode() in unit:
-            found[role] = {"version": (files.link(os.path.join(root, "opt/accelmon", role, "current")) or "").rpartition("-")[0], "source": "release"}
-            continue
-        if packages is None:
-            packages = files.raw(os.path.join(root, "var/lib/dpkg/status"), 64 * 1024 * 1024) or b""
-        found[role] = {"version": _package_version(packages, PACKAGES[role]), "source": "package"}
-    return dict((role, one) for role, one in found.items() if one["version"])
+        unit = files.raw(os.path.join(root, "etc/systemd/system/accelmon-%s.service" % role.replace("_", "-"))) or b""
+        current = "%s/%s/current" % (paths.PROGRAMS, role)
+        if current.encode() + b"/" in unit:
+            found[role] = _release(os.path.join(root, current.lstrip("/")))
+        elif b"/usr/bin/" in unit:
+            if PACKAGES[role] and packages is None:
+                packages = files.raw(os.path.join(root, "var/lib/dpkg/status"), 64 * 1024 * 1024) or b""
+            version = _package_version(packages, PACKAGES[role]) if PACKAGES[role] else ""
+            found[role] = _with_version({"source": "package"}, version)
+    return found
+
+
+def _release(current):
+    """What a link to the directory of a release says of it: {source, version?, sha256?}."""
+    told = _with_version({"source": "release"}, (files.link(current) or "").rpartition("-")[0])
+    try:
+        digest = json.loads(files.text(os.path.join(current, paths.RELEASE)) or "")["sha256"]
+    except (ValueError, KeyError, TypeError):
+        return told
+    return dict(told, sha256=digest) if re.match(r"[0-9a-f]{64}\Z", str(digest)) else told
 
 
 def _package_version(packages, name):

@@ -32,7 +32,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Busy,
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs import executables as program_files
 
 UPSTREAM = "https://github.com"
-MARKER = ".accelmon-release.json"
+MARKER = paths.RELEASE
 INCOMING = ".incoming"
 PROGRAMS = "bin"
 MAX_BYTES = 1 << 30  # of an archive, and of all programs taken from one

@@ -227,7 +227,7 @@ SCHEMA = {
     "accelmon_node": fields(
         (), architecture=word, distribution=word, distribution_version=text, python_version=text, addresses=list_of(address), systemd=switch,
         access=switch, libc=fields((), name=word, version=text), container_runtimes=list_of(word), exporters=list_of(word),
-        programs=map_of(word, fields(("version", "source"), version=text, source=word)), hostengine=switch, lacking=map_of(word, word),
+        programs=map_of(word, fields(("source",), source=word, version=text, sha256=text)), hostengine=switch, lacking=map_of(word, word),
         links=map_of(link, COUNT)),
 }
 

@@ -2,37 +2,52 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an upgrade of the stack is about: which versions are wanted, which are refused, and which line of the data lies between. Pure functions."""
+"""What an upgrade is about: which versions are wanted or refused, in which order they come, which line of the data lies between. Pure functions.
+
+A step is {"release", "roles", "from", "to" ("" of a package), "line", "why" ("" where no line is crossed), "storage": bool, "back": bool}: roles whose
+programs come together, and whether they go back by themselves where the fleet is worse afterwards.
+"""
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle, releases
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, bundle, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 WORDS = ("source", "version", "state")
-VARIABLES = ("accelmon_source", "accelmon_bundle", "accelmon_lock_file", "accelmon_backend", "accelmon_grafana")
+# The storage first, then who writes to it, then who reads it; exporters once all of that is well.
+ORDER = ("victoriametrics", "prometheus", "vmutils", "alertmanager", "grafana", "node_exporter", "all_smi")
+# What is replaced on nodes without a loss.
+EXPORTERS = ("node_exporter", "all_smi")
+VARIABLES = ("accelmon_source", "accelmon_bundle", "accelmon_lock_file", "accelmon_backend", "accelmon_grafana",
+             "accelmon_backup_directory", "accelmon_update_canaries")
 
 
 def specs():
     """{name: spec} of the variables that are read here."""
-    roles = {role for backend in stack.BACKENDS for role in stack.services(backend, True)}
+    roles = {role for backend in stack.BACKENDS for role in stack.services(backend, True)}.union(EXPORTERS)
     return {name: variables.declared(name) for name in VARIABLES + tuple(f"{role}_{word}" for role in sorted(roles) for word in WORDS)}
 
 
 class Stack:
-    """What one monitoring host is meant to run.
+    """What one host is meant to run.
 
-    services: roles of its services; installed: {role: {version, source}} as the host told
+    services: roles of its services, if it is a monitoring host; exporters: those of EXPORTERS that its plan has
+    installed: {role: {version, source}} as the host told
     """
 
-    def __init__(self, host, hostvars):
+    def __init__(self, host, hostvars, lock_file=""):
         found = fleet.HostVariables(hostvars, host)
         # What is wrong with variables is told by the check, what is wrong with a lock file or bundle by the role.
         self.values = fleet.Reader(specs()).read_all(found)[0]
         self.given = {name for name in specs() if fleet.gives(found, name)}
+        self.lock_file = lock_file or self.values["accelmon_lock_file"]
+        groups = found.raw.get("group_names", ())
+        self.exporters = [role for role in EXPORTERS if f"accelmon_on_{role}" in groups]
         self.services = [role for role in stack.services(self.values["accelmon_backend"], self.values["accelmon_grafana"])
-                         if self.values[f"{role}_state"] != "absent"]
+                         if "monitoring" in groups and self.values[f"{role}_state"] != "absent"]
         node = (fleet.facts_of(found) or {"node": {}})["node"]
         self.architecture, self.installed = node.get("architecture", ""), node.get("programs", {})
+        # all-smi comes in two builds, of which the host's C library decides.
+        self.variant = all_smi.variant(node.get("libc") or {}, ())
 
     def source(self, role):
         """Where a role takes its program from."""
@@ -47,28 +62,60 @@ class Stack:
                 found = bundle.bundle_artifact(self.values["accelmon_bundle"], role, self.architecture or "amd64", own)["version"]
                 return found, "accelmon_bundle", self.values["accelmon_bundle"]
             if source == "release":
-                locked = releases.known(releases.product_of(role), self.values["accelmon_lock_file"]).get("version", "")
-                return (own, f"{role}_version", own) if own else (locked, "accelmon_lock_file", self.values["accelmon_lock_file"])
+                locked = releases.known(releases.product_of(role, self.variant if role == "all_smi" else ""), self.lock_file).get("version", "")
+                return (own, f"{role}_version", own) if own else (locked, "accelmon_lock_file", self.lock_file)
         except Problem:
             pass
         return "", f"{role}_source", source
 
+    def changes(self, role):
+        """Whether another program is wanted than is installed; a package that is there stays."""
+        before, after = self.installed.get(role), self.wanted(role)[0]
+        if before is None:
+            return False
+        if after:
+            return before.get("version") != after
+        return self.source(role) == "package" != before["source"]
 
-def stacks(hosts, hostvars):
+    def steps(self, roles):
+        """The steps for these roles, in order."""
+        found = {}
+        for role in roles:
+            if self.changes(role):
+                before, after = self.installed[role].get("version", ""), self.wanted(role)[0]
+                line, why = releases.line_between(role, before, after) if before else ("", "")
+                step = found.setdefault(releases.product_of(role), {
+                    "release": releases.product_of(role), "roles": [], "from": before or "package", "to": after, "line": line, "why": why,
+                    "storage": role in ("victoriametrics", "prometheus"), "back": role != "grafana"})
+                step["roles"].append(role)
+        return sorted(found.values(), key=lambda step: ORDER.index(step["release"]))
+
+    def former(self, roles):
+        """{variable: value} with which these roles install what was there before; an archive is still on the host."""
+        found = {}
+        for role in roles:
+            before = self.installed[role]
+            released = before["source"] == "release"
+            found.update({f"{role}_source": before["source"], f"{role}_version": before.get("version", "") if released else "", f"{role}_url": "",
+                          f"{role}_sha256": {self.architecture: before["sha256"]} if released and before.get("sha256") else {}})
+        return found
+
+
+def stacks(hosts, hostvars, lock_file=""):
     """{host: Stack} of the hosts whose facts stand for no variable; the check tells of the others."""
     found = {}
     for host in hosts:
         try:
-            found[host] = Stack(host, hostvars)
+            found[host] = Stack(host, hostvars, lock_file)
         except facts.Untrusted:
             continue
     return found
 
 
-def refusals(hosts, hostvars):
+def refusals(hosts, hostvars, lock_file=""):
     """[line] about versions that are never installed; hosts that share a lock file or bundle share the line. hosts: the monitoring hosts"""
     found = []
-    for host, one in stacks(hosts, hostvars).items():
+    for host, one in stacks(hosts, hostvars, lock_file).items():
         for role in one.services:
             version, variable, value = one.wanted(role)
             why = releases.refusal(role, version)
@@ -87,8 +134,8 @@ def crossings(hosts, hostvars):
     for host, one in stacks(hosts, hostvars).items():
         for role in set(one.services) & one.installed.keys():
             before, (after, variable, value) = one.installed[role], one.wanted(role)
-            if not after and before["source"] == one.source(role):
-                continue  # the package that is there stays
+            if not before.get("version") or not one.changes(role):
+                continue
             line, why = releases.line_between(role, before["version"], after)
             if line:
                 found.setdefault(host, {})[role] = {"from": before["version"], "to": after, "line": line, "why": why, "variable": variable, "value": value}
@@ -100,3 +147,99 @@ def refused_crossings(hosts, hostvars):
     return [str(Problem(f"{role} {one['from']} is installed, and {one['to'] or 'its package'} would cross {one['line']}: {one['why']}; "
                         "run upgrade.yml, which takes a backup first", one["variable"], one["value"], host))
             for host, roles in crossings(hosts, hostvars).items() for role, one in roles.items()]
+
+
+def watched(locked):
+    """{release: version} of the lock file's releases that update.yml looks for newer patches of: those that are replaced without a loss."""
+    return {name: entry["version"] for name, entry in locked.items() if set((releases.catalogue().get(name) or {}).get("roles", [])) & set(EXPORTERS)}
+
+
+def plan(hosts, hostvars, groups, lock_file="", only=()):
+    """What an upgrade of these hosts is:
+
+    {"stack": {host: [step]}, "exporters": {host: [step]}, "canaries": [host] that get exporters first, "former": {host: {variable: value}} with which
+     they get what they have now, "lines": [what is done], "problems": [why nothing is done]}
+
+    lock_file: used instead of accelmon_lock_file, unless it is empty; only: releases, without any all
+    """
+    made = {"stack": {}, "exporters": {}, "canaries": [], "former": {}, "lines": [], "problems": refusals(hosts, hostvars, lock_file)}
+    found = stacks(hosts, hostvars, lock_file)
+    chosen = {role for release in only or releases.catalogue() for role in releases.catalogue()[release]["roles"]}
+    for host, one in found.items():
+        for key, roles in (("stack", one.services), ("exporters", one.exporters)):
+            steps = one.steps([role for role in roles if role in chosen])
+            if steps:
+                made[key][host] = steps
+                made["former"].setdefault(host, {}).update(one.former([role for step in steps for role in step["roles"]]))
+            made["problems"] += [unprotected(step, host) for step in steps if step["line"] and not one.values["accelmon_backup_directory"]]
+    if made["exporters"]:
+        wanted = next(iter(found.values())).values["accelmon_update_canaries"]
+        made["canaries"] = canaries(made["exporters"], wanted, groups)
+    made["lines"] = list(lines(made))
+    return made
+
+
+def lines(made):
+    """What a plan does, in order."""
+    for host, steps in made["stack"].items():
+        yield from (f"{host}: {said(step)}" for step in steps)
+    for when in ("first", "then"):
+        for host, steps in made["exporters"].items():
+            yield from (f"{host}: {said(step, when)}" for step in steps if (host in made["canaries"]) == (when == "first"))
+
+
+def canaries(hosts, chosen, groups):
+    """The hosts, among those with exporters to upgrade, that get them first: the chosen ones (hosts or groups), or the first."""
+    named = [host for name in chosen for host in groups.get(name, [name])]
+    return sorted(set(hosts) & set(named)) or sorted(hosts)[:1]
+
+
+def said(step, when=""):
+    """A step in a few words; when: first or then."""
+    words = f"{', '.join(step['roles'])}{' ' * bool(when)}{when}: {step['from']} -> {step['to'] or 'package'}"
+    return words + (f", after a backup: it crosses {step['line']}, and {step['why']}" if step["line"] else "")
+
+
+def unprotected(step, host):
+    """The line about a step that needs a backup where there is none."""
+    return str(Problem(f"{step['release']} {step['from']} -> {step['to'] or 'package'} crosses {step['line']}: {step['why']}; "
+                       "set it, accelmon_backup_recipient and accelmon_backup_secret, so that there is a backup to go back to",
+                       "accelmon_backup_directory", "", host))
+
+
+def former(made, host, step):
+    """{variable: value} with which a host gets back what a step has replaced. The storage's vmauth comes from what vmagent's variables choose."""
+    return {name: value for name, value in made["former"][host].items()
+            if step["storage"] or any(name.startswith(f"{role}_") for role in step["roles"])}
+
+
+def verdict(step, why, kept=()):
+    """Why a step was not kept, and what is there now, in one line.
+
+    why: the error that ended it; kept: where the storage's newer data are, if those of the backup are in their place
+    """
+    to = step["to"] or "package"
+    if not step["back"]:
+        return f"{step['release']} {step['from']} -> {to}: {why}; {to} stays, since {step['from']} may not read its database; see docs/upgrade.md"
+    data = f" with the data of the backup, and the later ones are in {', '.join(kept)}" if kept else ""
+    return f"{step['release']} {step['from']} -> {to}: {why}; {step['from']} runs again{data}"
+
+
+def goes_on(made, hostvars, stage):
+    """Whether the next hosts may be upgraded. stage: stack, canaries (after all of the stack) or others (after all canaries)"""
+    def became(name, hosts):
+        return [hostvars[host].get(name, "missing") for host in hosts]
+    if stage == "stack":
+        return "failed" not in became("accelmon_upgrade_stack", made["stack"])
+    well = set(became("accelmon_upgrade_stack", made["stack"])) <= {"upgraded"} and "failed" not in became("accelmon_upgrade_result", made["exporters"])
+    return well and (stage == "canaries" or set(became("accelmon_upgrade_result", made["canaries"])) <= {"upgraded"})
+
+
+def failures(made, hostvars):
+    """{host: why} of the hosts that do not have what they were to get."""
+    found = {}
+    for host in dict.fromkeys([*made["stack"], *made["exporters"]]):
+        if any(host in made[key] and hostvars[host].get(name) != "upgraded"
+               for key, name in (("stack", "accelmon_upgrade_stack"), ("exporters", "accelmon_upgrade_result"))):
+            found[host] = hostvars[host].get("accelmon_upgrade_reason", "not reached")
+    return found

@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import re
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, bundled, check, draining, facts, formats
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, listening, plan as plans, preflight, records, slurm_names as slurm
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import topology as connections, updates, upgrades, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import topology as connections, upgrades, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 
 SERIAL = "accelmon_serial"
@@ -213,6 +213,6 @@ class FilterModule:
         """Name to function."""
         return {**internal(given, setting, bundle_wanted, plan, listen, planned, loaded, batches, adoption, slurm_names, drain_storages, is_draining,
                            rehearsed_drains, source_questions, handover_waits, preflight_wants, preflight_findings, topology, answers_by_host, answer,
-                           check.fleet_check, check.argument_errors),
-                "_update_canaries": updates.canaries, "_updates_due": updates.due, "_updates_watched": updates.watched,
-                "_update_goes_on": updates.goes_on, "_update_failures": updates.failures}
+                           check.fleet_check, check.argument_errors, upgrades.refused_crossings),
+                "_updates_watched": upgrades.watched, "_upgrade_plan": upgrades.plan, "_upgrade_former": upgrades.former,
+                "_upgrade_verdict": upgrades.verdict, "_upgrade_goes_on": upgrades.goes_on, "_upgrade_failures": upgrades.failures}

@@ -47,7 +47,8 @@ def test_the_first_play_refuses_a_version_once(tmp_path):
     lock = tmp_path / "lock.json"
     lock.write_text(json.dumps({"version": 1, "releases": {"victoriametrics": {"version": "1.140.0", "sha256": {"amd64": "a" * 64}}}}))
     found = check.fleet_check(GROUPS, monitors(accelmon_source="release", accelmon_lock_file=str(lock)))
-    assert found["fleet"] == [f"accelmon_lock_file = {lock}: victoriametrics 1.140.0 is not installed: it evaluates a - (b + c) wrongly; choose another version"]
+    assert found["fleet"] == [f"accelmon_lock_file = {lock}: victoriametrics 1.140.0 is not installed: it evaluates a - (b + c) wrongly; "
+                              "choose another version"]
 
 
 def test_a_pinned_version_is_refused_by_host():
@@ -71,7 +72,8 @@ def test_no_refused_version_is_locked():
 
 
 @pytest.mark.parametrize("programs,given,crossed", [
-    ({"victoriametrics": ("1.112.0", "package")}, {"accelmon_source": "release"}, {"victoriametrics": ("1.112.0", releases.catalogue()["victoriametrics"]["version"])}),
+    ({"victoriametrics": ("1.112.0", "package")}, {"accelmon_source": "release"},
+     {"victoriametrics": ("1.112.0", releases.catalogue()["victoriametrics"]["version"])}),
     ({"victoriametrics": ("1.151.0", "release")}, {}, {"victoriametrics": ("1.151.0", "")}),
     ({"victoriametrics": ("1.112.0", "package")}, {}, {}),
     ({"victoriametrics": ("1.151.0", "release")}, {"accelmon_source": "release"}, {}),
@@ -86,6 +88,96 @@ def test_what_would_cross_a_line(programs, given, crossed):
 
 
 def test_the_message_says_what_to_run():
-    (line,) = upgrades.refused_crossings(["mon1"], monitors({"victoriametrics": ("1.112.0", "package")}, accelmon_source="release", victoriametrics_version="1.140.1"))
-    assert line == ("mon1: victoriametrics_version = 1.140.1: victoriametrics 1.112.0 is installed, and 1.140.1 would cross 1.133.0: earlier versions do not find "
-                    "series and samples that it has stored; run upgrade.yml, which takes a backup first")
+    hostvars = monitors({"victoriametrics": ("1.112.0", "package")}, accelmon_source="release", victoriametrics_version="1.140.1")
+    (line,) = upgrades.refused_crossings(["mon1"], hostvars)
+    assert line == ("mon1: victoriametrics_version = 1.140.1: victoriametrics 1.112.0 is installed, and 1.140.1 would cross 1.133.0: earlier versions do "
+                    "not find series and samples that it has stored; run upgrade.yml, which takes a backup first")
+
+
+def fleet(**given):
+    """hostvars of a monitoring host with a node_exporter, and of two nodes, all with older programs; all-smi's static build on one."""
+    told = {role: {"version": version, "source": "release", "sha256": "b" * 64}
+            for role, version in (("victoriametrics", "1.150.0"), ("vmagent", "1.150.0"), ("vmalert", "1.150.0"), ("node_exporter", "1.9.0"))}
+    return {name: {"inventory_hostname": name, "group_names": ["accelmon_on_node_exporter"] + ["monitoring"] * (name == "mon1"),
+                   "ansible_facts": facts(node={"architecture": "amd64", "programs": told}), "accelmon_source": "release", **given}
+            for name in ("mon1", "n2", "n1")}
+
+
+def test_the_storage_comes_first_then_who_writes():
+    made = upgrades.plan(["mon1", "n2", "n1"], fleet(), {})
+    assert [(step["release"], step["roles"], step["storage"]) for step in made["stack"]["mon1"]] == [
+        ("victoriametrics", ["victoriametrics"], True), ("vmutils", ["vmagent", "vmalert"], False)]
+    assert list(made["stack"]) == ["mon1"] and sorted(made["exporters"]) == ["mon1", "n1", "n2"] and made["canaries"] == ["mon1"]
+    assert made["problems"] == [] and made["lines"][0] == "mon1: victoriametrics: 1.150.0 -> 1.151.0"
+    assert made["lines"][2:] == [f"{host}: node_exporter {when}: 1.9.0 -> 1.9.1" for host, when in (("mon1", "first"), ("n2", "then"), ("n1", "then"))]
+
+
+def test_only_what_was_asked_for_changes():
+    made = upgrades.plan(["mon1", "n1"], fleet(), {}, only=["node_exporter"])
+    assert made["stack"] == {} and sorted(made["exporters"]) == ["mon1", "n1"]
+
+
+def test_a_pinned_host_is_left_alone():
+    hostvars = fleet()
+    hostvars["n1"].update(node_exporter_version="1.9.0", node_exporter_sha256={"amd64": "b" * 64})
+    hostvars["n2"].update(node_exporter_source="bundle")  # no bundle: nobody knows its version, and the role will say so
+    assert list(upgrades.plan(["mon1", "n2", "n1"], hostvars, {})["exporters"]) == ["mon1"]
+
+
+@pytest.mark.parametrize("chosen,first", [([], ["n1"]), (["n2"], ["n2"]), (["racks"], ["n2", "n3"]), (["racks", "n1"], ["n1", "n2", "n3"]), (["n9"], ["n1"])])
+def test_canaries(chosen, first):
+    assert upgrades.canaries(["n3", "n2", "n1"], chosen, {"racks": ["n2", "n3", "n7"]}) == first
+
+
+def test_what_was_there_before_comes_back():
+    made = upgrades.plan(["mon1"], fleet(), {})
+    storage, writers = made["stack"]["mon1"]
+    assert upgrades.former(made, "mon1", writers) == {
+        f"{role}_{word}": value for role in ("vmagent", "vmalert")
+        for word, value in (("source", "release"), ("version", "1.150.0"), ("url", ""), ("sha256", {"amd64": "b" * 64}))}
+    assert upgrades.former(made, "mon1", storage)["vmagent_version"] == "1.150.0", "vmauth comes with vmagent's archive"
+
+
+def test_an_upgrade_over_a_line_needs_a_backup():
+    hostvars = fleet()
+    hostvars["mon1"]["ansible_facts"]["accelmon_node"]["programs"]["victoriametrics"] = {"version": "1.112.0", "source": "package"}
+    (line,) = upgrades.plan(["mon1"], hostvars, {})["problems"]
+    assert line.startswith("mon1: accelmon_backup_directory = '': victoriametrics 1.112.0 -> 1.151.0 crosses 1.133.0: earlier versions")
+    hostvars["mon1"].update(accelmon_backup_directory="/backups")
+    made = upgrades.plan(["mon1"], hostvars, {})
+    assert made["problems"] == [] and "after a backup: it crosses 1.133.0" in made["lines"][0]
+
+
+WELL = {"stack": {"mon1": []}, "exporters": {"n1": [], "n2": []}, "canaries": ["n1"]}
+
+
+@pytest.mark.parametrize("became,stages", [
+    ({}, ["stack"]),
+    ({"mon1": {"accelmon_upgrade_stack": "failed"}}, []),
+    ({"mon1": {"accelmon_upgrade_stack": "upgraded"}}, ["stack", "canaries"]),
+    ({"mon1": {"accelmon_upgrade_stack": "upgraded"}, "n1": {"accelmon_upgrade_result": "upgraded"}}, ["stack", "canaries", "others"]),
+    ({"mon1": {"accelmon_upgrade_stack": "upgraded"}, "n1": {"accelmon_upgrade_result": "failed"}}, ["stack"]),
+    ({"mon1": {"accelmon_upgrade_stack": "upgraded"}, "n1": {"accelmon_upgrade_result": "upgraded"}, "n2": {"accelmon_upgrade_result": "failed"}}, ["stack"]),
+])
+def test_what_goes_on(became, stages):
+    hostvars = {host: became.get(host, {}) for host in ("mon1", "n1", "n2")}
+    assert [stage for stage in ("stack", "canaries", "others") if upgrades.goes_on(WELL, hostvars, stage)] == stages
+
+
+def test_failures_name_who_did_not_take_it():
+    hostvars = {"mon1": {"accelmon_upgrade_stack": "upgraded"}, "n1": {"accelmon_upgrade_result": "upgraded"},
+                "n2": {"accelmon_upgrade_result": "failed", "accelmon_upgrade_reason": "n2: broken"}}
+    assert upgrades.failures(WELL, hostvars) == {"n2": "n2: broken"}
+    assert upgrades.failures(WELL, dict(hostvars, n1={})) == {"n1": "not reached", "n2": "n2: broken"}
+
+
+def test_a_storage_that_went_back_says_where_its_newer_data_are():
+    step = {"release": "grafana", "from": "12.0.0", "to": "13.2.0", "back": False}
+    assert upgrades.verdict(step, "worse").endswith("13.2.0 stays, since 12.0.0 may not read its database; see docs/upgrade.md")
+    assert upgrades.verdict(dict(step, back=True), "worse", ["/data.before"]) == (
+        "grafana 12.0.0 -> 13.2.0: worse; 12.0.0 runs again with the data of the backup, and the later ones are in /data.before")
+
+
+def test_exporters_of_the_lock_file_are_watched_and_the_stack_is_not():
+    locked = {name: {"version": "1"} for name in ("node_exporter", "all_smi", "all_smi_musl", "vmutils")}
+    assert upgrades.watched(locked) == {"node_exporter": "1", "all_smi": "1", "all_smi_musl": "1"}

@@ -258,6 +258,28 @@ def test_onto_the_same_host(make, key, monkeypatch):
         backup.finish(host.settings)
 
 
+def test_a_rewind_brings_back_the_storage_alone_and_leaves_it_stopped(make, monkeypatch):
+    host = make("old", "victoriametrics")
+    host.start()
+    host.fill()
+    path = host.back_up()[2]["path"]
+    host.stop()
+    (host.home / "secrets/secrets.json").write_text("newer")
+    host.systemctl("active")
+    monkeypatch.setenv("PATH", f"{host.folder}/bin", prepend=os.pathsep)
+    change(pathlib.Path(path) / "manifest.json")
+    with pytest.raises(backup.Failure, match="not what was signed"):
+        backup.rewind(host.settings, path, host.moment, print)
+    assert not (host.folder / "asked").exists()
+    change(pathlib.Path(path) / "manifest.json")
+    found = backup.rewind(host.settings, path, host.moment, print)
+    assert found["kept"] == [f"{host.home}/victoriametrics.before-{backup.stamp(host.moment)}"] and os.path.isdir(found["kept"][0])
+    assert (host.folder / "asked").read_text() == "stop accelmon-victoriametrics.service\n"
+    assert (host.home / "secrets/secrets.json").read_text() == "newer"
+    host.start()
+    assert backup.series(host.settings, found["at"]) >= found["series"]
+
+
 @pytest.fixture(name="taken")
 def _taken(make):
     """A host without samples and its backup's path."""

@@ -201,9 +201,13 @@ def test_versions_of_the_stack_s_programs(host):
     for role in ("vmagent", "vmalert", "alertmanager", "prometheus"):
         host("etc/systemd/system/accelmon-%s.service" % role, "[Service]\nExecStart=/usr/bin/%s\n" % role)
     host("etc/systemd/system/accelmon-victoriametrics.service", "[Service]\nExecStart=/opt/accelmon/victoriametrics/current/bin/victoria-metrics\n")
-    os.makedirs(os.path.join(host.root, "opt/accelmon/victoriametrics"))
+    host("opt/accelmon/victoriametrics/1.151.0-0123456789ab/.accelmon-release.json", '{"version": 1, "sha256": "%s"}' % ("a" * 64))
     os.symlink("1.151.0-0123456789ab", os.path.join(host.root, "opt/accelmon/victoriametrics/current"))
+    host("etc/systemd/system/accelmon-all-smi.service", "[Service]\nExecStart=/opt/accelmon/all_smi/current/bin/all-smi\n")
+    host("etc/systemd/system/accelmon-node-exporter.service", "[Service]\nExecStart=/usr/bin/prometheus-node-exporter\n")
+    host("etc/systemd/system/accelmon-grafana.service", "[Service]\nExecStart=podman run\n")
     package = {"version": "1.112.0", "source": "package"}
     assert node.describe(host.root)["programs"] == {
-        "victoriametrics": {"version": "1.151.0", "source": "release"}, "vmagent": package, "vmalert": package,
-        "alertmanager": {"version": "0.28.1", "source": "package"}}
+        "victoriametrics": {"version": "1.151.0", "source": "release", "sha256": "a" * 64}, "vmagent": package, "vmalert": package,
+        "alertmanager": {"version": "0.28.1", "source": "package"}, "prometheus": {"source": "package"},
+        "node_exporter": {"source": "package"}, "all_smi": {"source": "release"}}
