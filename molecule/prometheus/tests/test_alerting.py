@@ -209,5 +209,5 @@ def test_a_running_fleet_changes_its_backend_and_comes_back(fleet, receiver, cha
     assert active(fleet) == UNITS["prometheus"]
     fleet.well()
     # What the first backend had stored is still there.
-    arguments = urllib.parse.urlencode({"query": 'up{job="node_exporter",node="nvidia1"}', "start": begin - 30, "end": begin, "step": 5})
+    arguments = urllib.parse.urlencode({"query": 'up{job="node_exporter",node="nvidia1"}', "start": begin - 30, "end": begin, "step": fleet.interval})
     eventually(lambda: fleet.fetch(fleet.storage("/api/v1/query_range?" + arguments))["data"]["result"], "the data from before the change")

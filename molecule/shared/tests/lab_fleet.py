@@ -80,6 +80,11 @@ class Fleet:
         return list(self.platforms)
 
     @property
+    def interval(self):
+        """Seconds between two scrapes of a target."""
+        return int(self.settings["accelmon_scrape_interval"].rstrip("s"))
+
+    @property
     def accelerators(self):
         """{host: {vendor: number of devices}} of the hosts that have some."""
         found = {}
