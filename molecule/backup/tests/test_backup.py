@@ -90,7 +90,7 @@ def test_a_broken_backup_fails_its_test(fleet, backup):
     run = fleet.play("playbooks/backup_test.yml")
     assert run.code != 0 and "state.tar.cms: missing or damaged" in run.output, run.output
     eventually(lambda: fleet.values("accelmon_backup_test_success") == {"mon1": 0}, "the test is recorded as a failure")
-    eventually(lambda: fleet.values("accelmon_backup_test_last_success_timestamp_seconds").get("mon1", 0) > time.time() - 3600, "the success before it is known")
+    eventually(lambda: fleet.values("accelmon_backup_test_last_success_timestamp_seconds").get("mon1", 0) > time.time() - 3600, "the success before is known")
     fleet.shell("mon1", f"mv /root/state.tar.cms {newest}/")
     assert fleet.shell("mon1", "systemctl is-failed accelmon-backup-test").strip() == "failed"
 
