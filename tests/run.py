@@ -143,7 +143,7 @@ def environment(**more):
     """Return the environment for a part: nothing is written into the checkout or the home folder if it can be helped."""
     # pytest cuts the reasons in its summary at the width of what it takes for a terminal. Bytecode is kept, because otherwise every ansible-playbook
     # compiles the collection, and so does each of its workers.
-    env = dict(os.environ, PYTHONPYCACHEPREFIX=os.path.join(CACHE, "bytecode"), ANSIBLE_HOME=os.path.join(CACHE, "ansible-home"), ANSIBLE_NOCOWS="1",
+    env = dict(os.environ, PYTHONPYCACHEPREFIX=os.path.join(CACHE, "bytecode", MINE), ANSIBLE_HOME=os.path.join(CACHE, "ansible-home"), ANSIBLE_NOCOWS="1",
                NO_COLOR="1", COLUMNS="160")
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     env.update(more)
@@ -585,6 +585,8 @@ def main(argv):
     parts = options.parts or (CHECKS if options.changed else [name for name in PARTS if name not in EXTRA_PARTS or options.all])
     run = Run(options.all, parts, changed.changed(ROOT) if options.changed else None)
     begin = time.monotonic()
+    # Most of what the run before left there is of programs that tests wrote.
+    shutil.rmtree(os.path.join(CACHE, "bytecode", MINE), ignore_errors=True)
     jobs = jobs_of(run)
     if len(jobs) > 1:
         side_by_side(jobs)
