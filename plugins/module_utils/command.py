@@ -46,7 +46,7 @@ def of_module(module):
 
 
 def run_bytes(argv, timeout, data=b"", limit=LIMIT, folder=None, environment=None):
-    """Run a program without a shell, in the C locale, in a process group of its own, with `data` as its input.
+    """Run a program without a shell, in the C locale unless the environment says otherwise, in a process group of its own, with `data` as its input.
 
     environment: {name: value} beside that of this process
 
@@ -55,7 +55,7 @@ def run_bytes(argv, timeout, data=b"", limit=LIMIT, folder=None, environment=Non
     Raises OSError when the program cannot be started.
     """
     process = subprocess.Popen(argv, stdin=subprocess.PIPE if data else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               env=dict(os.environ, LC_ALL="C", **environment or {}), cwd=folder, start_new_session=True)
+                               env=dict(os.environ, **dict({"LC_ALL": "C"}, **environment or {})), cwd=folder, start_new_session=True)
     pipes = {process.stdout.fileno(): [], process.stderr.fileno(): []}
     output, errors = pipes.values()
     for stream in (process.stdin, process.stdout, process.stderr):

@@ -7,15 +7,15 @@
 A run that was killed is completed by the next: what is there and right is kept, a part of a download is continued.
 """
 import json
+import locale
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
 
-from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, command
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs import lock
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM, download
@@ -26,6 +26,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import sig
 COLLECTION = os.path.realpath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
 PART = ".part"
 SECONDS = 4 * 3600  # for one file; a server that stalls is given up sooner
+BUILD_SECONDS = 600
 PLACE = ("name", "os", "architecture")
 IMAGES = "docker://"
 ARCHIVE = re.compile(r"(\.tar\.gz|\.tgz|\.tar\.xz|\.zip)?\Z")
@@ -189,11 +190,11 @@ def _save_image(one, path):
 
 
 def _run(argv, one):
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False)
-    if done.returncode:
-        raise Problem(f"{argv[0]} cannot copy the image ({' '.join(done.stderr.split())[-300:]}); check the reference and this machine's access to "
+    code, output, errors = command.run(argv, SECONDS)
+    if code != 0:
+        raise Problem(f"{argv[0]} cannot copy the image ({' '.join(errors.split())[-300:]}); check the reference and this machine's access to "
                       "the registry", one["name"], one["source"])
-    return done.stdout
+    return output
 
 
 # The collection
@@ -213,12 +214,13 @@ def _collection(folder, spare):
 
 def _build(path, spare):
     """Build the collection from a clone."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ansible", "galaxy", "collection", "build", COLLECTION, "--output-path", spare], stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, check=False, env=dict(os.environ, ANSIBLE_HOME=os.path.join(spare, "home")))
+    code, _output, errors = command.run_bytes([sys.executable, "-m", "ansible", "galaxy", "collection", "build", COLLECTION, "--output-path", spare],
+                                              BUILD_SECONDS, environment={
+                                                  # It refuses every locale that is not UTF-8, as the ansible did that runs this.
+                                                  "LC_ALL": locale.setlocale(locale.LC_CTYPE), "ANSIBLE_HOME": os.path.join(spare, "home")})
     made = [name for name in os.listdir(spare) if name.endswith(".tar.gz")]
-    if done.returncode or not made:
-        raise Problem(f"it cannot be built ({' '.join(done.stdout.split())[-300:]}); correct that", "accelmon.fleet", COLLECTION)
+    if code != 0 or not made:
+        raise Problem(f"it cannot be built ({' '.join(errors.decode(errors='replace').split())[-300:]}); correct that", "accelmon.fleet", COLLECTION)
     os.rename(os.path.join(spare, made[0]), path)
 
 

@@ -6,15 +6,17 @@
 import collections
 import re
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import durations
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 
+# `i` is MetricsQL's unit for a step.
 TOKEN = re.compile(r"""
     (?P<space>\s+|\#[^\n]*)
   | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
-  | (?P<number>0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?(?:(?:ms|[smhdwyi])(?:[0-9]+(?:ms|[smhdwyi]))*)?)
+  | (?P<number>0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?(?:(?:%(unit)s)(?:[0-9]+(?:%(unit)s))*)?)
   | (?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)
-  | (?P<sign>=~|!~|!=|==|>=|<=|[-+*/%^=<>(){}\[\],@:])
-""", re.VERBOSE)
+  | (?P<sign>=~|!~|!=|==|>=|<=|[-+*/%%^=<>(){}\[\],@:])
+""" % {"unit": "|".join(sorted([*dict(durations.UNITS), "i"], key=len, reverse=True))}, re.VERBOSE)
 # Words that stand where a series could, and are none.
 WORDS = frozenset("and or unless bool offset inf nan atan2 default if ifnot start end keep_metric_names limit".split())
 # Words behind which labels are listed.
