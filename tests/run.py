@@ -6,7 +6,7 @@
 
     tests/setup.sh [--lab] python tests/run.py [--all | --changed] [PART...]
 
-Parts: lint build sanity units rules molecule, and with --all also mutations, quiet, matrix, preview and grafana. Without a name, all of them run.
+Parts: lint build galaxy sanity units rules molecule, and with --all also mutations, quiet, matrix, preview and grafana. Without a name, all of them run.
 With --changed, lint, units and rules look only at what differs from the main branch and at what depends on it; see changed.py.
 What can run side by side does; the output of each job comes in one piece when it ends, and until then in a log of its own.
 """
@@ -437,6 +437,29 @@ def molecule(run, scenario):
             env=environment(MOLECULE_GLOB="molecule/*/molecule.yml", ANSIBLE_COLLECTIONS_PATH=os.path.join(ROOT, ".collections"), **chosen))
 
 
+def galaxy(run):
+    """See what Galaxy, ansible-builder and a new user make of the built collection; with --all also what galaxy-importer says, which lints it all again."""
+    python = virtual_environment("galaxy", sys.executable, ["--requirement", os.path.join(HERE, "galaxy", "requirements.txt")])
+    command([python, "-m", "pytest", "-q", "-rfEs", "-p", "no:cacheprovider", *([] if run.everything else ["-m", "not " + COSTLY]), "tests/galaxy"])
+
+
+def virtual_environment(name, interpreter, wanted):
+    """Return the Python of a virtual environment, made once for each state of what is wanted: arguments of pip."""
+    texts = [interpreter, *wanted]
+    for path in filter(os.path.isfile, wanted):
+        with open(path, encoding="utf-8") as stream:
+            texts.append(stream.read())
+    folder = os.path.join(CACHE, "venv-%s-%s" % (name, hashlib.sha256(" ".join(texts).encode()).hexdigest()[:8]))
+    python = os.path.join(folder, "bin", "python")
+    if not os.path.exists(os.path.join(folder, "complete")):
+        shutil.rmtree(folder, ignore_errors=True)
+        command([interpreter, "-m", "venv", folder])
+        command([python, "-m", "pip", "install", "--quiet", *wanted])
+        with open(os.path.join(folder, "complete"), "w", encoding="utf-8"):
+            pass
+    return python
+
+
 def matrix(run):
     """Run the unit tests under other releases of ansible-core, each in an environment of its own."""
     failures = []
@@ -445,14 +468,7 @@ def matrix(run):
         if not interpreter:
             run.skip("units under ansible-core " + core, "needs Python %s" % " or ".join(pythons))
             continue
-        folder = os.path.join(CACHE, "venv-core-%s-%s" % (core, hashlib.sha256(" ".join((interpreter,) + MATRIX_TOOLS).encode()).hexdigest()[:8]))
-        python = os.path.join(folder, "bin", "python")
-        if not os.path.exists(os.path.join(folder, "complete")):
-            shutil.rmtree(folder, ignore_errors=True)
-            command([interpreter, "-m", "venv", folder])
-            command([python, "-m", "pip", "install", "--quiet", "ansible-core~=%s.0" % core] + list(MATRIX_TOOLS))
-            with open(os.path.join(folder, "complete"), "w", encoding="utf-8"):
-                pass
+        python = virtual_environment("core-" + core, interpreter, ["ansible-core~=%s.0" % core, *MATRIX_TOOLS])
         try:
             unit_tests(run, ["tests/unit"], python, "units under ansible-core " + core)
         except Failed as failure:
@@ -476,8 +492,8 @@ def grafana():
 
 # In the order in which they begin: what needs no image first, while the scenarios build theirs; last what can use every core, which are free once
 # the scenarios have ended. Molecule has a job for each scenario.
-PARTS = {"lint": lint, "build": build, "sanity": sanity, "rules": rules, "units": units, "molecule": None, "mutations": mutations, "quiet": quiet,
-         "matrix": matrix, "preview": None, "grafana": None}
+PARTS = {"lint": lint, "build": build, "galaxy": galaxy, "sanity": sanity, "rules": rules, "units": units, "molecule": None, "mutations": mutations,
+         "quiet": quiet, "matrix": matrix, "preview": None, "grafana": None}
 # What is quick, and worth it before each commit.
 CHECKS = ["lint", "units", "rules"]
 
@@ -562,7 +578,7 @@ def always_not_run(run):
     if run.paths is not None:
         run.skip("all else than lint, units and rules of %d changed files" % len(run.paths), "make test runs it")
     elif not run.everything:
-        run.skip("molecule scenarios other than %s, and the tests of these marked %s; weakened alerts; a quiet day; units under other ansible-core releases"
+        run.skip("molecule scenarios other than %s, and the tests marked %s; weakened alerts; a quiet day; units under other ansible-core releases"
                  % (", ".join(USUAL_SCENARIOS), COSTLY), "make test-all runs them")
     if run.paths is None and not os.environ.get("ACCELMON_PREVIEW"):
         run.skip("pictures of the dashboards and the report", "make preview draws them; it needs node and Chromium")
