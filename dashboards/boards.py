@@ -305,6 +305,11 @@ def link_lines(where):
         lines("PCIe replays", "Packets that were sent again to or from the host. Known from the textfile collector and DCGM's exporter.",
               [target(f"max by ({same}) (rate(node_gpu_pcie_replays_total{{{where}}}[$__rate_interval])\n"
                       f"or rate(DCGM_FI_DEV_PCIE_REPLAY_COUNTER{{{where}}}[$__rate_interval]))", DEVICE_LEGEND)], "per second", min=0),
+        lines("NVLink traffic", "What arrives and leaves on all NVLinks of a device. Known where DCGM's list of counters has it.",
+              [target(f'max by ({same}) (accelerator_link_bytes_per_second{{direction="{direction}",{where}}})', f"{DEVICE_LEGEND} {direction}")
+               for direction in ("receive", "transmit")], "bytes per second", (16, 8), min=0),
+        lines("NVLink bit errors", "Share of wrong bits on a device's NVLinks that its corrections left. Known where DCGM's list of counters has it.",
+              [target(f"max by ({same}) (accelerator_link_symbol_error_ratio{{{where}}})", DEVICE_LEGEND)], "exponent", min=0),
     ]
 
 

@@ -24,7 +24,8 @@ MOMENT = 190
 WRAPPED = ("action",)
 # Grafana's name of each unit of the views, and of those that only dashboards have.
 UNITS = {"ratio": "percentunit", "celsius": "celsius", "watts": "watt", "score": "none", "count": "short", "bytes": "bytes", "hertz": "hertz",
-         "bytes per second": "Bps", "per second": "cps", "seconds": "s", "duration": "dtdurations", "moment": "dateTimeAsIso", "watt hours": "watth",
+         "bytes per second": "Bps", "per second": "cps", "exponent": "sci",
+         "seconds": "s", "duration": "dtdurations", "moment": "dateTimeAsIso", "watt hours": "watth",
          "text": "string"}
 # What a table calls the labels.
 HEADS = {"cluster": "Cluster", "rack": "Rack", "node": "Node", "index": "Index", "vendor": "Vendor", "model": "Model"}

@@ -331,6 +331,19 @@ many should be active; see [links](links.md).
 |---|---|
 """
 
+LINK_READINGS = """
+And what links do, from the source in charge of the device, with the labels of every device series. They exist only where a site adds DCGM's counters to its
+list; see [traffic and bit errors](links.md#traffic-and-bit-errors).
+
+| Series | Further labels | Type | Unit | Believed between | |
+|---|---|---|---|---|---|
+"""
+
+ORIGINS = """
+| Series | Source | Read from |
+|---|---|---|
+"""
+
 LABELS = """
 ## Labels of targets
 
@@ -420,11 +433,11 @@ def fixed(variant):
 def series_page():
     """Text of series.md."""
     series, sources = load("series"), load("sources")
-    text = NOTE + SERIES.format(labels=code(series["labels"])) + device_series(series)
+    text = NOTE + SERIES.format(labels=code(series["labels"])) + device_series(variants(series["devices"]))
     known = "".join(f"* `{name}`: {', '.join(spec['vendors'])}; from `{spec['job']}`, port {spec['port']}.\n" for name, spec in sources["sources"].items())
     leap = {item["name"]: item["leap"] for item in series["devices"] if "leap" in item}
     text += SERIES_REST.format(sources=known, energy=leap["accelerator_energy_joules_total"], errors=leap["accelerator_ecc_errors_total"])
-    text += origins(series, sources) + not_used(series) + not_stored(sources)
+    text += origins(variants(series["devices"]), sources) + not_used(series) + not_stored(sources)
     text += ("\n## Roll-ups\n\nNamed level, series, operation. They are computed from the series of devices: by vmalert half an interval later, by "
              "Prometheus at the next evaluation. A device counts once. While another source takes over, one evaluation may mix devices of the old and "
              "the new source. The number of devices on a node comes from their source directly and is not affected.\n\n| Series | Labels |\n|---|---|\n")
@@ -438,9 +451,11 @@ def series_page():
     for rule in device_rules(series["labels"], sources["sources"]):
         text += f"| `{rule['record']}` | {code([*series['labels'], 'pci_bus_id', 'kind', 'code'])} |\n"
     text += f"| `{INFO}` | {code(info_rules()[0]['labels'])} |\n" + LINK_SERIES
-    device, level = (rule["record"] for rule in link_rules(series, sources["sources"]))
+    device, level = (rule["record"] for rule in link_rules(series, sources["sources"])[:2])
     text += f"| `{device}` | {code([*series['labels'], *series['links']['values']])} |\n"
-    text += f"| `{level}` | {code([*series['levels'][series['links']['level']], *series['links']['values']])} |\n" + LABELS
+    text += f"| `{level}` | {code([*series['levels'][series['links']['level']], *series['links']['values']])} |\n"
+    does = variants(series["links"]["readings"])
+    text += LINK_READINGS + device_series(does) + ORIGINS + origins(does, sources) + LABELS
     for name, labels in sources["registry"].items():
         text += f"| `{name}` | {code(labels)} |\n"
     text += SLURM
@@ -450,21 +465,21 @@ def series_page():
     return text
 
 
-def variants(series):
-    """(series, variant) of all series of devices."""
-    return [(item, variant) for item in series["devices"] for variant in item["variants"]]
+def variants(items):
+    """(series, variant) of series of devices."""
+    return [(item, variant) for item in items for variant in item["variants"]]
 
 
-def device_series(series):
-    """Rows of the series of devices."""
+def device_series(found):
+    """Rows of series of devices."""
     return "".join(f"| `{item['name']}` | {fixed(variant) or code(item.get('labels', []))} | {item['type']} | {item['unit']} | {bounds(item)} "
-                   f"| {item['help'].strip()} |\n" for item, variant in variants(series))
+                   f"| {item['help'].strip()} |\n" for item, variant in found)
 
 
-def origins(series, sources):
+def origins(found, sources):
     """Rows of what each series is read from."""
     text = ""
-    for item, variant in variants(series):
+    for item, variant in found:
         for source, choices in variant["from"].items():
             written = ", else ".join(origin(source, sources["sources"][source], part) for part in choices)
             text += f"| `{item['name']}` {fixed(variant)}".rstrip() + f" | `{source}` | {written} |\n"
@@ -474,7 +489,7 @@ def origins(series, sources):
 def not_used(series):
     """The table of readings that are left out."""
     text = "\nReadings that are not used:\n\n| Raw series | With | Why |\n|---|---|---|\n"
-    for part in (part for _item, variant in variants(series) for choices in variant["from"].values() for part in choices):
+    for part in (part for _item, variant in variants(series["devices"]) for choices in variant["from"].values() for part in choices):
         if "except" in part:
             rows = ", ".join(f'`{label}=~"{pattern}"`' for label, pattern in part["except"].items())
             text += f"| `{part['metric']}` | {rows} | {part['why']} |\n"
@@ -503,8 +518,9 @@ def bounds(item):
 def origin(source, spec, part):
     """A raw series as code, with what it is divided or multiplied by."""
     factor = f" / {part['divide']}" if "divide" in part else f" * {part['multiply']}" if "multiply" in part else ""
-    state = f" above 0, as {part['times']}" if "times" in part else ""
-    return f"`{matched(source, spec, part)}{factor}`{state}".replace("|", "\\|")
+    state = f" above 0, as {part['times']}" if "times" in part else ", decoded" if "decimal" in part else ""
+    over = part["over"].replace("[", " over ").rstrip("]") + " of " if "over" in part else ""
+    return f"{over}`{matched(source, spec, part)}{factor}`{state}".replace("|", "\\|")
 
 
 def slow_labels(series, record):

@@ -50,7 +50,8 @@ BROWSERS = ("chromium-headless-shell", "chromium")
 BOARD_VIEWS = {"dark": (1600, "dark"), "light": (1600, "light"), "narrow": (420, "dark")}
 REPORT_VIEWS = {"light": (1100, "light"), "phone": (390, "dark")}
 # {board: panels that are rightly empty, because the fleet has nothing to show there}
-EMPTY = {"node": ["NVLink and XGMI errors", "Processes"], "monitoring": ["Targets that are down"],
+EMPTY = {"node": ["NVLink and XGMI errors", "NVLink traffic", "NVLink bit errors", "Processes"],
+         "accelerator": ["NVLink traffic", "NVLink bit errors"], "monitoring": ["Targets that are down"],
          "errors": ["Uncorrected memory errors", "Readings that are not credible"]}
 # Of a board about one node or device, which one.
 CHOSEN = {"node": {"cluster": "east", "node": "gpu01"}, "accelerator": {"cluster": "east", "node": "gpu02", "vendor": "nvidia", "index": "2"}}

@@ -70,7 +70,8 @@ def reading_of(name):
     spec = load("readings")["readings"][name]
     if "series" not in spec:
         return spec
-    item = next(item for item in load("series")["devices"] if item["name"] == spec["series"])
+    series = load("series")
+    item = next(item for item in series["devices"] + series["links"]["readings"] if item["name"] == spec["series"])
     variant = next(variant for variant in item["variants"] if spec.get("variant", {}).items() <= variant.get("labels", {}).items())
     return {**item, "from": variant["from"], "labels": [], "recorded": selector(spec["series"], variant.get("labels", {})).removesuffix("{}"), **spec}
 

@@ -27,7 +27,9 @@ def selector(metric, match, also=()):
 
 def number(value):
     """A number as it is written in an expression."""
-    return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.6g}" if 0 < abs(value) < 0.00001 else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def raw(value, part):
@@ -143,6 +145,8 @@ def one_of_each(source, spec, item, part, by, also):
         term = of_read(highest_of(matched(source, spec, part, also), names, item, part), source, spec, item, also)
     if "times" in part:
         return f"{part['times']} * ({term} > 0)"
+    if part.get("decimal"):
+        return f"(floor(({term}) / 256) / 10 ^ (({term}) % 256)) <= {number(item['bounds'][1])}"
     for word, sign in (("divide", "/"), ("multiply", "*")):
         if word in part:
             return f"({term}) {sign} {part[word]}"

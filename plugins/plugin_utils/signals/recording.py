@@ -31,10 +31,10 @@ MOMENTS = {"devices": 0, "levels": 0.5, "slow": 0.6, "scores": 0.95}
 EVENLY = "1.4826"
 
 
-def device_rules(series, sources):
-    """One recording rule for each variant of each device series."""
+def device_rules(items, series, sources):
+    """One recording rule for each variant of series of devices."""
     rules = []
-    for item in series["devices"]:
+    for item in items:
         for variant in item["variants"]:
             rule = {"record": item["name"], "expr": device_expression(item, variant, series["labels"], sources)}
             if variant.get("labels"):
@@ -105,13 +105,14 @@ def made_of(series, level):
 
 
 def link_rules(series, sources):
-    """How many links of each device are up and down, and of all devices together. Both come from the raw rows: a group need not wait for itself."""
+    """How many links of each device are up and down, and of all devices together, and what they do. All from raw rows: a group need not wait for itself."""
     spec = series["links"]
     rows = matched(spec["source"], sources[spec["source"]], {"metric": spec["metric"], "like": spec["values"]})
     links = f"max by ({', '.join([*series['labels'], *spec['values']])}) ({rows}) >= 0 <= {spec['highest']}"
     by = ", ".join([*series["levels"][spec["level"]], *spec["values"]])
     return [{"record": spec["name"], "expr": links},
-            {"record": f"{spec['level']}:{spec['name']}:{spec['operation']}", "expr": OPERATIONS[spec["operation"]].format(by=by, of=f"\n{links}\n")}]
+            {"record": f"{spec['level']}:{spec['name']}:{spec['operation']}", "expr": OPERATIONS[spec["operation"]].format(by=by, of=f"\n{links}\n")},
+            *device_rules(spec["readings"], series, sources)]
 
 
 def slow_rules(series):
@@ -205,7 +206,7 @@ def recording_groups(interval, backend="prometheus"):
         raise Problem("it must be longer than 0", "the interval of the recording rules", interval)
     series, sources = load("series"), load("sources")["sources"]
     seldom = slow(interval)
-    devices = device_rules(series, sources)
+    devices = device_rules(series["devices"], series, sources)
     groups = [("devices_1", interval, "devices", devices[::2]), ("devices_2", interval, "devices", devices[1::2])]
     groups += [(f"{level}s", interval, "levels", rollup_rules(series, level, sources)) for level in series["levels"]]
     groups += [("percentiles", seldom, "slow", slow_rules(series)), ("jobs", seldom, "slow", job_rules(series)),

@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.palette imp
 from ansible_collections.accelmon.fleet.tests.unit.dashboards.committed import COMMITTED, ROOT, asked, module
 
 # Grafana's own names, from getValueFormats of @grafana/data; what is not there is shown without a unit, and nobody notices.
-UNITS = {"none", "short", "percentunit", "celsius", "watt", "bytes", "hertz", "Bps", "cps", "s", "dtdurations", "dateTimeAsIso", "watth", "string"}
+UNITS = {"none", "short", "percentunit", "celsius", "watt", "bytes", "hertz", "Bps", "cps", "sci", "s", "dtdurations", "dateTimeAsIso", "watth", "string"}
 BOARDS = ["accelerator", "errors", "fleet", "jobs", "monitoring", "node"]
 # What is about one node, or a few of them: here lines of single devices may be drawn.
 SMALL = ("accelerator", "node")

@@ -15,7 +15,8 @@ EXPOSITIONS = ROOT / "tests" / "fixtures" / "expositions"
 # DCGM's are in lists of counters that are a site's own.
 UNSEEN = {"all_smi_gpu_power_limit_current_watts", "DCGM_FI_DEV_FABRIC_MANAGER_STATUS", "DCGM_FI_DEV_FABRIC_HEALTH_SUMMARY",
           "DCGM_FI_DEV_FABRIC_HEALTH_MASK", "DCGM_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_FAILED_EVENTS",
-          "DCGM_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL"}
+          "DCGM_FI_DEV_NVLINK_COUNT_SYMBOL_BER", "DCGM_FI_DEV_NVLINK_COUNT_RX_BYTES", "DCGM_FI_DEV_NVLINK_COUNT_TX_BYTES",
+          "DCGM_FI_PROF_NVLINK_RX_BYTES", "DCGM_FI_PROF_NVLINK_TX_BYTES"}
 COLLECTOR = ROOT / "roles" / "textfile_collector" / "files" / "accelmon_textfile_collector.py"
 
 
@@ -56,9 +57,14 @@ POSSIBLE = NEEDED | {"repository", "own", "vendor", "vendor_by", "parts", "pci",
                      "essential", "essential_bare", "forget", "renamed", "drop"}
 
 
+def of_devices():
+    """All recorded series of devices, and of their links."""
+    return load("series")["devices"] + load("series")["links"]["readings"]
+
+
 def parts():
     """(series or reading, source, part) of every raw series that is recorded, or read by alerts."""
-    recorded = [(item, variant) for item in load("series")["devices"] for variant in item["variants"]]
+    recorded = [(item, variant) for item in of_devices() for variant in item["variants"]]
     read = [({"name": name, **item}, item) for name, item in load("readings")["readings"].items() if "series" not in item]
     return [(item, source, part) for item, variant in recorded + read for source, choices in variant["from"].items() for part in choices]
 
@@ -152,10 +158,19 @@ def test_at_most_twelve_series_for_a_device():
     assert sum(len(item["variants"]) for item in load("series")["devices"]) <= 12
 
 
+def test_what_links_do_costs_only_those_who_ask_for_it():
+    """Its raw series are in no list of ours, so no device has any of it by default; with it, a device has three series more."""
+    items = load("series")["links"]["readings"]
+    assert sum(len(item["variants"]) for item in items) == 3
+    read = {part["metric"] for item in items for variant in item["variants"] for part in variant["from"]["dcgm"]}
+    profiling = (ROOT / "roles" / "dcgm_exporter" / "files" / "counters_profiling.csv").read_text(encoding="utf-8")
+    assert not read & exported("dcgm") and not [name for name in read if name in profiling]
+
+
 def test_series_have_units_and_known_sources():
     suffixes = {"_ratio": "ratio, 0 to 1", "_bytes": "bytes", "_celsius": "degrees Celsius", "_watts": "watts", "_hertz": "hertz", "_info": "always 1",
-                "_joules_total": "joules"}
-    for item in load("series")["devices"]:
+                "_joules_total": "joules", "_bytes_per_second": "bytes per second"}
+    for item in of_devices():
         assert item["name"].startswith("accelerator_") and item["help"] and item["type"] in ("gauge", "counter")
         assert (item["type"] == "counter") == item["name"].endswith("_total")
         for suffix, unit in suffixes.items():
@@ -170,7 +185,7 @@ def test_readings_are_complete():
     catalogue = load("readings")
     for name, item in catalogue["readings"].items():
         if "series" in item:
-            recorded = next(series for series in load("series")["devices"] if series["name"] == item["series"])
+            recorded = next(series for series in of_devices() if series["name"] == item["series"])
             assert sum(item.get("variant", {}).items() <= variant.get("labels", {}).items() for variant in recorded["variants"]) == 1, name
             assert not {"from", "bounds", "unit"} & set(item) and item["help"]
         else:
@@ -190,7 +205,7 @@ def test_every_reading_is_read():
 
 
 def test_every_series_has_bounds_and_says_why():
-    for item in load("series")["devices"]:
+    for item in of_devices():
         assert ("bounds" in item) == ("because" in item) == (item["unit"] != "always 1"), item["name"]
         assert (item["type"] == "counter") == ("leap" in item), item["name"]
 
@@ -203,7 +218,8 @@ def test_what_exporters_write_for_nothing_is_out_of_bounds():
         # A rate is no value of an exporter, and a placeholder that comes or goes gives one far out of bounds.
         if item["unit"] != "always 1" and "rate[" not in part.get("over", item.get("over", "")):
             lowest, highest = (float(bound) for bound in raw_bounds(item, part))
-            believable = {("bytes", None): small, ("bytes", 1048576): {65535, 1048560}, ("joules", None): small, ("hertz", None): small}
+            believable = {("bytes", None): small, ("bytes", 1048576): {65535, 1048560}, ("joules", None): small, ("hertz", None): small,
+                          ("bytes per second", None): small}
             possible = believable.get((item["unit"], part.get("multiply")), set())
             # AMD's exporter counts in millionths, and writes no 2^47.
             possible = possible | ({2 ** 47} if part.get("divide") == 1000000 else set())

@@ -51,6 +51,29 @@ def test_a_site_may_add_a_pair_in_words_that_are_versions():
 
 # Counters
 
+def lines_of(page):
+    """Lines for a list of counters in a page of the documentation."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return [line.strip()[2:] for line in text.splitlines() if line.strip().startswith("- DCGM_")]
+
+
+@pytest.mark.parametrize("page", ["links.md", "errors.md", "dcgm_exporter.md"])
+def test_lines_that_the_documentation_proposes_can_be_added(page):
+    """The list takes them, also all of them at once, and NVIDIA knows the fields."""
+    known = {line.split()[0] for line in FIELDS.read_text().splitlines() if not line.startswith("#")}
+    proposed = lines_of(page)
+    assert bool(proposed) == (page == "links.md")
+    assert {line.split(",")[0] for line in proposed} <= known
+    added = dcgm.counters("4.8.3", True, proposed)
+    assert all(line in added for line in proposed)
+
+
+def test_no_bit_error_rate_is_read_as_the_exporter_rounds_it():
+    """It writes six decimals of a number, so that a rate of 1e-9 is 0. The whole number that the driver gives is another field."""
+    assert "DCGM_FI_DEV_NVLINK_COUNT_SYMBOL_BER" in load("sources")["sources"]["dcgm"]["metrics"]
+    assert not [name for name in load("sources")["sources"]["dcgm"]["metrics"] if name.endswith(("_BER_FLOAT", "_BER_RATIO"))]
+
+
 def test_the_lists_have_fields_that_nvidia_knows_and_no_line_twice():
     known = {line.split()[0] for line in FIELDS.read_text().splitlines() if not line.startswith("#")}
     names = dcgm.fields(dcgm.counters("4.8.4", True))

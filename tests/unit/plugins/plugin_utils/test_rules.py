@@ -55,7 +55,7 @@ def words(expression):
     bare = re.sub(r"\boffset \d+[smhd]\b", "offset ", bare)
     bare = re.sub(r"\{[^}]*\}", " ", bare)
     bare = re.sub(r"\[\d+[smhd](:\d+[smhd])?\]", " ", bare)
-    bare = re.sub(r"(?<=\s)\d+(\.\d+)?", " ", bare)
+    bare = re.sub(r"(?<=\s)\d+(\.\d+)?(e-?\d+)?", " ", bare)
     bare = LISTS.sub(r" \1 ", bare)
     return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare))
 
@@ -357,7 +357,8 @@ def test_verify_asks_for_every_group_that_is_written():
     assert "accelmon.fleet._rule_groups(" in task and "accelmon_devices_1" not in task
 
 
-@pytest.mark.parametrize("given,written", [(None, "> 90\n"), (95, "> 95\n"), ("0.5", "> 0.5\n"), (0, "> 0\n")])
+@pytest.mark.parametrize("given,written", [(None, "> 90\n"), (95, "> 95\n"), ("0.5", "> 0.5\n"), (0, "> 0\n"),
+                                           ("1e-12", "> 1e-12\n"), (0.0000000025, "> 2.5e-09\n"), (0.00001, "> 0.00001\n")])
 def test_a_threshold_may_be_a_number(given, written):
     alerts = {"parts": {}, "alerts": [{
         "alert": "Hot", "severity": "warning", "scope": "device", "for": "5m", "expr": "temperature > %threshold%\n",
