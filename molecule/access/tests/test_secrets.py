@@ -122,7 +122,7 @@ def test_passwords_and_certificates_are_replaced_without_a_gap(fleet, known):
     window = f'(up{{job="node_exporter"}}[{time.time() - begin + 5:.0f}s])'
     lost = eventually(lambda: fleet.values(f"count_over_time{window} - sum_over_time{window}"), "scrapes since then")
     assert set(lost) == set(fleet.hosts) and max(lost.values()) <= 2, f"scrapes that failed: {lost}"
-    for place in ("http://127.0.0.1:8428", "http://127.0.0.1:8429", "http://127.0.0.1:8880", "https://127.0.0.1:9093"):
+    for place in ("https://127.0.0.1:8428", "http://127.0.0.1:8429", "http://127.0.0.1:8880", "https://127.0.0.1:9093"):
         said = fleet.shell("mon1", f"curl -k -s -o /dev/null -w '%{{http_code}}' -u accelmon:{old} {place}/metrics")
         assert said == "401", f"{place} takes the old password"
     assert fleet.site().changed() == 0

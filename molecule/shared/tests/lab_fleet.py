@@ -22,11 +22,12 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 LAB = [sys.executable, str(CHECKOUT / "lab" / "lab.py")]
 PLAYBOOK = pathlib.Path(sys.executable).with_name("ansible-playbook")
 STACK_PASSWORD = "/etc/accelmon/secrets/stack_password"
+AUTHORITY = "/etc/accelmon/tls/ca.crt"
 # Where the storage and what evaluates the rules answer, by backend.
 PORTS = {"victoriametrics": (8428, 8880), "prometheus": (9090, 9090)}
 # Hands the password to curl by standard input, so that no process list has it. printf is the shell's own.
 CURL = (f"if test -s {STACK_PASSWORD}; then printf 'user = \"accelmon:%s\"' \"$(cat {STACK_PASSWORD})\"; fi | "
-        "curl --config - --silent --show-error --fail --max-time 20 ")
+        f"curl --config - --silent --show-error --fail --max-time 20 $(test -s {AUTHORITY} && echo --cacert {AUTHORITY}) ")
 
 
 # When to give up. How long something takes is for the benchmarks.
@@ -93,6 +94,11 @@ class Fleet:
                 vendor, dummy, count = text.split(":")[:3]
                 found.setdefault(name, {})[vendor] = int(count)
         return found
+
+    @property
+    def paired(self):
+        """Whether several monitoring hosts write to the storages of all."""
+        return self.backend == "victoriametrics" and len(self.monitors) > 1
 
     @property
     def monitors(self):
@@ -215,9 +221,11 @@ class Fleet:
         """A page of the stack, decoded from JSON."""
         return json.loads(self.get(url, monitor=monitor))
 
-    def storage(self, path, backend=None):
-        """URL of a page of the storage on a monitoring host."""
-        return f"http://127.0.0.1:{PORTS[backend or self.backend][0]}{path}"
+    def storage(self, path, backend=None, monitor=None):
+        """URL of a page of the storage on a monitoring host, as that host calls it; several storages listen at the addresses of their hosts."""
+        backend = backend or self.backend
+        place = f"https://{monitor or self.monitors[0]}" if self.paired and backend == self.backend else "http://127.0.0.1"
+        return f"{place}:{PORTS[backend][0]}{path}"
 
     def query(self, expression, monitor=None, backend=None, **options):
         """{labels as a frozenset of pairs: value} of an instant query to the storage."""
@@ -225,7 +233,7 @@ class Fleet:
         arguments = {"query": expression, **options}
         if backend == "victoriametrics":
             arguments.setdefault("latency_offset", "1s")
-        answer = self.fetch(self.storage("/api/v1/query?" + urllib.parse.urlencode(arguments), backend), monitor)["data"]["result"]
+        answer = self.fetch(self.storage("/api/v1/query?" + urllib.parse.urlencode(arguments), backend, monitor), monitor)["data"]["result"]
         Seen.text = "%s = %s" % (expression, [(series["metric"], series["value"][1]) for series in answer[:10]])
         return {frozenset(series["metric"].items()): float(series["value"][1]) for series in answer}
 

@@ -8,14 +8,14 @@ from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_loopback
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours, plan
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours, plan, storages as stores
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import draining
 
 ASKING = ("accelmon_drain", "accelmon_slurm_controller", "slurm_drain_state", "slurm_drain_storage_urls")
 LIMITS = ("own_percent", "total_percent", "per_hour")
 REHEARSED = ("accelmon_cluster", "accelmon_slurm_controller") + tuple(f"slurm_drain_{name}" for name in LIMITS)
-ASKED = ("accelmon_backend", "victoriametrics_listen")
+ASKED = stores.READ
 
 
 def is_asked(hostvars, groups):
@@ -50,8 +50,8 @@ def storages(groups, hostvars, host):
         value = fleet.setting(hostvars[host], "accelmon_drain")
         raise Problem("no host of the group monitoring can be asked; set slurm_drain_storage_urls", "accelmon_drain", value)
     if host in monitoring:
-        backend = stack.BACKENDS[fleet.setting(hostvars[host], "accelmon_backend")]
-        own = neighbours.neighbours(hostvars[host])[backend.storage]
+        stored = fleet.setting(hostvars[host], "accelmon_backend") == "victoriametrics"
+        own = stores.seen(host, hostvars, monitoring)["own"] if stored else neighbours.neighbours(hostvars[host])["prometheus"]
         return {"urls": [own["url"]], "user": stack.USER, "password_file": paths.STACK_PASSWORD, "ca": paths.CA if own["scheme"] == "https" else "",
                 "needs": [paths.STACK_PASSWORD]}
     urls = []
@@ -61,20 +61,21 @@ def storages(groups, hostvars, host):
     return {"urls": urls, "user": stack.DRAINER, "password_file": paths.DRAIN_PASSWORD, "ca": paths.CA, "needs": [paths.DRAIN_PASSWORD, paths.CA]}
 
 
-def deaf(asking, stores):
+def deaf(asking, asked):
     """{host: [Problem]} of controllers that cannot ask a monitoring host.
 
-    asking: {controller: its accelmon_drain} of those that are no monitoring hosts; stores: {monitoring host: its values of ASKED}
+    asking: {controller: its accelmon_drain} of those that are no monitoring hosts; asked: {monitoring host: its values of ASKED}
     """
     found = {}
+    alone = "" if stores.is_pair(asked) else "127.0.0.1"
     for host, value in asking.items():
         found[host] = []
-        for store, values in stores.items():
-            wrong = None
+        for store, values in asked.items():
+            wrong, listen = None, values["victoriametrics_listen"] or alone
             if values["accelmon_backend"] != "victoriametrics":
                 wrong = f"the storage of {store} is Prometheus, which has no user that may only ask; put the controller into the group monitoring"
-            elif is_loopback(values["victoriametrics_listen"]):
-                wrong = (f"the storage of {store} listens on {values['victoriametrics_listen']} alone; set victoriametrics_listen there to an address that "
+            elif is_loopback(listen):
+                wrong = (f"the storage of {store} listens on {listen} alone; set victoriametrics_listen there to an address that "
                          "the controller reaches, or put the controller into the group monitoring")
             found[host] += [Problem(wrong + ", or set slurm_drain_storage_urls", "accelmon_drain", value)] if wrong else []
     return found

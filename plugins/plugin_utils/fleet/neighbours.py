@@ -7,7 +7,8 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets impor
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, listening
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, stack
 
-SERVICES = tuple(service for backend in stack.BACKENDS.values() for service in backend.services)
+# Where VictoriaMetrics is depends on other hosts: see storages.py.
+SERVICES = tuple(service for backend in stack.BACKENDS.values() for service in backend.services if service != "victoriametrics")
 NAMES = tuple(f"{service}_{word}" for service in SERVICES for word in ("listen", "port")) + (
     "node_exporter_port", "node_exporter_metrics_path", "node_exporter_managed", "accelmon_exporter_tls", "accelmon_grafana", "grafana_listen",
     "grafana_port", "grafana_root_url")
@@ -15,7 +16,7 @@ NAMES = tuple(f"{service}_{word}" for service in SERVICES for word in ("listen",
 
 def neighbours(host_variables):
     """{service of a backend: its `stack.listener` with address and port, "node_exporter": {"target", "scheme", "path"},
-    "grafana"?: its `grafana.listener`} of one host; Grafana only where the host runs it.
+    "grafana"?: its `grafana.listener`} of one host; Grafana only where the host runs it, and not VictoriaMetrics.
 
     host_variables: the entry of the host in `hostvars`. Raises Problem.
     """

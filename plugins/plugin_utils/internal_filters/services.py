@@ -15,7 +15,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets impor
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours as nearby, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours as nearby, storages as stores, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, removal, slurm, stack, units
 
@@ -112,11 +112,21 @@ def grafana_sub_path(root_url):
 
 @as_filter
 def grafana_sources(password, host, hostvars, monitoring):
-    """Text of the file of Grafana's data sources on a monitoring host: its own storage and its own Alertmanager."""
-    backend = stack.BACKENDS[fleet.setting(hostvars[host], "accelmon_backend")]
+    """Text of the file of Grafana's data sources on a monitoring host: its own storage, those of the others, and its own Alertmanager."""
+    own, others = nearby.neighbours(hostvars[host])["prometheus"], []
+    if fleet.setting(hostvars[host], "accelmon_backend") == "victoriametrics":
+        own, *others = stores.seen(str(host), hostvars, [str(name) for name in monitoring], unseen=True)["services"]
     seen = alertmanagers(monitoring, hostvars, str(host), unseen=True)
-    return grafana.data_sources(str(password), nearby.neighbours(hostvars[host])[backend.storage], seen["own"].get("alertmanager"),
-                                fleet.setting(hostvars[host], "accelmon_scrape_interval"))
+    return grafana.data_sources(str(password), own, seen["own"].get("alertmanager"), fleet.setting(hostvars[host], "accelmon_scrape_interval"), others)
+
+
+@as_filter
+def storages(hosts, hostvars, host):
+    """The storages that the vmagent of a monitoring host writes to, its own first: `services`, `own` and `pair`; see `fleet/storages.py`.
+
+    Several listen at the address by which the others reach them, with TLS.
+    """
+    return stores.seen(str(host), hostvars, [str(name) for name in hosts])
 
 
 @as_filter
@@ -161,7 +171,12 @@ def stack_urls(host, hostvars, monitoring):
     # The variable check reports a bad value; what can be asked is asked all the same.
     values = fleet.Reader(specs).read_all(fleet.HostVariables(hostvars, str(host)))[0]
     backend = stack.BACKENDS[values["accelmon_backend"]]
-    urls = {service: stack.listener(values[f"{service}_listen"], values[f"{service}_port"])["url"] for service in backend.services}
+    urls = {service: stack.listener(values[f"{service}_listen"] or "127.0.0.1", values[f"{service}_port"])["url"] for service in backend.services}
+    try:
+        if backend.storage == "victoriametrics":
+            urls["victoriametrics"] = stores.seen(str(host), hostvars, [str(name) for name in monitoring], unseen=True)["own"]["url"]
+    except Problem:
+        pass
     try:
         receivers = alertmanagers(monitoring, hostvars, str(host), unseen=True)
     except AnsibleFilterError:
@@ -177,8 +192,8 @@ def stack_urls(host, hostvars, monitoring):
 def neighbours(host_variables):
     """Where a role reaches the services of its own host that other roles run, from the host's `hostvars` entry.
 
-    For each service of the backends what `stack_listener` returns, with its `address` and `port`; for `node_exporter` its `target`,
-    `scheme` and `path`; `grafana` where the host runs it.
+    For each service of the backends what `stack_listener` returns, with its `address` and `port`, but for VictoriaMetrics, which `storages` knows;
+    for `node_exporter` its `target`, `scheme` and `path`; `grafana` where the host runs it.
     """
     return nearby.neighbours(host_variables)
 
@@ -217,5 +232,5 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, stack.vm_log_level, vm_client, vm_authorities,
-                        gossip_arguments, vmauth_config, grafana_files, grafana_sub_path, grafana_sources, alertmanagers, stack_urls, neighbours,
+                        gossip_arguments, vmauth_config, grafana_files, grafana_sub_path, grafana_sources, storages, alertmanagers, stack_urls, neighbours,
                         slurm_advice, slurm_named, unwanted_services, removable, kept_data)

@@ -158,13 +158,20 @@ def data_source(name, kind, uid, service, password, settings):
             "jsonData": settings, "secureJsonData": secrets, "editable": False}
 
 
-def data_sources(password, storage, alertmanager, interval):
+def other_uid(host):
+    """The identifier of the data source for the storage of another host; Grafana takes 40 characters, and no dots."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", f"{STORAGE_UID}-{host}")[:40]
+
+
+def data_sources(password, storage, alertmanager, interval, others=()):
     """Text of the file of the data sources. JSON, which is YAML too.
 
     storage, alertmanager: what `stack.listener` returns, or {}; interval: between two scrapes
+    others: as `stack.reached` returns them, storages of other monitoring hosts, for when the own one is away
     """
-    found = [dict(data_source("Accelerators", "prometheus", STORAGE_UID, storage, password,
-                              {"httpMethod": "POST", "timeInterval": interval, "manageAlerts": False}), isDefault=True)]
+    settings = {"httpMethod": "POST", "timeInterval": interval, "manageAlerts": False}
+    found = [dict(data_source("Accelerators", "prometheus", STORAGE_UID, storage, password, settings), isDefault=True)]
+    found += [data_source(f"Accelerators on {other['host']}", "prometheus", other_uid(other["host"]), other, password, settings) for other in others]
     if alertmanager:
         found.append(data_source("Alertmanager of the accelerators", "alertmanager", ALERTMANAGER_UID, alertmanager, password,
                                  {"implementation": "prometheus", "handleGrafanaManagedAlerts": False}))

@@ -137,15 +137,11 @@ def gossip_listener(gossip, listen, own):
     return "::" if listen != "0.0.0.0" and any(":" in address for address in own) else "0.0.0.0"
 
 
-def alertmanagers(host, members):
-    """What there is of Alertmanager, as one monitoring host sees it.
+def reached(host, members):
+    """[{"host", "url", "target", "scheme", "server_name"}]: how a host reaches the same service of several hosts, itself by its own listener.
 
-    members: {host: {"address": at which others reach it, "port", "gossip_port", "listen": "" or its own choice}}; host may be missing
-    -> {"services": [{"host", "url", "target", "scheme", "server_name"}] of all, "pair": bool,
-        "peers": [host:port of the gossip of the others], "own": {"alertmanager": this host's service} or {}}
-    One alone listens on loopback. Several reach one another at their addresses, with TLS.
+    members: {host: {"address": at which others reach it, "port", "listen": "" or its own choice}}; host may be missing
     """
-    pair = len(members) > 1
     services = []
     for name, member in members.items():
         if name == host:
@@ -154,6 +150,37 @@ def alertmanagers(host, members):
         else:
             target = instance(member["address"], member["port"])
             services.append({"host": name, "url": f"https://{target}", "target": target, "scheme": "https", "server_name": member["address"]})
+    return services
+
+
+def alertmanagers(host, members):
+    """What there is of Alertmanager, as one monitoring host sees it.
+
+    members: as `reached` takes them, with "gossip_port"
+    -> {"services": what `reached` returns, of all, "pair": bool,
+        "peers": [host:port of the gossip of the others], "own": {"alertmanager": this host's service} or {}}
+    One alone listens on loopback. Several reach one another at their addresses, with TLS.
+    """
+    services = reached(host, members)
     peers = [instance(member["address"], member["gossip_port"]) for name, member in members.items() if name != host]
     own = {"alertmanager": service for service in services if service["host"] == host}
-    return {"services": services, "pair": pair, "peers": peers, "own": own}
+    return {"services": services, "pair": len(members) > 1, "peers": peers, "own": own}
+
+
+def is_shared(listen):
+    """Whether other monitoring hosts can write to a storage with this `victoriametrics_listen`; "" is where they can."""
+    return not (listen and is_loopback(listen))
+
+
+def storages(host, members):
+    """What there is of VictoriaMetrics, as one monitoring host sees it.
+
+    members: as `reached` takes them, with the host
+    -> {"services": those that it writes to, as `reached` returns them, "own": its own `listener`, with "address" and "port"}
+
+    Its own comes first, the others in the order of the inventory: what waits for a storage on vmagent's disk belongs to a place in this list.
+    """
+    member = members[host]
+    others = {name: other for name, other in members.items() if name != host and is_shared(other["listen"])}
+    return {"services": reached(host, {host: member, **others}),
+            "own": dict(listener(member["listen"], member["port"]), address=member["listen"], port=member["port"])}

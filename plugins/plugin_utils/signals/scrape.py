@@ -37,6 +37,7 @@ DEFAULTS = {
     "limits": {},
     "cluster": None,
     "node": None,
+    "pair": False,
 }
 LONGEST_TIMEOUT = 10_000
 HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[^\s:/\[\]]+):(\d{1,5})\Z")
@@ -47,6 +48,8 @@ OWN_JOBS = tuple(dict.fromkeys(source["job"] for source in load("sources")["sour
 
 # Series of the registry come from the monitoring host through a job of their own; no other exporter may speak for it.
 REGISTRY = {"source_labels": ["__name__"], "regex": "|".join(load("sources")["registry"]), "action": "keep"}
+# Where storages have the registry of several hosts, it is told in the same series by each.
+ANYBODY = {"regex": "instance", "action": "labeldrop"}
 # Labels that we alone write. A page's own gets the name that it would get beside a target's.
 OUR_LABELS = ("source",)
 # Labels of targets that not every target has: where it has none, a page may not choose it.
@@ -331,6 +334,10 @@ def scrape_file(options):
     # Some other program's exporter: none of our passwords goes there.
     configs += file_jobs("custom", f"{folder}/custom/*.json", [], chosen)
     closed = chosen["node_exporter_scheme"] == "https"
+    own = {"targets": [chosen["node_exporter"]]}
+    if chosen["pair"]:
+        # The node_exporters of two hosts may have one address there, as each sees its own.
+        own["labels"] = {"instance": chosen["node"]}
     configs.append({
         "job_name": "accelmon_fleet",
         **CAREFUL,
@@ -339,8 +346,8 @@ def scrape_file(options):
         **({"metrics_path": chosen["node_exporter_path"]} if chosen["node_exporter_path"] != "/metrics" else {}),
         **({"scheme": "https", **exporter_tls(NAME)} if closed else {}),
         **basic_auth(chosen["exporter_password_file"]),
-        "static_configs": [{"targets": [chosen["node_exporter"]]}],
-        "metric_relabel_configs": (ONE_NAME if backend == "vmagent" else []) + [REGISTRY],
+        "static_configs": [own],
+        "metric_relabel_configs": (ONE_NAME if backend == "vmagent" else []) + [REGISTRY] + [ANYBODY] * chosen["pair"],
     })
     labels = {"cluster": chosen["cluster"], "node": chosen["node"]}
     for job, service in sorted(chosen["stack"].items()):

@@ -1,0 +1,140 @@
+"""Of two monitoring hosts, each has everything, and each is enough: no sample is lost and every alert is told once, whichever role stops.
+
+Simulated: the accelerators; the receiver of notifications, a program on the node.
+"""
+
+import json
+import pathlib
+import time
+import urllib.parse
+
+import pytest
+
+from conftest import AUTHORITY, eventually
+
+PORT = 18099
+LOG = "/tmp/accelmon-notifications"
+ROLES = ("victoriametrics", "vmagent", "vmalert", "alertmanager")
+# What has to be there without a gap: whether targets answer, and a value that changes with each scrape.
+WATCHED = '{__name__=~"up|node_time_seconds",job="node_exporter"}'
+
+
+def listened(fleet, monitor):
+    """The addresses on which a monitoring host's storage is asked."""
+    return [line.split()[3] for line in fleet.shell(monitor, "ss -Hltn").splitlines() if line.split()[3].endswith(":8428")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def receiver(fleet):
+    """The receiver, on the node."""
+    program = (pathlib.Path(__file__).absolute().parents[2] / "shared/tests/webhook_receiver.py").read_text(encoding="utf-8")
+    fleet.shell("nvidia1", f"cat > /root/receiver.py <<'END'\n{program}\nEND\nrm -f {LOG}; "
+                           f"systemd-run --unit ha-receiver --collect python3 /root/receiver.py {PORT} {LOG}")
+    yield
+    fleet.shell("nvidia1", f"systemctl stop ha-receiver; rm -f {LOG} /root/receiver.py", check=False)
+
+
+def told(fleet, alert, status):
+    """Times at which an alert was told with a status."""
+    notes = map(json.loads, fleet.shell("nvidia1", f"cat {LOG} 2>/dev/null || true").splitlines())
+    return [note["at"] for note in notes if any((one["labels"]["alertname"], one["status"]) == (alert, status) for one in note["alerts"])]
+
+
+def raise_alert(fleet, role, value):
+    """Begin or end the alert of a test, by a series of the node's own."""
+    fleet.shell("nvidia1", f"echo 'ha_test{{role=\"{role}\"}} {value}' > /var/lib/accelmon/textfile/ha_{role}.prom")
+
+
+def gaps(fleet, monitor, begin, end):
+    """{(series, node): longest time between two samples, in intervals} in a storage, with the first and the last moment as samples."""
+    arguments = urllib.parse.urlencode({"match[]": WATCHED, "start": begin, "end": end, "reduce_mem_usage": 1})
+    found = {}
+    for line in fleet.get(fleet.storage(f"/api/v1/export?{arguments}", monitor=monitor), monitor=monitor).splitlines():
+        series = json.loads(line)
+        known = found.setdefault((series["metric"]["__name__"], series["metric"]["node"]), {begin, end})
+        known.update(moment / 1000 for moment, value in zip(series["timestamps"], series["values"]) if value is not None)
+    return {key: max(later - one for one, later in zip(sorted(moments), sorted(moments)[1:])) / fleet.interval for key, moments in found.items()}
+
+
+def whole(fleet, begin, end):
+    """Whether both storages have every watched series without a gap; two in a row of different scrapers are almost two intervals apart."""
+    for monitor in fleet.monitors:
+        seen = gaps(fleet, monitor, begin, end)
+        assert {node for dummy, node in seen} == set(fleet.hosts), f"{monitor}: {seen}"
+        assert max(seen.values()) < 2.2, f"{monitor}: {seen}"
+    return True
+
+
+def test_each_storage_has_everything_once(fleet):
+    for monitor in fleet.monitors:
+        for job in ("vmagent", "vmalert", "victoriametrics", "alertmanager"):
+            eventually(lambda: fleet.values(f'up{{job="{job}"}}', monitor=monitor) == {"mon1": 1, "mon2": 1},  # pylint: disable=cell-var-from-loop
+                       f"{monitor} has {job} of both")
+        eventually(lambda: fleet.values("count(accelerator_info)", monitor=monitor) == {None: 8}, "8 devices")  # pylint: disable=cell-var-from-loop
+        # Both tell the same registry, in the same series.
+        assert list(fleet.query("count(accelmon_fleet_generation)", monitor=monitor).values()) == [1]
+        assert set(fleet.values('up{job="accelmon_fleet"}', "instance", monitor=monitor)) == {"mon1", "mon2"}
+        # Twelve in a minute and not twenty-four.
+        eventually(lambda: 11 <= fleet.values('count_over_time(up{job="node_exporter"}[1m])', monitor=monitor)["nvidia1"] <= 13,  # pylint: disable=cell-var-from-loop
+                   "a minute's samples")
+    fleet.well()
+
+
+def test_storages_are_asked_over_the_network_with_tls_and_the_password_alone(fleet):
+    for monitor, other in (("mon1", "mon2"), ("mon2", "mon1")):
+        assert listened(fleet, monitor) and not [place for place in listened(fleet, monitor) if place.startswith("127.")]
+        ask = f"curl -s -o /dev/null --max-time 10 -w '%{{http_code}}' --cacert {AUTHORITY} {{}} https://{other}:8428/{{}}; true"
+        for path in ("api/v1/query?query=up", "api/v1/write", "metrics", "internal/resetRollupResultCache", "x/opentsdb/api/put"):
+            assert fleet.shell(monitor, ask.format("", path)) == "401", path
+            assert fleet.shell(monitor, ask.format("-u accelmon:wrong", path)) == "401", path
+        assert fleet.shell(monitor, f"curl -s -o /dev/null -w '%{{http_code}}' http://{other}:8428/; true") in ("000", "400")
+        arguments = fleet.shell(monitor, "tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID accelmon-vmagent)/cmdline").splitlines()
+        assert len([one for one in arguments if one.startswith("-remoteWrite.url=https://")]) == 2
+        secret = fleet.shell(monitor, "cat /etc/accelmon/secrets/stack_password").strip()
+        assert secret not in fleet.shell(monitor, "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'; cat /etc/systemd/system/accelmon-*; journalctl -u 'accelmon-*'")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_that_stops_on_one_host_loses_no_sample_and_no_alert(fleet, role):
+    alert, begin = f"Without{role.capitalize()}", time.time()
+    fleet.shell("mon1", f"systemctl stop accelmon-{role}")
+    try:
+        time.sleep(2 * fleet.interval)
+        raise_alert(fleet, role, 1)
+        eventually(lambda: told(fleet, alert, "firing"), f"{alert} is told")
+    finally:
+        fleet.shell("mon1", f"systemctl start accelmon-{role}")
+    end = time.time()
+    eventually(lambda: whole(fleet, begin, end), "what was scraped meanwhile is in both")
+    # The second of a pair waits 15 seconds for the first before it tells what it was not heard to tell.
+    time.sleep(20)
+    raise_alert(fleet, role, 0)
+    eventually(lambda: told(fleet, alert, "resolved"), f"the end of {alert} is told")
+    assert len(told(fleet, alert, "firing")) == 1, told(fleet, alert, "firing")
+    assert len(told(fleet, alert, "resolved")) == 1, told(fleet, alert, "resolved")
+    eventually(lambda: whole(fleet, begin, time.time() - 4 * fleet.interval), "and what was scraped since then")
+
+
+def test_a_lost_host_loses_no_sample_and_no_alert(fleet):
+    begin = time.time()
+    fleet.lab("stop", "mon1")
+    try:
+        raise_alert(fleet, "host", 1)
+        eventually(lambda: told(fleet, "WithoutHost", "firing"), "the alert is told")
+        lost = {node for node, value in fleet.values('up{job="node_exporter"}', monitor="mon2").items() if not value}
+        assert lost <= {"mon1"}, lost
+    finally:
+        fleet.lab("start", "mon1")
+    end = time.time()
+
+    def caught_up():
+        """Both storages have the node's samples of that time; mon1 itself could not be scraped, which is a sample too."""
+        for monitor in fleet.monitors:
+            seen = {key: gap for key, gap in gaps(fleet, monitor, begin, end).items() if key != ("node_time_seconds", "mon1")}
+            assert len(seen) == 5 and max(seen.values()) < 2.2, f"{monitor}: {seen}"
+        return True
+    eventually(caught_up)
+    raise_alert(fleet, "host", 0)
+    eventually(lambda: told(fleet, "WithoutHost", "resolved"), "its end is told")
+    assert len(told(fleet, "WithoutHost", "firing")) == 1
+    fleet.well()
