@@ -62,6 +62,10 @@ options:
         description: Name of the monitoring host.
         type: str
         required: true
+      pair:
+        description: Whether others write the same series to the same storages. Series of the registry have no label C(instance) then.
+        type: bool
+        default: false
       stack:
         description: Services of the stack to scrape, as job to C(host:port), or to C(target), C(scheme) and C(server_name).
         type: dict

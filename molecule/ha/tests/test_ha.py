@@ -72,7 +72,7 @@ def test_each_storage_has_everything_once(fleet):
                        f"{monitor} has {job} of both")
         eventually(lambda: fleet.values("count(accelerator_info)", monitor=monitor) == {None: 8}, "8 devices")  # pylint: disable=cell-var-from-loop
         # Both tell the same registry, in the same series.
-        assert list(fleet.query("count(accelmon_fleet_generation)", monitor=monitor).values()) == [1]
+        assert list(fleet.query('count(accelmon_fleet_node_info{node="nvidia1"})', monitor=monitor).values()) == [1]
         assert set(fleet.values('up{job="accelmon_fleet"}', "instance", monitor=monitor)) == {"mon1", "mon2"}
         # Twelve in a minute and not twenty-four.
         eventually(lambda: 11 <= fleet.values('count_over_time(up{job="node_exporter"}[1m])', monitor=monitor)["nvidia1"] <= 13,  # pylint: disable=cell-var-from-loop

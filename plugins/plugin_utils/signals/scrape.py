@@ -48,8 +48,10 @@ OWN_JOBS = tuple(dict.fromkeys(source["job"] for source in load("sources")["sour
 
 # Series of the registry come from the monitoring host through a job of their own; no other exporter may speak for it.
 REGISTRY = {"source_labels": ["__name__"], "regex": "|".join(load("sources")["registry"]), "action": "keep"}
-# Where storages have the registry of several hosts, it is told in the same series by each.
-ANYBODY = {"regex": "instance", "action": "labeldrop"}
+# Where storages have the registries of several hosts, each tells the same series, but for how often it was written.
+OWN_COUNT = "accelmon_fleet_generation"
+ANYBODY = {"source_labels": ["__name__"], "regex": "|".join(name for name in load("sources")["registry"] if name != OWN_COUNT), "target_label": "instance",
+           "replacement": ""}
 # Labels that we alone write. A page's own gets the name that it would get beside a target's.
 OUR_LABELS = ("source",)
 # Labels of targets that not every target has: where it has none, a page may not choose it.

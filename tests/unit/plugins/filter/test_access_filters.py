@@ -70,7 +70,8 @@ def test_grafana_is_a_listener_where_it_runs():
 
 def test_a_pair_of_alertmanagers_is_asked_at_both_places():
     hostvars = {name: host(name, ["monitoring"], ansible_host=address) for name, address in (("mon1", "10.0.0.1"), ("mon2", "10.0.0.2"))}
-    assert stack_urls("mon2", hostvars, ["mon1", "mon2"])["alertmanagers"][0] == "https://10.0.0.1:9093"
+    found = stack_urls("mon2", hostvars, ["mon1", "mon2"])
+    assert found["alertmanagers"][0] == "https://10.0.0.1:9093" and found["storage"] == found["listeners"]["victoriametrics"] == "https://10.0.0.2:8428"
 
 
 def test_a_playbook_that_did_not_look_at_a_host_finds_its_alertmanager_where_the_run_that_did_put_it():

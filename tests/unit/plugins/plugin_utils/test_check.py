@@ -385,6 +385,10 @@ def test_a_controller_that_drains_nodes_must_reach_the_storages():
     for store, more in (({"victoriametrics_listen": "0.0.0.0"}, {}), ({}, {"slurm_drain_storage_urls": ["http://x:1"]}), ({}, {"accelmon_drain": "none"}),
                         ({}, {"slurm_drain_state": "absent"})):
         assert found(store, **more) == {"fleet": [], "hosts": {}}
+    # Several storages listen where others reach them.
+    controller = {"accelmon_slurm_controller": True, "accelmon_drain": "drain"}
+    assert check({"ctl": controller}, {"mon": {}, "mon2": {}}) == {"fleet": [], "hosts": {}}
+    assert "mon2" in check({"ctl": controller}, {"mon": {}, "mon2": {"victoriametrics_listen": "127.0.0.1"}})["hosts"]["ctl"]
     own = {"accelmon_slurm_controller": True, "accelmon_drain": "observe"}
     assert check({"gpu": {}}, {"mon": own}) == {"fleet": [], "hosts": {}}
 

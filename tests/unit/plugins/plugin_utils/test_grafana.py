@@ -144,10 +144,13 @@ def test_data_sources_beyond_loopback_know_the_authority():
     assert found["secureJsonData"]["tlsCACert"] == "$__file{/etc/accelmon/tls/ca.crt}"
 
 
-def test_of_a_pair_of_alertmanagers_the_one_of_the_host_is_asked():
+def test_of_a_pair_the_services_of_the_host_are_asked_and_the_other_storage_can_be_chosen():
     hostvars = {name: dict(mon1(), inventory_hostname=name, ansible_host=address) for name, address in (("mon1", "10.0.0.1"), ("mon2", "10.0.0.2"))}
     found = json.loads(grafana_sources("geheim", "mon2", hostvars, ["mon1", "mon2"]))["datasources"]
-    assert [one["url"] for one in found] == ["http://127.0.0.1:8428", "https://10.0.0.2:9093"]
+    assert [(one["url"], one["uid"], one.get("isDefault")) for one in found] == [
+        ("https://10.0.0.2:8428", "accelmon", True), ("https://10.0.0.1:8428", "accelmon-mon1", None), ("https://10.0.0.2:9093", "accelmon-alertmanager", None)]
+    assert found[1]["name"] == "Accelerators on mon1" and found[1]["jsonData"]["serverName"] == "10.0.0.1"
+    assert len(grafana.other_uid("monitoring-1.a-long-name-of-a-domain.example.org")) == 40 and "." not in grafana.other_uid("m.example.org")
 
 
 def test_dashboards_are_those_of_the_collection(tmp_path):
