@@ -24,6 +24,11 @@ def listened(fleet, monitor):
     return [line.split()[3] for line in fleet.shell(monitor, "ss -Hltn").splitlines() if line.split()[3].endswith(":8428")]
 
 
+def status(fleet, monitor, url, options=""):
+    """The HTTP status with which a page answers a monitoring host."""
+    return fleet.shell(monitor, f"curl -s -o /dev/null --max-time 10 -w '%{{http_code}}' --cacert {AUTHORITY} {options} '{url}'; true")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def receiver(fleet):
     """The receiver, on the node."""
@@ -86,11 +91,10 @@ def test_the_pair_is_verified(fleet):
 def test_storages_are_asked_over_the_network_with_tls_and_the_password_alone(fleet):
     for monitor, other in (("mon1", "mon2"), ("mon2", "mon1")):
         assert listened(fleet, monitor) and not [place for place in listened(fleet, monitor) if place.startswith("127.")]
-        ask = f"curl -s -o /dev/null --max-time 10 -w '%{{http_code}}' --cacert {AUTHORITY} {{}} https://{other}:8428/{{}}; true"
         for path in ("api/v1/query?query=up", "api/v1/write", "metrics", "internal/resetRollupResultCache", "x/opentsdb/api/put"):
-            assert fleet.shell(monitor, ask.format("", path)) == "401", path
-            assert fleet.shell(monitor, ask.format("-u accelmon:wrong", path)) == "401", path
-        assert fleet.shell(monitor, f"curl -s -o /dev/null -w '%{{http_code}}' http://{other}:8428/; true") in ("000", "400")
+            assert status(fleet, monitor, f"https://{other}:8428/{path}") == "401", path
+            assert status(fleet, monitor, f"https://{other}:8428/{path}", "-u accelmon:wrong") == "401", path
+        assert status(fleet, monitor, f"http://{other}:8428/") in ("000", "400")
         arguments = fleet.shell(monitor, "tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID accelmon-vmagent)/cmdline").splitlines()
         assert len([one for one in arguments if one.startswith("-remoteWrite.url=https://")]) == 2
         secret = fleet.shell(monitor, "cat /etc/accelmon/secrets/stack_password").strip()
@@ -140,3 +144,22 @@ def test_a_lost_host_loses_no_sample_and_no_alert(fleet):
     eventually(lambda: told(fleet, "WithoutHost", "resolved"), "its end is told")
     assert len(told(fleet, "WithoutHost", "firing")) == 1
     fleet.well()
+
+
+# The last test: the second host is no more.
+def test_the_second_host_goes_and_the_first_one_is_whole(fleet, tmp_path):
+    begin = time.time()
+    run = fleet.play("playbooks/uninstall.yml", "--limit", "mon2", "-e", "accelmon_uninstall=all")
+    assert run.code == 0, run.output
+    inventory = fleet.inventory_of(tmp_path / "inventory.json", hosts=["mon1", "nvidia1"], settings={"accelmon_rule_files": []})
+    fleet.site("-e", "accelmon_prune=true", inventory=inventory)
+    assert {place.rpartition(":")[0] for place in listened(fleet, "mon1")} == {"127.0.0.1"}
+    assert not fleet.shell("mon1", "ss -Hltn | grep ':909[34] ' | grep -v 127.0.0.1; true").strip()
+    said = fleet.shell("mon1", "cat /etc/systemd/system/accelmon-v*.service")
+    assert "mon2" not in said and "dedup" not in said and "promscrape.cluster" not in said
+    fleet.well(inventory=inventory)
+    arguments = urllib.parse.urlencode({"match[]": 'up{job="node_exporter",node="nvidia1"}', "start": begin, "end": time.time()})
+    lines = fleet.get(f"http://127.0.0.1:8428/api/v1/export?{arguments}").splitlines()
+    moments = sorted(moment / 1000 for line in lines for moment in json.loads(line)["timestamps"])
+    assert moments[0] - begin < 3 * fleet.interval, "what it had before is there"
+    assert fleet.site(inventory=inventory).changed() == 0

@@ -6,7 +6,7 @@
 
 So each storage has all samples, twice, and keeps one of the two. With one monitoring host, everything stays on its loopback.
 """
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 READ = ("accelmon_backend", "victoriametrics_state", "victoriametrics_listen", "victoriametrics_port")
