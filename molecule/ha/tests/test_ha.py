@@ -129,6 +129,10 @@ def test_a_lost_host_loses_no_sample_and_no_alert(fleet):
         raise_alert(fleet, "host", 1)
         eventually(lambda: told(fleet, "WithoutHost", "firing"), "the alert is told")
         eventually(lambda: fleet.values('up{job="node_exporter"} == 0', monitor="mon2") == {"mon1": 0}, "mon1 is down and the others are not")
+        run = fleet.play("playbooks/status.yml")
+        assert run.code == 0 and '"mon1: ssh: ' in run.output and "nvidia 8/8" in run.output, run.output
+        run = fleet.verify()
+        assert run.code == 2 and '"mon1: ssh: ' in run.output and "8 of 8 accelerators fresh" in run.output, run.output
     finally:
         fleet.lab("start", "mon1")
     end = time.time()

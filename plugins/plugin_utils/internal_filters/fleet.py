@@ -186,7 +186,25 @@ def topology(hosts, hostvars):
 
 def answer_parts(found):
     """What a monitoring host answered, as data. found: a result of an `_info` module."""
-    return {part: found[part] for part in ANSWER_PARTS if part in found}
+    return {"problems": [no_answer(found)]} if "unanswered" in found else {part: found[part] for part in ANSWER_PARTS if part in found}
+
+
+def no_answer(found):
+    """Why a monitoring host did not answer, and what to do, in one line. found: a result of ask_host"""
+    return "{what}: {value}; {fix}".format(**found["unanswered"])
+
+
+def verify_answers(results):
+    """The results of fleet_verify_info as they are, with a failure in the place of an answer that did not come."""
+    found = []
+    for result in results:
+        if "unanswered" in result:
+            why, host = result["unanswered"], result["item"]
+            failure = {"check": "answer", "cluster": "", "node": host, "reason": f"{why['what']}: {why['value']}", "fix": why["fix"],
+                       "line": f"{host}: {no_answer(result)}"}
+            result = {"item": host, "ok": False, "failures": [failure], "counts": {}, "report": failure["line"]}
+        found.append(result)
+    return found
 
 
 def answers_by_host(results):
@@ -198,6 +216,8 @@ def answer(found, output):
     """What a monitoring host answered, as `accelmon_output` wants it: data, or lines of text, its tables and what else it says."""
     if output == "json":
         return {"monitoring_host": found["item"], **answer_parts(found)}
+    if "unanswered" in found:
+        return [f"{found['item']}: {no_answer(found)}"]
     lines = [line for table in ("table", "exporter_table") if found.get(table) for line in found[table].split("\n")]
     if found.get("summary"):
         lines.append(found["summary"])
@@ -212,7 +232,7 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return {**internal(given, setting, bundle_wanted, plan, listen, planned, loaded, batches, adoption, slurm_names, drain_storages, is_draining,
-                           rehearsed_drains, source_questions, handover_waits, preflight_wants, preflight_findings, topology, answers_by_host, answer,
+                           rehearsed_drains, source_questions, handover_waits, preflight_wants, preflight_findings, topology, verify_answers, answers_by_host, answer,
                            check.fleet_check, check.argument_errors, upgrades.refused_crossings),
                 "_updates_watched": upgrades.watched, "_upgrade_plan": upgrades.plan, "_upgrade_former": upgrades.former,
                 "_upgrade_verdict": upgrades.verdict, "_upgrade_goes_on": upgrades.goes_on, "_upgrade_failures": upgrades.failures}

@@ -52,9 +52,9 @@ class Playbooks:
         (folder / "parts").symlink_to(ROOT / "playbooks" / "parts")
         for name in ("verify", "status"):
             text = (ROOT / "playbooks" / (name + ".yml")).read_text()
-            module = "accelmon.fleet.fleet_%s_info:\n" % name
+            module = "        module: accelmon.fleet.fleet_%s_info\n        options:\n" % name
             assert text.count(module) == 1
-            (folder / (name + ".yml")).write_text(text.replace(module, module + "        state_dir: %s\n" % services.state_dir))
+            (folder / (name + ".yml")).write_text(text.replace(module, module + "          state_dir: %s\n" % services.state_dir))
 
     def run(self, name, *arguments, inventory="inventory.yml", **variables):
         done = subprocess.run(

@@ -4,7 +4,7 @@
 
 """What playbooks show of what a monitoring host answered."""
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import answer, answers_by_host
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import answer, answers_by_host, verify_answers
 
 
 def test_tables_then_what_else_is_to_be_said():
@@ -26,3 +26,19 @@ def test_as_json_it_is_the_data_alone_and_whose_it_is():
     told = {"item": "mon1", "changed": False, "table": "A", "rows": [{"node": "gpu1"}], "notes": [], "problems": ["p"]}
     assert answers_by_host([told]) == {"mon1": {"rows": [{"node": "gpu1"}], "notes": [], "problems": ["p"]}}
     assert answer(told, "json") == {"monitoring_host": "mon1", "rows": [{"node": "gpu1"}], "notes": [], "problems": ["p"]}
+
+
+SILENT = {"item": "mon1", "unanswered": {"what": "ssh", "value": "no answer", "fix": "check that it is running"}}
+
+
+def test_a_host_that_does_not_answer_is_one_line():
+    assert answer(SILENT, "text") == ["mon1: ssh: no answer; check that it is running"]
+    assert answer(SILENT, "json") == {"monitoring_host": "mon1", "problems": ["ssh: no answer; check that it is running"]}
+    assert answers_by_host([SILENT]) == {"mon1": {"problems": ["ssh: no answer; check that it is running"]}}
+
+
+def test_a_host_that_does_not_answer_is_a_failure_and_takes_no_other_answer_away():
+    told = {"item": "mon2", "ok": True, "failures": [], "counts": {"nodes": 3}, "report": "fine"}
+    silent, other = verify_answers([SILENT, told])
+    assert other == told and not silent["ok"] and silent["counts"] == {}
+    assert [failure["line"] for failure in silent["failures"]] == [silent["report"]] == ["mon1: ssh: no answer; check that it is running"]
