@@ -28,19 +28,22 @@ demo-down:
 	@$(TOOLS) lab/demo.sh down
 
 check:
-	@$(LAB_TOOLS) python tests/run.py --changed
+	@$(LAB_TOOLS) --collections python tests/run.py --changed
 
 test:
-	@$(LAB_TOOLS) python tests/run.py
+	@$(LAB_TOOLS) --collections python tests/run.py
 
 test-all:
-	@$(LAB_TOOLS) python tests/run.py --all
+	@$(LAB_TOOLS) --collections python tests/run.py --all
 
-lint build sanity units:
+lint build sanity:
 	@$(TOOLS) python tests/run.py $@
 
 galaxy:
 	@$(TOOLS) python tests/run.py --all $@
+
+units:
+	@$(TOOLS) --collections python tests/run.py $@
 
 rules molecule:
 	@$(LAB_TOOLS) python tests/run.py $@

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Prepares this machine for the tests and the demo, then runs a command with the tools on its PATH.
 #
-#   tests/setup.sh [--lab] [--preview] [COMMAND ARGUMENT...]
+#   tests/setup.sh [--lab] [--preview] [--collections] [COMMAND ARGUMENT...]
 #
 # --lab   also what the lab needs: podman and its parts, mmdebstrap, ssh. As root on Debian they are installed;
 #         otherwise this names what is missing.
 # --preview   also what make preview needs: node, npm, Chromium, and the packages of dashboards/preview/package-lock.json
+# --collections   also the collection awx.awx, for the tests of awx.yml: 55 MB to download, once
 #
 # The tools live in ${XDG_CACHE_HOME:-~/.cache}/accelmon/venv-HASH, made once for each state of requirements.txt.
 set -eu
@@ -42,10 +43,12 @@ print(sys.executable)' 2>/dev/null && return
 
 lab=no
 preview=no
+collections=no
 while :; do
   case ${1:-} in
     --lab) lab=yes ;;
     --preview) preview=yes ;;
+    --collections) collections=yes ;;
     *) break ;;
   esac
   shift
@@ -82,6 +85,23 @@ if ! test -e "$venv/complete"; then
   "$venv/bin/python" -m pip install --quiet --requirement "$here/requirements.txt" >"$cache/logs/pip.log" 2>&1 ||
     fail "pip install failed; see $cache/logs/pip.log"
   : > "$venv/complete"
+fi
+
+if test "$collections" = yes; then
+  # It comes in a package with a hundred others, which nobody here needs.
+  folder=$cache/collections-$(sha256sum "$here/collections.txt" | cut -c1-12)
+  if ! test -e "$folder/complete"; then
+    say "fetching awx.awx into $folder: 55 MB to download"
+    rm -rf "$folder"
+    mkdir -p "$folder" "$cache/logs"
+    "$venv/bin/python" -m pip download --quiet --no-deps --only-binary :all: --dest "$folder" --requirement "$here/collections.txt" \
+      >"$cache/logs/collections.log" 2>&1 || fail "pip download failed; see $cache/logs/collections.log"
+    "$venv/bin/python" -c 'import sys, zipfile
+with zipfile.ZipFile(sys.argv[2]) as wheel:
+    wheel.extractall(sys.argv[1], [name for name in wheel.namelist() if name.startswith("ansible_collections/awx/")])' "$folder" "$folder"/*.whl
+    rm "$folder"/*.whl
+    : > "$folder/complete"
+  fi
 fi
 
 if test "$preview" = yes; then

@@ -228,6 +228,22 @@ def archive(value):
     return value
 
 
+def git_url(value):
+    """The address of a Git repository, without a password in it; "" stays."""
+    if re.match(r"[a-z+]+://[^/@]*:[^/@]*@", value):
+        raise Problem("it contains a password; keep it in a credential of AWX, and name that in accelmon_awx_git_login")
+    if value and not re.match(r"((https?|ssh|git)://|[\w.-]+@[\w.-]+:)[\w.@:/~+-]+\Z", value):
+        raise Problem("not the address of a Git repository; start it with https:// or ssh://, or write user@host:path")
+    return value
+
+
+def reference(value):
+    """A branch, a path in a repository, or an image; "" stays."""
+    if value and (not re.match(r"[A-Za-z0-9_.][A-Za-z0-9_./:@+-]*\Z", value) or ".." in value):
+        raise Problem("neither a branch, a path within a repository nor an image; use letters, digits and . / : @ + _ -, without .. or a leading /")
+    return value
+
+
 def checksum(value):
     """A SHA-256; "" stays."""
     if value and not DIGEST.match(value):
@@ -456,7 +472,8 @@ FORMATS = {
     **listed(addresses, "address", "listen", "url"),
     **{check.__name__: check for check in (
         duration, size, directory, program, word, words, version, archive, checksum, checksums, image, repository, key, link, secret, password, cpus,
-        engine, architectures, lock_releases, lock_versions, compared, rotated, names, new_file, path_or_url, backup_directory, certificate, private_key)},
+        engine, architectures, lock_releases, lock_versions, compared, rotated, git_url,
+        reference, names, new_file, path_or_url, backup_directory, certificate, private_key)},
     "alert_names": passed(values.strings, rehearsal.alert_names),
     "alert_overrides": alerts.changes,
     "alert_presets": alerts.presets,

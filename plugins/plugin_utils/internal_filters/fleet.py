@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, bundled, check, draining, facts, formats
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, awx, bundled, check, draining, facts, formats
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, listening, plan as plans, preflight, records, slurm_names as slurm
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import topology as connections, upgrades, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
@@ -34,6 +34,18 @@ def setting(host_variables, name):
     An empty answer of a survey counts as not set. Variables of a play are not seen.
     """
     return fleet.setting(host_variables, str(name))
+
+
+@as_filter
+def awx_objects(host_variables):
+    """What awx.yml creates: {variable of infra.aap_configuration: [options of a module of awx.awx]}, from localhost's `hostvars` entry."""
+    return awx.objects(host_variables)
+
+
+@as_filter
+def awx_modules(collection):
+    """The name of the collection whose modules awx.yml uses, if it is installed."""
+    return awx.modules(collection)
 
 
 @as_filter
@@ -231,8 +243,9 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {**internal(given, setting, bundle_wanted, plan, listen, planned, loaded, batches, adoption, slurm_names, drain_storages, is_draining,
-                           rehearsed_drains, source_questions, handover_waits, preflight_wants, preflight_findings, topology, verify_answers, answers_by_host, answer,
+        return {**internal(given, setting, awx_objects, awx_modules, bundle_wanted, plan, listen, planned, loaded, batches, adoption, slurm_names,
+                           drain_storages, is_draining, rehearsed_drains, source_questions, handover_waits, preflight_wants, preflight_findings,
+                           topology, verify_answers, answers_by_host, answer,
                            check.fleet_check, check.argument_errors, upgrades.refused_crossings),
                 "_updates_watched": upgrades.watched, "_upgrade_plan": upgrades.plan, "_upgrade_former": upgrades.former,
                 "_upgrade_verdict": upgrades.verdict, "_upgrade_goes_on": upgrades.goes_on, "_upgrade_failures": upgrades.failures}

@@ -205,6 +205,13 @@ def test_silence_silences_once_and_ends(play, manager):
     assert code == 0 and "changed=1" in out and "no silences" in out
 
 
+def test_a_silence_from_a_survey_is_by_whoever_launched_the_job(play, manager):
+    code, out = play("silence", "-e", json.dumps({"accelmon_silence": "node=gpu7", "accelmon_silence_comment": "new fan", "accelmon_silence_for": "",
+                                                  "awx_user_name": "grace", "awx_job_id": 7, "tower_user_name": "grace"}))
+    assert code == 0 and "changed=1" in out
+    assert [one["createdBy"] for one in manager.silences.values()] == ["grace"]
+
+
 @pytest.mark.parametrize("arguments,words", [
     (["-e", "accelmon_silence=node=gpu8", "-e", "accelmon_silence_comment=x"], "gpu8 is not in the inventory; did you mean gpu7?"),
     (["-e", "accelmon_silence=node=gpu7"], "accelmon_silence_comment = '': "),

@@ -29,6 +29,8 @@ FREE = {
     "accelmon_rack": "a label, which says what the site says",
     "accelmon_job": "a label, which says what the scheduler says",
     "accelmon_silence_by": "a name", "accelmon_silence_comment": "a sentence",
+    "accelmon_awx_organization": "a name in AWX", "accelmon_awx_inventory": "a name in AWX", "accelmon_awx_git_login": "a name in AWX",
+    "accelmon_awx_mail_from": "a name and an address",
 }
 # One word of ASCII, which no path is made of.
 SECRETS = ("accelmon_stack_password", "accelmon_exporter_password", "accelmon_grafana_password", "accelmon_release_token",
