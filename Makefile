@@ -15,7 +15,7 @@ help:
 	@echo "make galaxy     the built collection in the hands of galaxy-importer, ansible-builder, antsibull-docs and a new user"
 	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
 	@echo "make preview    draws the dashboards and the report in Chromium, and looks for what nobody could read; keeps the pictures"
-	@echo "make lab-cache  builds release archives for the scenarios release and all_smi from Go modules and crates, into the cache"
+	@echo "make lab-cache  builds release archives for the scenarios release, airgap and all_smi from Go modules and crates, into the cache"
 	@echo "make docs       writes the generated pages of docs/ and the variables in the READMEs of roles"
 	@echo "make dashboards writes dashboards/*.json; part of make docs"
 	@echo "make changelog  writes CHANGELOG.rst from changelogs/fragments"

@@ -43,6 +43,7 @@ WANTED = [
     ("node_exporter", "1.9.1", "amd64"),
     ("victoriametrics", "1.151.0", "amd64"),
     ("vmutils", "1.151.0", "amd64"),
+    ("alertmanager", "0.28.1", "amd64"),
     ("node_exporter", "1.9.0", "amd64"),
     ("node_exporter", "1.9.1", "arm64"),
     # The newest, and one to update from. The crate asks for Rust 1.96; 1.95 builds it, which is tried.
@@ -78,6 +79,15 @@ PRODUCTS = {
         "checksums": "vmutils-linux-{architecture}-v{version}_checksums.txt",
         "programs": {"vmagent-prod": "./app/vmagent", "vmalert-prod": "./app/vmalert", "vmauth-prod": "./app/vmauth"},
         "version": (VM_VERSION, "{program}-lab-tags-v{version}"),
+    },
+    "alertmanager": {
+        "module": "github.com/prometheus/alertmanager",
+        "folder": "prometheus/alertmanager/releases/download/v{version}",
+        "archive": "alertmanager-{version}.linux-{architecture}.tar.gz",
+        "inside": "alertmanager-{version}.linux-{architecture}/",
+        "checksums": "sha256sums.txt",
+        "programs": {"alertmanager": "./cmd/alertmanager", "amtool": "./cmd/amtool"},
+        "version": (COMMON_VERSION, "{version}"),
     },
     "all_smi": {
         "crate": "all-smi",

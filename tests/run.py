@@ -64,7 +64,8 @@ COSTLY = "costly"
 # Parts that a plain run leaves out.
 EXTRA_PARTS = ("mutations", "quiet", "matrix", "preview", "grafana")
 # Scenarios that need archives which make lab-cache builds, and which.
-BUILT_FOR = {"airgap": "node_exporter,victoriametrics,vmutils", "release": "node_exporter,victoriametrics,vmutils", "all_smi": "all_smi,all_smi_mock"}
+BUILT_FOR = {"airgap": "node_exporter,victoriametrics,vmutils,alertmanager", "release": "node_exporter,victoriametrics,vmutils",
+             "all_smi": "all_smi,all_smi_mock"}
 # What a fixture says of itself in its first words; "derived" is from documentation or public samples.
 FIXTURE_KINDS = ("recorded", "derived", "guessed")
 

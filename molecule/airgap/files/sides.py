@@ -1,15 +1,14 @@
 """The two sides of an air gap: runs the lines of docs/airgap.md as they are printed there, with this scenario's paths in them.
 
-Simulated: upstream, by a web server on this machine that has what `make lab-cache` built, and an archive of Alertmanager with the program of Debian's
-package. Other than printed: the connected side's lines are told of that server, and which releases it has; the last line, `site.yml`, is the scenario's
-converge. The isolated side's lines run without any network interface.
+Simulated: upstream, by a web server on this machine that has what `make lab-cache` built. Other than printed: the connected side's lines are told of
+that server, and which releases it has; the last line, `site.yml`, is the scenario's converge. The isolated side's lines run without any network
+interface.
 
 Usage: sides.py, with Molecule's environment. What the lines print is printed.
 """
 
 import contextlib
 import functools
-import hashlib
 import http.server
 import json
 import os
@@ -18,7 +17,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import threading
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
@@ -28,7 +26,6 @@ import cache  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 SIDES = {"connected": "## On the connected machine", "isolated": "## On the isolated one"}
 RELEASES = ["node_exporter", "victoriametrics", "vmutils", "alertmanager"]
-ALERTMANAGER = "0.28.1"
 SECONDS = 900
 
 
@@ -48,7 +45,7 @@ class Sides:
     def begin(self):
         """Make the folders. The public key comes another way than the bundle."""
         shutil.rmtree(self.root, ignore_errors=True)
-        for folder in ("connected/fleet", "isolated/fleet", "transport", "upstream"):
+        for folder in ("connected/fleet", "isolated/fleet", "transport"):
             (self.root / folder).mkdir(parents=True)
 
     def lab(self, side, line):
@@ -89,12 +86,7 @@ class Sides:
     @contextlib.contextmanager
     def upstream(self):
         """URL of a web server with upstream's paths."""
-        folder = self.root / "upstream"
-        for product in os.listdir(cache.root()):
-            if not (folder / product).exists():
-                shutil.copytree(os.path.join(cache.root(), product), folder / product)
-        publish_alertmanager(folder / "prometheus" / "alertmanager" / "releases" / "download" / f"v{ALERTMANAGER}")
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Pages, directory=str(folder))) as server:
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Pages, directory=cache.root())) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             yield f"http://127.0.0.1:{server.server_port}"
             server.shutdown()
@@ -105,20 +97,6 @@ class Pages(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *arguments):  # pylint: disable=arguments-differ
         pass
-
-
-def publish_alertmanager(folder):
-    """Publish an archive like upstream's with the programs of Debian's package of the same version, which the lab has unpacked."""
-    inside = f"alertmanager-{ALERTMANAGER}.linux-amd64"
-    if folder.exists():
-        return
-    folder.mkdir(parents=True)
-    tools = subprocess.run([sys.executable, str(CHECKOUT / "lab" / "lab.py"), "tools"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    archive = folder / f"{inside}.tar.gz"
-    with tarfile.open(archive, "w:gz") as made:
-        for name, program in (("alertmanager", "prometheus-alertmanager"), ("amtool", "amtool")):
-            made.add(os.path.join(tools, program), f"{inside}/{name}")
-    (folder / "sha256sums.txt").write_text(f"{hashlib.sha256(archive.read_bytes()).hexdigest()}  {archive.name}\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""A fleet from a bundle alone: no default route, no source of packages. Simulated: upstream, Alertmanager's archive, the air gap between two folders
-of this machine (files/sides.py), and the devices, below nvidia-smi.
+"""A fleet from a bundle alone: no default route, no source of packages. Simulated: upstream, by a web server whose archives the lab built, the two
+machines, by two folders of this one (files/sides.py), and the devices, below nvidia-smi.
 
 Each test leaves the fleet as it found it.
 """
