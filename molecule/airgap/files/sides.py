@@ -50,7 +50,8 @@ class Sides:
 
     def lab(self, side, line):
         """A line of the document with the paths of this scenario."""
-        places = {"/srv/fleet/inventory": os.environ["MOLECULE_INVENTORY_FILE"], "/srv/": f"{self.root / side}/", "/media/transport": str(self.root / "transport")}
+        places = {"/srv/fleet/inventory": os.environ["MOLECULE_INVENTORY_FILE"], "/srv/": f"{self.root / side}/",
+                  "/media/transport": str(self.root / "transport")}
         return re.sub("|".join(places), lambda match: places[match.group()], line)
 
     def run(self, side, line):
@@ -58,8 +59,8 @@ class Sides:
         collections = {"connected": CHECKOUT / ".collections", "isolated": self.root / "isolated" / "collections"}[side]
         alone = ["unshare", "--user", "--map-root-user", "--net"] if side == "isolated" else []
         done = subprocess.run(
-            [*alone, "sh", "-c", self.lab(side, line)], cwd=self.root / side, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=SECONDS, check=False, env={
+            [*alone, "sh", "-c", self.lab(side, line)], cwd=self.root / side, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, timeout=SECONDS, check=False, env={
                 **os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "no_proxy": "127.0.0.1",
                 "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"})
         assert done.returncode == 0, f"{side}: {line}: exit status {done.returncode}\n{done.stdout}"
