@@ -11,6 +11,8 @@ DOCUMENTATION = r"""
 module: accelerator_facts
 short_description: Gather facts on the accelerators of a host
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 description:
   - Finds the accelerators of a host, their driver state and their identity.
   - Supports NVIDIA, AMD and discrete Intel GPUs, NVIDIA Jetson, Intel Gaudi, Google TPU, Tenstorrent, Rebellions, Furiosa,

@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: adopted_exporter
 short_description: Check that an existing exporter can be used
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.

@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: alert_silence
 short_description: Create, list and expire silences of Alertmanager
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection; C(silence.yml) uses it. Runs on a monitoring host.

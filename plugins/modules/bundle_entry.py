@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: bundle_entry
 short_description: List an archive in the lock file of a bundle
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - A bundle is a directory of archives on the control node from which programs are installed offline. Its C(lock.json) lists its

@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: fleet_backup
 short_description: Back up a monitoring host, and restore it
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection; used by C(backup.yml), C(backup_test.yml), C(restore.yml) and C(upgrade.yml). Runs on a monitoring host.

@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: fleet_compare_info
 short_description: Compare the readings of several sources
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Runs on a monitoring host. For nodes whose accelerators are read by two sources, for example DCGM's exporter and all-smi,

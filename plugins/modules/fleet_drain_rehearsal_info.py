@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: fleet_drain_rehearsal_info
 short_description: Rehearse draining nodes of Slurm over the stored past
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Runs on a monitoring host. Makes the decisions of the role C(slurm_drain) for each step of the stored past, and returns which nodes would have been

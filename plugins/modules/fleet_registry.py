@@ -11,6 +11,8 @@ DOCUMENTATION = r'''
 module: fleet_registry
 short_description: Record hosts in the fleet registry and publish it
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author:
   - accelmon.fleet contributors (@accelmon)
 description:

@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: fleet_rehearsal_info
 short_description: Rehearse changed alerts over the stored past
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Runs on a monitoring host. Evaluates alerts over the stored past, as they would be and as they are loaded now, and returns how often, where

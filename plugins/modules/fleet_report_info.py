@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: fleet_report_info
 short_description: Collect the report of the fleet as data
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection; used by C(report.yml), which makes a page of the result.

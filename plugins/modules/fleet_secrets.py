@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: fleet_secrets
 short_description: Create, keep and rotate the fleet's passwords and CA
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.

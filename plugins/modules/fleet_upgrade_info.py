@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: fleet_upgrade_info
 short_description: Compare a fleet after an upgrade with what it was before
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection; used by C(upgrade.yml). Runs on a monitoring host.

@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: fleet_verify_info
 short_description: Verify that the registered fleet is monitored
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Runs on a monitoring host. Reads its registry, queries the storage and the rule evaluator, and reports problems.

@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: node_topology_info
 short_description: Show how devices and network adapters of a host are connected
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection; used by C(topology.yml), which compares hosts. Options and results may change in any release.

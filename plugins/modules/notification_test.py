@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: notification_test
 short_description: Send a test through every receiver of Alertmanager
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection; C(test_notification.yml) uses it. Runs on a monitoring host, and reads Alertmanager's journal there.

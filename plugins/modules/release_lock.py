@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: release_lock
 short_description: Write a lock file of releases from upstream's checksums
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Reads upstream's checksum lists and writes the version, URL and SHA-256 of every wanted archive to a file.

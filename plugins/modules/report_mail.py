@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: report_mail
 short_description: Mail a report
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection; C(report.yml) uses it. Runs on a monitoring host, and sends the page there as an attachment.

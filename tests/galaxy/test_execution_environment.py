@@ -21,7 +21,7 @@ WITH_CORE = {"ansible", "jinja2", "markupsafe", "yaml"}
 @pytest.fixture(scope="module")
 def wanted(site):
     """What ansible-builder reads from the installed collection: {"python": [...], "system": [...]}."""
-    return yaml.safe_load(site.run("ansible-builder", "introspect", "collections"))
+    return yaml.safe_load(site.run("ansible-builder", "introspect", "home/.ansible/collections"))
 
 
 def test_it_needs_no_python_package(wanted):
@@ -59,5 +59,5 @@ def test_the_definition_is_created_as_the_document_says(site, empty):
     given = empty.folder / "context" / "_build"
     assert (given / "files" / "accelmon-fleet.tar.gz").read_bytes() == empty.artifact.read_bytes()
     # What the image does first, in this folder.
-    empty.run("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", str(empty.folder / "collections"), folder=given)
+    empty.run("ansible-galaxy", "collection", "install", "-r", "requirements.yml", folder=given)
     assert (empty.installed / "MANIFEST.json").is_file()

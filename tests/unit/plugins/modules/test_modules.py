@@ -36,3 +36,9 @@ def test_a_renamed_module_is_found_under_its_old_name():
     routes = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["plugin_routing"]["modules"]
     assert {old: route["redirect"] for old, route in routes.items()} == {
         name[:-len("_info")]: f"accelmon.fleet.{name}" for name in MODULES if name.endswith("_info") and name not in NEVER_RENAMED}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_says_since_when_it_is_there_and_which_python_it_needs(name):
+    told = documentation(name)
+    assert told["version_added"] and told["requirements"] == ["Python 3.6 or newer"]
