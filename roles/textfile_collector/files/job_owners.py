@@ -96,7 +96,8 @@ def is_sound(text):
 def parse(job_id, data):
     """The Owner that an owner file describes. What can be understood of a damaged one counts."""
     values, damaged = collections.defaultdict(list), False
-    lines = data.decode("utf-8", "replace").splitlines()
+    # A line ends where the writer ended it: splitlines() would also end it within what a user chose.
+    lines = data.decode("utf-8", "replace").split("\n")
     for line in lines:
         if not line.strip() or line.startswith("#"):
             continue

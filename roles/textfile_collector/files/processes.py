@@ -48,7 +48,8 @@ def contents(path, limit=65536):
 
 def groups(text):
     """The control groups of a process, that of systemd first."""
-    lines = [line.split(":", 2) for line in text.splitlines() if line.count(":") >= 2]
+    # Only the kernel ends a line: splitlines() would also end it within a name that a user chose.
+    lines = [line.split(":", 2) for line in text.split("\n") if line.count(":") >= 2]
     ours = [path for _number, controllers, path in lines if controllers in ("", "name=systemd") and path != "/"]
     return ours + [path for _number, _controllers, path in lines if path not in ours]
 
@@ -71,7 +72,7 @@ def job_above(root, pid):
     """The job of Slurm whose slurmstepd is an ancestor of a process, or None: for a Slurm that does not use control groups, or not by number."""
     for _generation in range(DEPTH_LIMIT):
         folder = os.path.join(root, "proc", str(pid))
-        status = dict(line.split(":\t", 1) for line in contents(os.path.join(folder, "status")).splitlines() if ":\t" in line)
+        status = dict(line.split(":\t", 1) for line in contents(os.path.join(folder, "status")).split("\n") if ":\t" in line)
         # A user may call a process as Slurm does. Of processes that are not root's nothing is believed.
         if status.get("Name") == "slurmstepd" and status.get("Uid", "").split()[:1] == ["0"]:
             found = STEP.match(contents(os.path.join(folder, "cmdline"), 4096))
@@ -121,7 +122,7 @@ FACTORS = {"KiB": 1 << 10, "MiB": 1 << 20}
 
 def pairs(text):
     """{key: value} of lines such as `key: value`, as the kernel and its drivers write them."""
-    return dict((key.strip(), value.strip()) for key, _colon, value in (line.partition(":") for line in text.splitlines()))
+    return dict((key.strip(), value.strip()) for key, _colon, value in (line.partition(":") for line in text.split("\n")))
 
 
 def fdinfo(text):

@@ -75,6 +75,12 @@ def test_values_are_never_run_as_commands(hooks):
     assert not (hooks.folder / "done").exists() and "user=" + value in hooks.text()
 
 
+def test_an_account_cannot_say_more_than_an_account(hooks):
+    """Without accounting, Slurm takes any text for it from whoever submits a job."""
+    hooks.run("prolog", SLURM_JOB_ACCOUNT="physics\nuser=bob\ndevices=GPU-00000000-0000-4000-8000-000000000000")
+    assert hooks.text() == ["scheduler=slurm", "slurm_gpus=0,3", "visible=0,3", "user=ada", "account=", "partition=gpu"]
+
+
 def test_users_can_be_left_out(tmp_path):
     hooks = Hooks(tmp_path, names_users=False)
     hooks.run("prolog")

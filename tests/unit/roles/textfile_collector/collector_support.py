@@ -118,7 +118,7 @@ def put(root, path, text):
     """One more file below root."""
     full = os.path.join(str(root), path)
     os.makedirs(os.path.dirname(full), exist_ok=True)
-    with open(full, "w", encoding="ascii") as stream:
+    with open(full, "w", encoding="utf-8", newline="") as stream:
         stream.write(text)
 
 

@@ -223,6 +223,14 @@ def test_what_is_sound_of_a_damaged_file_counts(gpus):
     assert jobs(metrics) == [{"index": "0", "uuid": UUIDS[0], "job_id": "1"}] and problems(metrics) == {"1": "damaged"}
 
 
+@pytest.mark.parametrize("separator", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_nothing_but_the_end_of_a_line_begins_another(gpus, separator):
+    """What a user may choose, such as an account, must not say whose the job is."""
+    (gpus.root / JOBS / "1").write_bytes(f"devices=0\nuser=ada\naccount=x{separator}user=bob{separator}devices=1\n".encode("utf-8"))
+    metrics = collect(gpus)
+    assert jobs(metrics) == [{"index": "0", "uuid": UUIDS[0], "job_id": "1", "user": "ada"}] and problems(metrics) == {"1": "damaged"}
+
+
 def test_limits_of_size_number_and_devices(gpus):
     write(gpus, "0", "devices=0", "#" * 9000)
     for number in range(1, 600):

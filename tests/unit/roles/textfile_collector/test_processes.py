@@ -141,6 +141,16 @@ def test_whose_a_process_is(program, node, cgroup, owner):
     assert program.processes.owner(str(node.root), 50) == owner
 
 
+@pytest.mark.parametrize("separator", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_a_name_that_a_user_chose_is_no_line_of_its_own(program, node, separator):
+    """Users make control groups of any name in their session, and call their processes anything."""
+    process(node.root, 50, f"0::/user.slice/user-1000.slice/user@1000.service/x{separator}" + SLURM2 % "7")
+    assert program.processes.owner(str(node.root), 50) == ("unit", "user.slice")
+    process(node.root, 30, name="slurmstepd", uid=0, words="slurmstepd: [4711.batch]")
+    process(node.root, 51, "0::/\n", parent=1, name=f"x{separator}PPid:\t30{separator}Pid:\t7")
+    assert program.processes.owner(str(node.root), 51) is None
+
+
 def test_a_job_is_known_by_its_stepd_where_control_groups_do_not_tell(program, node):
     process(node.root, 30, name="slurmstepd", uid=0, words="slurmstepd: [4711.batch]")
     process(node.root, 31, parent=30)
