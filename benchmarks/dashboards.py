@@ -10,9 +10,9 @@ seconds; of single devices for a quarter of an hour, of their load and jobs and 
 device and a job on three of four.
 Six queries at a time, as browsers do, over six hours in steps of 15 seconds. Variables are at their defaults; the boards for single nodes show one.
 
-Printed for each dashboard, for what the first screen shows and for all of it: the time until the last answer and the storage's CPU time; for all of it also
-the slowest query, the largest answer and the most lines of a plot, of the median of several times. Other work on the machine makes the times worse, so its
-load is printed with them.
+Printed for each dashboard, for what the first screen shows, for all that is open, and for closed rows: the time until the last answer and the storage's CPU
+time; for the last two also the slowest query, the largest answer and the most lines of a plot, of the median of several times. Other work on the machine
+makes the times worse, so its load is printed with them.
 """
 import argparse
 import concurrent.futures
@@ -82,6 +82,8 @@ class Samples:
         vendor = {**place, "vendor": "nvidia"}
         for name, least, most in ROLLED:
             yield self.line(f"node:{name}", vendor, least, most, short)
+        for name, most in (("busy", devices), ("free", devices // 4)):
+            yield self.line(f"model:accelerator_utilization_ratio:{name}", {**vendor, "model": "NVIDIA H100 80GB HBM3"}, 0, most, short)
         yield self.line("node:accelerator_health_score:min", vendor, 100, 100, short)
         yield self.line("accelmon_expected_accelerators", {"cluster": place["cluster"], "node": place["node"], "vendor": "nvidia"}, devices, devices, short)
         yield self.line("accelmon_fleet_node_info", {**place, "state": "active"}, span=short)
@@ -152,11 +154,16 @@ def spent(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def closed(board):
+    """A board of the panels in its closed rows alone."""
+    return {**board, "panels": [panel for row in board["panels"] for panel in row.get("panels", ())], "templating": {"list": []}}
+
+
 def asks(name, board, rows):
-    """[(who asks, path, query)] when a board is opened; rows: of Grafana's grid that are on the screen."""
+    """[(who asks, path, query)] when a board is opened; rows: of Grafana's grid that are on the screen. Closed rows ask for nothing."""
     chosen = {"cluster": ["c0"], "node": ["gpu0"], "vendor": ["nvidia"]} if name in ("node", "accelerator") else {}
     found = [(who, "label", asked.filled(expression, chosen)) for who, expression in asked.expressions(board) if who.startswith("$")]
-    for panel in (panel for panel in asked.panels(board) if panel["gridPos"]["y"] < rows):
+    for panel in (panel for panel in board["panels"] if panel["type"] != "row" and panel["gridPos"]["y"] < rows):
         found += [(f"{panel['title']} {target['refId']}", "query" if target["instant"] else "query_range", asked.filled(target["expr"], chosen))
                   for target in panel["targets"]]
     return found
@@ -195,6 +202,15 @@ def costs(url, pid, end, name, board):
     return sorted(found, reverse=True)
 
 
+def told(url, pid, end, name, board, times):
+    """Print what opening a board costs."""
+    runs = [opened(url, pid, end, name, board, 1000) for _time in range(times)]
+    run = sorted(runs, key=lambda one: one["seconds"])[len(runs) // 2]
+    print(f"{name:12} {run['queries']} queries, {run['seconds']:.2f} s, CPU {statistics.median(one['cpu'] for one in runs):.2f} s, "
+          f"slowest {run['slowest'][0]} {run['slowest'][1]:.2f} s, {run['bytes'] / 1e6:.1f} MB, of which {run['largest'][0]} "
+          f"{run['largest'][1] / 1e6:.1f} MB, {run['lines']} lines, load {os.getloadavg()[0]:.1f}", flush=True)
+
+
 def main():
     """Fills a storage and opens every board."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -226,11 +242,9 @@ def main():
             for _time in range(options.times):
                 screen = opened(url, storage.pid, end, name, board, SCREEN)
                 print(f"{name:12} the first screen: {screen['queries']} queries, {screen['seconds']:.2f} s, CPU {screen['cpu']:.2f} s", flush=True)
-            runs = [opened(url, storage.pid, end, name, board, 1000) for _time in range(options.times)]
-            run = sorted(runs, key=lambda one: one["seconds"])[len(runs) // 2]
-            print(f"{name:12} {run['queries']} queries, {run['seconds']:.2f} s, CPU {statistics.median(one['cpu'] for one in runs):.2f} s, "
-                  f"slowest {run['slowest'][0]} {run['slowest'][1]:.2f} s, {run['bytes'] / 1e6:.1f} MB, of which {run['largest'][0]} "
-                  f"{run['largest'][1] / 1e6:.1f} MB, {run['lines']} lines, load {os.getloadavg()[0]:.1f}", flush=True)
+            told(url, storage.pid, end, name, board, options.times)
+            if closed(board)["panels"]:
+                told(url, storage.pid, end, f"{name} closed", closed(board), options.times)
 
 
 if __name__ == "__main__":

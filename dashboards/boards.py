@@ -133,14 +133,17 @@ def idle_hours():
     return f"sum_over_time(({idle})[$__range:1m]) / 60"
 
 
+def in_use(how):
+    """How many devices are busy, or free, of each model on each node."""
+    return f"model:accelerator_utilization_ratio:{how}{{{DEVICES}}}"
+
+
 def fleet():
     """What is there, what it does, what needs attention."""
     device_links = {"node": panels.link(NODE, "cluster", "node"), "index": panels.link(ACCELERATOR, "cluster", "node", "vendor", "index")}
     temperature = marks(VIEWS["devices"]["temperature"])
-    busy = f"{VIEWS['busy']:g}"
     watts = f"sum_over_time((sum(cluster:accelerator_power_watts:sum{{{CLUSTERS}}}))[$__range:1m]) / 60"
     by_model, by_rack = "cluster, vendor, model", "cluster, rack, vendor"
-    utilization = f"accelerator_utilization_ratio{{{DEVICES}}}"
     with_job = f"on ({JOB}) accelerator_job_info"
     percents = [override(f"{10 * place} %", color={"mode": "fixed", "fixedColor": colour}) for place, colour in enumerate([*HEAT, ALARM][:11])]
     return panels.board(FLEET, "Fleet", "All accelerators: what is there, what it does, and what needs attention.", [
@@ -155,7 +158,7 @@ def fleet():
             stat("Expected", "Accelerators that the registry expects of nodes that are neither in maintenance nor retired.", [now(f"sum({expected()})")],
                  size=(6, 4)),
             stat("Missing", "Accelerators that are expected and not seen.", [now(f"sum({missing()})")], size=(6, 4), thresholds=ANY),
-            stat("Busy now", f"Accelerators that are busy for at least {VIEWS['busy']:.0%} of the time.", [now(f"sum({utilization} >= bool {busy})")],
+            stat("Busy now", f"Accelerators that are busy for at least {VIEWS['busy']:.0%} of the time, once a minute.", [now(f"sum({in_use('busy')})")],
                  size=(6, 4)),
             stat("Nodes up", "Nodes whose node_exporter answers, of the nodes in the registry.", [
                 now(f'sum(max by (cluster, node) (up{{job="node_exporter",{HERE},rack=~"$rack"}}))', "up"),
@@ -202,8 +205,8 @@ def fleet():
                  [now(idle_hours(), "{{cluster}} {{vendor}}")], "count", (8, 8)),
             table("By model", "Busy as everywhere here. Free: not busy, and no job has it. n/a: no device is so, or nothing says so. " + JOB_HELP, [
                 (f"count by ({by_model}) (accelerator_info{{{DEVICES}}})", column("Present")),
-                (f"sum by ({by_model}) ({utilization} >= bool {busy})", column("Busy")),
-                (f"count by ({by_model}) ({utilization} < {busy} unless {with_job})", column("Free")),
+                (f"sum by ({by_model}) ({in_use('busy')})", column("Busy")),
+                (f"sum by ({by_model}) ({in_use('free')})", column("Free")),
                 (f"count by ({by_model}) (accelerator_info{{{DEVICES}}} and {with_job})", column("In jobs")),
             ], ["cluster", "vendor", "model"], (16, 8), sort="Present"),
             table("Racks", "The 50 racks that draw most. A node without a rack is in none.", [
@@ -219,7 +222,7 @@ def fleet():
         ("All devices", [
             device_table("Devices", "Every device that the variables choose, as it is now. n/a: its source does not say. Click a node or an index.",
                          DEVICES, device_links),
-        ]),
+        ], panels.CLOSED),
     ])
 
 

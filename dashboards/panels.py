@@ -4,12 +4,15 @@
 
 """Parts of a Grafana dashboard as plain data: targets, panels, variables, and where panels lie."""
 
+import itertools
+
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.palette import HEAT
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 SCHEMA_VERSION = 42
 TAG = "accelmon"
 COLUMNS = 24
+CLOSED = "closed"  # of a row
 # Colours that differ for everybody, close to Okabe and Ito's: of values and lines, which can be read on light and on dark ground. The theme's own for what
 # has no meaning.
 GOOD, NOTICE, ALARM, PLAIN, REFERENCE = "#009E73", "#B87A00", "#D55E00", "text", "#8C8C8C"
@@ -234,19 +237,22 @@ def variable(name, series, several=True, everything=True, label=None):
 
 
 def board(uid, title, about, variables, sections, span="6h", annotations=()):
-    """A dashboard. sections: [(title, panels)], each below a row with its title."""
-    panels, top = [], 0
-    for heading, members in sections:
-        panels.append({"type": "row", "title": heading, "collapsed": False, "panels": [], "gridPos": {"x": 0, "y": top, "w": COLUMNS, "h": 1}})
-        placed, top = in_lines(members, top + 1)
-        panels += placed
+    """A dashboard. sections: [(title, panels)], each below a row with its title; with CLOSED behind them, they ask for nothing until the row is opened."""
+    panels, top, places = [], 0, itertools.count(1)
+    for heading, members, *closed in sections:
+        row = {"id": next(places), "type": "row", "title": heading, "collapsed": bool(closed), "panels": [],
+               "gridPos": {"x": 0, "y": top, "w": COLUMNS, "h": 1}}
+        placed, below = in_lines(members, top + 1)
+        placed = [{"id": next(places), **one} for one in placed]
+        panels += [{**row, "panels": placed}] if closed else [row, *placed]
+        top = top + 1 if closed else below
     return {
         "uid": uid, "title": title, "description": about, "tags": [TAG], "schemaVersion": SCHEMA_VERSION, "version": 1, "editable": False,
         "graphTooltip": 1, "timezone": "browser", "time": {"from": f"now-{span}", "to": "now"}, "refresh": "1m", "fiscalYearStartMonth": 0,
         "links": [{"title": "Fleet", "type": "dashboards", "tags": [TAG], "asDropdown": False, "includeVars": True, "keepTime": True, "targetBlank": False,
                    "icon": "external link", "tooltip": "", "url": ""}],
         "templating": {"list": [source(), *variables]}, "annotations": {"list": list(annotations)},
-        "panels": [{"id": place, **one} for place, one in enumerate(panels, 1)]}
+        "panels": panels}
 
 
 def in_lines(members, top):

@@ -295,6 +295,9 @@ median, or its temperature above; each deviation is scaled to a standard deviati
 the number of deviations. Peers in a job need `accelerator_job_info`; see
 [jobs](jobs.md).
 
+With `model:`, `busy` is how many devices of a model on a node are busy for at least 10 % of the time, and `free` how many are not and belong to no job;
+there is no series where none is free.
+
 `job:accelerator_job_info:count` is how many devices a job has, and `job:accelerator_job_info:idle` how many of these are busy for less than 10 % of
 the time; with `user:`, of all jobs of a user. The other series of a job are of its devices together. A device that several jobs share counts for each
 of them.
@@ -531,6 +534,8 @@ def slow_labels(series, record):
     level, name, operation = record.split(":")
     if operation == "straggler":
         return "those of the device" + (", `job_id`" if level == "job" else "")
+    if level == series["slow"]["use"]["level"]:
+        return code(series["slow"]["use"]["by"])
     if level in series["slow"]["jobs"]["levels"]:
         return code(series["slow"]["jobs"]["levels"][level])
     bucket = [part["by"] for part in series["slow"]["buckets"] if operation == "buckets" and part["of"] == name]

@@ -27,8 +27,8 @@ def boards():
 
 
 def panels(board):
-    """The panels that show something."""
-    return [panel for panel in board["panels"] if panel["type"] != "row"]
+    """The panels that show something, also those of a closed row."""
+    return [panel for outer in board["panels"] for panel in ([outer] if outer["type"] != "row" else outer["panels"])]
 
 
 def variables(board):

@@ -115,6 +115,8 @@ function Board({ source }) {
 
 async function main() {
   const board = await (await fetch(parameters.get('board'))).json();
+  // Closed rows are drawn open.
+  board.panels = board.panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]);
   const source = new Source(parameters.get('storage'), board, Number(parameters.get('now')), reporter(board.title));
   await source.loadVariables(Object.fromEntries([...parameters].filter(([name]) => name.startsWith('var-')).map(([name, value]) => [name.slice(4), value])));
   window.preview.waiting = repeated(board.panels, source).filter(({ type }) => type !== 'row').length;

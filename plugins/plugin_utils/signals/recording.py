@@ -116,7 +116,7 @@ def link_rules(series, sources):
 
 
 def slow_rules(series):
-    """Percentiles and buckets, from recorded series of devices."""
+    """Percentiles, buckets and how many devices are in use, from recorded series of devices."""
     rules = []
     for rollup in series["slow"]["percentiles"]:
         for level in rollup["levels"]:
@@ -127,7 +127,10 @@ def slow_rules(series):
         value = f"floor({recorded(rollup)} * {number(rollup['multiply'] / rollup['step'])}) * {rollup['step']}"
         rules.append({"record": f"{rollup['level']}:{rollup['of']}:buckets",
                       "expr": f'count_values by ({", ".join(series["levels"][rollup["level"]])}) ("{rollup["by"]}", {value})'})
-    return rules
+    use, busy = series["slow"]["use"], number(load("views")["busy"])
+    by, free = ", ".join(use["by"]), f"{use['of']} < {busy} unless on (cluster, node, index, uuid) accelerator_job_info"
+    return rules + [{"record": f"{use['level']}:{use['of']}:busy", "expr": OPERATIONS["sum"].format(by=by, of=f"{use['of']} >= bool {busy}")},
+                    {"record": f"{use['level']}:{use['of']}:free", "expr": OPERATIONS["count"].format(by=by, of=free)}]
 
 
 def job_rules(series):

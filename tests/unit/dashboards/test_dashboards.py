@@ -43,9 +43,10 @@ def test_each_board_can_be_found_again():
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_panels_lie_beside_each_other(name):
-    taken, ids = set(), [panel["id"] for panel in COMMITTED[name]["panels"]]
+    opened = [panel for outer in COMMITTED[name]["panels"] for panel in [outer, *outer.get("panels", ())]]
+    taken, ids = set(), [panel["id"] for panel in opened]
     assert len(set(ids)) == len(ids)
-    for panel in COMMITTED[name]["panels"]:
+    for panel in opened:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24, panel["title"]
         cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
@@ -54,6 +55,15 @@ def test_panels_lie_beside_each_other(name):
     assert len(taken) == 24 * (1 + max(y for _x, y in taken)), "there is a hole"
     titles = [panel["title"] for panel in asked.panels(COMMITTED[name])]
     assert len(set(titles)) == len(titles), "a panel is found by its title"
+
+
+def test_only_the_last_row_is_closed_and_only_such_a_row_holds_panels():
+    """What is below a closed row would have to move when it is opened, which Grafana does and other readers of the file do not."""
+    for name, board in COMMITTED.items():
+        rows = [panel for panel in board["panels"] if panel["type"] == "row"]
+        assert not [row["title"] for row in rows[:-1] if row["collapsed"]]
+        assert all(bool(row["panels"]) == row["collapsed"] for row in rows)
+        assert rows[-1]["collapsed"] == (name == "fleet") and (not rows[-1]["collapsed"] or board["panels"][-1] is rows[-1])
 
 
 @pytest.mark.parametrize("name, panel", PANELS, ids=[f"{name}-{panel['title']}" for name, panel in PANELS])

@@ -176,7 +176,7 @@ def test_every_level_has_its_roll_ups_and_racks_only_named_ones():
             assert 'rack!=""' in rule["expr"]
         elif level in ("node", "cluster"):
             assert "rack!=" not in rule["expr"]
-    assert {rule["record"].split(":")[0] for rule in RECORDS if ":" in rule["record"]} == {"node", "rack", "cluster", "job", "user"}
+    assert {rule["record"].split(":")[0] for rule in RECORDS if ":" in rule["record"]} == {"node", "rack", "cluster", "model", "job", "user"}
 
 
 def test_every_recorded_series_has_a_case():
