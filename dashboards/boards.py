@@ -458,9 +458,10 @@ def jobs():
             stat("In jobs", "Accelerators that jobs have.", [now(f"count(group by ({JOB}) (accelerator_job_info{{{chosen}}}))")], **none),
             stat("Really busy", "Those of them that are busy for at least 10 % of the time.",
                  [now(of_all(f"({utilization} >= bool {busy})", "sum"), "{{cluster}}")], **none),
-            stat("How busy", "Average over the accelerators that jobs have.", [now(of_all(utilization, "avg"), "{{cluster}}")],
-                 "ratio",
-                 max=1, min=0, **none),
+            stat("How busy", "Average over the accelerators that jobs have. " + shared, [
+                now(f"sum by (cluster) ({recorded('accelerator_utilization_ratio:avg')} * {recorded('accelerator_job_info:count')})\n"
+                    f"/ sum by (cluster) ({recorded('accelerator_job_info:count')} and {recorded('accelerator_utilization_ratio:avg')})", "{{cluster}}")],
+                 "ratio", max=1, min=0, **none),
             stat("Power", "Power of the accelerators that jobs have.", [now(of_all(power, "sum"), "{{cluster}}")], "watts",
                  **none),
             stat("Nodes", "Nodes with jobs.", [now(f"count(group by (cluster, node) (accelerator_job_info{{{chosen}}}))")], **none),
@@ -475,11 +476,8 @@ def jobs():
             ], labels.split(", "), (24, 10), None, {"partition": "Partition", "account": "Account", "user": "User", "job_id": "Job"}, "Devices"),
             table("Idle in jobs", "Devices that a job has and that are less than 10 % busy, the 100 idlest.",
                   [(f"bottomk(100, {of_devices(f'{utilization} < {busy}')})",
-                    column("Busy", "ratio"))], ["cluster", "node", "index", "user", "job_id"], (12, 10),
+                    column("Busy", "ratio"))], ["cluster", "node", "index", "user", "job_id"], (24, 10),
                   {"node": panels.link(NODE, "cluster", "node")}, {"user": "User", "job_id": "Job"}),
-            table("Devices of the jobs", "At most 100 devices.", [
-                (f"topk(100, {of_devices(utilization)})", panels.level("Busy"))],
-                ["cluster", "node", "index", "user", "job_id"], (12, 10), {"node": panels.link(NODE, "cluster", "node")}, {"user": "User", "job_id": "Job"}),
         ]),
         ("Within the time range", [
             table("Accelerator-hours", "Hours in which jobs had devices, and in which these were idle. Jobs do not narrow it. " + shared, [
@@ -487,6 +485,11 @@ def jobs():
                 (f"sum_over_time((sum by ({payers}) (user:accelerator_job_info:idle{{{owned}}}))[$__range:1m]) / 60", column("Idle hours"))],
                 payers.split(", "), (24, 10), None, {"partition": "Partition", "account": "Account", "user": "User"}, "Hours"),
         ]),
+        ("Devices of the jobs", [
+            table("Devices of the jobs", "At most 100 devices.", [
+                (f"topk(100, {of_devices(utilization)})", panels.level("Busy"))],
+                ["cluster", "node", "index", "user", "job_id"], (24, 10), {"node": panels.link(NODE, "cluster", "node")}, {"user": "User", "job_id": "Job"}),
+        ], panels.CLOSED),
     ])
 
 
