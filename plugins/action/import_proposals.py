@@ -6,6 +6,7 @@
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.accelmon.fleet.plugins.modules.import_proposals import ARGUMENTS
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.imports import proposals
@@ -20,10 +21,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """See the module."""
         super().run(tmp, task_vars)
-        dummy, asked = self.validate_argument_spec(argument_spec={
-            "directory": {"type": "str", "required": True}, "prometheus": {"type": "str", "default": ""},
-            "rules": {"type": "list", "elements": "str", "default": []}, "silences": {"type": "str", "default": ""},
-            "login_file": {"type": "str", "default": ""}, "history": {"type": "str", "default": ""}, "cluster": {"type": "str", "default": "default"}})
+        dummy, asked = self.validate_argument_spec(argument_spec=ARGUMENTS)
         asked = plain(asked)
         try:
             files, summary = proposals.propose(asked)

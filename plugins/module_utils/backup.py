@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a backup of a monitoring host is, and how it comes back. Standard library only: the program of the role backup has a copy beside it.
+"""What a backup of a monitoring host is, and how it comes back. Standard library only: the program of the role backup has a copy beside
+it, and of progress.py.
 
 One directory for each backup:
   storage/...      a snapshot of VictoriaMetrics or Prometheus, file by file
@@ -36,6 +37,11 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
+try:
+    from ansible_collections.accelmon.fleet.plugins.module_utils.progress import Progress
+except ImportError:  # on a monitoring host, where its copy is beside this one
+    from progress import Progress  # pylint: disable=import-error
+
 FORMAT = 1
 MANIFEST, SIGNATURE, STATE, STORAGE, SILENCES = "manifest.json", "manifest.hmac", "state.tar.cms", "storage", "silences.json"
 # Directories of `home` that nothing else could bring back.
@@ -51,39 +57,12 @@ SECONDS = 60
 SNAPSHOT_SECONDS = 600
 # Starting the backup waits for its end; a large storage may take hours.
 JOB_SECONDS = 86400
-# Between lines about how far a long work is.
-EVERY_SECONDS = 30
 # So much of the series may be missing: the storage may have forgotten some since.
 ENOUGH = 0.95
 
 
 class Failure(Exception):
     """One line: what is wrong; what to do."""
-
-
-def size(count):
-    """Bytes for people."""
-    return next("%.1f %s" % (count / unit, name) for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if count >= unit or name == "kB")
-
-
-class Progress(object):
-    """Says now and then how far a long work is, whose every part it is told.
-
-    tell: gets a line; words: what the work is, and at what; total: bytes
-    """
-
-    def __init__(self, tell, words, total):
-        self.tell, self.words, self.total, self.done = tell, words, total, 0
-        self.began = self.said = time.monotonic()
-
-    def add(self, count):
-        """So many bytes more are done."""
-        self.done += count
-        now = time.monotonic()
-        if now - self.said >= EVERY_SECONDS:
-            self.said = now
-            left = max(self.total - self.done, 0)
-            self.tell("%s: %s done, %s left, about %d s" % (self.words, size(self.done), size(left), left * (now - self.began) / self.done))
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ EXAMPLES = r"""
 - name: Make the bundle
   accelmon.fleet.bundle:
     path: /srv/bundle
-    artifacts: "{{ (groups | accelmon.fleet._bundle_wanted(hostvars, ['amd64'])).artifacts }}"
+    artifacts: "{{ (groups | accelmon.fleet._bundle_wanted(hostvars, ['amd64'])).found.artifacts }}"
     key: /root/bundle.key
   delegate_to: localhost
 """

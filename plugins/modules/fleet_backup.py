@@ -112,6 +112,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import backup
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
+from ansible_collections.accelmon.fleet.plugins.module_utils.progress import size
 
 
 def journal(line):
@@ -145,23 +146,23 @@ def ran(settings, name, nothing):
 def take(settings):
     """(message, backup) of a new backup, which the service takes."""
     last = ran(settings, "backup", "set accelmon_backup_directory")
-    return "%s: %s in %d files, %s, %.1f s" % (last["path"], backup.size(last["bytes"]), last["files"], counted(last["series"]), last["seconds"]), last
+    return "%s: %s in %d files, %s, %.1f s" % (last["path"], size(last["bytes"]), last["files"], counted(last["series"]), last["seconds"]), last
 
 
 def test(settings):
     """(message, backup) of the newest backup, which the service has tested."""
     last = ran(settings, "backup_test", "set accelmon_backup_test = monthly")
     return "%s: intact, %s in %d files; a storage has started from it, %s at its time, %d of them in it, %.1f s; what is encrypted was not decrypted" % (
-        last["path"], backup.size(last["bytes"]), last["files"], counted(last["series"]), last["found"], last["seconds"]), last
+        last["path"], size(last["bytes"]), last["files"], counted(last["series"]), last["found"], last["seconds"]), last
 
 
 def restore(settings, path, key, secret, check):
     """(message, backup) of what came back, or is intact."""
     found = dict(backup.restore(settings, path, key, secret, check, time.time(), journal), path=path)
     if check:
-        return "%s: intact, %s, %s" % (path, backup.size(found["bytes"]), counted(found["series"])), found
+        return "%s: intact, %s, %s" % (path, size(found["bytes"]), counted(found["series"])), found
     kept = "; kept: " + ", ".join(found["kept"]) if found["kept"] else ""
-    return "%s: %s, %s%s" % (path, backup.size(found["bytes"]), counted(found["series"]), kept), found
+    return "%s: %s, %s%s" % (path, size(found["bytes"]), counted(found["series"]), kept), found
 
 
 def rewind(settings, path):

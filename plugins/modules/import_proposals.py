@@ -77,14 +77,20 @@ summary:
 
 from ansible.module_utils.basic import AnsibleModule
 
+ARGUMENTS = {
+    "directory": {"type": "str", "required": True},
+    "prometheus": {"type": "str", "default": ""},
+    "rules": {"type": "list", "elements": "str", "default": []},
+    "silences": {"type": "str", "default": ""},
+    "login_file": {"type": "str", "default": ""},
+    "history": {"type": "str", "default": ""},
+    "cluster": {"type": "str", "default": "default"},
+}
+
 
 def main():
     """Run only where the action plugin was passed over."""
-    texts = {name: dict(type="str", default="") for name in ("prometheus", "silences", "login_file", "history")}
-    module = AnsibleModule(
-        argument_spec=dict(texts, directory=dict(type="str", required=True), rules=dict(type="list", elements="str", default=[]),
-                           cluster=dict(type="str", default="default")),
-        supports_check_mode=True)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     module.fail_json(msg="import_proposals runs on the control node and cannot be run on its own")
 
 

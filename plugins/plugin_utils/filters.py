@@ -21,6 +21,20 @@ def as_filter(function):
     return filtered
 
 
+def as_answer(function):
+    """The function as a filter of playbooks, which end with the line of a Problem themselves: {"found": what it returns, "problem": ""}.
+
+    An error of a filter would come in the frame that Ansible puts around those of templates.
+    """
+    @functools.wraps(function)
+    def answered(*args, **kwargs):
+        try:
+            return {"found": function(*args, **kwargs), "problem": ""}
+        except Problem as error:
+            return {"found": None, "problem": str(error)}
+    return answered
+
+
 def internal(*functions):
     """{name: filter} of functions that serve the roles and playbooks of this collection alone: their names begin with an underscore."""
     return {f"_{function.__name__}": function for function in functions}

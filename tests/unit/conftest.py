@@ -6,6 +6,7 @@
 
 import http.server
 import os
+import shutil
 import socketserver
 import tempfile
 import threading
@@ -19,6 +20,15 @@ def _umask():
     before = os.umask(0o022)
     yield
     os.umask(before)
+
+
+@pytest.fixture(scope="session")
+def promtool():
+    """Path of promtool; a test is skipped without it."""
+    found = shutil.which("promtool", path=os.environ.get("ACCELMON_PROGRAMS"))
+    if not found:
+        pytest.skip("no promtool in ACCELMON_PROGRAMS or on PATH")
+    return found
 
 
 # hypothesis keeps tables of Unicode; they do not belong into the checkout.

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What a run is asked for is checked before anything is done. Nothing is stubbed; no host is reached."""
+import json
 import os
 import pathlib
 import re
@@ -11,6 +12,7 @@ import sys
 
 import pytest
 import yaml
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, notified
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import fleet_variables
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -30,12 +32,56 @@ def test_every_playbook_begins_with_a_check(name):
     ("image", "accelmon_scrape_interval=1ms", "accelmon_scrape_interval = 1ms: out of range"),
 ])
 def test_a_wrong_argument_ends_the_run(tmp_path, playbook, argument, words):
-    (tmp_path / "hosts.ini").write_text(INVENTORY)
+    assert words in failed(tmp_path, playbook, argument, INVENTORY)
+
+
+def failed(folder, playbook, arguments, inventory):
+    """What a playbook prints with these arguments and this inventory, with which it fails."""
+    (folder / "hosts.ini").write_text(inventory)
     done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "-i", str(tmp_path / "hosts.ini"), str(ROOT / "playbooks" / f"{playbook}.yml"), "-e", argument],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=600, check=False, cwd=str(tmp_path),
-        env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(tmp_path / "home"), ANSIBLE_NOCOLOR="1"))
-    assert words in done.stdout and done.returncode, done.stdout
+        [sys.executable, "-m", "ansible", "playbook", "-i", str(folder / "hosts.ini"), str(ROOT / "playbooks" / f"{playbook}.yml"), "-e", arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=600, check=False, cwd=str(folder),
+        env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1"))
+    assert done.returncode, done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize("playbook,arguments,settings,line", [
+    ("bundle", "accelmon_bundle={tmp}/b", "", "accelmon_source = package: no host takes a program from a bundle; set it to bundle"),
+    ("bundle", "accelmon_bundle={tmp}/b accelmon_source=bundle", "accelmon_backend=foo", "mon1: accelmon_backend = foo: not a choice; use "),
+    ("bundle_verify", "accelmon_bundle={tmp}/b accelmon_bundle_public_key={tmp}/k", "", "accelmon_bundle = {tmp}/b: no lock.json there on the control node"),
+    ("silence", "accelmon_silence=node=gpu9 accelmon_silence_comment=x", "", 'accelmon_silence = {"node": "gpu9"}: gpu9 is not in the inventory; did you'),
+    ("routes", "accelmon_alert=HostDown", "alertmanager_receivers=1", "mon1: alertmanager_receivers = (not shown): "),
+    ("rehearse_drain", "", "", "inventory: no host has accelmon_slurm_controller = true; set it for the Slurm controller"),
+    ("status", "", "accelmon_scrape_interval=12q", "mon1: accelmon_scrape_interval = 12q: not a duration; use"),
+    ("update", "accelmon_auto_update=patch accelmon_lock_file={tmp}/hosts.ini", "", "accelmon_lock_file = {tmp}/hosts.ini: the lock file cannot be "),
+])
+def test_an_error_is_one_line_without_the_frame_of_a_template(tmp_path, playbook, arguments, settings, line):
+    printed = failed(tmp_path, playbook, arguments.format(tmp=tmp_path), INVENTORY.rstrip() + f" {settings}\n")
+    message = re.search(r'^fatal: .* => .*"msg": ("(?:[^"\\]|\\.)*")', printed, re.MULTILINE)
+    assert message and json.loads(message.group(1)).startswith(line.replace("{tmp}", str(tmp_path))), printed
+
+
+# Filters that raise errors, in playbooks that begin without the check of all variables. `_setting` reads arguments of the run, which are checked, and
+# what is named in accelmon_settings_read; `_stack_urls` reads over what is wrong; `_findings`, `_releases_wanted` get what is checked.
+CHECKED = {"_setting", "_stack_urls", "_findings", "_releases_wanted", "_explanation", "_source_comparisons"}
+# What reads settings of monitoring hosts itself.
+READ = {"_rule_groups": {"accelmon_scrape_interval", "accelmon_backend", *alerting.OPTIONS.values()},
+        "_alert_inputs": {"accelmon_scrape_interval", "accelmon_alert_overrides", "accelmon_alert_presets"},
+        "_rehearsed_rules": {"accelmon_scrape_interval", "accelmon_scrape_limits", *alerting.OPTIONS.values()},
+        "_receivers": set(notified.SETTINGS)}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml") if "parts/check.yml" not in path.read_text()))
+def test_no_playbook_fails_in_a_template(name):
+    text = (ROOT / "playbooks" / f"{name}.yml").read_text()
+    raising = {f"_{found}" for path in (ROOT / "plugins/plugin_utils/internal_filters").glob("*.py")
+               for found in re.findall(r"^@as_filter\ndef (\w+)", path.read_text(), re.MULTILINE)}
+    used = set(re.findall(r"accelmon\.fleet\.(_\w+)", text)) & raising - CHECKED
+    assert used <= set(READ)
+    needed = set(re.findall(r"hostvars\[(?!'localhost')\w+\] \| accelmon\.fleet\._setting\('(\w+)'\)", text)).union(*(READ[one] for one in used))
+    named = re.search(r"accelmon_settings_read: \[([^\]]*)\]", text)
+    assert needed <= set(re.findall(r"\w+", named.group(1) if named else ""))
 
 
 def test_arguments_stand_apart_in_the_docs():

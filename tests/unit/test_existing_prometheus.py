@@ -73,9 +73,6 @@ def test_the_registry_publishes_what_the_rules_look_for(written):
     assert setting in (written[0] / "accelmon/alerts.rules.yml").read_text() and 'node="gpu7",state="active",team="red"' in series
 
 
-def test_promtool_accepts_what_is_written(written):
-    promtool = pathlib.Path(os.environ.get("ACCELMON_PROGRAMS", "/nonexistent"), "promtool")
-    if not promtool.exists():
-        pytest.skip("there is no promtool (ACCELMON_PROGRAMS)")
+def test_promtool_accepts_what_is_written(written, promtool):
     done = subprocess.run([promtool, "check", "config", "prometheus.yml"], cwd=written[0], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "2 rule files found" in done.stdout, done.stdout + done.stderr

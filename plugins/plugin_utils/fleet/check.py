@@ -73,6 +73,18 @@ def argument_errors(hostvars, settings=()):
     return list(checker.variables(told)[1].values())
 
 
+def setting_errors(hostvars, hosts, names):
+    """Errors about settings of hosts that a playbook reads without the variable check: values that cannot be used."""
+    reader, errors = fleet.Reader({name: variables.declared(name) for name in names}), []
+    for host in hosts:
+        try:
+            found = reader.read_all(fleet.HostVariables(hostvars, host))[1]
+        except facts.Untrusted as problem:
+            found = [problem]
+        errors += [str(problem.of(host)) for problem in found]
+    return errors
+
+
 def check_groups(groups, needed):
     """Errors about groups that are missing or empty."""
     errors = []

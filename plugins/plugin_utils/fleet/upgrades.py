@@ -149,8 +149,12 @@ def refused_crossings(hosts, hostvars):
             for host, roles in crossings(hosts, hostvars).items() for role, one in roles.items()]
 
 
-def watched(locked):
-    """{release: version} of the lock file's releases that update.yml looks for newer patches of: those that are replaced without a loss."""
+def watched(lock_file):
+    """{release: version} of the lock file's releases that update.yml looks for newer patches of: those that are replaced without a loss.
+
+    Raises Problem.
+    """
+    locked = releases.read_lock(lock_file)
     return {name: entry["version"] for name, entry in locked.items() if set((releases.catalogue().get(name) or {}).get("roles", [])) & set(EXPORTERS)}
 
 

@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What import.yml proposes, as files and as a summary, and how it is written beside what somebody may have edited since."""
-import hashlib
 import json
 import os
 
@@ -98,11 +97,11 @@ def write(directory, files, check_mode):
         for name, text in sorted(files.items()):
             here = _content(os.path.join(directory, name))
             data = text.encode()
-            if here is not None and here != data and before.get(name) != _digest(here):
+            if here is not None and here != data and before.get(name) != atomic.sha256_of(here):
                 fates[name], name = f"edited, and kept; the new proposal is {name}.new", f"{name}.new"
                 here = _content(os.path.join(directory, name))
             if name in files:
-                manifest[name] = _digest(data)
+                manifest[name] = atomic.sha256_of(data)
                 fates[name] = "unchanged" if here == data else "created" if here is None else "replaced"
             if here != data:
                 path = os.path.join(directory, name)
@@ -115,10 +114,6 @@ def write(directory, files, check_mode):
     except OSError as error:
         raise Problem(f"it cannot be written ({error.strerror}); use another directory", "accelmon_import_directory", directory) from None
     return fates, diffs
-
-
-def _digest(data):
-    return hashlib.sha256(data).hexdigest()
 
 
 def _content(path):

@@ -14,7 +14,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, awx, bundled, check, draining, facts, formats
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, listening, plan as plans, preflight, records, slurm_names as slurm
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import topology as connections, upgrades, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_answer, as_filter, internal
 
 SERIAL = "accelmon_serial"
 # What of a monitoring host's answer is data; an `_info` module returns some of them.
@@ -42,13 +42,13 @@ def awx_objects(host_variables):
     return awx.objects(host_variables)
 
 
-@as_filter
+@as_answer
 def awx_modules(collection):
     """The name of the collection whose modules awx.yml uses, if it is installed."""
     return awx.modules(collection)
 
 
-@as_filter
+@as_answer
 def bundle_wanted(groups, hostvars, architectures):
     """What belongs into the fleet's bundle: {"artifacts", "notes"}."""
     return bundled.wanted(groups, hostvars, architectures)
@@ -130,7 +130,7 @@ def drain_storages(groups, hostvars, controller):
     return draining.storages(groups, hostvars, str(controller))
 
 
-@as_filter
+@as_answer
 def rehearsed_drains(groups, hostvars):
     """The clusters with a Slurm controller as fleet_drain_rehearsal_info takes them. groups, hostvars: the variables of these names."""
     return draining.rehearsed(hostvars, groups)
@@ -245,7 +245,7 @@ class FilterModule:
         """Name to function."""
         return {**internal(given, setting, awx_objects, awx_modules, bundle_wanted, plan, listen, planned, loaded, batches, adoption, slurm_names,
                            drain_storages, is_draining, rehearsed_drains, source_questions, handover_waits, preflight_wants, preflight_findings,
-                           topology, verify_answers, answers_by_host, answer,
-                           check.fleet_check, check.argument_errors, upgrades.refused_crossings),
-                "_updates_watched": upgrades.watched, "_upgrade_plan": upgrades.plan, "_upgrade_former": upgrades.former,
+                           topology, verify_answers, answers_by_host, answer, check.fleet_check, check.argument_errors, check.setting_errors,
+                           upgrades.refused_crossings),
+                "_updates_watched": as_answer(upgrades.watched), "_upgrade_plan": upgrades.plan, "_upgrade_former": upgrades.former,
                 "_upgrade_verdict": upgrades.verdict, "_upgrade_goes_on": upgrades.goes_on, "_upgrade_failures": upgrades.failures}

@@ -8,7 +8,9 @@ from __future__ import annotations
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
+from ansible_collections.accelmon.fleet.plugins.module_utils.progress import size
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_answer, as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, amd_exporter, bundle as bundles, bundling, dcgm, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import node_collectors as collectors
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, declaration
@@ -32,17 +34,20 @@ def releases_wanted(versions, architectures, url_prefix="", names=None):
     return releases.wanted(versions, architectures, url_prefix, names)
 
 
-@as_filter
+@as_answer
 def bundle_checked(path, public_key):
-    """{"files", "bytes", "faults": [line]} of a bundle whose signature is right; an error if it is not."""
+    """{"files", "bytes"} of a bundle that its owner signed and whose files are as listed. Raises Problem."""
     artifacts = bundles.read_lock(path, public_key)
     sizes = {artifact["file"]: artifact.get("size", 0) for artifact in artifacts}
-    return {"files": len(sizes), "bytes": sum(sizes.values()), "faults": bundles.faults(path, artifacts)}
+    faults = bundles.faults(path, artifacts)
+    if faults:
+        raise Problem(f"{'; '.join(faults)}; copy the bundle again, and install nothing from this one", "accelmon_bundle", path)
+    return {"files": len(sizes), "bytes": sum(sizes.values())}
 
 
 def bundle_verdict(checked):
     """What bundle_verify.yml prints of a bundle that is whole."""
-    return f"{checked['files']} files, {checked['bytes'] / 1e6:.1f} MB: signed by the owner of the key, and as listed"
+    return f"{checked['files']} files, {size(checked['bytes'])}: signed by the owner of the key, and as listed"
 
 
 def bundle_lines(made, notes):

@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_answer, as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, notified
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, draining, errors, job, recording, report, routes, site_rules, vmui
 
@@ -117,7 +117,7 @@ def findings(answers, output):
     return [line for finding in found for line in errors.finding_lines(finding) + [""]] + problems
 
 
-@as_filter
+@as_answer
 def alert_routes(labels, hostvars, groups, output):
     """Who gets the alert with these labels: lines of text, or a dictionary where the output is json."""
     asked = notified.asked_for("accelmon_alert", labels, groups)
@@ -128,7 +128,7 @@ def alert_routes(labels, hostvars, groups, output):
     return answer if output == "json" else notified.lines(answer)
 
 
-@as_filter
+@as_answer
 def silenced(labels, groups):
     """The labels of the alerts that somebody wants silent, checked against the inventory."""
     return notified.asked_for("accelmon_silence", labels, groups)
@@ -140,6 +140,7 @@ def receivers(host_variables):
     return notified.integrations(host_variables)
 
 
+@as_answer
 def mail_receiver(host_variables, name):
     """A receiver of type email of a monitoring host, from its `hostvars` entry, as the module report_mail takes it."""
     return notified.mail_receiver(host_variables, name)

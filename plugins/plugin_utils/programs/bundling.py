@@ -19,6 +19,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, comm
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs import lock
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM, download
+from ansible_collections.accelmon.fleet.plugins.module_utils.progress import size
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import signature
 
@@ -89,7 +90,7 @@ def lines(made, notes):
     found = found or ["nothing differs from the bundle before"]
     found += [f"not in the bundle: {note}" for note in notes]
     signed = "signed" if made["signed"] else f"not signed: give accelmon_bundle_key, or sign {lock.BUNDLE} yourself"
-    return found + [f"{made['bundle']}: {len({one['file'] for one in made['files']})} files, {made['bytes'] / 1e6:.1f} MB, {signed}"]
+    return found + [f"{made['bundle']}: {len({one['file'] for one in made['files']})} files, {size(made['bytes'])}, {signed}"]
 
 
 def _place(artifact):
@@ -121,8 +122,8 @@ def _fetched(folder, wanted, before, say, check, access):
         left = len(files) - len(known) - 1
         here = how == "already there"
         known[one["file"]] = _listed(os.path.join(folder, one["file"])) if here or not check else {}
-        size = f"{known[one['file']]['size'] / 1e6:.1f} MB, " if known[one["file"]] else ""
-        say(f"{one['file']}: {size}{how}, {left} of {len(files)} left")
+        large = f"{size(known[one['file']]['size'])}, " if known[one["file"]] else ""
+        say(f"{one['file']}: {large}{how}, {left} of {len(files)} left")
         fetched = fetched or not here
     return [dict({field: value for field, value in one.items() if field != "built"}, **known[one["file"]]) for one in wanted], fetched
 

@@ -18,6 +18,7 @@ import tempfile
 import time
 
 import backup  # pylint: disable=import-error
+from progress import Progress  # pylint: disable=import-error
 
 USER = "accelmon"
 # As much of the disk stays free: the live storage may be on it too.
@@ -131,7 +132,7 @@ def look(settings, path, tell):
     backup.room(home, manifest["bytes"] + int(RESERVE * shutil.disk_usage(home).total))
     os.mkdir(spare, 0o700)
     try:
-        progress = backup.Progress(tell, "copying %s to %s" % (path, spare), manifest["bytes"])
+        progress = Progress(tell, "copying %s to %s" % (path, spare), manifest["bytes"])
         for one in manifest["files"]:
             target = None if one["path"] == backup.STATE else os.path.join(spare, one["path"])
             if target:

@@ -62,11 +62,6 @@ def test_why_none_was_tested(host, fails, last, words):
         fleet_backup.test(host(fails, last, "backup_test"))
 
 
-@pytest.mark.parametrize("count,text", [(0, "0.0 kB"), (999, "1.0 kB"), (5e6, "5.0 MB"), (1.25e9, "1.2 GB"), (3e12, "3.0 TB")])
-def test_sizes(count, text):
-    assert backup.size(count) == text
-
-
 def test_an_unknown_number_is_not_zero():
     assert fleet_backup.counted(None) == "unknown number of series" and fleet_backup.counted(0) == "0 series"
 

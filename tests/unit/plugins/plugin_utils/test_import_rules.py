@@ -46,10 +46,7 @@ def test_rules_that_do_not_work_are_remarks_with_their_reason():
     assert "HostDown: the collection has an alert of this name too" in notes and found.alerts == {"GpuTooHot": {"severity", "owner"}, "HostDown": set()}
 
 
-def test_promtool_accepts_the_copy(tmp_path):
-    promtool = pathlib.Path(os.environ.get("ACCELMON_PROGRAMS", "/nonexistent"), "promtool")
-    if not promtool.exists():
-        pytest.skip("there is no promtool (ACCELMON_PROGRAMS)")
+def test_promtool_accepts_the_copy(tmp_path, promtool):
     (tmp_path / "r.yml").write_text(judged(GPU, jobs={"node": "node_exporter"})[0].files["rules/gpu.rules.yml"])
     done = subprocess.run([promtool, "check", "rules", str(tmp_path / "r.yml")], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "3 rules found" in done.stdout, done.stdout + done.stderr

@@ -178,6 +178,7 @@ def test_a_storage_that_went_back_says_where_its_newer_data_are():
         "grafana 12.0.0 -> 13.2.0: worse; 12.0.0 runs again with the data of the backup, and the later ones are in /data.before")
 
 
-def test_exporters_of_the_lock_file_are_watched_and_the_stack_is_not():
-    locked = {name: {"version": "1"} for name in ("node_exporter", "all_smi", "all_smi_musl", "vmutils")}
-    assert upgrades.watched(locked) == {"node_exporter": "1", "all_smi": "1", "all_smi_musl": "1"}
+def test_exporters_of_the_lock_file_are_watched_and_the_stack_is_not(tmp_path):
+    locked = {name: {"version": "1", "sha256": {"amd64": "0" * 64}} for name in ("node_exporter", "all_smi", "all_smi_musl", "vmutils")}
+    (tmp_path / "lock.json").write_text(json.dumps({"version": 1, "releases": locked}))
+    assert upgrades.watched(str(tmp_path / "lock.json")) == {"node_exporter": "1", "all_smi": "1", "all_smi_musl": "1"}

@@ -239,8 +239,9 @@ def test_a_new_host_has_everything_back(make, key, monkeypatch, service):
     assert not (new.home / "backup/restored").exists()
 
 
-def test_onto_the_same_host(make, key, monkeypatch):
-    """What was there is kept, the storage is stopped for the exchange alone, and no silence comes twice."""
+@pytest.fixture(name="newer")
+def _newer(make):
+    """A host whose secrets are newer than its backup, and the backup's path. Its storage is stopped, but systemctl says that it runs."""
     host = make("old", "victoriametrics")
     host.start()
     host.fill()
@@ -248,6 +249,12 @@ def test_onto_the_same_host(make, key, monkeypatch):
     host.stop()
     (host.home / "secrets/secrets.json").write_text("newer")
     host.systemctl("active")
+    return host, path
+
+
+def test_onto_the_same_host(newer, key, monkeypatch):
+    """What was there is kept, the storage is stopped for the exchange alone, and no silence comes twice."""
+    host, path = newer
     kept = host.restore(monkeypatch, path, (key / "recipient.key").read_text())["kept"]
     assert [os.path.basename(one).partition(".")[0] for one in kept] == ["registry", "secrets", "custom", "victoriametrics"]
     assert (pathlib.Path(kept[1]) / "secrets.json").read_text() == "newer" and (host.home / "secrets/secrets.json").read_text() == SECRET
@@ -258,14 +265,8 @@ def test_onto_the_same_host(make, key, monkeypatch):
         backup.finish(host.settings)
 
 
-def test_a_rewind_brings_back_the_storage_alone_and_leaves_it_stopped(make, monkeypatch):
-    host = make("old", "victoriametrics")
-    host.start()
-    host.fill()
-    path = host.back_up()[2]["path"]
-    host.stop()
-    (host.home / "secrets/secrets.json").write_text("newer")
-    host.systemctl("active")
+def test_a_rewind_brings_back_the_storage_alone_and_leaves_it_stopped(newer, monkeypatch):
+    host, path = newer
     monkeypatch.setenv("PATH", f"{host.folder}/bin", prepend=os.pathsep)
     change(pathlib.Path(path) / "manifest.json")
     with pytest.raises(backup.Failure, match="not what was signed"):
