@@ -7,6 +7,8 @@
 * It asks slurmd, once after each start of it, for the node's list of GPUs: hooks only get positions in that list.
 * It removes owner files of jobs that have ended without an epilog. A slurmstepd of the job proves that it runs. Without one it may still run,
   as an idle allocation does: then squeue is asked, and without its answer the file stays.
+* It puts back what an epilog took away from a job that runs. slurmctld that got no answer may have a node run the epilog again, by when the
+  job, which was requeued, may have begun there again under its id.
 
 Exit status: 0, 1 if the result could not be written.
 """
@@ -30,6 +32,9 @@ from textfile import replace_file  # noqa: E402  pylint: disable=wrong-import-po
 
 SEARCH_PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/opt/slurm/sbin:/opt/slurm/bin:/sbin:/bin"
 YOUNG = 300  # seconds: a job may not have its slurmstepd yet
+SOON = 120  # seconds from a prolog to the first slurmstepd of its run, and not to that of a later run: a requeued job waits
+ENDING = 30  # seconds for which a slurmstepd may outlive the epilog
+KEPT = 600  # seconds: what an epilog took away, or a killed prolog left
 ASK_PERIOD = 600  # seconds between questions to the controller
 LIST_RETRY = 600  # seconds until slurmd is asked again after a failure
 LIST_TIMEOUT = 30.0  # seconds; with AutoDetect it loads the vendor's library
@@ -38,7 +43,10 @@ ASK_LIMIT = 64  # jobs
 SIZE_LIMIT = 8192  # bytes of an owner file, as for the collector
 
 GRES = re.compile(r"Gres Name=gpu (?:Type=\S+ )?Count=([0-9]{1,6}) .*?File=(\S+)")
-STEP = re.compile(r"slurmstepd: \[([0-9]{1,20})\.")
+ENDED_FILE = re.compile(r"\.([0-9]{1,20})\.ended\Z")
+PASSING = re.compile(r"\.[0-9]{1,20}(\.ended)?\Z")
+TICKS = os.sysconf("SC_CLK_TCK")
+STEP = re.compile(r"\Aslurmstepd: \[([0-9]{1,20})\.")
 GONE = re.compile(r"Invalid job id", re.I)
 # States of a job that no longer has its devices.
 ENDED = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PENDING", "PREEMPTED", "REVOKED", "TIMEOUT")
@@ -53,9 +61,21 @@ def read(path, limit=65536):
         return None
 
 
+def began(folder):
+    """When a process began, in ticks of the kernel since the boot, as digits; None if it is gone."""
+    after_name = (read(os.path.join(folder, "stat")) or "").rpartition(")")[2].split()
+    return after_name[19] if len(after_name) > 19 and after_name[19].isdigit() else None
+
+
+def booted(proc):
+    """When the kernel began to count, by the clock that files have."""
+    found = re.search(r"^btime ([0-9]+)$", read(os.path.join(proc, "stat"), 1 << 20) or "", re.MULTILINE)
+    return int(found.group(1)) if found else 0
+
+
 def processes(proc, owner):
-    """(slurmd, jobs): slurmd as {key, argv} or None, and the ids of jobs with a slurmstepd. Only processes of the owner count."""
-    slurmd, jobs = None, set()
+    """(slurmd, jobs): slurmd as {key, argv} or None, and {job: time at which its first slurmstepd began}. Only processes of the owner count."""
+    slurmd, jobs, boot = None, {}, booted(proc)
     for pid in sorted((name for name in os.listdir(proc) if name.isdigit()), key=int):
         folder = os.path.join(proc, pid)
         name = (read(os.path.join(folder, "comm")) or "").strip()
@@ -66,15 +86,14 @@ def processes(proc, owner):
                 continue
         except OSError:
             continue
-        command = read(os.path.join(folder, "cmdline")) or ""
+        command_line, ticks = read(os.path.join(folder, "cmdline")) or "", began(folder)
+        if ticks is None:
+            continue
         if name == "slurmstepd":
-            found = STEP.match(command)
-            jobs.update([found.group(1)] if found else [])
-        elif slurmd is None:
-            after_name = (read(os.path.join(folder, "stat")) or "").rpartition(")")[2].split()
-            argv = [word for word in command.split("\0") if word]
-            if len(after_name) > 19 and argv:
-                slurmd = {"key": "%s %s" % (pid, after_name[19]), "argv": argv}
+            for job in STEP.findall(command_line):
+                jobs[job] = min(jobs.get(job, float("inf")), boot + int(ticks) / TICKS)
+        elif slurmd is None and command_line.strip("\0"):
+            slurmd = {"key": "%s %s" % (pid, ticks), "argv": [word for word in command_line.split("\0") if word]}
     return slurmd, jobs
 
 
@@ -152,6 +171,28 @@ def listed(memory, slurmd, now):
     memory.update(slurmd=slurmd["key"], tried=now, positions=positions(text) if code == 0 else [])
     if code != 0:
         print("slurmd -G: %s" % ("no answer" if code is None else text.strip().split("\n")[-1][:200]), file=sys.stderr)
+
+
+def put_back(folder, jobs, now):
+    """Put back what an epilog took away from a job that runs, and remove what has passed.
+
+    jobs: {job: time at which its first slurmstepd began}
+    """
+    try:
+        names = [name for name in os.listdir(folder) if PASSING.match(name)]
+    except OSError:
+        return
+    for name in names:
+        path, ended = os.path.join(folder, name), ENDED_FILE.match(name)
+        try:
+            status = os.lstat(path)
+            own = os.path.join(folder, ended.group(1)) if ended else ""
+            if ended and 0 <= jobs.get(ended.group(1), 0) - status.st_mtime < SOON and now - status.st_ctime > ENDING and not os.path.lexists(own):
+                os.rename(path, own)
+            elif now - status.st_ctime > KEPT:
+                os.unlink(path)
+        except OSError:
+            continue  # the next run tries again
 
 
 def owner_files(folder, confirmed, now):
@@ -233,7 +274,9 @@ def main(argv=None):
     memory = remembered(output)
     slurmd, confirmed = processes(os.path.join(root, "proc"), os.getuid())
     listed(memory, slurmd, now)
-    reconcile(memory, os.path.join(root, "run/accelmon/jobs"), confirmed, program("squeue", slurmd["argv"][0] if slurmd else ""), now, time.time())
+    jobs, clock = os.path.join(root, "run/accelmon/jobs"), time.time()
+    put_back(jobs, confirmed, clock)
+    reconcile(memory, jobs, confirmed, program("squeue", slurmd["argv"][0] if slurmd else ""), now, clock)
     try:
         replace_file(output, json.dumps(memory, sort_keys=True) + "\n")
     except OSError as error:

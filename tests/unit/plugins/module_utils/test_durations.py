@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The one grammar of durations. Nothing is stubbed; the programs that read them are asked where they are there."""
-import os
 import pathlib
 import re
 import subprocess

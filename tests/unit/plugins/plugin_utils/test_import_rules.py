@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Which rules of a site work here, from the derived files in tests/fixtures/imports and from small ones. Nothing is stubbed."""
-import os
 import pathlib
 import subprocess
 

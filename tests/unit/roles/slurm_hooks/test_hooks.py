@@ -32,7 +32,10 @@ class Hooks:
         environment = {key: value for key, value in dict(JOB, **changes).items() if value is not None}
         done = subprocess.run([str(self.folder / name)], env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20, check=False)
         assert (done.returncode, done.stdout) == (0, b"")
-        return sorted(path.name for path in self.jobs.iterdir()) if self.jobs.is_dir() else []
+        return self.names("[!.]*")
+
+    def names(self, pattern):
+        return sorted(path.name for path in self.jobs.glob(pattern)) if self.jobs.is_dir() else []
 
     def text(self, job="4711"):
         return (self.jobs / job).read_text().splitlines()
@@ -54,7 +57,24 @@ def test_a_job_is_noted_and_forgotten(hooks):
 
 def test_a_requeued_job_is_noted_again(hooks):
     hooks.run("prolog")
+    hooks.run("epilog")
     assert hooks.run("prolog", SLURM_JOB_GPUS="1") == ["4711"] and "slurm_gpus=1" in hooks.text()
+    assert hooks.names(".*") == [], "what the first run had is not for the second one"
+
+
+def test_an_epilog_keeps_what_it_takes_away(hooks):
+    """It may be the second one of a run, and late: then the file is that of the next run, under the same id."""
+    hooks.run("prolog", SLURM_JOB_GPUS="1")
+    assert hooks.run("epilog") == [] and hooks.names(".*") == [".4711.ended"] and "slurm_gpus=1" in hooks.text(".4711.ended")
+    hooks.run("epilog")
+    assert hooks.names(".*") == [".4711.ended"]
+
+
+def test_an_epilog_leaves_what_the_next_prolog_is_writing(hooks):
+    hooks.jobs.mkdir()
+    (hooks.jobs / ".4711").write_text("half")
+    hooks.run("epilog")
+    assert hooks.names(".*") == [".4711"]
 
 
 def test_a_job_without_accelerators_is_not_noted(hooks):

@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What looks after owner files on a node of Slurm. Stubbed: slurmd -G and squeue by programs, /proc by a folder."""
+"""What looks after owner files on a node of Slurm. Stubbed: slurmd -G and squeue by programs, /proc by a folder; the clock, where time has to pass."""
 import importlib.util
 import json
 import os
 import pathlib
 import re
 import time
+import types
 
 import pytest
 
@@ -16,12 +17,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[4]
 PROGRAM = ROOT / "roles/slurm_hooks/files/accelmon_slurm_jobs.py"
 LIST = (ROOT / "tests/fixtures/slurm/slurmd_g_24.11.txt").read_text(encoding="utf-8")
 OLD = time.time() - 3600
+BOOT = OLD - 3600
 
 
 class Node:
     """A node: its processes, its programs of Slurm and its owner files."""
 
     def __init__(self, folder, monkeypatch):
+        self.patch = monkeypatch
         spec = importlib.util.spec_from_file_location("accelmon_slurm_jobs", PROGRAM)
         self.program = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.program)
@@ -31,10 +34,15 @@ class Node:
         self.jobs, self.result, self.calls = self.root / "run/accelmon/jobs", self.root / "run/accelmon/slurm.json", folder / "calls"
         for path in (self.jobs, self.root / "proc", self.bin, folder / "prefix/sbin"):
             path.mkdir(parents=True)
+        (self.root / "proc/stat").write_text("cpu 1 2 3\nbtime %d\nprocesses 9\n" % BOOT)
         self.slurmd = str(folder / "prefix/sbin/slurmd")
         self.gres(LIST)
         self.queue()
         self.process(100, "slurmd", self.slurmd, "--systemd", "-f", "/srv/slurm.conf")
+
+    def clock(self, now):
+        """The program's own clock."""
+        self.patch.setattr(self.program, "time", types.SimpleNamespace(time=now, monotonic=time.monotonic))
 
     def script(self, path, text):
         pathlib.Path(path).write_text("#!/bin/sh\necho \"${0##*/} $*\" >> %s\n%s\n" % (self.calls, text))
@@ -55,9 +63,18 @@ class Node:
         (folder / "cmdline").write_bytes("\0".join(argv).encode() + b"\0")
         (folder / "stat").write_text("%d (%s) S %s\n" % (pid, name, " ".join(["0"] * 18 + [str(start)] + ["0"] * 9)))
 
+    def step(self, job, began):
+        """A slurmstepd of a job that began at this time."""
+        self.process(200, "slurmstepd", f"slurmstepd: [{job}.batch]", start=int((began - BOOT) * os.sysconf("SC_CLK_TCK")))
+
     def job(self, name, text="scheduler=slurm\nslurm_gpus=0\n", written=OLD):
         (self.jobs / name).write_text(text)
         os.utime(self.jobs / name, (written, written))
+
+    def ended(self, name, age, written=OLD):
+        """An owner file that an epilog has set aside, `age` seconds before the program looks."""
+        self.job(f".{name}.ended", written=written)
+        self.clock(lambda: os.stat(self.jobs / f".{name}.ended").st_ctime + age)
 
     def run(self, later=0):
         """What the run left; `later`: seconds since the last one."""
@@ -67,8 +84,8 @@ class Node:
         assert self.program.main(["--root", str(self.root)]) == 0
         return json.loads(self.result.read_text())
 
-    def left(self):
-        return sorted(path.name for path in self.jobs.iterdir())
+    def left(self, pattern="[!.]*"):
+        return sorted(path.name for path in self.jobs.glob(pattern))
 
     def asked(self, name):
         """How often a program was called."""
@@ -186,6 +203,40 @@ def test_files_that_are_young_or_of_others_stay(node):
     node.job("7.server", text="scheduler=slurm\n")
     (node.jobs / "8").symlink_to(node.jobs / "6")
     assert node.run()["unverified"] == 0 and node.left() == ["5", "6", "7.server", "8"] and node.asked("squeue") == 0
+
+
+def test_what_a_late_epilog_took_away_comes_back(node):
+    """It is the second one of a job's first run; the job runs again, under the same id."""
+    node.ended("5", 31)
+    node.step("5", OLD + 2)
+    node.run()
+    assert node.left(".*") == [] and node.left() == ["5"] and (node.jobs / "5").stat().st_mtime == pytest.approx(OLD)
+
+
+@pytest.mark.parametrize("age,began", [(31, OLD + 600), (31, OLD - 600), (10, OLD + 2), (31, None)])
+def test_what_may_be_of_an_earlier_run_stays_away(node, age, began):
+    """Its job runs again, with devices that nobody noted; or is just ending; or has ended."""
+    node.ended("5", age)
+    if began:
+        node.step("5", began)
+    node.run()
+    assert node.left() == [] and node.left(".*") == [".5.ended"]
+
+
+def test_a_newer_file_is_not_replaced(node):
+    node.job("5", text="scheduler=slurm\nslurm_gpus=1\n")
+    node.ended("5", 31)
+    node.step("5", OLD + 2)
+    node.run()
+    assert "slurm_gpus=1" in (node.jobs / "5").read_text()
+
+
+def test_what_has_been_away_for_long_goes(node):
+    node.job(".6")  # of a prolog that was killed
+    node.job(".7.note")
+    node.ended("5", 601)
+    node.run()
+    assert node.left(".*") == [".7.note"]
 
 
 def test_a_job_that_was_requeued_meanwhile_stays(node):
