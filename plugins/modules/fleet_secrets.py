@@ -40,7 +40,7 @@ options:
     description:
       - V(keep) creates the CA if there is none.
       - V(prepare) creates another CA that is trusted but does not sign yet. V(switch) makes it sign and trusts both.
-        V(finish) stops trusting the previous one, if none of its certificates that are still valid is in use.
+        V(finish) stops trusting the previous one, if no host of the registry has one of its certificates that are still valid.
     type: str
     choices: [keep, prepare, switch, finish]
     default: keep
@@ -56,6 +56,10 @@ options:
     description: Directory in which they are kept.
     type: path
     default: /var/lib/accelmon/secrets
+  registry_dir:
+    description: Directory of the registry. Hosts that it does not have, because they were uninstalled or pruned, have no certificate any more.
+    type: path
+    default: /var/lib/accelmon/registry
   witness:
     description:
       - A file that every monitoring host has once secrets exist. If this host has it but not the secrets, they are on
@@ -107,6 +111,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.secrets_store import Store, check_password
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure, failing
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry
 
 
 def result(store, names):
@@ -115,6 +120,13 @@ def result(store, names):
     hashes = dict((name, store.data["passwords"].get(name, {}).get("hash", "(to be made)")) for name in names)
     encoded = base64.b64encode(json.dumps({"passwords": passwords, "hashes": hashes}).encode("utf-8")).decode("ascii")
     return {"encoded": encoded, "signing": store.signing(), "bundle": store.bundle(), "made": store.changed, "changed": bool(store.changed)}
+
+
+def recorded(folder):
+    """Names of the hosts in the registry of all clusters; None where there is no registry."""
+    clusters = [name[:-5] for name in os.listdir(folder) if name.endswith(".json")] if os.path.isdir(folder) else []
+    found = [registry.read(os.path.join(folder, cluster + ".json"), cluster) or registry.empty(cluster) for cluster in clusters]
+    return set(host for one in found for host in one["hosts"]) if found else None
 
 
 def predict(store, params):
@@ -155,6 +167,9 @@ def run(params, check, relabel=None):
         store = Store(params["state_dir"], relabel)
         for name in sorted(passwords):
             store.password(name, passwords[name], name in params["rotate"])
+        hosts = recorded(params["registry_dir"]) if params["authority"] == "finish" else None
+        if hosts is not None:
+            store.forget(hosts)
         store.authority(params["authority"], params["force"])
         if store.changed:
             store.save()
@@ -171,6 +186,7 @@ def main():
             "force": {"type": "bool", "default": False},
             "create": {"type": "bool", "default": True},
             "state_dir": {"type": "path", "default": paths.SECRETS},
+            "registry_dir": {"type": "path", "default": paths.REGISTRY},
             "witness": {"type": "path", "default": paths.STACK_PASSWORD},
         },
         supports_check_mode=True,

@@ -64,7 +64,7 @@ def test_an_error_is_one_line_without_the_frame_of_a_template(tmp_path, playbook
 
 # Filters that raise errors, in playbooks that begin without the check of all variables. `_setting` reads arguments of the run, which are checked, and
 # what is named in accelmon_settings_read; `_stack_urls` reads over what is wrong; `_findings`, `_releases_wanted` get what is checked.
-CHECKED = {"_setting", "_stack_urls", "_findings", "_releases_wanted", "_explanation", "_source_comparisons"}
+CHECKED = {"_setting", "_awx_objects", "_stack_urls", "_findings", "_releases_wanted", "_explanation", "_source_comparisons"}
 # What reads settings of monitoring hosts itself.
 READ = {"_rule_groups": {"accelmon_scrape_interval", "accelmon_backend", *alerting.OPTIONS.values()},
         "_alert_inputs": {"accelmon_scrape_interval", "accelmon_alert_overrides", "accelmon_alert_presets"},
@@ -80,8 +80,8 @@ def test_no_playbook_fails_in_a_template(name):
     used = set(re.findall(r"accelmon\.fleet\.(_\w+)", text)) & raising - CHECKED
     assert used <= set(READ)
     needed = set(re.findall(r"hostvars\[(?!'localhost')\w+\] \| accelmon\.fleet\._setting\('(\w+)'\)", text)).union(*(READ[one] for one in used))
-    named = re.search(r"accelmon_settings_read: \[([^\]]*)\]", text)
-    assert needed <= set(re.findall(r"\w+", named.group(1) if named else ""))
+    named = [task.get("vars", {}).get("accelmon_settings_read", []) for play in yaml.safe_load(text) for task in play.get("tasks", [])]
+    assert needed <= {one for names in named for one in names}
 
 
 def test_arguments_stand_apart_in_the_docs():

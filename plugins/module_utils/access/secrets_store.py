@@ -163,6 +163,13 @@ class Store(object):
         mark, now = fingerprint(certificate), time.time()
         return sorted(host for host, entry in self.issued["hosts"].items() if entry["authority"] == mark and entry["until"] > now)
 
+    def forget(self, recorded):
+        """Drop hosts from the list of certificates that the fleet no longer has; recorded: names of those that it has."""
+        kept = dict((host, entry) for host, entry in self.issued["hosts"].items() if host in recorded)
+        if kept != self.issued["hosts"]:
+            self.issued["hosts"] = kept
+            self._write(self.issued_path, self.issued)
+
     def sign(self, requests, now=None):
         """{host: certificate} for [{"host", "csr", "names", "client"}]. Notes them as issued."""
         signing = self.data["authority"].get("signing")

@@ -15,8 +15,12 @@ import time
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.access import certificates, pki, secrets_store
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry
+from ansible_collections.accelmon.fleet.plugins.modules import fleet_secrets
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="this machine has no openssl")
+ENTRY = {"address": "10.0.0.7", "labels": {}, "state": "active", "expected": {}, "exporters": [], "reached": True, "status": "retired", "seen": {},
+         "highest": {}}
 NAMES = ("gpu7", "10.0.0.7", "FD00::0007")
 
 
@@ -143,6 +147,27 @@ def test_the_authority_is_replaced_while_both_are_trusted(site):
     site.converge()
     assert pki.trusted(str(old), site.own.authorities) != "" and pki.trusted(site.own.certificate, site.own.authorities) == ""
     assert first not in json.dumps(site.store.data)
+
+
+def test_a_host_that_the_registry_no_longer_has_does_not_keep_the_authority(site):
+    """gpu8 was uninstalled, or pruned: it has a certificate of the former authority, and nobody asks it any more."""
+    site.converge()
+    site.converge(host="gpu8", own=site.host("gpu8"))
+    for step in ("prepare", "switch"):
+        site.store.authority(step)
+        site.store.save()
+    site.converge()
+    asked = {"passwords": {}, "rotate": [], "authority": "finish", "force": False, "create": True, "state_dir": site.store.folder,
+             "witness": str(site.folder / "none"), "registry_dir": str(site.folder / "registry")}
+    with pytest.raises(Failure, match=r"1 host\(s\) still have .* \(gpu8\)"):
+        fleet_secrets.run(asked, False)  # who has no registry knows of nobody that is gone
+    (site.folder / "registry").mkdir()
+    (site.folder / "registry/c1.json").write_text(json.dumps(dict(registry.empty("c1"), hosts={"gpu7": ENTRY, "gpu8": ENTRY})))
+    with pytest.raises(Failure, match="gpu8"):
+        fleet_secrets.run(asked, False)
+    (site.folder / "registry/c1.json").write_text(json.dumps(dict(registry.empty("c1"), hosts={"gpu7": ENTRY})))
+    assert fleet_secrets.run(asked, False)["made"] == ["previous CA"]
+    assert list(secrets_store.Store(site.store.folder).issued["hosts"]) == ["gpu7"]
 
 
 def test_hosts_may_be_left_behind(site):

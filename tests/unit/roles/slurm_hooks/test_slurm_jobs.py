@@ -213,12 +213,12 @@ def test_what_a_late_epilog_took_away_comes_back(node):
     assert node.left(".*") == [] and node.left() == ["5"] and (node.jobs / "5").stat().st_mtime == pytest.approx(OLD)
 
 
-@pytest.mark.parametrize("age,began", [(31, OLD + 600), (31, OLD - 600), (10, OLD + 2), (31, None)])
-def test_what_may_be_of_an_earlier_run_stays_away(node, age, began):
+@pytest.mark.parametrize("age,later", [(31, 600), (31, -600), (10, 2), (31, None)])
+def test_what_may_be_of_an_earlier_run_stays_away(node, age, later):
     """Its job runs again, with devices that nobody noted; or is just ending; or has ended."""
     node.ended("5", age)
-    if began:
-        node.step("5", began)
+    if later:
+        node.step("5", OLD + later)
     node.run()
     assert node.left() == [] and node.left(".*") == [".5.ended"]
 
