@@ -113,9 +113,13 @@ def test_as_ansible_controller_what_was_clicked_away_comes_back_and_a_schedule_s
     try:
         schedule = awx.objects["schedules"][awx.by_name("schedules")["accelmon: converge, nightly"]["id"]]
         rule = schedule["rrule"]
-        schedule.update(rrule="DTSTART:20300101T010000Z RRULE:FREQ=YEARLY;INTERVAL=1", enabled=False)
-        code, said, recap = play(tmp_path, [tmp_path / "collections"], "--start-at-task", "Create the workflow", "-vvv", CONTROLLER_HOST=address,
-                                 site={**SITE, "accelmon_awx_collection": "ansible.controller"}, **TOKEN)
+        clicked = "DTSTART:20300101T010000Z RRULE:FREQ=YEARLY;INTERVAL=1"
+        schedule.update(rrule=clicked, enabled=False)
+        asked = {"site": {**SITE, "accelmon_awx_collection": "ansible.controller"}, "CONTROLLER_HOST": address, **TOKEN}
+        late = [tmp_path / "collections"], "--start-at-task", "Create the workflow", "-vvv"
+        code, said, recap = play(tmp_path, *late, "--check", **asked)
+        assert code == 0 and recap["changed"] == "1" and schedule["rrule"] == clicked, said
+        code, said, recap = play(tmp_path, *late, **asked)
     finally:
         awx.root = "/api/v2/"
     assert code == 0 and recap["changed"] == "1", said
