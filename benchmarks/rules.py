@@ -326,7 +326,7 @@ def backend_commands(options, folder, port, rules):
         "vmagent": [found["vmagent"], "-httpListenAddr=127.0.0.1:%d" % agent, "-promscrape.config=%s/scrape.yml" % folder,
                     "-remoteWrite.url=%s/api/v1/write" % api, "-remoteWrite.tmpDataPath=%s/queue" % folder],
         "vmalert": [found["vmalert"], "-httpListenAddr=127.0.0.1:%d" % evaluator, "-rule=%s/*.yml" % rules, "-evaluationInterval=%ds" % options.interval,
-                    "-rule.evalDelay=5s", "-disableAlertgroupLabel", "-remoteWrite.flushInterval=500ms", "-datasource.url=%s" % api,
+                    "-rule.evalDelay=0s", "-disableAlertgroupLabel", "-remoteWrite.flushInterval=500ms", "-datasource.url=%s" % api,
                     "-remoteWrite.url=%s" % api, "-remoteRead.url=%s" % api,
                     "-notifier.url=http://127.0.0.1:%d" % port],
     }, api, "http://127.0.0.1:%d" % evaluator

@@ -50,13 +50,16 @@ def recent(interval):
 
 def parts(alerts, sources, interval="15s", chosen_limits=None):
     """The shared parts of expressions: those of the catalogue, and those that follow from the sources, the interval and the limits."""
-    present, recently = [], recent(interval)
-    for name, source in sources.items():
-        devices = in_charge(f"group by (cluster, node, vendor, index, uuid) ({last(seen(name, source), recently)})", name, source, recently)
-        present.append(f"count by (cluster, node, vendor) {devices}")
+    recently = recent(interval)
+
+    def devices(rows_within):
+        """How many devices sources see, by cluster, node and vendor; of now if rows_within is empty."""
+        return "(%s)" % "\nor ".join("count by (cluster, node, vendor) " + in_charge(
+            f"group by (cluster, node, vendor, index, uuid) ({last(seen(name, source), rows_within)})", name, source, recently) for name, source in sources.items())
+
     elected = f"max by (cluster, node, vendor, job) (last_over_time(accelmon_source_elected%s[{recently}]) == 1)"
     answers = f"max by (cluster, node, job) (max_over_time(up[{recently}]) == 1)"
-    made = {"present": "(" + "\nor ".join(present) + ")",
+    made = {"present": devices(recently), "shown": devices(""),
             "source_down": f"{elected % ''} unless on (cluster, node, job) {answers}",
             "recent": recently, "interval": interval, "services": "|".join(SERVICES), "in_any_rack": IN_ANY_RACK,
             "refused": limits.refused(chosen_limits), "growing": limits.growing(chosen_limits)}

@@ -74,7 +74,7 @@ def last_codes(sources, labels=()):
         told = rows(item, "metric", sources)
         names = list(dict.fromkeys([*DEVICE, *item.get("labels", ()), *labels]))
         now = last(told, NOW)
-        found.append((item["kind"], names, sources[item["source"]], told, now, f"max {by(names)} ({now}) > 0 <= {item['highest']}"))
+        found.append((item["kind"], names, sources[item["source"]], told, now, f"max {by(names)} ({now} > 0) <= {item['highest']}"))
     return found
 
 
@@ -83,7 +83,7 @@ def new_codes(window, names, source, told, codes):
     then = f"max {by(names)} (max_over_time({told}[{GAP}] offset {window}))"
     since = f"min {by(names)} (min_over_time({told}[{window}]))"
     asked = f'max by (cluster, node) (max_over_time(up{{job="{source["job"]}"}}[{GAP}] offset {window})) == 1'
-    return f"{codes} unless ({codes} == {then}) unless ({codes} == {since} unless on (cluster, node) ({asked}))"
+    return f"{codes} unless ({codes} == ({then} or {since} unless on (cluster, node) ({asked})))"
 
 
 def recent(window, sources):

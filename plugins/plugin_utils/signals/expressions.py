@@ -4,17 +4,22 @@
 
 """Expressions over devices, in the language that Prometheus and VictoriaMetrics share: one value for each device, from whichever source has it."""
 
+import re
+
 # Between two readings of a counter that are compared. A leap is believed after that, once another reading has confirmed it.
 LEAP = "1m"
 # No sensor tells as many degrees or watts of a device that it could read.
 HOTTEST = 5000
 # A mask of bits from here on is a placeholder, which has bits of its own.
 PLACEHOLDER = 65535
+# A condition that no value of 0 meets.
+ABOVE_ZERO = re.compile(r"(> \d|(>=|==) 0*[.]?0*[1-9])")
 # How a row of now is matched with what it was before, which is told without its rack: a host may have come to another one meanwhile.
 IN_ANY_RACK = "ignoring (rack) group_left ()"
 # Ways to read rows that no function of the engines has. A rise is over the least of the window, so that a counter that begins above 0 or starts
-# anew is no rise. What is 0 has not risen, and VictoriaMetrics then does not read the window of it.
-SPANS = {"rise": "(last_over_time({rows}[{recent}]) > 0) - %s min without (rack) (min_over_time({rows}[{window}]))" % IN_ANY_RACK,
+# anew is no rise. What is 0 has not risen, and VictoriaMetrics then does not read the window of it: it takes only what is aggregated for empty, by
+# some label.
+SPANS = {"rise": "max without (__name__) (last_over_time({rows}[{recent}]) > 0) - %s min without (rack) (min_over_time({rows}[{window}]))" % IN_ANY_RACK,
          "range": "max_over_time({rows}[{window}]) - min_over_time({rows}[{window}])"}
 
 
@@ -81,14 +86,26 @@ def last(rows, recent, offset=""):
 
 def leaps(rows, item, part, by=None):
     """The rows of a counter that have risen by more than they can; of devices, if by names the labels of one."""
-    recent = item.get("recent")
-    now, before = (term if by is None else f"max by ({by}) ({term})" for term in (last(rows, recent), last(rows, recent, LEAP)))
-    return f"{now} - {before} > {raw(item['leap'], part)}"
+    recent, leap = item.get("recent"), raw(item["leap"], part)
+    now, before = last(rows, recent), last(rows, recent, LEAP)
+    if by is None:
+        return f"{now} - {before} > {leap}"
+    # What is not above the leap has not leapt.
+    return f"max by ({by}) ({now} > {leap}) - max by ({by}) ({before}) > {leap}"
+
+
+def only_above_zero(item, part):
+    """Whether no value of 0 counts, of what is 0 as long as nothing is wrong.
+
+    It is then left out before rows are aggregated: VictoriaMetrics takes only what is aggregated for empty, and looks at nothing else then.
+    """
+    return "bit" not in part and ("times" in part or part.get("bounds", [0])[0] > 0 or item.get("above_zero", False))
 
 
 def highest_of(rows, by, item, part):
     """One believable value for each device: the highest of its rows, unless it is out of bounds or a leap that nothing has confirmed yet."""
-    term = within(f"max by ({by}) ({taken(rows, item, part)})", item, part)
+    few = " > 0" if only_above_zero(item, part) else ""
+    term = within(f"max by ({by}) ({taken(rows, item, part)}{few})", item, part)
     return f"({term} unless ({leaps(rows, item, part, by)}))" if "leap" in item else term
 
 
@@ -107,7 +124,7 @@ def taken(rows, item, part):
         return rows
     bit = 2 ** part["bit"]
     # Where 0 is no reading, as few rows as possible are left to aggregate.
-    least = f" >= {bit}" if raw_bounds(item, part)[0] == "1" else ""
+    least = f" >= {bit}" if raw_bounds(item, part)[0] == "1" or item.get("above_zero") else ""
     return f"floor(({rows}{least} < {PLACEHOLDER}) / {bit}) % 2"
 
 
@@ -184,7 +201,10 @@ def device_expression(item, variant, labels, sources, also=(), condition=""):
     terms = []
     for source in sources:
         if source in variant["from"]:
-            choices = [one_of_each(source, sources[source], item, part, by, also) for part in variant["from"][source]]
+            parts = variant["from"][source]
+            # A choice that has a value of 0 keeps those after it from counting.
+            choices = [one_of_each(source, sources[source], {**item, "above_zero": part is parts[-1] and bool(ABOVE_ZERO.match(condition))}, part, by, also)
+                       for part in parts]
             term = choices[0] if len(choices) == 1 else f"({' or '.join(choices)})"
             terms.append(in_charge(f"({term}) {condition}" if condition else term, source, sources[source], item.get("recent", "")))
     return first_of(terms)

@@ -27,6 +27,8 @@ DEVICE = ("cluster", "node", "index", "uuid", "vendor")
 # When vmalert evaluates a group, as a part of the interval: roll-ups when devices are recorded and can be read, then what is slow, then scores.
 # Left to itself it takes any moment and gives results the time of the interval's beginning, up to an interval too early.
 MOMENTS = {"devices": 0, "levels": 0.5, "slow": 0.6, "scores": 0.95}
+# What is slow comes in different intervals of its minute, so that none of them has all of it.
+TURNS = {"stragglers": 1, "invalid": 2, "errors": 2, "health": 3, "health_scores": 3}
 # A median absolute deviation times this is the standard deviation of readings that vary evenly.
 EVENLY = "1.4826"
 
@@ -219,9 +221,13 @@ def recording_groups(interval, backend="prometheus"):
                ("errors", seldom, "slow", error_series.device_rules(series["labels"], sources) + error_series.info_rules())]
     health, scores = health_rules(interval)
     groups += [("health", seldom, "slow", health), ("health_scores", seldom, "scores", scores)]
+
+    def moment_of(name, every, moment):
+        return f"{round(milliseconds(interval) * (MOMENTS[moment] + TURNS.get(name, 0))) % milliseconds(every)}ms"
+
     return [
         {"name": f"accelmon_{name}", "interval": every,
-         **({"eval_offset": f"{round(milliseconds(interval) * MOMENTS[moment])}ms"} if backend == "victoriametrics" else {}), "rules": rules}
+         **({"eval_offset": moment_of(name, every, moment)} if backend == "victoriametrics" else {}), "rules": rules}
         for name, every, moment, rules in groups]
 
 
