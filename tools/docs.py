@@ -108,7 +108,7 @@ accelmon_label_names: [team]          # for all
 ```
 
 They come from the registry's series `accelmon_fleet_node_info`. While that is missing, alerts fire without them. Recorded series do not have them:
-[series](series.md#labels-of-targets) shows how a query adds them.
+[series](series.md#labels-of-your-own) shows how a query adds them.
 
 ## How they are evaluated
 
@@ -119,7 +119,7 @@ They are evaluated at every scrape interval. Alerts that are not critical and wa
 `accelmon_slow`; change `for` or `severity` in `accelmon_alert_overrides` and an alert moves to the other group.
 
 Scrapes fail now and then. A single failed scrape, or two in a row, neither end an alert nor restart its `for`: readings count for three scrape
-intervals.
+intervals. Devices are counted at the last scrape, and where that failed, at the ones before.
 
 A firing alert lives on in Alertmanager for four minutes without being sent again, or for four intervals if these are longer than a minute. So a
 restart of the evaluator or of the storage ends no alert and sends none a second time. It is the same with both backends.
@@ -358,14 +358,35 @@ appears under its own `job`. If a page brings one of these labels, or `source`, 
 the rules, the scraper or the stack write are dropped from pages; of these, a node may publish only `accelmon_collector_*` and what
 `published` in `plugins/plugin_utils/catalogue/sources.yml` lists.
 
+## Labels of your own
+
 Labels from `accelmon_labels` are on every series scraped from a host's exporters, including `up`, and on the host's `accelmon_fleet_node_info`.
-Alerts about a node carry those that `accelmon_label_names` lists. No recorded series has them, because a series would end whenever one of its
-labels changes. A query adds one of them, here `room`:
+Alerts about a node carry those that `accelmon_label_names` lists. No recorded series has them: each series of a node would end, and another one
+begin, whenever one of its labels changes. `accelmon_fleet_node_info` says which labels a node has now, once for each node, and a query adds one:
 
 ```promql
 accelerator_power_watts
-* on (cluster, node) group_left (room) topk by (cluster, node) (1, group by (cluster, node, room) (accelmon_fleet_node_info{room!=""}))
+* on (cluster, node) group_left (team) topk by (cluster, node) (1, group by (cluster, node, team) (accelmon_fleet_node_info{team!=""}))
 ```
+
+What one team has:
+
+```promql
+accelerator_power_watts and on (cluster, node) accelmon_fleet_node_info{team="vision"}
+```
+
+And by team, which costs less from the sums of nodes than from devices:
+
+```promql
+sum by (team) (
+  node:accelerator_power_watts:sum
+  * on (cluster, node) group_left (team) topk by (cluster, node) (1, group by (cluster, node, team) (accelmon_fleet_node_info{team!=""}))
+)
+```
+
+In a dashboard of your own, `label_values(accelmon_fleet_node_info, team)` makes a variable, and `and on (cluster, node)
+accelmon_fleet_node_info{team=~"$team"}` behind a query makes it count. Nodes that the registry does not have are in none of these results, and
+nodes without the label only in what asks for an empty one. What they cost is in [performance](performance.md#labels-of-your-own).
 
 ## The registry
 

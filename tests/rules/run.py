@@ -43,7 +43,7 @@ import expositions
 # libyaml, where it is there: the files have thousands of lines, and Python alone takes ten times as long.
 LOADER, DUMPER = getattr(yaml, "CSafeLoader", yaml.SafeLoader), getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 STEP = "1m"
-NO_ALERTS = ("health", "jobs", "layers", "messages", "pages", "quiet", "recording", "sources", "stragglers")
+NO_ALERTS = ("health", "jobs", "labels", "layers", "messages", "pages", "quiet", "recording", "sources", "stragglers")
 OPTIONS = {"node_exporter": "[::1]:9100", "cluster": "c1", "node": "mon",
            "stack": {"victoriametrics": "127.0.0.1:8428", "vmagent": "127.0.0.1:8429", "vmalert": "127.0.0.1:8880"}}
 OVERRIDES = {"HostDown": {"for": "1h30m", "severity": "warning"}, "AcceleratorCollectorStale": {"threshold": "90s"},
@@ -229,6 +229,15 @@ def page_case():
     return {"name": "every page", "series": {name: " ".join([value] * 10) for name, value in scraped.items()}, "at": "8m", "expect": expect}
 
 
+def documented_case():
+    """The queries about labels in docs/series.md, in their order, and what they have to answer."""
+    with open(os.path.join(os.path.dirname(os.path.dirname(HERE)), "docs", "series.md"), encoding="utf-8") as handle:
+        section = handle.read().partition("\n## Labels of your own\n")[2].partition("\n## ")[0]
+    queries, case = re.findall(r"```promql\n(.*?)```", section, re.DOTALL), cases("labels")
+    assert len(queries) == len(case["expect"]), queries
+    return {"name": "labels of the site", **case, "expect": dict(zip(queries, case["expect"]))}
+
+
 def recording_cases():
     """The case of recording.yml and those in its form."""
     case = cases("recording")
@@ -322,8 +331,9 @@ def unit_files(folder, kind, only):
         parts += [(f"message-{name}", STEP, with_one_annotation(groups, name, "description"), tests) for name, tests in message_tests().items()]
     if not only or "recording" in only:
         rules = with_constants(recording_file("15s"))
-        # Each evaluation costs a query for every rule, so there are only as many as what is computed from recorded series needs. The pages need none of these.
-        paces = {"2m": [], "1m": [], "4m": [page_case()]}
+        # Each evaluation costs a query for every rule, so there are only as many as what is computed from recorded series needs. The pages and labels need
+        # none of these.
+        paces = {"2m": [], "1m": [], "4m": [page_case(), documented_case()]}
         for case in recording_cases():
             paces["1m" if int(case["at"].rstrip("m")) % 2 else "2m"].append(case)
         parts += [(f"recording-{pace}", pace, rules, recording_tests(kind, made)) for pace, made in paces.items()]

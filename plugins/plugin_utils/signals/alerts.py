@@ -54,8 +54,11 @@ def parts(alerts, sources, interval="15s", chosen_limits=None):
 
     def devices(rows_within):
         """How many devices sources see, by cluster, node and vendor; of now if rows_within is empty."""
-        return "(%s)" % "\nor ".join("count by (cluster, node, vendor) " + in_charge(
-            f"group by (cluster, node, vendor, index, uuid) ({last(seen(name, source), rows_within)})", name, source, recently) for name, source in sources.items())
+        found = []
+        for name, source in sources.items():
+            rows = f"group by (cluster, node, vendor, index, uuid) ({last(seen(name, source), rows_within)})"
+            found.append(f"count by (cluster, node, vendor) {in_charge(rows, name, source, recently)}")
+        return "(" + "\nor ".join(found) + ")"
 
     elected = f"max by (cluster, node, vendor, job) (last_over_time(accelmon_source_elected%s[{recently}]) == 1)"
     answers = f"max by (cluster, node, job) (max_over_time(up[{recently}]) == 1)"

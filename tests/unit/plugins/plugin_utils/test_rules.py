@@ -203,7 +203,7 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not():
         assert any(moment.get("fires") for moment in moments), rule["alert"]
         # What must not happen to Watchdog is silence.
         assert rule["alert"] == "Watchdog" or any(not case["expect"][-1].get("fires") for case in cases), rule["alert"]
-    others = {"health", "jobs", "layers", "messages", "pages", "quiet", "recording", "sources", "stragglers"}
+    others = {"health", "jobs", "labels", "layers", "messages", "pages", "quiet", "recording", "sources", "stragglers"}
     assert {path.stem for path in CASES.glob("*.yml")} == {rule["alert"] for rule in ALERTS} | others
 
 
