@@ -24,8 +24,8 @@ attributes:
 options:
   action:
     description:
-      - V(take) runs the service that the role backup installs, and waits for it.
-      - V(test) runs the service that tests the newest backup, and waits for it.
+      - V(take) runs the service that the role backup installs, and waits for it. The action plugin prints how far it is.
+      - V(test) does the same with the service that tests the newest backup.
       - V(restore) brings back storage, registry and secrets, also on a host where nothing is installed yet.
       - V(finish) brings back what needs running services, and compares the number of series. It follows V(restore), once C(site.yml) has run.
       - V(rewind) brings back the storage alone, and leaves it stopped, for an older program that cannot read what is there.
@@ -45,6 +45,17 @@ options:
   secret:
     description: What the backup was signed with, C(accelmon_backup_secret).
     type: str
+  wait:
+    description: Seconds to wait for the service. If it is not done then, the result has RV(running).
+    type: int
+    default: 86400
+  since:
+    description: When the run of the service was started that is waited for. If unset, it is started.
+    type: float
+  quiet:
+    description: Whether to print nothing on the way.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -60,9 +71,13 @@ message:
   returned: always
   type: str
   sample: "/mnt/backup/mon01/20261129T030000Z: 1.2 GB in 412 files, 18412 series, 9.2 s"
+running:
+  description: If the service is not done yet, C(since), when it was started, and C(line), what it has said last.
+  returned: with O(action=take) and O(action=test), after O(wait) seconds
+  type: dict
 backup:
   description: The backup.
-  returned: unless the action does nothing in check mode
+  returned: unless the service is not done yet, or the action does nothing in check mode
   type: dict
   contains:
     path:
@@ -110,9 +125,30 @@ import syslog
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import backup
+from ansible_collections.accelmon.fleet.plugins.module_utils import backup, command
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
 from ansible_collections.accelmon.fleet.plugins.module_utils.progress import size
+
+POLL_SECONDS = 0.5
+SECONDS = 10  # for journalctl
+ARGUMENTS = {
+    "action": {"type": "str", "choices": ["take", "test", "restore", "finish", "rewind"], "required": True},
+    "settings": {"type": "dict", "required": True},
+    "path": {"type": "path"},
+    "key": {"type": "str", "no_log": True},
+    "secret": {"type": "str", "no_log": True},
+    "wait": {"type": "int", "default": 86400},
+    "since": {"type": "float"},
+    "quiet": {"type": "bool", "default": False},
+}
+
+
+class Running(Exception):
+    """The service is not done yet. since: when it was started; line: what it has said last."""
+
+    def __init__(self, since, line):
+        super().__init__(line)
+        self.since, self.line = since, line
 
 
 def journal(line):
@@ -126,32 +162,62 @@ def counted(count):
     return "unknown number of series" if count is None else "%d series" % count
 
 
-def ran(settings, name, nothing):
-    """What a service of the role backup notes of the run that it is started for; nothing: what to say where it has noted nothing."""
-    problem = ""
+def state(unit):
+    """{property: value} of a unit: whether there is one, what it does, and what is queued for it."""
+    return dict(word.split("=", 1) for word in backup.systemctl("show", "--property=LoadState,ActiveState,Job", unit).split() if "=" in word)
+
+
+def said(unit, since):
+    """What a unit has written last to the journal since a time; "" if that was nothing."""
+    code, output, _errors = command.run(["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "1", "-u", unit, "--since=@%d" % since], SECONDS)
+    return output.strip() if code == 0 else ""
+
+
+def noted(path, since):
+    """What a run that was started at a time has left; None if it has left nothing."""
     try:
-        backup.systemctl("start", "accelmon-%s.service" % name.replace("_", "-"))
-    except backup.Failure as failure:
-        problem = str(failure)
-    try:
-        with open(os.path.join(settings["home"], name, "last.json"), encoding="utf-8") as stream:
-            last = json.load(stream)
+        with open(path, encoding="utf-8") as stream:
+            # The clock of files is a little behind.
+            return json.load(stream) if os.fstat(stream.fileno()).st_mtime > since - 1 else None
     except (OSError, ValueError):
-        raise backup.Failure("%s; %s and run site.yml" % (problem or "nothing was done", nothing)) from None
-    if problem:
-        raise backup.Failure(last["problem"] or problem)
+        return None
+
+
+def ran(params, name, nothing):
+    """What a service of the role backup notes of the run that it is started for, or of the one that is waited for. Raises Running.
+
+    nothing: what to do where there is no such service
+    """
+    unit, since, until = "accelmon-%s.service" % name.replace("_", "-"), params["since"], time.monotonic() + params["wait"]
+    if since is None:
+        if state(unit).get("LoadState") == "not-found":
+            raise backup.Failure("%s is not on this host; %s and run site.yml" % (unit, nothing))
+        since = time.time()
+        backup.systemctl("start", "--no-block", unit)
+    while True:
+        found = state(unit)
+        if found.get("Job", "") in ("", "0") and found.get("ActiveState") not in ("activating", "deactivating"):
+            break
+        if time.monotonic() >= until:
+            raise Running(since, said(unit, since))
+        time.sleep(POLL_SECONDS)
+    last = noted(os.path.join(params["settings"]["home"], name, "last.json"), since)
+    if last is None:
+        raise backup.Failure("%s has left no result; see journalctl -u %s on this host" % (unit, unit))
+    if last["problem"]:
+        raise backup.Failure(last["problem"])
     return last
 
 
-def take(settings):
+def take(params):
     """(message, backup) of a new backup, which the service takes."""
-    last = ran(settings, "backup", "set accelmon_backup_directory")
+    last = ran(params, "backup", "set accelmon_backup_directory")
     return "%s: %s in %d files, %s, %.1f s" % (last["path"], size(last["bytes"]), last["files"], counted(last["series"]), last["seconds"]), last
 
 
-def test(settings):
+def test(params):
     """(message, backup) of the newest backup, which the service has tested."""
-    last = ran(settings, "backup_test", "set accelmon_backup_test = monthly")
+    last = ran(params, "backup_test", "set accelmon_backup_test = monthly")
     return "%s: intact, %s in %d files; a storage has started from it, %s at its time, %d of them in it, %.1f s; what is encrypted was not decrypted" % (
         last["path"], size(last["bytes"]), last["files"], counted(last["series"]), last["found"], last["seconds"]), last
 
@@ -179,28 +245,23 @@ def finish(settings):
 
 def main():
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec=dict(
-            action=dict(type="str", choices=["take", "test", "restore", "finish", "rewind"], required=True),
-            settings=dict(type="dict", required=True),
-            path=dict(type="path"),
-            key=dict(type="str", no_log=True),
-            secret=dict(type="str", no_log=True)),
-        required_if=[("action", "restore", ("path", "key", "secret")), ("action", "rewind", ("path",))],
-        supports_check_mode=True)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True,
+                           required_if=[("action", "restore", ("path", "key", "secret")), ("action", "rewind", ("path",))])
     params, check = module.params, module.check_mode
     if check and params["action"] != "restore":
         module.exit_json(changed=False, message="nothing in check mode")
     with failing(module, path=params["settings"].get("home"), name="backup"):
         try:
             if params["action"] in ("take", "test"):
-                message, found = {"take": take, "test": test}[params["action"]](params["settings"])
+                message, found = {"take": take, "test": test}[params["action"]](params)
             elif params["action"] == "restore":
                 message, found = restore(params["settings"], params["path"], params["key"], params["secret"], check)
             elif params["action"] == "rewind":
                 message, found = rewind(params["settings"], params["path"])
             else:
                 message, found = finish(params["settings"])
+        except Running as running:
+            module.exit_json(changed=True, message=running.line, running={"since": running.since, "line": running.line})
         except backup.Failure as failure:
             module.fail_json(msg=str(failure))
     module.exit_json(changed=not check, message=message, backup=found)

@@ -30,6 +30,7 @@ import time
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, disk, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Busy, Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs import executables as program_files
+from ansible_collections.accelmon.fleet.plugins.module_utils.progress import Progress
 
 UPSTREAM = "https://github.com"
 MARKER = paths.RELEASE
@@ -93,10 +94,11 @@ def _opener(token, token_url):
     return opener
 
 
-def download(url, path, seconds, token="", token_url="", limit=None, resume=False):
+def download(url, path, seconds, token="", token_url="", limit=None, resume=False, tell=None):
     """Fetch a URL into a new file within so many seconds, of no more than `limit` bytes; the token is for the host of `token_url`. Returns (sha256, size).
 
     resume: ask only for what the file lacks, if it is there; a server that cannot do that sends all of it
+    tell: gets a line now and then that says how far it is, if the server says how much there is
     """
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
@@ -113,7 +115,7 @@ def download(url, path, seconds, token="", token_url="", limit=None, resume=Fals
             length = _length(answer, start)
             if length is not None and length > limit:
                 raise fetch_error(url, "the response has %d bytes, more than the limit of %d" % (length, limit))
-            digest, size = _save(answer, path, length, deadline, url, seconds, limit, start)
+            digest, size = _save(answer, path, length, deadline, url, seconds, limit, start, _counter(tell, url, length, start))
         finally:
             answer.close()
     except HTTPError as error:
@@ -127,6 +129,11 @@ def download(url, path, seconds, token="", token_url="", limit=None, resume=Fals
     if length is not None and size != length:
         raise fetch_error(url, "the download ended after %d of %d bytes" % (size, length))
     return digest, size
+
+
+def _counter(tell, url, length, start):
+    """The function that is told the size of each piece; None where nobody wants to hear how far it is, or nobody knows."""
+    return Progress(tell, "downloading " + os.path.basename(url), length - start).add if tell and length else None
 
 
 def _length(answer, start):
@@ -165,8 +172,11 @@ class _Target(object):
             self.stream.close()
 
 
-def _save(answer, path, length, deadline, url, seconds, limit, start=0):
-    """Write an answer's body to a file, behind its first `start` bytes, piece by piece as it arrives. Returns (sha256, size) of the file."""
+def _save(answer, path, length, deadline, url, seconds, limit, start=0, add=None):
+    """Write an answer's body to a file, behind its first `start` bytes, piece by piece as it arrives. Returns (sha256, size) of the file.
+
+    add: gets the size of each piece
+    """
     digest, size = hashlib.sha256(), start
     if start:
         with open(path, "rb") as stream:
@@ -182,6 +192,8 @@ def _save(answer, path, length, deadline, url, seconds, limit, start=0):
                 raise fetch_error(url, "the response has more than %d bytes" % limit)
             digest.update(chunk)
             target.write(chunk)
+            if add:
+                add(len(chunk))
             if time.time() > deadline:
                 raise fetch_error(url, "the download did not finish within %d seconds (%d bytes received)" % (seconds, size))
     return digest.hexdigest(), size

@@ -192,6 +192,25 @@ def lines(made):
             yield from (f"{host}: {said(step, when)}" for step in steps if (host in made["canaries"]) == (when == "first"))
 
 
+def stack_progress(made, host, step):
+    """How far the upgrade of the stack is when a host begins with a step, as a line."""
+    steps = [(name, one) for name, several in made["stack"].items() for one in several]
+    number = steps.index((host, step)) + 1
+    left = f"{len(steps) - number} left" + (f", then exporters on {_hosts(len(made['exporters']))}" if made["exporters"] else "")
+    return f"step {number} of {len(steps)}: {said(step)} on {host}; {left}"
+
+
+def exporters_progress(made, hostvars, batch):
+    """How far the upgrade of exporters is when these hosts begin, as a line."""
+    total, done = len(made["exporters"]), [host for host in made["exporters"] if hostvars[host].get("accelmon_upgrade_result") == "upgraded"]
+    now = batch[0] + (f" and {len(batch) - 1} more" if len(batch) > 1 else "")
+    return f"exporters: {len(done)} of {_hosts(total)} done, now {now}, {total - len(done) - len(batch)} left after that"
+
+
+def _hosts(count):
+    return f"{count} host{'s' * (count != 1)}"
+
+
 def canaries(hosts, chosen, groups):
     """The hosts, among those with exporters to upgrade, that get them first: the chosen ones (hosts or groups), or the first."""
     named = [host for name in chosen for host in groups.get(name, [name])]

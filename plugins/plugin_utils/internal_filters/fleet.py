@@ -248,4 +248,5 @@ class FilterModule:
                            topology, verify_answers, answers_by_host, answer, check.fleet_check, check.argument_errors, check.setting_errors,
                            upgrades.refused_crossings),
                 "_updates_watched": as_answer(upgrades.watched), "_upgrade_plan": upgrades.plan, "_upgrade_former": upgrades.former,
+                "_upgrade_stack_progress": upgrades.stack_progress, "_upgrade_exporters_progress": upgrades.exporters_progress,
                 "_upgrade_verdict": upgrades.verdict, "_upgrade_goes_on": upgrades.goes_on, "_upgrade_failures": upgrades.failures}

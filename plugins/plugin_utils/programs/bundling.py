@@ -73,7 +73,7 @@ def make(bundle, wanted, say, key="", token="", token_url=UPSTREAM, check=False)
         wanted.append(_collection(folder, spare))
         # What only the list before knows to be right, images and the collection, is believed if the list was signed.
         known = before if not key or _is_signed(folder, key) else []
-        found, fetched = _fetched(folder, wanted, known, say, check, {"token": token, "token_url": token_url or UPSTREAM})
+        found, fetched = _fetched(folder, wanted, known, say, check, {"token": token, "token_url": token_url or UPSTREAM, "tell": say})
         after = sorted([_measured(folder, one) for one in others] + found, key=lambda one: [one[field] for field in lock.KEY])
         result = dict(_difference(before, after), bundle=folder, files=after, bytes=sum({one["file"]: one.get("size", 0) for one in after}.values()))
         text = lock.text_of("artifacts", after, **signer).encode("utf-8")
@@ -163,7 +163,7 @@ def _download(one, path, access):
     # What is there may be a part of something else: then all of it comes again.
     for resume in [True] * os.path.exists(part) + [False]:
         try:
-            got, size = download(url, part, SECONDS, access["token"], access["token_url"], resume=resume)
+            got, size = download(url, part, SECONDS, resume=resume, **access)
         except Failure as error:
             if resume and error.status == 416:  # there is no more than that
                 continue

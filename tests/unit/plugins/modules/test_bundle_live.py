@@ -20,6 +20,7 @@ import tarfile
 import threading
 
 import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils import progress
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import bundled
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import bundle_errors
@@ -169,6 +170,14 @@ def test_what_is_there_is_not_fetched_again(site):
     made = site.make()
     assert not made["changed"] and len(site.upstream.asked) == asked == 2 and not made["new"] + made["gone"] + made["changed_files"]
     assert site.verify() == ""
+
+
+def test_a_long_download_says_how_far_it_is(site, monkeypatch):
+    """Every piece counts as long here."""
+    monkeypatch.setattr(progress, "EVERY_SECONDS", 0)
+    site.make()
+    said = [line for line in site.lines if line.startswith("downloading node_exporter-1.9.9.linux-amd64.tar.gz: ")]
+    assert said and said[-1].endswith(": 320.0 kB done, 0.0 kB left, about 0 s") and site.lines.index(said[-1]) < len(site.lines) - 1
 
 
 def test_check_mode_fetches_and_writes_nothing(site):

@@ -182,3 +182,13 @@ def test_exporters_of_the_lock_file_are_watched_and_the_stack_is_not(tmp_path):
     locked = {name: {"version": "1", "sha256": {"amd64": "0" * 64}} for name in ("node_exporter", "all_smi", "all_smi_musl", "vmutils")}
     (tmp_path / "lock.json").write_text(json.dumps({"version": 1, "releases": locked}))
     assert upgrades.watched(str(tmp_path / "lock.json")) == {"node_exporter": "1", "all_smi": "1", "all_smi_musl": "1"}
+
+
+def test_progress_says_what_is_done_and_what_is_left():
+    steps = [{"release": name, "roles": [name], "from": "1", "to": "2", "line": "", "why": ""} for name in ("victoriametrics", "vmutils", "grafana")]
+    made = {"stack": {"mon1": steps, "mon2": steps[:1]}, "exporters": {f"gpu{number}": steps[:1] for number in range(1, 6)}}
+    assert upgrades.stack_progress(made, "mon1", steps[1]) == "step 2 of 4: vmutils: 1 -> 2 on mon1; 2 left, then exporters on 5 hosts"
+    assert upgrades.stack_progress(dict(made, exporters={}), "mon2", steps[0]) == "step 4 of 4: victoriametrics: 1 -> 2 on mon2; 0 left"
+    hostvars = {host: {"accelmon_upgrade_result": "upgraded"} if host == "gpu1" else {} for host in made["exporters"]}
+    assert upgrades.exporters_progress(made, hostvars, ["gpu2", "gpu3"]) == "exporters: 1 of 5 hosts done, now gpu2 and 1 more, 2 left after that"
+    assert upgrades.exporters_progress(made, hostvars, ["gpu2"]) == "exporters: 1 of 5 hosts done, now gpu2, 3 left after that"
