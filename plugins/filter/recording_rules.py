@@ -13,7 +13,7 @@ author: accelmon.fleet contributors (@accelmon)
 description:
   - Rules that turn the exporters' series into C(accelerator_*) series and roll-ups by node, rack and cluster.
   - The rules are the same for Prometheus and vmalert. For vmalert a group also sets when within the interval it is evaluated.
-positional: backend
+positional: backend, sites
 options:
   _input:
     description: How often the rules are evaluated.
@@ -24,6 +24,11 @@ options:
     type: str
     choices: [victoriametrics, prometheus]
     required: true
+  sites:
+    description: The value of C(accelmon_sites).
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -41,10 +46,10 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_file
 
 
-def recording_rules(interval, backend):
+def recording_rules(interval, backend, sites=()):
     """Text of the rule file of the recording layer."""
     try:
-        return recording_file(interval, backend)
+        return recording_file(interval, backend, sites)
     except Problem as error:
         raise AnsibleFilterError(f"recording_rules: {error}") from None
 

@@ -49,6 +49,13 @@ options:
         type: list
         elements: dict
         default: []
+      global_place:
+        description: >-
+          Where the roll-ups and alerts of a site are sent, C(url), C(user), C(password_file) and C(ca_file) of each. For vmagent, the file
+          only contains the job that reads them out of the service C(victoriametrics) of C(stack); where they go is on its command line.
+        type: list
+        elements: dict
+        default: []
       rule_files:
         description: Patterns of the rule files that Prometheus evaluates.
         type: list

@@ -28,6 +28,9 @@ EXPORTER_PASSWORD = CONFIGURATION + "/secrets/exporter_password"
 STACK_WEB = WEB + "/stack.yml"
 STACK_WEB_TLS = WEB + "/stack_tls.yml"
 STACK_VMAUTH = WEB + "/stack_vmauth.yml"
+# Of those of a site: with what they write to the global place, and by what they know it.
+GLOBAL_PASSWORD = CONFIGURATION + "/secrets/global_password"
+GLOBAL_CA = TLS + "/global_ca.crt"
 # Of a Slurm controller that drains nodes and is no monitoring host.
 DRAIN_PASSWORD = CONFIGURATION + "/secrets/drain_password"
 # Of those that run Grafana.

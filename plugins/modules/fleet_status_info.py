@@ -30,6 +30,11 @@ options:
     description: Also return RV(findings).
     type: bool
     default: false
+  sites:
+    description: Clusters whose sites send their roll-ups to this host, for RV(sites).
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: accelmon.fleet.fleet_verify_info
   - module: accelmon.fleet.fleet_registry
@@ -98,6 +103,25 @@ findings:
         - {alert: AcceleratorErrorFatal, severity: critical, since: "2026-11-28T03:00:00Z", summary: "xid 79 on gpu7", action: Drain the node.}
       errors:
         - {kind: xid, code: "79", count: 1, last: 1795834800, pci_bus_id: "0000:1b:00.0"}
+sites:
+  description:
+    - One row for each of O(sites), from the roll-ups that it sends.
+    - C(age) is the number of seconds since the newest one, and null if there is none within a day. If the site is C(silent), C(nodes) is null, and
+      C(accelerators) and C(alerts) are empty.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - cluster: east
+      age: 20
+      silent: false
+      nodes: 12
+      accelerators: {nvidia: {seen: 95, expected: 96}}
+      alerts: {AcceleratorMissing: 1}
+site_table:
+  description: RV(sites) as aligned text, empty if there are none.
+  returned: always
+  type: str
 fleet_alerts:
   description: >-
     Names of firing alerts that belong to no registered node, except the watchdog. The name of a host follows in parentheses where the alert is
@@ -121,7 +145,7 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import verdict, view
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import sites, verdict, view
 
 
 def status(params):
@@ -135,13 +159,17 @@ def status(params):
         except Failure as error:
             found, problems = {}, sorted(set(problems + [str(error)]))
         more["findings"] = [dict(found.get((row["cluster"], row["node"]), {"alerts": None, "errors": None}), row=row) for row in rows]
+    try:
+        of_sites = sites.rows(view.asking(params)[0], params["sites"]) if params["sites"] else []
+    except Failure as error:
+        of_sites, problems = [], sorted(set(problems + [str(error)]))
     if params["only_problems"]:
         rows = [row for row in rows if row["problem"]]
     if params["sort"] == "worst":
         rows = verdict.worst_first(rows)
     return dict(
         rows=rows, table=verdict.table(rows), totals=summary, summary=verdict.totals_line(summary),
-        fleet_alerts=verdict.fleet_alerts(clusters, seen), problems=problems, notes=notes, **more)
+        sites=of_sites, site_table=sites.table(of_sites), fleet_alerts=verdict.fleet_alerts(clusters, seen), problems=problems, notes=notes, **more)
 
 
 def main():
@@ -152,6 +180,7 @@ def main():
             only_problems=dict(type="bool", default=False),
             sort=dict(type="str", choices=["worst", "name"], default="worst"),
             findings=dict(type="bool", default=False),
+            sites=dict(type="list", elements="str", default=[]),
         ),
         supports_check_mode=True,
     )

@@ -37,6 +37,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts impo
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.error_series import INFO, info_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.inputs import of_alerts as inputs_of_alerts
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.rollups import relabelling
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file
 import expositions
 
@@ -46,6 +47,7 @@ STEP = "1m"
 NO_ALERTS = ("health", "jobs", "labels", "layers", "messages", "pages", "quiet", "recording", "sources", "stragglers")
 OPTIONS = {"node_exporter": "[::1]:9100", "cluster": "c1", "node": "mon",
            "stack": {"victoriametrics": "127.0.0.1:8428", "vmagent": "127.0.0.1:8429", "vmalert": "127.0.0.1:8880"}}
+PLACE = {"url": "https://global.example:8428/api/v1/write", "user": "accelmon-site", "password_file": "/etc/accelmon/secrets/global_password", "ca_file": ""}
 OVERRIDES = {"HostDown": {"for": "1h30m", "severity": "warning"}, "AcceleratorCollectorStale": {"threshold": "90s"},
              "ExporterDown": {"enabled": False}}
 
@@ -276,6 +278,7 @@ def rule_files(folder, backend):
     """Paths of all variants of rule files that we can write for a backend."""
     return [
         *[write(folder, f"recording-{interval}.yml", recording_file(interval, backend)) for interval in ("1s", "5s", "15s", "2m")],
+        write(folder, "sites.yml", recording_file("15s", backend, ["east", "west"])),
         write(folder, "alerts.yml", alert_file({})),
         write(folder, "overridden.yml", alert_file(OVERRIDES)),
         write(folder, "layers.yml", alert_file(hosts=[{"HostDown": {"severity": "warning"}}], labels=["team"], runbook_url="https://wiki.example.com")),
@@ -302,16 +305,24 @@ def check_rules_vmalert(programs, folder):
 
 def check_scrape_promtool(programs, folder):
     """promtool accepts the scrape configuration for Prometheus."""
-    path = write(folder, "prometheus.yml", scrape_file({**OPTIONS, "backend": "prometheus"}))
+    path = write(folder, "prometheus.yml", scrape_file({**OPTIONS, "backend": "prometheus", "global_place": [PLACE]}))
     programs.run("promtool", "check", "config", path)
 
 
 def check_scrape_vmagent(programs, folder):
     """vmagent accepts every key of the scrape configuration."""
     for interval in ("1s", "5s", "15s", "1m"):
-        path = write(folder, f"vmagent-{interval}.yml", scrape_file({**OPTIONS, "scrape_interval": interval}))
+        path = write(folder, f"vmagent-{interval}.yml", scrape_file({**OPTIONS, "scrape_interval": interval, "global_place": [PLACE]}))
         programs.run("vmagent", "-dryRun", "-promscrape.config.strictParse", f"-promscrape.config={path}",
-                     "-remoteWrite.url=http://127.0.0.1:1/")
+                     "-remoteWrite.url=http://127.0.0.1:1/", f"-remoteWrite.url={PLACE['url']}", *rollup_arguments(folder))
+
+
+def rollup_arguments(folder):
+    """Arguments by which vmagent chooses what it writes to its own storage and to the global place, with the files that they name."""
+    made = relabelling([{}, {"gets": "global"}], folder)
+    for one in made["files"]:
+        write(folder, os.path.basename(one["path"]), one["content"])
+    return made["arguments"]
 
 
 def with_constants(text, codes=("79",)):

@@ -48,8 +48,8 @@ def of_hosts(hostvars, hosts):
 
 def group_names(hostvars, host, hosts):
     """Names of the rule groups that the evaluator on a monitoring host must have loaded; hosts: names of the fleet's hosts."""
-    chosen = fleet.settings(hostvars[host], ["accelmon_scrape_interval", "accelmon_backend", *OPTIONS.values()])
-    return recording.group_names(chosen["accelmon_scrape_interval"], chosen["accelmon_backend"], hosts=of_hosts(hostvars, hosts),
+    chosen = fleet.settings(hostvars[host], ["accelmon_scrape_interval", "accelmon_backend", "accelmon_sites", *OPTIONS.values()])
+    return recording.group_names(*(chosen[f"accelmon_{name}"] for name in ("scrape_interval", "backend", "sites")), hosts=of_hosts(hostvars, hosts),
                                  **{name: chosen[variable] for name, variable in OPTIONS.items()})
 
 

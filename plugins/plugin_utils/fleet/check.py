@@ -12,7 +12,8 @@ import re
 from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates import VARIABLES
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, UNEVALUATED, Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, draining, facts, hosts as fleet, plan, upgrades, variables, written
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import (
+    alerting, draining, facts, hosts as fleet, plan, sites, upgrades, variables, written)
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import receivers
@@ -322,7 +323,7 @@ def between_variables(values, wrong=()):
                       "for example from openssl rand -hex 32")
     if values.get("accelmon_job_user") == "hash" and lacks("accelmon_job_user_key", 16):
         errors.append("accelmon_job_user_key: required with accelmon_job_user = hash; set it to a random text of at least 16 characters")
-    return errors + slurm_errors(values) + collector_errors(values)
+    return errors + sites.problems(values, lacks("accelmon_global_password")) + slurm_errors(values) + collector_errors(values)
 
 
 def bundle_errors(values):

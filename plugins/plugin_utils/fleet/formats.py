@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import urllib.parse
 
 import yaml
 
@@ -420,6 +421,27 @@ def path_or_url(value):
     return addresses.url(value)
 
 
+def remote_write(value):
+    """Where samples are sent with a password; "" stays."""
+    parts = urllib.parse.urlsplit(addresses.url(value))
+    if "@" in parts.netloc:
+        raise Problem("it contains credentials; put them into accelmon_global_user and accelmon_global_password")
+    if "," in value:  # which programs of VictoriaMetrics take for the end of an address
+        raise Problem("it contains a comma; percent-encode it as %2C")
+    if parts.scheme == "http" and not addresses.is_loopback(parts.hostname):
+        raise Problem("the password would be sent in the clear; start it with https://")
+    return value
+
+
+def clusters(value):
+    """A list of names of clusters, each once."""
+    for entry in values.strings(value):
+        values.cluster(entry)
+        if value.count(entry) > 1:
+            raise Problem(f"{entry} is there twice; remove one")
+    return value
+
+
 def backup_directory(value):
     """A directory on a host that the service of backups sees; "" stays."""
     if value.startswith("~") or any(f"{value}/".startswith(f"{place}/") for place in HIDDEN_PLACES):
@@ -473,7 +495,7 @@ FORMATS = {
     **{check.__name__: check for check in (
         duration, size, directory, program, word, words, version, archive, checksum, checksums, image, repository, key, link, secret, password, cpus,
         engine, architectures, lock_releases, lock_versions, compared, rotated, git_url,
-        reference, names, new_file, path_or_url, backup_directory, certificate, private_key)},
+        reference, names, new_file, path_or_url, remote_write, clusters, backup_directory, certificate, private_key)},
     "alert_names": passed(values.strings, rehearsal.alert_names),
     "alert_overrides": alerts.changes,
     "alert_presets": alerts.presets,

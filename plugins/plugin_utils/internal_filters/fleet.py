@@ -230,7 +230,7 @@ def answer(found, output):
         return {"monitoring_host": found["item"], **answer_parts(found)}
     if "unanswered" in found:
         return [f"{found['item']}: {no_answer(found)}"]
-    lines = [line for table in ("table", "exporter_table") if found.get(table) for line in found[table].split("\n")]
+    lines = [line for table in ("table", "site_table", "exporter_table") if found.get(table) for line in found[table].split("\n")]
     if found.get("summary"):
         lines.append(found["summary"])
     if found.get("fleet_alerts"):

@@ -15,7 +15,8 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets impor
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours as nearby, storages as stores, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import (
+    access, hosts as fleet, neighbours as nearby, sites, storages as stores, variables)
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, removal, slurm, stack, units
 
@@ -91,9 +92,16 @@ def gossip_arguments(seen, port, tls_file):
     return stack.gossip_arguments(seen["pair"], listen, advertised, seen["peers"], str(tls_file))
 
 
-def vmauth_config(password, drain_password=""):
-    """Text of the file by which vmauth asks for the stack's password, or for that of a Slurm controller that drains nodes, who may only ask queries."""
-    return stack.vmauth_config(str(password), str(drain_password))
+def vmauth_config(password, drain_password="", site_password=""):
+    """Text of the file by which vmauth asks for the stack's password, for that of a Slurm controller that drains nodes, who may only ask queries, or
+    for that of sites, which may only write samples."""
+    return stack.vmauth_config(str(password), str(drain_password), str(site_password))
+
+
+@as_filter
+def global_place(host_variables):
+    """[where the host's site sends its roll-ups], as the filter `vm_client` takes it, from the host's `hostvars` entry; [] if it sends none."""
+    return sites.place(host_variables)
 
 
 @as_filter
@@ -232,5 +240,5 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, stack.vm_log_level, vm_client, vm_authorities,
-                        gossip_arguments, vmauth_config, grafana_files, grafana_sub_path, grafana_sources, storages, alertmanagers, stack_urls, neighbours,
-                        slurm_advice, slurm_named, unwanted_services, removable, kept_data)
+                        gossip_arguments, vmauth_config, global_place, grafana_files, grafana_sub_path, grafana_sources, storages, alertmanagers,
+                        stack_urls, neighbours, slurm_advice, slurm_named, unwanted_services, removable, kept_data)

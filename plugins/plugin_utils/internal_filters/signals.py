@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader im
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_answer, as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, notified
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, draining, errors, job, recording, report, routes, site_rules, vmui
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, draining, errors, job, recording, report, rollups, routes, site_rules, vmui
 
 
 def rule_files(paths, directory):
@@ -22,6 +22,11 @@ def rule_files(paths, directory):
         return site_rules.site_files(paths, directory)
     except Problem as error:
         raise AnsibleFilterError(f"accelmon_rule_files: {error}") from None
+
+
+def rollup_relabelling(services, directory):
+    """How vmagent chooses what it writes to each of these storages, which are as the filter `vm_client` takes them, by files in the directory."""
+    return rollups.relabelling(plain(services), str(directory))
 
 
 def drain_verdicts(cluster):
@@ -235,7 +240,7 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(rule_files, rules_check, drain_verdicts, alert_changes, alert_inputs, rule_groups, alertmanager_files, expected_series,
-                        source_comparisons, rehearsed_rules, explanation, findings, alert_routes, silenced, receivers, silence_lines, delivery_lines, views,
-                        mail_receiver, report_text, report_paths, report_lines, report_of, fullest_report, report_stats, job_views, job_problems, job_report,
-                        job_text, job_lines, vmui_files)
+        return internal(rule_files, rules_check, rollup_relabelling, drain_verdicts, alert_changes, alert_inputs, rule_groups, alertmanager_files,
+                        expected_series, source_comparisons, rehearsed_rules, explanation, findings, alert_routes, silenced, receivers, silence_lines,
+                        delivery_lines, views, mail_receiver, report_text, report_paths, report_lines, report_of, fullest_report, report_stats, job_views,
+                        job_problems, job_report, job_text, job_lines, vmui_files)

@@ -6,6 +6,7 @@
 
 import collections
 import json
+import urllib.parse
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
@@ -14,6 +15,8 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is
 USER = "accelmon"
 # Who may ask the storage queries and nothing else: a Slurm controller that drains nodes.
 DRAINER = "accelmon-drain"
+# Who may write samples and do nothing else: a site that sends its roll-ups to the global place.
+SITE = "accelmon-site"
 # Where the storage listens in the network of its own that nothing else is in but what asks for the password before it.
 STORAGE = "127.0.0.1:8428"
 # A name that the certificates of monitoring hosts have, and those of nodes have not.
@@ -60,16 +63,16 @@ def listener(address, port, path="/-/ready"):
     }
 
 
-def vmauth_config(password, drain_password=""):
+def vmauth_config(password, drain_password="", site_password=""):
     """The file by which vmauth lets in who has the password, and nobody else, whatever is asked for.
 
-    drain_password: that of DRAINER, "" if there is none
+    drain_password: that of DRAINER, site_password: that of SITE; "" if there is none
 
     JSON, which is YAML too. vmauth fills in %{NAME} from its environment before it reads: no sign of percent stands as itself.
     """
     users = [{"username": USER, "password": password, "url_prefix": f"http://{STORAGE}"}]
-    if drain_password:
-        users.append({"username": DRAINER, "password": drain_password, "url_map": [{"src_paths": ["/api/v1/query"], "url_prefix": f"http://{STORAGE}"}]})
+    users += [{"username": user, "password": its_own, "url_map": [{"src_paths": [path], "url_prefix": f"http://{STORAGE}"}]}
+              for user, its_own, path in ((DRAINER, drain_password, "/api/v1/query"), (SITE, site_password, "/api/v1/write")) if its_own]
     return json.dumps({"users": users}, indent=2).replace("%", "\\u0025") + "\n"
 
 
@@ -81,22 +84,36 @@ def vm_log_level(level):
 def vm_client(kind, services, path=""):
     """Arguments by which a program of VictoriaMetrics reaches services with their password.
 
-    kind: one of VM_CLIENTS, the beginning of its arguments; services: [{"url", "server_name"}]; path: what follows in the URL
+    kind: one of VM_CLIENTS, the beginning of its arguments; services: [{"url", "server_name"}], of another fleet what `abroad` returned
+    path: what follows in the URL of a service of this one
     """
-    arguments = [f"-{kind}.url={service['url']}{path}" for service in services]
+    arguments = [f"-{kind}.url={service['url']}{service.get('path', path)}" for service in services]
     if not services:
         return arguments
-    arguments += [f"-{kind}.basicAuth.username={USER}", f"-{kind}.basicAuth.passwordFile={paths.STACK_PASSWORD}"]
-    if authorities(services):
-        arguments.append(f"-{kind}.tlsCAFile={paths.CA}")
-        # One for each URL, in their order.
-        arguments += [f"-{kind}.tlsServerName={service['server_name']}" for service in services]
-    return arguments
+    own = {"user": USER, "password_file": paths.STACK_PASSWORD, "ca_file": paths.CA}
+    tls = any(service["url"].startswith("https:") for service in services)
+    named = [("basicAuth.username", "user"), ("basicAuth.passwordFile", "password_file")] + [("tlsCAFile", "ca_file")] * tls
+    for argument, key in named:
+        values = [service.get(key, own[key]) for service in services]
+        # One alone is for all.
+        arguments += [f"-{kind}.{argument}={value}" for value in (values if len(set(values)) > 1 else values[:1])]
+    # One for each URL, in their order.
+    return arguments + [f"-{kind}.tlsServerName={service['server_name']}" for service in services if tls]
+
+
+def abroad(url, user, ca_file):
+    """A storage that is not of this fleet, as `vm_client` takes it; ca_file: of its authority, "" for those that the host trusts."""
+    return {"url": url, "path": "", "server_name": urllib.parse.urlsplit(url).hostname, "user": user, "password_file": paths.GLOBAL_PASSWORD,
+            "ca_file": ca_file, "gets": "global"}
 
 
 def authorities(services):
-    """Files of the authority by which a program knows these services, [{"url"}]. VictoriaMetrics' programs read them once, when they start."""
-    return [paths.CA] if any(service["url"].startswith("https:") for service in services) else []
+    """Files of the authorities by which a program knows these services, [{"url", "ca_file"?}].
+
+    VictoriaMetrics' programs read them once, when they start.
+    """
+    found = [service.get("ca_file", paths.CA) for service in services if service["url"].startswith("https:")]
+    return list(dict.fromkeys(path for path in found if path))
 
 
 def gossip_arguments(pair, listen, advertised, peers, tls_file):

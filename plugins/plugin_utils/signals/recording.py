@@ -200,11 +200,17 @@ def invalid_rules(series, sources):
     return rules
 
 
-def recording_groups(interval, backend="prometheus"):
+def site_rules(sites):
+    """A series for each cluster whose site sends its roll-ups to the global place: without it nobody would miss one that never sent any."""
+    return [{"record": load("series")["sent"]["site"], "expr": "vector(1)", "labels": {"cluster": cluster}} for cluster in sites]
+
+
+def recording_groups(interval, backend="prometheus", sites=()):
     """The groups of the recording layer, evaluated at each interval; what is slow once a minute.
 
     Groups run side by side, the rules of one after each other: those of devices are two groups, so that two cores have work.
     backend: as in `accelmon_backend`; Prometheus chooses moments itself and refuses to be told
+    sites: as in `accelmon_sites`
     """
     interval = named_duration("the interval of the recording rules", plain(interval))
     if not milliseconds(interval):
@@ -221,6 +227,7 @@ def recording_groups(interval, backend="prometheus"):
                ("errors", seldom, "slow", error_series.device_rules(series["labels"], sources) + error_series.info_rules())]
     health, scores = health_rules(interval)
     groups += [("health", seldom, "slow", health), ("health_scores", seldom, "scores", scores)]
+    groups += [("sites", interval, "devices", site_rules(sites))] if sites else []
 
     def moment_of(name, every, moment):
         return f"{round(milliseconds(interval) * (MOMENTS[moment] + TURNS.get(name, 0))) % milliseconds(every)}ms"
@@ -231,11 +238,11 @@ def recording_groups(interval, backend="prometheus"):
         for name, every, moment, rules in groups]
 
 
-def recording_file(interval, backend="prometheus"):
+def recording_file(interval, backend="prometheus", sites=()):
     """Text of the rule file with the recording layer; see `recording_groups`."""
-    return dump({"groups": recording_groups(interval, backend)})
+    return dump({"groups": recording_groups(interval, backend, plain(sites))})
 
 
-def group_names(interval, backend, overrides=None, **options):
-    """Names of the groups that whoever evaluates our rule files must have loaded."""
-    return [group["name"] for group in recording_groups(interval, backend) + alert_groups(overrides, **options)]
+def group_names(interval, backend, sites=(), **options):
+    """Names of the groups that whoever evaluates our rule files must have loaded; options: those of `alerts.alert_groups`."""
+    return [group["name"] for group in recording_groups(interval, backend, sites) + alert_groups(**options)]

@@ -14,7 +14,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.module_utils.detect.ids import GENERIC
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import limits, reserved
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import limits, reserved, rollups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, dump, load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.stack import NAME, USER
@@ -33,6 +33,7 @@ DEFAULTS = {
     "stack": {},
     "stack_password_file": None,
     "alertmanagers": [],
+    "global_place": [],
     "rule_files": [],
     "limits": {},
     "cluster": None,
@@ -44,7 +45,7 @@ HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[^\s:/\[\]]+):(\d{1,
 JOB = re.compile(r"[a-z][a-z0-9_]*\Z")
 HOST_NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
 OWN_JOBS = tuple(dict.fromkeys(source["job"] for source in load("sources")["sources"].values())) + tuple(load("sources")["delegated"]) + (
-    "custom", "accelmon_fleet")
+    "custom", "accelmon_fleet", rollups.JOB)
 
 # Series of the registry come from the monitoring host through a job of their own; no other exporter may speak for it.
 REGISTRY = {"source_labels": ["__name__"], "regex": "|".join(load("sources")["registry"]), "action": "keep"}
@@ -309,13 +310,14 @@ def exporter_jobs(job, folder, relabelling, chosen, asked=None):
                                   [{"source_labels": ["__scheme__"], "regex": "https", "action": action}])]
 
 
-def alerting(chosen):
-    """Prometheus' own sections: what evaluates the rules in vmalert's place."""
+def prometheus_sections(chosen):
+    """Prometheus' own sections: it evaluates the rules in vmalert's place, and says itself where it writes."""
     managers = [{**service_access(service, chosen["stack_password_file"]), "static_configs": [{"targets": [service["target"]]}]}
                 for service in chosen["alertmanagers"]]
     return {
         **({"rule_files": list(chosen["rule_files"])} if chosen["rule_files"] else {}),
         **({"alerting": {"alertmanagers": managers}} if managers else {}),
+        **({"remote_write": [rollups.remote_write(place) for place in chosen["global_place"]]} if chosen["global_place"] else {}),
     }
 
 
@@ -355,10 +357,13 @@ def scrape_file(options):
     for job, service in sorted(chosen["stack"].items()):
         configs.append({"job_name": job, **CAREFUL, **service_page(service), **service_access(service, chosen["stack_password_file"]),
                         "static_configs": [{"targets": [service["target"]], "labels": labels}]})
+    if chosen["global_place"] and backend == "vmagent":
+        storage = chosen["stack"]["victoriametrics"]
+        configs.append(rollups.job(storage["target"], service_access(storage, chosen["stack_password_file"]), chosen["cluster"]))
     interval = str(chosen["scrape_interval"])
     return dump({
         "global": {"scrape_interval": interval, "scrape_timeout": timeout(interval, chosen["scrape_timeout"]),
                    **({"evaluation_interval": interval} if backend == "prometheus" else {})},
-        **alerting(chosen),
+        **(prometheus_sections(chosen) if backend == "prometheus" else {}),
         "scrape_configs": configs,
     })

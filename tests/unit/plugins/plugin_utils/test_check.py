@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The variable check. Stubbed: `hostvars` is a dictionary."""
+import json
+
 import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import given
@@ -423,6 +425,35 @@ def test_backups(tmp_path):
     for name in ("sealed.key", "both.pem", "good.pem"):
         with pytest.raises(Problem, match="not a private key alone, in PEM; give the file of the private key, without a passphrase"):
             formats.private_key(str(tmp_path / name))
+
+
+def test_a_site_that_sends_its_rollups():
+    url, site = "https://global.example:8428/api/v1/write", {"accelmon_cluster": "east", "accelmon_global_password": "of-the-sites"}
+    assert errors(accelmon_global_url=url, **site) == errors(accelmon_global_url="http://127.0.0.1:9/write", **site) == []
+    assert errors(accelmon_global_password="of-the-sites") == errors(accelmon_global_user="x") == []
+    assert errors(accelmon_global_url=url) == [
+        "h: accelmon_global_password: required with accelmon_global_url; set it to the same on the sites and on the monitoring host that they write to",
+        "h: accelmon_cluster = default: required with accelmon_global_url; set it to a name that no other site has"]
+    assert errors(accelmon_global_url=url, vmagent_remote_write_url="http://x/", **site) == [
+        "h: vmagent_remote_write_url: not possible with accelmon_global_url, whose roll-ups come from the storage of the host; remove one of them"]
+    for wrong, words in (("http://global.example/write", "the password would be sent in the clear; start it with https://"),
+                         ("https://a:b@c/write", "it contains credentials; put them into accelmon_global_user and accelmon_global_password"),
+                         ("https://c/write?a=b,c", "it contains a comma; percent-encode it as %2C"),
+                         ("c/write", "not a URL; start it with https:// or http://")):
+        shown = wrong.replace("a:b", "(not shown)")
+        assert errors(accelmon_global_url=wrong, **site) == [f"h: accelmon_global_url = {shown}: {words}"]
+
+
+def test_a_global_place_for_sites():
+    assert errors(accelmon_sites=["east", "west"], accelmon_global_password="of-the-sites") == []
+    assert errors(accelmon_sites=["east"]) == [
+        "h: accelmon_global_password: required with accelmon_sites; set it to the same on the sites and on the monitoring host that they write to"]
+    assert errors(accelmon_sites=["east"], accelmon_global_password="of-the-sites", accelmon_backend="prometheus") == [
+        "h: accelmon_backend = prometheus: not possible with accelmon_sites, as it would let a site that writes read and delete as well; set it to "
+        "victoriametrics"]
+    for wrong, words in ((["a b"], "not usable as a file name; use letters, digits, dots, dashes and underscores, starting with a letter or digit"),
+                         (["east", "east"], "east is there twice; remove one")):
+        assert errors(accelmon_sites=wrong, accelmon_global_password="of-the-sites") == [f"h: accelmon_sites = {json.dumps(wrong)}: {words}"]
 
 
 def test_a_slurm_controller():

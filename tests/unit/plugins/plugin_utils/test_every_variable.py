@@ -34,7 +34,7 @@ FREE = {
 }
 # One word of ASCII, which no path is made of.
 SECRETS = ("accelmon_stack_password", "accelmon_exporter_password", "accelmon_grafana_password", "accelmon_release_token",
-           "accelmon_job_user_key", "accelmon_backup_secret")
+           "accelmon_job_user_key", "accelmon_backup_secret", "accelmon_global_password")
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,8 @@ def test_a_survey_asks_who_is_notified(name, entry, checker):
 SAMPLES = {
     "labels": {"team": "vision"}, "expected": {"nvidia": 8}, "expected_links": {"nvlink": 18}, "custom_exporters": [{"job": "redfish", "port": 9000}],
     "lock_versions": {"node_exporter": "1.9.0"},
-    "architectures": ["amd64"], "lock_releases": ["node_exporter"], "strings": ["gpu*"], "names": ["gpu7.example.org"], "rotated": ["stack"],
+    "architectures": ["amd64"], "lock_releases": ["node_exporter"], "strings": ["gpu*"], "clusters": ["east"],
+    "names": ["gpu7.example.org"], "rotated": ["stack"],
     "scrape_limits": {"custom": 5000}, "alert_overrides": {"HostDown": {"for": "30s", "enabled": True}},
     "host_alert_overrides": {"HostDown": {"for": "30s"}}, "alert_presets": ["node"], "label_names": ["team"], "alert_names": ["HostDown"],
     "compared": ["dcgm"], "checksums": {"amd64": "0" * 64}, "words": ["video"], "unit_overrides": {"Service": {"Nice": 5, "ProtectHome": None}},

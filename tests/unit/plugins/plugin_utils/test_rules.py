@@ -18,7 +18,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import health
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import SEVERITIES, alert_file, alert_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.inputs import of_alerts
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import expected_series, recording_file
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import expected_series, group_names, recording_file
 
 ROOT = Path(__file__).resolve().parents[4]
 CASES = ROOT / "tests" / "rules" / "cases"
@@ -91,6 +91,14 @@ def test_only_keys_that_every_engine_knows(text):
     assert len({group["name"] for group in content["groups"]}) == len(content["groups"])
 
 
+def test_a_global_place_records_each_site_and_others_none():
+    made = yaml_load(recording_file("15s", "victoriametrics", ["east", "west"]))["groups"]
+    assert made[:-1] == yaml_load(recording_file("15s", "victoriametrics"))["groups"]
+    assert (made[-1]["name"], made[-1]["rules"]) == ("accelmon_sites", [
+        {"record": "accelmon_site", "expr": "vector(1)", "labels": {"cluster": cluster}} for cluster in ("east", "west")])
+    assert "accelmon_sites" in group_names("15s", "victoriametrics", ["east"]) and "accelmon_sites" not in group_names("15s", "victoriametrics")
+
+
 def test_only_functions_that_both_languages_share_and_only_series_that_somebody_writes():
     sources = load("sources")
     known = {"up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added",
@@ -99,6 +107,7 @@ def test_only_functions_that_both_languages_share_and_only_series_that_somebody_
     known |= {name for part in sources["delegated"].values() for name in (*part["about"], *part["own"])}
     for source in sources["sources"].values():
         known |= set(source["metrics"])
+    known.add(load("series")["sent"]["site"])
     known |= {item["name"] for item in load("series")["devices"]} | {COUNT, INFO, EVENTS, health.STATE, health.KNOWN} | SLOW_SERIES
     for rule in RECORDS + ALERTS:
         unknown = metrics(rule["expr"]) - known

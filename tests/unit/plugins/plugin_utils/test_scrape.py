@@ -11,7 +11,7 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import reserved
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import reserved, rollups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.scrape import scrape_file, timeout
@@ -104,6 +104,28 @@ def test_prometheus_evaluates_and_notifies_all_alertmanagers_by_their_names():
     found = made["alerting"]["alertmanagers"]
     assert [(entry["static_configs"][0]["targets"], entry["tls_config"]["server_name"], entry["basic_auth"]["password_file"]) for entry in found] == [
         (["127.0.0.1:9093"], "localhost", "/p"), (["mon2:9093"], "mon2", "/p")]
+
+
+def test_vmagent_reads_rollups_out_of_the_storage_where_a_site_sends_them():
+    """And nothing that the catalogue does not list: no job, no user, no single device."""
+    place = {"url": "https://g/write", "user": "u", "password_file": "/p", "ca_file": ""}
+    options = {"stack": {"victoriametrics": {"target": "[::1]:8428", "scheme": "https", "server_name": "localhost"}}, "stack_password_file": "/s"}
+    assert rollups.JOB not in jobs(**options) and set(yaml_load(scrape_file({**OPTIONS, "global_place": [place], **options}))) == {"global", "scrape_configs"}
+    job = jobs(global_place=[place], **options)[rollups.JOB]
+    assert job["static_configs"][0]["targets"] == ["[::1]:8428"] and job["basic_auth"]["password_file"] == "/s" and job["scheme"] == "https"
+    pattern = re.fullmatch('{__name__=~"(.*)"}', job["params"]["match[]"][0]).group(1)
+    for name in ("node:accelerator_info:count", "rack:accelerator_power_watts:sum", "cluster:accelerator_utilization_ratio:p95", "ALERTS"):
+        assert re.fullmatch(pattern, name) and re.fullmatch(rollups.sent(), name)
+    for name in ("ALERTS_FOR_STATE", "job:accelerator_power_watts:sum", "user:accelerator_job_info:count", "accelerator_info", "up", "node_load1"):
+        assert not re.fullmatch(rollups.sent(), name)
+    assert re.fullmatch(rollups.sent(), "accelmon_fleet_node_info") and not re.fullmatch(pattern, "accelmon_fleet_node_info")
+
+
+@pytest.mark.parametrize("job", sorted({"custom", *(source["job"] for source in load("sources")["sources"].values())}))
+def test_no_exporter_writes_what_is_sent_as_a_rollup(job):
+    """Else it would not be stored at its own site, and be believed at the global place."""
+    for name in ["ALERTS", *(f"{level}:accelerator_made_up:sum" for level in load("series")["sent"]["levels"])]:
+        assert relabelled(jobs()[job], {"__name__": name}) is None
 
 
 def test_vmagent_gets_scrape_sections_alone():
