@@ -12,7 +12,7 @@ help:
 	@echo "make check      lint, units and rules of what differs from the main branch: quick, for daily work"
 	@echo "make test       lint, build, galaxy, sanity, units, rules and the usual molecule scenarios without their costly tests"
 	@echo "make test-all   the same with every molecule scenario and every ansible-core this machine has a Python for"
-	@echo "make galaxy     the built collection in the hands of galaxy-importer, ansible-builder, antsibull-docs and a new user"
+	@echo "make galaxy     the built collection in the hands of galaxy-importer, ansible-builder, antsibull-docs, Molecule and a new user"
 	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
 	@echo "make preview    draws the dashboards and the report in Chromium, and looks for what nobody could read; keeps the pictures"
 	@echo "make lab-cache  builds release archives for the scenarios release, airgap and all_smi from Go modules and crates, into the cache"
@@ -40,7 +40,7 @@ lint build sanity:
 	@$(TOOLS) python tests/run.py $@
 
 galaxy:
-	@$(TOOLS) python tests/run.py --all $@
+	@$(LAB_TOOLS) python tests/run.py --all $@
 
 units:
 	@$(TOOLS) --collections python tests/run.py $@

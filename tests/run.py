@@ -280,7 +280,7 @@ def playbooks():
 
 def no_tests(folder):
     """See that an installed collection has nothing that only its contributors need."""
-    extra = sorted(set(os.listdir(folder)) & {"tests", "molecule", "lab", "benchmarks", "Makefile", ".ci", ".collections", ".cache"})
+    extra = sorted(set(os.listdir(folder)) & {"tests", "molecule", "benchmarks", "Makefile", ".ci", ".collections", ".cache"})
     if extra:
         raise Failed("the built collection holds %s; add it to build_ignore" % ", ".join(extra))
 
