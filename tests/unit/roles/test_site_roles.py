@@ -99,7 +99,7 @@ def test_without_a_file_of_an_authority_it_trusts_those_of_the_host(read):
 
 
 def test_prometheus_writes_to_the_global_place_by_its_own_section(read):
-    pattern = "(?:node|rack|cluster):accelerator_.*|ALERTS|accelmon_fleet_node_info|accelmon_expected_accelerators"
+    pattern = "(?:model|node|rack|cluster):accelerator_.*|ALERTS|accelmon_fleet_node_info|accelmon_expected_accelerators"
     assert yaml.safe_load(read["site"]["prometheus"])["remote_write"] == [{
         "url": "https://global.example:8428/api/v1/write", "metadata_config": {"send": False}, "tls_config": {"ca_file": "/etc/accelmon/tls/global_ca.crt"},
         "basic_auth": {"username": "accelmon-site", "password_file": "/etc/accelmon/secrets/global_password"},
