@@ -150,6 +150,26 @@ def test_a_lost_host_loses_no_sample_and_no_alert(fleet):
     fleet.well()
 
 
+def test_what_was_not_recorded_is_recorded_afterwards(fleet):
+    def missing():
+        """Intervals within the outage for which mon1 has no count of a cluster, which is the last that is computed."""
+        arguments = urllib.parse.urlencode({"query": f"count_over_time(cluster:accelerator_info:count[{fleet.interval}s])", "start": begin, "end": end,
+                                            "step": fleet.interval, "nocache": 1})
+        found = fleet.fetch(fleet.storage(f"/api/v1/query_range?{arguments}"))["data"]["result"]
+        return (end - begin) // fleet.interval - sum(len(series["values"]) for series in found)
+    fleet.shell("mon1", "systemctl stop accelmon-vmalert")
+    begin = int(time.time()) + 2 * fleet.interval
+    eventually(lambda: time.time() > begin + 10 * fleet.interval, "an outage")
+    end = int(time.time()) - fleet.interval
+    fleet.shell("mon1", "systemctl start accelmon-vmalert")
+    eventually(lambda: fleet.values(f"max(timestamp(accelerator_info)) > {end} + 90") and missing() > 3, "it is recorded again, and long enough ago")
+    run = fleet.play("playbooks/replay.yml", "-e", "accelmon_replay_hours=1")
+    assert run.code == 0 and run.recap["mon1"]["changed"] == 1, run.output
+    eventually(lambda: missing() <= 1, "counts of the cluster")
+    run = fleet.play("playbooks/replay.yml", "-e", "accelmon_replay_hours=1", "--limit", "mon1")
+    assert run.code == 0 and run.changed() == 0 and "nothing is missing" in run.output, run.output
+
+
 # The last test: the second host is no more.
 def test_the_second_host_goes_and_the_first_one_is_whole(fleet, tmp_path):
     begin = time.time()

@@ -205,11 +205,10 @@ def site_rules(sites):
     return [{"record": load("series")["sent"]["site"], "expr": "vector(1)", "labels": {"cluster": cluster}} for cluster in sites]
 
 
-def recording_groups(interval, backend="prometheus", sites=()):
-    """The groups of the recording layer, evaluated at each interval; what is slow once a minute.
+def timed_groups(interval, sites=()):
+    """[(name, interval, word of MOMENTS, rules)] of the groups of the recording layer.
 
     Groups run side by side, the rules of one after each other: those of devices are two groups, so that two cores have work.
-    backend: as in `accelmon_backend`; Prometheus chooses moments itself and refuses to be told
     sites: as in `accelmon_sites`
     """
     interval = named_duration("the interval of the recording rules", plain(interval))
@@ -227,15 +226,36 @@ def recording_groups(interval, backend="prometheus", sites=()):
                ("errors", seldom, "slow", error_series.device_rules(series["labels"], sources) + error_series.info_rules())]
     health, scores = health_rules(interval)
     groups += [("health", seldom, "slow", health), ("health_scores", seldom, "scores", scores)]
-    groups += [("sites", interval, "devices", site_rules(sites))] if sites else []
+    return groups + ([("sites", interval, "devices", site_rules(sites))] if sites else [])
+
+
+def replay_stages(interval):
+    """Texts of rule files with the recording layer, to be evaluated over the past one after the other.
+
+    vmalert evaluates the groups of a file in the order of their names then, clusters before the devices that they are of.
+    """
+    stages = {}
+    for name, every, moment, rules in timed_groups(interval):
+        # Those of devices read nothing that is recorded; the counts of a cluster are of those of its nodes, and health reads errors.
+        stages.setdefault(name if moment != "devices" else moment, []).append({"name": f"accelmon_{name}", "interval": every, "rules": rules})
+    return [dump({"groups": groups}) for groups in stages.values()]
+
+
+def recording_groups(interval, backend="prometheus", sites=()):
+    """The groups of the recording layer, evaluated at each interval; what is slow once a minute.
+
+    backend: as in `accelmon_backend`; Prometheus chooses moments itself and refuses to be told
+    sites: as in `accelmon_sites`
+    """
+    length = milliseconds(named_duration("the interval of the recording rules", plain(interval)))
 
     def moment_of(name, every, moment):
-        return f"{round(milliseconds(interval) * (MOMENTS[moment] + TURNS.get(name, 0))) % milliseconds(every)}ms"
+        return f"{round(length * (MOMENTS[moment] + TURNS.get(name, 0))) % milliseconds(every)}ms"
 
     return [
         {"name": f"accelmon_{name}", "interval": every,
          **({"eval_offset": moment_of(name, every, moment)} if backend == "victoriametrics" else {}), "rules": rules}
-        for name, every, moment, rules in groups]
+        for name, every, moment, rules in timed_groups(interval, sites)]
 
 
 def recording_file(interval, backend="prometheus", sites=()):

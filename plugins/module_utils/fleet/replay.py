@@ -1,0 +1,73 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Recorded series that a storage lacks though it has what was scraped: when, and how vmalert evaluates their rules again."""
+import time
+
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query
+
+# The series that stands for all recorded ones, and what was scraped whenever something was.
+RECORDED, SCRAPED = "accelerator_info", "up"
+# The storage gives this many points of a query at most, and a few are missing wherever a service was restarted.
+MOST, FEWEST = 10000, 3
+# What is being recorded now is no gap, and what was just written cannot be read at once.
+YOUNG, SETTLE = 60, 3
+
+
+def present(params, access, name, step, start, end):
+    """Sorted moments, multiples of `step` seconds, at which the storage has samples of a name from the step before."""
+    found = set()
+    while start <= end:
+        last = min(end, start + (MOST - 1) * step)
+        for _labels, points in query.range_query(params["storage_url"], "count(last_over_time(%s[%ds]))" % (name, step), params["query_timeout"],
+                                                 start, last, step, access):
+            found.update(int(moment) for moment, _value in points)
+        start = last + step
+    return sorted(found)
+
+
+def gaps(scraped, recorded, step):
+    """[(first, last)] of the moments at which something was scraped and nothing recorded, between the first and the last that was recorded."""
+    found, have = [], set(recorded)
+    for moment in scraped:
+        if moment in have or not recorded or not recorded[0] < moment < recorded[-1]:
+            continue
+        if found and moment - found[-1][1] <= step:
+            found[-1][1] = moment
+        else:
+            found.append([moment, moment])
+    return [(first, last) for first, last in found if last - first >= (FEWEST - 1) * step]
+
+
+def search(params, access, step):
+    """The gaps of the last hours. params: `storage_url`, `query_timeout`, `hours`; step: seconds between two evaluations"""
+    end = (int(time.time()) - YOUNG) // step * step
+    start = end - params["hours"] * 3600 // step * step
+    return gaps(present(params, access, SCRAPED, step, start, end), present(params, access, RECORDED, step, start, end), step)
+
+
+def moment_text(moment):
+    """A moment as vmalert takes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def command(params, rules, gap):
+    """The command that evaluates the rules in a file over a gap, as vmalert's own user. It listens nowhere and notifies nobody."""
+    return ["systemd-run", "--wait", "--pipe", "--collect", "--quiet", "--property=User=%s" % params["user"],
+            "--property=SupplementaryGroups=accelmon", "--property=ProtectSystem=strict", "--property=NoNewPrivileges=yes"] + params["command"] + [
+                "-rule=%s" % rules, "-replay.timeFrom=%s" % moment_text(gap[0]), "-replay.timeTo=%s" % moment_text(gap[1]),
+                # One stage reads nothing that it writes itself.
+                "-replay.rulesDelay=0s", "-replay.disableProgressBar"]
+
+
+def replay(params, run_command, rules, gap):
+    """Evaluate the rules in these files over a gap, one file after the other."""
+    for path in rules:
+        code, output, errors = run_command(command(params, path, gap))
+        if code:
+            lines = [line for line in (output + errors).splitlines() if line.strip()]
+            why = query.one_line(lines[-1] if lines else "no reason given")
+            raise Failure("vmalert could not replay %s to %s: %s" % (moment_text(gap[0]), moment_text(gap[1]), why))
+        time.sleep(SETTLE)
