@@ -17,7 +17,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 ROLES = ("victoriametrics", "vmagent", "vmalert")
 PASSWORD = ["-httpAuth.username=accelmon", "-httpAuth.password=file:///etc/accelmon/secrets/stack_password"]
-# As they were before there could be several: a fleet with one monitoring host must not restart anything for an update of the collection.
+# As they were before there could be several hosts, which must be no reason to restart anything where there is one.
 ALONE = {
     "victoriametrics": [
         "/usr/bin/victoria-metrics", "-httpListenAddr=127.0.0.1:8428", "-loggerLevel=INFO", "-storageDataPath=/var/lib/accelmon/victoriametrics",
@@ -33,7 +33,7 @@ ALONE = {
     "vmalert": [
         "/usr/bin/vmalert", "-enableTCP6", "-httpListenAddr=127.0.0.1:8880"] + PASSWORD + [
         "-loggerLevel=INFO", "-rule=/etc/accelmon/rules/*.yml", "-rule=/etc/accelmon/rules/*.vmalert", "-configCheckInterval=10s",
-        "-evaluationInterval=15s", "-rule.evalDelay=5s", "-rule.resendDelay=1m", "-remoteWrite.flushInterval=500ms", "-disableAlertgroupLabel"] + [
+        "-evaluationInterval=15s", "-rule.evalDelay=0s", "-rule.resendDelay=1m", "-remoteWrite.flushInterval=500ms", "-disableAlertgroupLabel"] + [
             f"-{kind}{option}" for kind in ("datasource", "remoteRead", "remoteWrite", "notifier") for option in (
                 f".url=http://127.0.0.1:{9093 if kind == 'notifier' else 8428}", ".basicAuth.username=accelmon",
                 ".basicAuth.passwordFile=/etc/accelmon/secrets/stack_password")],
