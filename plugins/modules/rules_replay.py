@@ -105,8 +105,7 @@ def main():
             folder = tempfile.mkdtemp(prefix="accelmon-replay-")
             try:
                 rules = written(folder, params["stages"])
-                for gap in found:
-                    replay.replay(params, command.of_module(module), rules, gap)
+                replay.replay(params, command.of_module(module), rules, found)
             finally:
                 shutil.rmtree(folder)
             # Answers that the storage remembers are from before.

@@ -163,7 +163,7 @@ def test_what_was_not_recorded_is_recorded_afterwards(fleet):
     end = int(time.time()) - fleet.interval
     fleet.shell("mon1", "systemctl start accelmon-vmalert")
     eventually(lambda: fleet.values(f"max(timestamp(accelerator_info)) > {end} + 90") and missing() > 3, "it is recorded again, and long enough ago")
-    run = fleet.play("playbooks/replay.yml", "-e", "accelmon_replay_hours=1")
+    run = fleet.play("playbooks/replay.yml", "-e", "accelmon_replay_hours=1", "--limit", "mon1")
     assert run.code == 0 and run.recap["mon1"]["changed"] == 1, run.output
     eventually(lambda: missing() <= 1, "counts of the cluster")
     run = fleet.play("playbooks/replay.yml", "-e", "accelmon_replay_hours=1", "--limit", "mon1")

@@ -62,12 +62,13 @@ def command(params, rules, gap):
                 "-replay.rulesDelay=0s", "-replay.disableProgressBar"]
 
 
-def replay(params, run_command, rules, gap):
-    """Evaluate the rules in these files over a gap, one file after the other."""
+def replay(params, run_command, rules, found):
+    """Evaluate the rules in these files, one file after the other, each over all gaps."""
     for path in rules:
-        code, output, errors = run_command(command(params, path, gap))
-        if code:
-            lines = [line for line in (output + errors).splitlines() if line.strip()]
-            why = query.one_line(lines[-1] if lines else "no reason given")
-            raise Failure("vmalert could not replay %s to %s: %s" % (moment_text(gap[0]), moment_text(gap[1]), why))
+        for gap in found:
+            code, output, errors = run_command(command(params, path, gap))
+            if code:
+                lines = [line for line in (output + errors).splitlines() if line.strip()]
+                why = query.one_line(lines[-1] if lines else "no reason given")
+                raise Failure("vmalert could not replay %s to %s: %s" % (moment_text(gap[0]), moment_text(gap[1]), why))
         time.sleep(SETTLE)

@@ -50,8 +50,9 @@ def test_the_storage_is_asked_in_parts_that_it_can_answer(monkeypatch):
 def test_vmalert_evaluates_stage_after_stage_as_its_own_user_and_knows_the_password_by_its_file(monkeypatch):
     ran, waited = [], []
     monkeypatch.setattr(replay.time, "sleep", waited.append)
-    replay.replay(PARAMS, lambda argv: ran.append(argv) or (0, "", ""), ["/t/0.yml", "/t/1.yml"], (1764433600, 1764433680))
-    assert [next(word for word in argv if word.startswith("-rule=")) for argv in ran] == ["-rule=/t/0.yml", "-rule=/t/1.yml"] and len(waited) == 2
+    replay.replay(PARAMS, lambda argv: ran.append(argv) or (0, "", ""), ["/t/0.yml", "/t/1.yml"], [(1764433600, 1764433680), (1, 2)])
+    assert [next(word for word in argv if word.startswith("-rule=")) for argv in ran] == ["-rule=/t/0.yml"] * 2 + ["-rule=/t/1.yml"] * 2
+    assert len(waited) == 2, "what a file recorded can be read by the next"
     assert ran[0][0] == "systemd-run" and {"--property=User=accelmon-vmalert", "--property=SupplementaryGroups=accelmon"} < set(ran[0])
     assert {"-replay.timeFrom=2025-11-29T16:26:40Z", "-replay.timeTo=2025-11-29T16:28:00Z"} < set(ran[0]) and not any("notifier" in word for word in ran[0])
 
@@ -59,7 +60,7 @@ def test_vmalert_evaluates_stage_after_stage_as_its_own_user_and_knows_the_passw
 def test_a_replay_that_fails_says_why_and_goes_no_further(monkeypatch):
     monkeypatch.setattr(replay.time, "sleep", lambda seconds: pytest.fail("it goes on"))
     with pytest.raises(Failure, match=r"^vmalert could not replay 1970-01-01T00:00:00Z to 1970-01-01T00:00:09Z: fatal connection refused$"):
-        replay.replay(PARAMS, lambda argv: (1, "info x\n", "fatal connection refused\n"), ["/t/0.yml", "/t/1.yml"], (0, 9))
+        replay.replay(PARAMS, lambda argv: (1, "info x\n", "fatal connection refused\n"), ["/t/0.yml", "/t/1.yml"], [(0, 9)])
 
 
 def test_the_files_can_be_read_by_the_user_of_vmalert_and_written_by_nobody_else(tmp_path):
