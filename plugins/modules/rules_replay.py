@@ -33,6 +33,10 @@ options:
     description: Seconds between two evaluations.
     type: int
     default: 15
+  recordable:
+    description: Expression that has a value wherever there is something to record.
+    type: str
+    required: true
   stages:
     description: Texts of rule files. Each reads what those before it recorded.
     type: list
@@ -55,6 +59,7 @@ EXAMPLES = r"""
   accelmon.fleet.rules_replay:
     storage_url: https://127.0.0.1:8428
     hours: 2
+    recordable: node_gpu_info
     stages: ["{groups: []}"]
     command: [/usr/bin/vmalert, "-datasource.url=https://127.0.0.1:8428", "-remoteWrite.url=https://127.0.0.1:8428"]
 """
@@ -95,6 +100,7 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             view.ACCESS_ARGUMENTS, storage_url=dict(type="str", required=True), hours=dict(type="int", default=24), step=dict(type="int", default=15),
+            recordable=dict(type="str", required=True),
             stages=dict(type="list", elements="str", required=True), command=dict(type="list", elements="str", required=True),
             user=dict(type="str", default="accelmon-vmalert")),
         supports_check_mode=True)

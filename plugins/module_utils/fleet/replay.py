@@ -8,21 +8,20 @@ import time
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query
 
-# The series that stands for all recorded ones, and what was scraped whenever something was.
-RECORDED, SCRAPED = "accelerator_info", "up"
+# The series that stands for all recorded ones.
+RECORDED = "accelerator_info"
 # The storage gives this many points of a query at most, and a few are missing wherever a service was restarted.
 MOST, FEWEST = 10000, 3
 # What is being recorded now is no gap, and what was just written cannot be read at once.
 YOUNG, SETTLE = 60, 3
 
 
-def present(params, access, name, step, start, end):
-    """Sorted moments, multiples of `step` seconds, at which the storage has samples of a name from the step before."""
+def present(params, access, expression, step, start, end):
+    """Sorted moments, multiples of `step` seconds, at which an expression has a value in the storage."""
     found = set()
     while start <= end:
         last = min(end, start + (MOST - 1) * step)
-        for _labels, points in query.range_query(params["storage_url"], "count(last_over_time(%s[%ds]))" % (name, step), params["query_timeout"],
-                                                 start, last, step, access):
+        for _labels, points in query.range_query(params["storage_url"], "count(%s)" % expression, params["query_timeout"], start, last, step, access):
             found.update(int(moment) for moment, _value in points)
         start = last + step
     return sorted(found)
@@ -42,10 +41,14 @@ def gaps(scraped, recorded, step):
 
 
 def search(params, access, step):
-    """The gaps of the last hours. params: `storage_url`, `query_timeout`, `hours`; step: seconds between two evaluations"""
+    """The gaps of the last hours.
+
+    params: `storage_url`, `query_timeout`, `hours`, `recordable`: what has a value wherever something can be recorded; step: seconds between two evaluations
+    """
     end = (int(time.time()) - YOUNG) // step * step
     start = end - params["hours"] * 3600 // step * step
-    return gaps(present(params, access, SCRAPED, step, start, end), present(params, access, RECORDED, step, start, end), step)
+    return gaps(present(params, access, params["recordable"], step, start, end),
+                present(params, access, "last_over_time(%s[%ds])" % (RECORDED, step), step, start, end), step)
 
 
 def moment_text(moment):

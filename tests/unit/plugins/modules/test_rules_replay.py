@@ -12,7 +12,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import replay
 from ansible_collections.accelmon.fleet.plugins.modules import rules_replay
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_groups, replay_stages
 
-PARAMS = {"storage_url": "https://127.0.0.1:8428", "query_timeout": 5, "hours": 1, "user": "accelmon-vmalert",
+PARAMS = {"storage_url": "https://127.0.0.1:8428", "query_timeout": 5, "hours": 1, "recordable": "node_gpu_info", "user": "accelmon-vmalert",
           "command": ["/usr/bin/vmalert", "-datasource.url=https://127.0.0.1:8428"]}
 
 
@@ -43,7 +43,7 @@ def test_the_storage_is_asked_in_parts_that_it_can_answer(monkeypatch):
     monkeypatch.setattr(replay.query, "range_query", answer)
     monkeypatch.setattr(replay.time, "time", lambda: 80000.7)
     assert replay.search(dict(PARAMS, hours=22), None, 5) == [(5000, 5100)]
-    assert len(asked) == 4 and asked[0][0] == "count(last_over_time(up[5s]))" and asked[1][2] == 79940
+    assert len(asked) == 4 and asked[0][0] == "count(node_gpu_info)" and asked[2][0] == "count(last_over_time(accelerator_info[5s]))" and asked[1][2] == 79940
     assert asked[1][1] == asked[0][2] + 5
 
 
