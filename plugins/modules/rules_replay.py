@@ -8,6 +8,8 @@ DOCUMENTATION = r"""
 module: rules_replay
 short_description: Record what a storage lacks after an outage
 version_added: 0.1.0
+requirements:
+  - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection; C(replay.yml) uses it. Runs on a monitoring host with VictoriaMetrics.
