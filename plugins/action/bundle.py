@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
         say = (lambda line: None) if params["quiet"] else Display().display
         try:
             result.update(bundling.make(params["path"], params["artifacts"], say, params["key"] or "", params["token"] or "",
-                                        params["token_url"], self._task.check_mode))
+                                        params["token_url"], self._task.check_mode, params["packages"]))
         except (Problem, Failure) as error:
             raise AnsibleActionFail(str(error)) from None
         except OSError as error:

@@ -34,6 +34,11 @@ options:
     type: list
     elements: dict
     required: true
+  packages:
+    description: Packages of vendors that belong into it with what they need, as returned by C(accelmon.fleet._bundle_wanted). apt finds them.
+    type: list
+    elements: dict
+    default: []
   key:
     description: File of the private key to sign with, in PEM. If unset, the bundle is not signed.
     type: path
@@ -95,6 +100,7 @@ from ansible.module_utils.basic import AnsibleModule
 ARGUMENTS = {
     "path": {"type": "path", "required": True},
     "artifacts": {"type": "list", "elements": "dict", "required": True},
+    "packages": {"type": "list", "elements": "dict", "default": []},
     "key": {"type": "path", "no_log": False},
     "token": {"type": "str", "no_log": True},
     "token_url": {"type": "str", "default": "https://github.com", "no_log": False},

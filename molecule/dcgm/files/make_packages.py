@@ -1,6 +1,7 @@
 """Make stand-ins for NVIDIA's packages, and a repository of them as NVIDIA's is laid out: simulated, nothing of NVIDIA's is in them.
 
-Usage: make_packages.py FOLDER. Needs dpkg-deb and gpg. The repository is FOLDER/debian12/x86_64.
+Usage: make_packages.py FOLDER [library]. With `library`, the exporter needs a package that hosts may lack.
+Needs dpkg-deb and gpg. The repository is FOLDER/debian12/x86_64.
 """
 
 import hashlib
@@ -38,9 +39,9 @@ def deb(folder, name, version, depends, files, postinst=""):
     return control + f"Filename: ./{target.name}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n"
 
 
-def main(folder):
+def main(folder, library):
     os.makedirs(folder / "debian12" / "x86_64", exist_ok=True)
-    listed = []
+    listed = [deb(folder, "lab-library", "2.0-1", "", {})] if library else []
     exporter = "#!/usr/bin/python3 -IS\n" + (HERE / "dcgm_exporter.py").read_text()
     for version, dcgm in PAIRS.items():
         listed.append(deb(folder, "datacenter-gpu-manager-4-core", f"1:{dcgm}-1", "", {
@@ -48,7 +49,8 @@ def main(folder):
                                        "while True:\n    server.accept()[0].close()\n", 0o755),
             "/lib/systemd/system/nvidia-dcgm.service": (UNIT.format(what="nv-hostengine", command="/usr/bin/nv-hostengine"), 0o644)}))
         listed.append(deb(folder, "datacenter-gpu-manager-4-proprietary", f"1:{dcgm}-1", f"datacenter-gpu-manager-4-core (= 1:{dcgm}-1)", {}))
-        listed.append(deb(folder, "datacenter-gpu-manager-exporter", f"{version}-1", "datacenter-gpu-manager-4-core (>= 1:4)", {
+        depends = "datacenter-gpu-manager-4-core (>= 1:4)" + ", lab-library (>= 2)" * library
+        listed.append(deb(folder, "datacenter-gpu-manager-exporter", f"{version}-1", depends, {
             "/usr/bin/dcgm-exporter": (exporter.replace("@VERSION@", version), 0o755),
             "/lib/systemd/system/nvidia-dcgm-exporter.service": (UNIT.format(
                 what="dcgm-exporter", command="/usr/bin/dcgm-exporter --collectors /etc/dcgm-exporter/default-counters.csv --address :9400"), 0o644)},
@@ -66,4 +68,4 @@ def main(folder):
     subprocess.run(["gpgconf", "--homedir", str(folder / "gpg"), "--kill", "gpg-agent"], check=False)
 
 
-main(pathlib.Path(sys.argv[1]).resolve())
+main(pathlib.Path(sys.argv[1]).resolve(), "library" in sys.argv[2:])

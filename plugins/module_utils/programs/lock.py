@@ -44,9 +44,10 @@ def releases(path):
 
 
 def artifacts(bundle):
-    """[{name, version, os, architecture, file, sha256, size?, source?}] that a bundle's lock file lists.
+    """[{name, version, os, architecture, file, sha256, size?, source?, roles?, rank?}] that a bundle's lock file lists.
 
     size: bytes; source: where bundle.yml has it from, missing from what somebody else put there
+    roles, rank: of a vendor's packages and what these need, who needs them and their order of installation
     Raises OSError, and Failure with what is wrong with it.
     """
     found = _entries(os.path.join(bundle, BUNDLE), "artifacts", list)
@@ -59,6 +60,8 @@ def artifacts(bundle):
             raise Failure("the file %r of %s is outside the bundle" % (artifact["file"], describe(artifact)))
         if not isinstance(artifact.get("source", ""), str) or not isinstance(artifact.get("size", 0), int):
             raise Failure("the size or the source of %s is none" % describe(artifact))
+        if not isinstance(artifact.get("rank", 0), int) or not isinstance(artifact.get("roles", []), list):
+            raise Failure("the rank or the roles of %s are none" % describe(artifact))
         if not all(str(value).isprintable() for value in artifact.values()):
             raise Failure("%r has a character that cannot be printed" % describe(artifact))
     return found

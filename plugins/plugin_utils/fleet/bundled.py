@@ -9,13 +9,14 @@ A host whose facts are cached gets what it is; any other what it might be.
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, hosts as fleet, plan, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import monitored
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundling, dcgm, releases
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundling, closures, dcgm, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
-WORDS = ("state", "source", "version", "url", "sha256", "image")
+WORDS = ("state", "source", "version", "url", "sha256", "image", "repository", "repository_key", "repository_key_sha256")
 
-# Vendors' packages come with what the host already has taken into account, which nobody knows here.
-PACKAGES = "packages of the vendor: put the files into the bundle and list them with the module bundle_entry; see docs/airgap.md"
+# Vendors' packages come with what the host already has taken into account.
+PACKAGES = ("packages of the vendor: no file in accelmon_bundle_states is of a host that needs them; write it with bundle_states.yml, or put the files "
+            "into the bundle and list them with the module bundle_entry; see docs/airgap.md")
 
 
 def _specs():
@@ -26,31 +27,70 @@ def _specs():
     return found
 
 
-def wanted(groups, hostvars, architectures):
-    """{"artifacts": [as in programs/bundling.py], "notes": [what else is needed, a line each]}. Raises Problem.
+def wanted(groups, hostvars, architectures, states=""):
+    """{"artifacts": [as in programs/bundling.py], "packages": [as in programs/closures.py], "notes": [what else is needed, a line each]}. Raises Problem.
 
-    groups, hostvars: the variables of these names; architectures: of hosts whose facts nobody knows
+    groups, hostvars: the variables of these names; architectures: of hosts whose facts nobody knows; states: directory of what hosts have installed
     """
     reader = fleet.Reader(_specs())
-    artifacts, notes = {}, {}
+    states = closures.states(states) if states else []
+    artifacts, packages, notes = {}, {}, {}
     for host in monitored(groups):
         variables_of_host = fleet.HostVariables(hostvars, host)
-        values, errors = reader.read_all(variables_of_host)
-        if errors:
-            raise errors[0].of(host)
+        values = _values(reader, variables_of_host)
         facts = fleet.facts_of(variables_of_host)
         known = (facts or {}).get("node", {}).get("architecture")
         for role in _roles(values, facts, host in groups.get("monitoring", ())):
-            source = reader.answer(variables_of_host, f"{role}_source") or values["accelmon_source"]
+            source = _source(reader, variables_of_host, values, role)
             for architecture in [known] if known else architectures:
                 for one in _artifacts(role, source, values, architecture, host):
                     # What one host lacks is said once, of the first.
                     artifacts.setdefault(str(sorted((key, value) for key, value in one.items() if key != "problem")), one)
             if source == "bundle" and not releases.product_of(role):
-                notes[role] = f"{role}: {PACKAGES}"
-    if not artifacts and not notes:
+                found = _packages(role, values, states, host)
+                packages.update({str(one): one for one in found})
+                notes.update({} if found else {role: f"{role}: {PACKAGES}"})
+    if not artifacts and not packages and not notes:
         raise Problem("no host takes a program from a bundle; set it to bundle", "accelmon_source", "package")
-    return {"artifacts": list(artifacts.values()), "notes": list(notes.values())}
+    return {"artifacts": list(artifacts.values()), "packages": list(packages.values()), "notes": list(notes.values())}
+
+
+def states(hosts, hostvars, status):
+    """[{"name", "text"}] of the files that say what hosts have installed, of those that need a vendor's packages from a bundle.
+
+    status: {host: what its /var/lib/dpkg/status says}
+    """
+    reader = fleet.Reader(_specs())
+    found = {}
+    for host in hosts:
+        variables_of_host = fleet.HostVariables(hostvars, host)
+        values = _values(reader, variables_of_host)
+        facts = fleet.facts_of(variables_of_host)
+        roles = [role for role in _roles(values, facts, False)
+                 if not releases.product_of(role) and _source(reader, variables_of_host, values, role) == "bundle"]
+        if roles and facts and closures.is_known(facts["node"]) and host in status:
+            one = closures.state_of(facts["node"], roles, status[host])
+            found[one["name"]] = one
+    return list(found.values())
+
+
+def _values(reader, variables_of_host):
+    values, errors = reader.read_all(variables_of_host)
+    if errors:
+        raise errors[0].of(variables_of_host.host)
+    return values
+
+
+def _source(reader, variables_of_host, values, role):
+    return reader.answer(variables_of_host, f"{role}_source") or values["accelmon_source"]
+
+
+def _packages(role, values, states, host):
+    """What a role of a host needs of its vendor's packages, for each kind of host that has it."""
+    try:
+        return [closures.wanted(role, values, state) for state in states if role in state["roles"]]
+    except Problem as problem:
+        raise problem.of(host) from None
 
 
 def _roles(values, facts, is_monitoring):

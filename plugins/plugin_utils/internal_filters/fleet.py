@@ -5,9 +5,11 @@
 """Internal filters about the fleet: what is asked of a host, what runs there, what is in the way."""
 from __future__ import annotations
 
+import base64
 import json
 
 from ansible.errors import AnsibleFilterError
+from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
@@ -49,9 +51,17 @@ def awx_modules(collection):
 
 
 @as_answer
-def bundle_wanted(groups, hostvars, architectures):
-    """What belongs into the fleet's bundle: {"artifacts", "notes"}."""
-    return bundled.wanted(groups, hostvars, architectures)
+def bundle_wanted(groups, hostvars, architectures, states=""):
+    """What belongs into the fleet's bundle: {"artifacts", "packages", "notes"}."""
+    return bundled.wanted(groups, hostvars, architectures, states)
+
+
+@as_filter
+def bundle_states(hosts, hostvars):
+    """The files that tell what hosts have installed: [{"name", "text"}]. Each host has read its list of packages as `accelmon_packages`."""
+    read = {host: (hostvars[host].get("accelmon_packages") or {}).get("content") for host in hosts}
+    # What a host says is no template.
+    return wrap_var(bundled.states(hosts, hostvars, {host: base64.b64decode(text).decode("utf-8", "replace") for host, text in read.items() if text}))
 
 
 @as_filter
@@ -243,8 +253,8 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {**internal(given, setting, awx_objects, awx_modules, bundle_wanted, plan, listen, planned, loaded, batches, adoption, slurm_names,
-                           drain_storages, is_draining, rehearsed_drains, source_questions, handover_waits, preflight_wants, preflight_findings,
+        return {**internal(given, setting, awx_objects, awx_modules, bundle_wanted, bundle_states, plan, listen, planned, loaded, batches, adoption,
+                           slurm_names, drain_storages, is_draining, rehearsed_drains, source_questions, handover_waits, preflight_wants, preflight_findings,
                            topology, verify_answers, answers_by_host, answer, check.fleet_check, check.argument_errors, check.setting_errors,
                            upgrades.refused_crossings),
                 "_updates_watched": as_answer(upgrades.watched), "_upgrade_plan": upgrades.plan, "_upgrade_former": upgrades.former,

@@ -62,9 +62,9 @@ def image_archive(bundle, name, architecture, version=""):
 
 
 @as_filter
-def package_files(bundle, names, versions, architecture, distribution):
-    """The files of packages in the bundle."""
-    return dcgm.package_files(bundle, list(names), str(architecture), dict(versions), str(distribution))
+def package_files(bundle, role, names, versions, node):
+    """The files of a role's packages in the bundle, and of what these need."""
+    return dcgm.package_files(bundle, str(role), list(names), dict(versions), dict(node))
 
 
 @as_filter
@@ -153,4 +153,4 @@ class FilterModule:
         """Name to function."""
         return internal(release_artifact, releases_wanted, bundle_checked, bundle_verdict, bundle_lines, image_archive, package_files, all_smi_build,
                         amd_exporter_build, amd_exporter_config, dcgm_build, dcgm_arguments, dcgm_volumes, dcgm_repository, node_collectors,
-                        declaration.package_names)
+                        declaration.package_names, declaration.packages_needed)

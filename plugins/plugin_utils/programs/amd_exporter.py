@@ -13,6 +13,7 @@ import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle as bundles
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import platform
 
 # What is installed unless the inventory says otherwise. Not run by this project: there was no AMD hardware.
 VERSION = "1.5.2"
@@ -186,7 +187,8 @@ def build(version, source, node, bundle="", image=""):
     if source == "bundle":
         if not bundle:
             raise Problem("no bundle; set accelmon_bundle to its directory on the control node", "amd_exporter_source", source)
-        version = bundles.find_artifact(bundles.read_lock(bundle), PACKAGE, architecture, version or None, bundle=bundle)["version"]
+        kind = platform(node.get("distribution"), node.get("distribution_version"))
+        version = bundles.find_package(bundles.read_lock(bundle), PACKAGE, architecture, version or None, kind, bundle)["version"]
     version = version or VERSION
     check_version(version)
     return {"version": ".".join(str(number) for number in parts(version)), "image": ""}

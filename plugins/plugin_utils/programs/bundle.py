@@ -43,6 +43,12 @@ def find_artifact(artifacts, name, architecture, version=None, system="linux", b
     raise Problem(f"it has no {wanted}, only {has}; add it to the bundle, or set another version", "accelmon_bundle", bundle)
 
 
+def find_package(artifacts, name, architecture, version, kind, bundle=""):
+    """As find_artifact, of a vendor's package. kind: the platform of the host; what somebody listed by hand is of the system linux."""
+    system = kind if any((one["name"], one["os"]) == (name, kind) for one in artifacts) else "linux"
+    return find_artifact(artifacts, name, architecture, version, system, bundle)
+
+
 def bundle_artifact(bundle, name, architecture, version=None, system="linux"):
     """{version, src, sha256} of an artifact in a bundle; `src` is an absolute path on the control node."""
     artifact = find_artifact(read_lock(bundle), name, architecture, version, system, bundle)

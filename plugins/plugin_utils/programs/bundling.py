@@ -21,7 +21,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.programs import loc
 from ansible_collections.accelmon.fleet.plugins.module_utils.programs.release import UPSTREAM, download
 from ansible_collections.accelmon.fleet.plugins.module_utils.progress import size
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import signature
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import closures, signature
 
 # Without the links on the way: ansible-galaxy keeps links only within the directory that it is given.
 COLLECTION = os.path.realpath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
@@ -55,10 +55,11 @@ def image(role, version, reference, architecture):
 
 # The bundle
 
-def make(bundle, wanted, say, key="", token="", token_url=UPSTREAM, check=False):
+def make(bundle, wanted, say, key="", token="", token_url=UPSTREAM, check=False, packages=()):
     """Make or renew a bundle. Raises Problem, Failure and OSError.
 
     wanted: artifacts as above; one that has a `problem` instead of a file must be in the bundle already, put there by somebody else
+    packages: what closures.py is asked for
     say: function that is told each line of progress
     Returns {changed, bundle, files: [artifact with size], bytes, new, changed_files, gone: [descriptions], signed}.
     """
@@ -70,6 +71,7 @@ def make(bundle, wanted, say, key="", token="", token_url=UPSTREAM, check=False)
     if not check:
         atomic.make_folders(folder)
     with tempfile.TemporaryDirectory() as spare:
+        wanted += closures.artifacts(packages, spare)
         wanted.append(_collection(folder, spare))
         # What only the list before knows to be right, images and the collection, is believed if the list was signed.
         known = before if not key or _is_signed(folder, key) else []

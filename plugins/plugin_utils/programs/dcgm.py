@@ -5,16 +5,15 @@
 """NVIDIA's DCGM and its exporter: which versions belong together, what is exported, which packages a bundle has."""
 
 import csv
-import hashlib
 import io
 import os
 import re
 
-from ansible_collections.accelmon.fleet.plugins.module_utils import durations, paths
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic, durations, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle as bundles
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT, platform
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 
 FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), *[os.pardir] * 3, "roles", "dcgm_exporter", "files")
@@ -93,31 +92,36 @@ def fields(text):
     return [name for name, kind, _help in rows(text, "counters") if kind != "label"]
 
 
-def package_file(bundle, name, architecture, version, suffix):
-    """{src, sha256} of a package in a bundle, checked against its lock file."""
-    # A bundle may have packages of several kinds of distributions.
-    fitting = [artifact for artifact in bundles.read_lock(bundle) if artifact["file"].endswith(suffix)]
-    artifact = bundles.find_artifact(fitting, name, architecture, version, bundle=bundle)
+def _file(bundle, artifact):
+    """{src, sha256, name, version} of a package in a bundle, checked against its lock file."""
     folder = os.path.realpath(os.path.expanduser(bundle))
     path = os.path.realpath(os.path.join(folder, artifact["file"]))
     if os.path.commonpath([folder, path]) != folder:
         raise Problem(f"the file {artifact['file']} is outside the bundle; do not use this bundle", "accelmon_bundle", bundle)
     try:
-        digest = hashlib.sha256()
-        with open(path, "rb") as stream:
-            for block in iter(lambda: stream.read(1 << 20), b""):
-                digest.update(block)
+        digest = atomic.sha256_file(path)
     except OSError as error:
         raise Problem(f"the file {artifact['file']} cannot be read ({error.strerror}); copy the bundle again", "accelmon_bundle", bundle) from None
-    if digest.hexdigest() != artifact["sha256"].lower():
+    if digest != artifact["sha256"].lower():
         raise Problem(f"the SHA-256 of {artifact['file']} differs from that in its lock.json; copy the bundle again", "accelmon_bundle", bundle)
-    return {"src": path, "sha256": digest.hexdigest()}
+    return {"src": path, "sha256": digest, "name": artifact["name"], "version": artifact["version"]}
 
 
-def package_files(bundle, names, architecture, versions, distribution):
-    """[{src, sha256}] of packages in a bundle, in the order of `names`; versions: {name: version}."""
-    suffix = ".deb" if distribution in APT else ".rpm"
-    return [package_file(bundle, name, architecture, versions[name], suffix) for name in names]
+def package_files(bundle, role, names, versions, node):
+    """[as above, with `more`: bool] of a bundle: what the role's packages need on some hosts, in the order of installation, then `names`.
+
+    versions: {name: version} of all packages of the role; node: facts of the host
+    """
+    distribution, architecture = str(node["distribution"]), str(node["architecture"])
+    suffix, kind = ".deb" if distribution in APT else ".rpm", platform(distribution, node.get("distribution_version", ""))
+    # A bundle may have packages of several kinds of distributions.
+    fitting = [artifact for artifact in bundles.read_lock(bundle) if artifact["file"].endswith(suffix)]
+    more = [one for one in fitting if (one["os"], one["architecture"]) == (kind, architecture) and role in one.get("roles", ())
+            and one["name"] not in versions]
+    found = [dict(_file(bundle, one), more=True) for one in sorted(more, key=lambda one: one.get("rank", 0))]
+    for name in names:
+        found.append(dict(_file(bundle, bundles.find_package(fitting, name, architecture, versions[name], kind, bundle)), more=False))
+    return found
 
 
 def image_of(version, image):

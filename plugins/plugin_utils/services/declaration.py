@@ -48,6 +48,11 @@ def package_names(package, wanted, cache):
     return files or package.get("names", [package["name"]])
 
 
+def packages_needed(files, lacking):
+    """Files of a bundle that a host needs, of those that `package_files` found; lacking: names of packages that it has not, or older."""
+    return [one for one in files if not one.get("more") or one["name"] in lacking]
+
+
 def phase(declared, looked, installed):
     """The phase of service_unit to ask for.
 

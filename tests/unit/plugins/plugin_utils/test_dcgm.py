@@ -132,21 +132,25 @@ def bundle(folder, *artifacts):
     return str(folder)
 
 
+def files_of(place, names, versions, distribution):
+    return package_files(place, "dcgm_exporter", names, versions, {"distribution": distribution, "distribution_version": "1", "architecture": "amd64"})
+
+
 def test_packages_of_a_bundle_by_kind_of_distribution(tmp_path):
     place = bundle(tmp_path, ("core", "4.6.0", "core.deb"), ("core", "4.6.0", "core.rpm"), ("exporter", "4.8.3", "exporter.deb"))
     versions = {"core": "4.6.0", "exporter": "4.8.3"}
-    found = package_files(place, ["core", "exporter"], versions, "amd64", "ubuntu")
+    found = files_of(place, ["core", "exporter"], versions, "ubuntu")
     assert [pathlib.Path(one["src"]).name for one in found] == ["core.deb", "exporter.deb"]
-    assert pathlib.Path(package_files(place, ["core"], versions, "amd64", "rocky")[0]["src"]).name == "core.rpm"
-    assert "it has no exporter 4.8.3 linux/amd64" in refused(package_files, place, ["exporter"], versions, "amd64", "rocky")
+    assert pathlib.Path(files_of(place, ["core"], versions, "rocky")[0]["src"]).name == "core.rpm"
+    assert "it has no exporter 4.8.3 linux/amd64" in refused(files_of, place, ["exporter"], versions, "rocky")
 
 
 def test_a_package_that_was_changed_is_not_used(tmp_path):
     place = bundle(tmp_path, ("core", "4.6.0", "core.deb"))
     (tmp_path / "core.deb").write_text("tampered")
-    assert "the SHA-256 of core.deb differs from that in its lock.json" in refused(package_files, place, ["core"], {"core": "4.6.0"}, "amd64", "debian")
+    assert "the SHA-256 of core.deb differs from that in its lock.json" in refused(files_of, place, ["core"], {"core": "4.6.0"}, "debian")
     (tmp_path / "core.deb").unlink()
-    assert "core.deb cannot be read" in refused(package_files, place, ["core"], {"core": "4.6.0"}, "amd64", "debian")
+    assert "core.deb cannot be read" in refused(files_of, place, ["core"], {"core": "4.6.0"}, "debian")
 
 
 # Repositories
