@@ -20,7 +20,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_a
 
 SERIAL = "accelmon_serial"
 # What of a monitoring host's answer is data; an `_info` module returns some of them.
-ANSWER_PARTS = ("rows", "totals", "exporters", "fleet_alerts", "notes", "problems")
+ANSWER_PARTS = ("rows", "totals", "exporters", "sites", "fleet_alerts", "notes", "problems")
 
 
 @as_filter

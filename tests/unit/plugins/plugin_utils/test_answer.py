@@ -23,9 +23,10 @@ def test_only_ends_of_lines_part_lines():
 
 
 def test_as_json_it_is_the_data_alone_and_whose_it_is():
-    told = {"item": "mon1", "changed": False, "table": "A", "rows": [{"node": "gpu1"}], "notes": [], "problems": ["p"]}
-    assert answers_by_host([told]) == {"mon1": {"rows": [{"node": "gpu1"}], "notes": [], "problems": ["p"]}}
-    assert answer(told, "json") == {"monitoring_host": "mon1", "rows": [{"node": "gpu1"}], "notes": [], "problems": ["p"]}
+    data = {"rows": [{"node": "gpu1"}], "sites": [{"cluster": "east"}], "notes": [], "problems": ["p"]}
+    told = {"item": "mon1", "changed": False, "table": "A", "site_table": "B", **data}
+    assert answers_by_host([told]) == {"mon1": data}
+    assert answer(told, "json") == {"monitoring_host": "mon1", **data}
 
 
 SILENT = {"item": "mon1", "unanswered": {"what": "ssh", "value": "no answer", "fix": "check that it is running"}}
