@@ -74,6 +74,8 @@ class Fleet:
         self.variables = self.definition["provisioner"]["inventory"]
         self.settings = self.variables["group_vars"]["all"]
         self.backend = self.settings.get("accelmon_backend", "victoriametrics")
+        # Monitoring hosts whose storage others reach, beside those of a pair.
+        self.reached = ()
 
     @property
     def hosts(self):
@@ -222,9 +224,10 @@ class Fleet:
         return json.loads(self.get(url, monitor=monitor))
 
     def storage(self, path, backend=None, monitor=None):
-        """URL of a page of the storage on a monitoring host, as that host calls it; several storages listen at the addresses of their hosts."""
+        """URL of a page of the storage on a monitoring host, as that host calls it; those that others reach speak TLS."""
         backend = backend or self.backend
-        place = f"https://{monitor or self.monitors[0]}" if self.paired and backend == self.backend else "http://127.0.0.1"
+        host = monitor or self.monitors[0]
+        place = f"https://{host}" if self.paired and backend == self.backend or host in self.reached else "http://127.0.0.1"
         return f"{place}:{PORTS[backend][0]}{path}"
 
     def query(self, expression, monitor=None, backend=None, **options):

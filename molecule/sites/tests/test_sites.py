@@ -37,6 +37,7 @@ def status(fleet, fleets):
 def _fleets(fleet):
     """{name of a fleet: its inventory}; site.yml has converged all three."""
     folder = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+    fleet.reached = (GLOBAL,)
     of_site = {"accelmon_global_url": f"https://{GLOBAL}:8428/api/v1/write", "accelmon_global_password": PASSWORD,
                "accelmon_global_ca_file": str(folder / "global-ca.pem")}
     settings = {"global": {"accelmon_sites": ["east", "west"], "accelmon_global_password": PASSWORD, "victoriametrics_listen": "0.0.0.0"},
