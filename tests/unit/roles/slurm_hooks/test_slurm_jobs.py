@@ -234,7 +234,7 @@ def test_a_newer_file_is_not_replaced(node):
 def test_what_has_been_away_for_long_goes(node):
     node.job(".6")  # of a prolog that was killed
     node.job(".7.note")
-    node.ended("5", 601)
+    node.ended("5", 151)
     node.run()
     assert node.left(".*") == [".7.note"]
 
