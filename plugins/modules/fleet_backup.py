@@ -126,6 +126,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import backup, command
+from ansible_collections.accelmon.fleet.plugins.module_utils.backup import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
 from ansible_collections.accelmon.fleet.plugins.module_utils.progress import size
 
@@ -143,7 +144,7 @@ ARGUMENTS = {
 }
 
 
-class Running(Exception):
+class Busy(Failure):
     """The service is not done yet. since: when it was started; line: what it has said last."""
 
     def __init__(self, since, line):
@@ -184,14 +185,14 @@ def noted(path, since):
 
 
 def ran(params, name, nothing):
-    """What a service of the role backup notes of the run that it is started for, or of the one that is waited for. Raises Running.
+    """What a service of the role backup notes of the run that it is started for, or of the one that is waited for. Raises Busy.
 
     nothing: what to do where there is no such service
     """
     unit, since, until = "accelmon-%s.service" % name.replace("_", "-"), params["since"], time.monotonic() + params["wait"]
     if since is None:
         if state(unit).get("LoadState") == "not-found":
-            raise backup.Failure("%s is not on this host; %s and run site.yml" % (unit, nothing))
+            raise Failure("%s is not on this host; %s and run site.yml" % (unit, nothing))
         since = time.time()
         backup.systemctl("start", "--no-block", unit)
     while True:
@@ -199,13 +200,13 @@ def ran(params, name, nothing):
         if found.get("Job", "") in ("", "0") and found.get("ActiveState") not in ("activating", "deactivating"):
             break
         if time.monotonic() >= until:
-            raise Running(since, said(unit, since))
+            raise Busy(since, said(unit, since))
         time.sleep(POLL_SECONDS)
     last = noted(os.path.join(params["settings"]["home"], name, "last.json"), since)
     if last is None:
-        raise backup.Failure("%s has left no result; see journalctl -u %s on this host" % (unit, unit))
+        raise Failure("%s has left no result; see journalctl -u %s on this host" % (unit, unit))
     if last["problem"]:
-        raise backup.Failure(last["problem"])
+        raise Failure(last["problem"])
     return last
 
 
@@ -260,9 +261,9 @@ def main():
                 message, found = rewind(params["settings"], params["path"])
             else:
                 message, found = finish(params["settings"])
-        except Running as running:
+        except Busy as running:
             module.exit_json(changed=True, message=running.line, running={"since": running.since, "line": running.line})
-        except backup.Failure as failure:
+        except Failure as failure:
             module.fail_json(msg=str(failure))
     module.exit_json(changed=not check, message=message, backup=found)
 

@@ -56,9 +56,9 @@ def lacks(run_command, name, version):
 
 def main():
     module = AnsibleModule(argument_spec={"packages": {"type": "dict", "required": True}}, supports_check_mode=True)
-    run_command = command.of_module(module)
+    module.run_command = command.of_module(module)
     wanted = sorted(module.params["packages"].items())
-    module.exit_json(changed=False, lacking=[name for name, version in wanted if lacks(run_command, name, str(version))])
+    module.exit_json(changed=False, lacking=[name for name, version in wanted if lacks(module.run_command, name, str(version))])
 
 
 if __name__ == "__main__":
