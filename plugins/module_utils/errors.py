@@ -21,7 +21,7 @@ class Failure(Exception):
 
 
 class Busy(Failure):
-    """Another run holds the lock."""
+    """Another run holds the lock, or the one that is waited for is not done."""
 
 
 @contextlib.contextmanager

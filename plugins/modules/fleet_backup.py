@@ -126,8 +126,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.accelmon.fleet.plugins.module_utils import backup, command
-from ansible_collections.accelmon.fleet.plugins.module_utils.backup import Failure
-from ansible_collections.accelmon.fleet.plugins.module_utils.errors import failing
+from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Busy, failing
 from ansible_collections.accelmon.fleet.plugins.module_utils.progress import size
 
 POLL_SECONDS = 0.5
@@ -142,14 +141,6 @@ ARGUMENTS = {
     "since": {"type": "float"},
     "quiet": {"type": "bool", "default": False},
 }
-
-
-class Busy(Failure):
-    """The service is not done yet. since: when it was started; line: what it has said last."""
-
-    def __init__(self, since, line):
-        super().__init__(line)
-        self.since, self.line = since, line
 
 
 def journal(line):
@@ -192,7 +183,7 @@ def ran(params, name, nothing):
     unit, since, until = "accelmon-%s.service" % name.replace("_", "-"), params["since"], time.monotonic() + params["wait"]
     if since is None:
         if state(unit).get("LoadState") == "not-found":
-            raise Failure("%s is not on this host; %s and run site.yml" % (unit, nothing))
+            raise backup.Failure("%s is not on this host; %s and run site.yml" % (unit, nothing))
         since = time.time()
         backup.systemctl("start", "--no-block", unit)
     while True:
@@ -200,13 +191,13 @@ def ran(params, name, nothing):
         if found.get("Job", "") in ("", "0") and found.get("ActiveState") not in ("activating", "deactivating"):
             break
         if time.monotonic() >= until:
-            raise Busy(since, said(unit, since))
+            raise Busy(said(unit, since), since=since)
         time.sleep(POLL_SECONDS)
     last = noted(os.path.join(params["settings"]["home"], name, "last.json"), since)
     if last is None:
-        raise Failure("%s has left no result; see journalctl -u %s on this host" % (unit, unit))
+        raise backup.Failure("%s has left no result; see journalctl -u %s on this host" % (unit, unit))
     if last["problem"]:
-        raise Failure(last["problem"])
+        raise backup.Failure(last["problem"])
     return last
 
 
@@ -262,8 +253,8 @@ def main():
             else:
                 message, found = finish(params["settings"])
         except Busy as running:
-            module.exit_json(changed=True, message=running.line, running={"since": running.since, "line": running.line})
-        except Failure as failure:
+            module.exit_json(changed=True, message=str(running), running=dict(running.more, line=str(running)))
+        except backup.Failure as failure:
             module.fail_json(msg=str(failure))
     module.exit_json(changed=not check, message=message, backup=found)
 

@@ -108,8 +108,8 @@ def test_a_run_that_is_not_done_is_followed_and_not_started_again(host):
     host.looks, host.result, host.line = 3, LAST, "copying: 1.0 GB done"
     with pytest.raises(fleet_backup.Busy) as caught:
         fleet_backup.take(host.asked(wait=0))
-    assert caught.value.line == "copying: 1.0 GB done"
-    assert fleet_backup.take(host.asked(since=caught.value.since))[1] == LAST and host.calls.count("start") == 1
+    assert str(caught.value) == "copying: 1.0 GB done"
+    assert fleet_backup.take(host.asked(since=caught.value.more["since"]))[1] == LAST and host.calls.count("start") == 1
 
 
 def test_the_action_says_what_is_new_and_waits_for_the_end(monkeypatch):
