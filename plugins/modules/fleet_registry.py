@@ -175,7 +175,7 @@ def read_records(value):
 
 def on_disk(state_dir):
     """Names of the clusters that have a registry here, sorted."""
-    return sorted(name[:-5] for name in _names(state_dir) if name.endswith(".json"))
+    return fleet.clusters(state_dir) if os.path.isdir(state_dir) else []
 
 
 def read_text(path):

@@ -124,8 +124,8 @@ def result(store, names):
 
 def recorded(folder):
     """Names of the hosts in the registry of all clusters; None where there is no registry."""
-    clusters = [name[:-5] for name in os.listdir(folder) if name.endswith(".json")] if os.path.isdir(folder) else []
-    found = [registry.read(os.path.join(folder, cluster + ".json"), cluster) or registry.empty(cluster) for cluster in clusters]
+    found = [registry.read(os.path.join(folder, cluster + ".json"), cluster) or registry.empty(cluster)
+             for cluster in (registry.clusters(folder) if os.path.isdir(folder) else [])]
     return set(host for one in found for host in one["hosts"]) if found else None
 
 

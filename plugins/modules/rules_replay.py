@@ -118,7 +118,7 @@ def main():
                 shutil.rmtree(folder)
             # Answers that the storage remembers are from before.
             query.get_text("storage", params["storage_url"].rstrip("/") + "/internal/resetRollupResultCache", params["query_timeout"], None, access)
-    module.exit_json(changed=bool(found), gaps=["%s to %s" % tuple(map(replay.moment_text, gap)) for gap in found])
+    module.exit_json(changed=bool(found), gaps=["%s to %s" % tuple(map(query.instant, gap)) for gap in found])
 
 
 if __name__ == "__main__":

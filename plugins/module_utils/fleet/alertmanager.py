@@ -23,11 +23,6 @@ SAMPLE = re.compile(r'(\w+)\{([^}]*)\} ([0-9.e+-]+)$', re.MULTILINE)
 ADDRESS = re.compile(r'(https?://)(?:[^/\s"\\@]*@)?([^/\s"\\]+)[^\s"\\]*')
 
 
-def instant(seconds):
-    """A time as the API writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
 def seconds_of(text):
     """Seconds since the epoch of a time that the API wrote."""
     return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
@@ -89,7 +84,7 @@ def create(api, labels, comment, author, length, check_mode=False, now=None):
             return False, "already silent until %s" % shown(one)["ends"]
     begins = time.time() if now is None else now
     wanted = {"matchers": [{"name": name, "value": value, "isRegex": False, "isEqual": True} for name, value in sorted(labels.items())],
-              "startsAt": instant(begins), "endsAt": instant(begins + length), "comment": comment, "createdBy": author}
+              "startsAt": query.instant(begins), "endsAt": query.instant(begins + length), "comment": comment, "createdBy": author}
     if found:
         wanted["id"] = found[0]["id"]
     if not check_mode:
@@ -131,11 +126,11 @@ def own_error(log, receiver):
 def probe(receiver, host, now):
     """The alert that goes to one receiver alone, and ends after a minute."""
     return {
-        "labels": {"alertname": "NotificationTest", "severity": "info", "accelmon_test": receiver, "monitoring_host": host, "at": instant(now)},
+        "labels": {"alertname": "NotificationTest", "severity": "info", "accelmon_test": receiver, "monitoring_host": host, "at": query.instant(now)},
         "annotations": {
             "summary": "Test of the receiver %s from %s" % (receiver, host),
             "description": "Somebody ran test_notification.yml. Nothing is wrong.", "action": "Nothing."},
-        "startsAt": instant(now), "endsAt": instant(now + 60)}
+        "startsAt": query.instant(now), "endsAt": query.instant(now + 60)}
 
 
 def deliver(api, receiver, integration, host, log, wait, sleep=time.sleep):

@@ -26,6 +26,11 @@ LATENCY_OFFSET = "1s"
 LONGEST = 800
 
 
+def instant(seconds):
+    """A time as the APIs of Alertmanager and vmalert write it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
 def explain(error):
     """One or two words for a failed connection: "refused", "timed out", "name does not resolve", ..."""
     if isinstance(error, URLError) and not isinstance(error, HTTPError):

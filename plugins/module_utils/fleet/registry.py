@@ -25,6 +25,7 @@ Nothing here forgets a host or lowers a count unless `prune`, `forget` or `accep
 """
 import errno
 import json
+import os
 import re
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
@@ -50,6 +51,11 @@ FIX = "restore the file from a backup, or move it away and run site.yml without 
 def empty(cluster):
     """A registry without hosts."""
     return {"version": VERSION, "cluster": cluster, "generation": 0, "hosts": {}}
+
+
+def clusters(folder):
+    """Names of the clusters that have a registry in a directory, sorted. Raises OSError."""
+    return sorted(name[:-5] for name in os.listdir(folder) if name.endswith(".json"))
 
 
 def read(path, cluster):

@@ -51,16 +51,11 @@ def search(params, access, step):
                 present(params, access, "last_over_time(%s[%ds])" % (RECORDED, step), step, start, end), step)
 
 
-def moment_text(moment):
-    """A moment as vmalert takes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
-
-
 def command(params, rules, gap):
     """The command that evaluates the rules in a file over a gap, as vmalert's own user. It listens nowhere and notifies nobody."""
     return ["systemd-run", "--wait", "--pipe", "--collect", "--quiet", "--property=User=%s" % params["user"],
             "--property=SupplementaryGroups=accelmon", "--property=ProtectSystem=strict", "--property=NoNewPrivileges=yes"] + params["command"] + [
-                "-rule=%s" % rules, "-replay.timeFrom=%s" % moment_text(gap[0]), "-replay.timeTo=%s" % moment_text(gap[1]),
+                "-rule=%s" % rules, "-replay.timeFrom=%s" % query.instant(gap[0]), "-replay.timeTo=%s" % query.instant(gap[1]),
                 # One stage reads nothing that it writes itself.
                 "-replay.rulesDelay=0s", "-replay.disableProgressBar"]
 
@@ -73,5 +68,5 @@ def replay(params, run_command, rules, found):
             if code:
                 lines = [line for line in (output + errors).splitlines() if line.strip()]
                 why = query.one_line(lines[-1] if lines else "no reason given")
-                raise Failure("vmalert could not replay %s to %s: %s" % (moment_text(gap[0]), moment_text(gap[1]), why))
+                raise Failure("vmalert could not replay %s to %s: %s" % (query.instant(gap[0]), query.instant(gap[1]), why))
         time.sleep(SETTLE)

@@ -61,7 +61,7 @@ def read_registry(state_dir, names):
     """
     if not names:
         try:
-            names = sorted(name[:-5] for name in os.listdir(state_dir) if name.endswith(".json"))
+            names = registry.clusters(state_dir)
         except OSError as error:
             return {}, [("", "cannot read the registry %s: %s" % (state_dir, _os_words(error)), _os_fix(error))]
         if not names:

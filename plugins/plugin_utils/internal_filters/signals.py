@@ -9,6 +9,7 @@ import json
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.replay import RECORDED
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_answer, as_filter, internal
@@ -78,15 +79,14 @@ def expected_series(names):
     return [item for item in recording.expected_series() if not names or item["name"] in names]
 
 
-def recordable(names):
-    """An expression that has a value wherever there is something to record as the first of these names."""
-    return expected_series(names)[0]["told"]
-
-
 @as_filter
-def replay_stages(interval):
-    """Texts of rule files with the recording layer, to be evaluated over the past one after the other."""
-    return recording.replay_stages(plain(interval))
+def replayed(interval):
+    """What rules_replay needs to know of the recording layer.
+
+    recordable: an expression that has a value wherever there is something to record as the series that it looks for
+    stages: texts of rule files, to be evaluated over the past one after the other
+    """
+    return {"recordable": expected_series([RECORDED])[0]["told"], "stages": recording.replay_stages(plain(interval))}
 
 
 def source_comparisons(only):
@@ -252,6 +252,6 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return internal(rule_files, rules_check, rollup_relabelling, drain_verdicts, alert_changes, alert_inputs, rule_groups, alertmanager_files,
-                        expected_series, recordable, replay_stages, source_comparisons, rehearsed_rules, explanation, findings, alert_routes, silenced,
+                        expected_series, replayed, source_comparisons, rehearsed_rules, explanation, findings, alert_routes, silenced,
                         receivers, silence_lines, delivery_lines, views, mail_receiver, report_text, report_paths, report_lines, report_of, fullest_report,
                         report_stats, job_views, job_problems, job_report, job_text, job_lines, vmui_files)

@@ -165,7 +165,7 @@ def _download(one, path, access):
     # What is there may be a part of something else: then all of it comes again.
     for resume in [True] * os.path.exists(part) + [False]:
         try:
-            got, size = download(url, part, SECONDS, resume=resume, **access)
+            got, count = download(url, part, SECONDS, resume=resume, **access)
         except Failure as error:
             if resume and error.status == 416:  # there is no more than that
                 continue
@@ -174,7 +174,7 @@ def _download(one, path, access):
             os.replace(part, path)
             return
     os.unlink(part)
-    raise Problem(f"{url} has the SHA-256 {got} ({size} bytes), but {one['sha256']} is pinned for {lock.describe(one)}; find out why before you lock it again",
+    raise Problem(f"{url} has the SHA-256 {got} ({count} bytes), but {one['sha256']} is pinned for {lock.describe(one)}; find out why before you lock it again",
                   "accelmon_bundle", os.path.dirname(path))
 
 

@@ -110,15 +110,14 @@ def artifacts(requests, spare):
             state = json.load(stream)
         folder = os.path.join(spare, f"apt{number}")
         kind = platform(state["distribution"], state["version"])
-        for one in _closure(request, state, folder):
+        for one in _closure(request, state, kind, folder):
             known = found.setdefault(one["file"], dict(one, os=kind, roles=[], rank=0))
             known["roles"] = sorted(set(known["roles"]) | {request["role"]})
             known["rank"] = max(known["rank"], one["rank"])
     return list(found.values())
 
 
-def _closure(request, state, folder):
-    kind = platform(state["distribution"], state["version"])
+def _closure(request, state, kind, folder):
     for name in ("lists/partial", "archives/partial"):
         atomic.make_folders(os.path.join(folder, name))
     places = {name: os.path.join(folder, name) for name in ("status", "sources.list.d", "lists", "archives", "key.asc")}
@@ -144,15 +143,14 @@ def _closure(request, state, folder):
     lines = [LINE.match(line) for line in printed.splitlines() if line.startswith("'")]
     if not lines or not all(lines):
         raise Problem(f"apt-get printed no SHA-256 of each package ({printed.strip()[-200:]}); update apt on this machine", VARIABLE, request["state"])
-    return [_artifact(line, rank, request, state) for rank, line in enumerate(lines)]
+    return [_artifact(line, rank, request, state["architecture"], kind) for rank, line in enumerate(lines)]
 
 
-def _artifact(line, rank, request, state):
+def _artifact(line, rank, request, architecture, kind):
     url, file, digest = line.groups()
     name, version, _architecture = urllib.parse.unquote(file).rsplit(".", 1)[0].split("_")
-    kind = platform(state["distribution"], state["version"])
-    return {"name": name, "version": request["packages"].get(name) or version, "architecture": state["architecture"], "rank": rank,
-            "file": f"{kind}_{name}_{version.split(':')[-1]}_{state['architecture']}.deb", "sha256": digest, "source": url}
+    return {"name": name, "version": request["packages"].get(name) or version, "architecture": architecture, "rank": rank,
+            "file": f"{kind}_{name}_{version.split(':')[-1]}_{architecture}.deb", "sha256": digest, "source": url}
 
 
 def _apt(argv, request, kind):

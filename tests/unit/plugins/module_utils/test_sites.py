@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query, sites
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_status_info
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.fleet import answer
 from ansible_collections.accelmon.fleet.tests.unit.plugins.live_programs import eventually, free_port
 
@@ -91,3 +92,8 @@ def test_status_without_a_storage_says_so_and_without_sites_says_nothing_of_them
     assert (found["sites"], found["problems"]) == ([], ["cannot reach the storage"])
     shown = answer(dict(found, item="mon1", table="NODE", site_table="SITE\neast"), "text")
     assert shown[:3] == ["NODE", "SITE", "east"] and shown[-1] == "mon1: cannot reach the storage"
+
+
+def test_a_site_is_cut_off_as_soon_as_the_alert_says_so():
+    alert = next(one for one in load("alerts")["alerts"] if one["alert"] == "SiteSilent")
+    assert f"last_over_time(accelmon_fleet_node_info[{sites.SILENT // 60}m])" in alert["expr"]
