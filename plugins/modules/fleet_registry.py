@@ -268,6 +268,14 @@ class Store(object):
     def registry_path(self, cluster):
         return os.path.join(self.state_dir, cluster + ".json")
 
+    def series_path(self, cluster):
+        return os.path.join(self.series_dir, "accelmon_fleet_%s.prom" % cluster)
+
+    def confirm(self, cluster):
+        """Note by the time of the series' file, which node_exporter publishes, that a full run found them right: see FleetRegistryOld."""
+        if not self.module.check_mode and os.path.exists(self.series_path(cluster)):
+            os.utime(self.series_path(cluster), None)
+
     def load(self, cluster, full_run):
         """The registry of a cluster; an empty one if the cluster is new, or is rebuilt by a full run."""
         path = self.registry_path(cluster)
@@ -288,7 +296,7 @@ class Store(object):
 
         Of a cluster without hosts nothing stays but its lock, which others may wait for.
         """
-        series = os.path.join(self.series_dir, "accelmon_fleet_%s.prom" % cluster)
+        series = self.series_path(cluster)
         if not registry["hosts"]:
             for path in [os.path.join(self.targets_dir, name) for name in cluster_files(self.targets_dir, cluster)] + [
                     series, self.registry_path(cluster)]:
@@ -441,6 +449,8 @@ def run(module, store):
     for cluster, (registry, _changes) in sorted(results.items()):
         store.publish(cluster, registry)
         if cluster in found:
+            if params["full_run"]:
+                store.confirm(cluster)
             warn_declared(module, registry, chosen(params["accept"], registry, ()))
             for line in fleet.handed_over(before[cluster], registry, found[cluster]):
                 module.warn(line)

@@ -189,6 +189,16 @@ def test_limited_run_touches_its_hosts_only(host):
     assert host.hosts()["a"]["highest"] == {"nvidia": {"H100": 8}}
 
 
+def test_a_full_run_confirms_what_it_leaves_as_it_is(host):
+    """The time of the file is what FleetRegistryOld reads. A run for some hosts, or one that changes nothing by being a check, says nothing of the rest."""
+    host.run([record("a"), record("b")])
+    series = host.series / "accelmon_fleet_c.prom"
+    for said, options in ((False, {"full_run": False}), (False, {"_ansible_check_mode": True}), (True, {})):
+        os.utime(series, (1000, 1000))
+        assert not host.run([record("a"), record("b")], **options)["changed"]
+        assert (series.stat().st_mtime > 1000) is said
+
+
 def test_half_inventory_retires_and_prune_forgets(host):
     host.run([record("a"), record("b")])
     assert host.run([record("a")])["clusters"]["c"]["retired"] == ["b"]
