@@ -204,7 +204,7 @@ HARDENING = """# Hardening
 
 Every service of the collection runs as its own user, without capabilities, confined by systemd. The common part is `SANDBOX` in
 `plugins/plugin_utils/services/units.py`. A role declares what differs in its `vars/main.yml`; the reasons are in
-`plugins/plugin_utils/catalogue/hardening.yml`.
+`plugins/plugin_utils/catalogue/hardening.yml`. A program in a container is confined [by the runtime](releases.md#containers) instead.
 
 `systemd-analyze security` rates each unit's exposure from 0 to 10. The units in Debian's own packages of these daemons have 9.2. The
 molecule scenarios fail if a unit's exposure is higher than recorded here, or not recorded at all; a unit test fails if a role differs from

@@ -251,8 +251,8 @@ class Image(object):
 
     def present(self):
         if not REFERENCE.match(self.params["image"] or ""):
-            raise Failure("image = %s: it has no digest, so it could change at any time; write it as REGISTRY/NAME@sha256:DIGEST"
-                          % self.params["image"])
+            raise Failure("%s_image = %s: it has no digest, so it could change at any time; write it as REGISTRY/NAME@sha256:DIGEST"
+                          % (self.name, self.params["image"]))
         runtime, program = self.runtime()
         devices = self.devices(runtime)
         user, groups = self.numbers()

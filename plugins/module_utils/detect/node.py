@@ -27,6 +27,9 @@ EXPORTERS = ("all_smi", "amd_exporter", "dcgm_exporter", "node_exporter", "slurm
 PACKAGES = {"victoriametrics": "victoria-metrics", "vmagent": "victoria-metrics", "vmalert": "victoria-metrics", "prometheus": "prometheus",
             "alertmanager": "prometheus-alertmanager", "grafana": "grafana", "node_exporter": "", "all_smi": ""}
 
+# What a unit of ours runs whose program is in a container.
+CONTAINER = re.compile(br"^ExecStart=\S*/(?:podman|docker) run ", re.MULTILINE)
+
 
 def architecture(machine):
     """Go's name of a machine type: 'x86_64' -> 'amd64'; what has no other name keeps its own."""
@@ -131,13 +134,15 @@ def exporters(root):
 
 
 def programs(root):
-    """{role: {source, version?, sha256?}} of programs of ours on the host. source: release for what comes from an archive, or package."""
+    """{role: {source, version?, sha256?}} of programs of ours on the host. source: release for what comes from an archive, package or container."""
     found, packages = {}, None
     for role in sorted(PACKAGES):
         unit = files.raw(os.path.join(root, "etc/systemd/system/accelmon-%s.service" % role.replace("_", "-"))) or b""
         current = "%s/%s/current" % (paths.PROGRAMS, role)
         if current.encode() + b"/" in unit:
             found[role] = _release(os.path.join(root, current.lstrip("/")))
+        elif CONTAINER.search(unit):
+            found[role] = {"source": "container"}
         elif b"/usr/bin/" in unit:
             if PACKAGES[role] and packages is None:
                 packages = files.raw(os.path.join(root, "var/lib/dpkg/status"), 64 * 1024 * 1024) or b""

@@ -21,7 +21,7 @@ PACKAGES = ("packages of the vendor: no file in accelmon_bundle_states is of a h
 
 def _specs():
     """{name: spec} of the variables that are read here."""
-    found = fleet.plan_specs()
+    found = dict(fleet.plan_specs(), victoriametrics_auth_image=variables.declared("victoriametrics_auth_image"))
     for role in variables.roles():
         found.update({name: spec for name, spec in variables.role_variables(role).items() if name in [f"{role}_{word}" for word in WORDS]})
     return found
@@ -82,7 +82,10 @@ def _values(reader, variables_of_host):
 
 
 def _source(reader, variables_of_host, values, role):
-    return reader.answer(variables_of_host, f"{role}_source") or values["accelmon_source"]
+    own = reader.answer(variables_of_host, f"{role}_source")
+    if not own and role in fleet.BUNDLED and values["accelmon_source"] != "bundle":
+        return values[f"{role}_source"]
+    return own or values["accelmon_source"]
 
 
 def _packages(role, values, states, host):
@@ -108,7 +111,7 @@ def _artifacts(role, source, values, architecture, host):
     """Artifacts of a role for an architecture. One that nobody knows has a `problem`."""
     try:
         if source == "container":
-            return [_image(role, values, architecture)]
+            return _images(role, values, architecture)
         if source != "bundle":
             return []
     except Problem as problem:
@@ -117,13 +120,16 @@ def _artifacts(role, source, values, architecture, host):
     return [_release(role, variant, values, architecture, host) for variant in variants]
 
 
-def _image(role, values, architecture):
+def _images(role, values, architecture):
     version, image = values[f"{role}_version"], values[f"{role}_image"]
     if role == "dcgm_exporter":
         words = ("version", "dcgm_version", "pairs", "image", "profiling")
         built = dcgm.build({word: values[f"{role}_{word}"] for word in words}, "container")
         version, image = built["version"], built["image"]
-    return bundling.image(role, version, image, architecture)
+    found = [bundling.image(role, version, image, architecture)]
+    if role == "victoriametrics":
+        found.append(bundling.image("victoriametrics_auth", version, values["victoriametrics_auth_image"], architecture))
+    return found
 
 
 def _release(role, variant, values, architecture, host):

@@ -35,6 +35,10 @@ DEFAULT_INTERVAL = variables.fleet_variables()["accelmon_scrape_interval"]["defa
 # What a name in the inventory must not hold: patterns of Ansible, shells and queries would take it for something else.
 UNUSABLE = re.compile(r"""[\s,:;&!*?\[\]{}()'"\\/<>|$`~]""")
 
+# The variables that name the images of roles, where the collection knows none.
+IMAGES = {role: [f"{role}_image"] for role in ("node_exporter", "victoriametrics", "vmagent", "vmalert", "prometheus", "alertmanager", "grafana")}
+IMAGES["victoriametrics"].append("victoriametrics_auth_image")
+
 # A port that a service of a host listens on: the variable that sets it, that variable as a message shows it, and the address.
 Listener = collections.namedtuple("Listener", "variable shown port address")
 
@@ -139,6 +143,7 @@ class Checker:
         values, wrong = self.variables(variables_of_host)
         errors = list(wrong.values())
         errors.extend(between_variables(values, wrong))
+        errors.extend(image_errors(self.container_roles(host, values), values, wrong))
         errors.extend(self.strangers(values))
         self.fleet_wide[host] = {name: values[name] for name in alerting.FLEET_WIDE if name in values}
         self.labels.update(values.get("accelmon_labels") or ())
@@ -206,6 +211,25 @@ class Checker:
                 if role == "alertmanager" and len(monitoring) > 1:
                     found.append(listener("alertmanager_gossip_port", value["alertmanager_gossip_port"], value["alertmanager_listen"]))
         return found
+
+    def container_roles(self, host, values):
+        """{role: variable that says so} of the roles of a host whose programs run in containers of images that only the inventory can name."""
+        value = dict({name: spec.get("default") for name, spec in self.reader.specs.items()}, **values)
+        found = {}
+        for role in IMAGES:
+            variable = f"{role}_source" if f"{role}_source" in values or role in fleet.BUNDLED else "accelmon_source"
+            # What is set for a role has to be right wherever it is; what is set for all only where the role runs.
+            if value[variable] == "container" and (variable != "accelmon_source" or self.runs(role, host, value)):
+                found[role] = variable
+        return found
+
+    def runs(self, role, host, value):
+        """Whether a role of the collection runs on a host, as far as the inventory decides it. value: {variable: value} of all variables"""
+        if value[f"{role}_state"] == "absent":
+            return False
+        if role in PORT_EXPORTERS:
+            return value[f"{role}_managed"] == "install" and (value["accelmon_exporters"] == "auto" or role in value["accelmon_exporters"])
+        return host in self.groups.get("monitoring", ()) and role in stack.services(value["accelmon_backend"], value["accelmon_grafana"])
 
     def unknown_labels(self):
         """{host: [error]} about labels for alerts that no host has."""
@@ -314,8 +338,6 @@ def between_variables(values, wrong=()):
         errors += [f"{name} = '': required with accelmon_exporter_tls = files; set it to the file's path on the host" for name in VARIABLES if lacks(name)]
     if not values.get("accelmon_rule_files"):  # whose alerts may have any label
         errors += map(str, receivers.unknown_labels(values.get("alertmanager_receivers", []), values.get("accelmon_label_names", ())))
-    if values.get("grafana_source") == "container" and lacks("grafana_image"):
-        errors.append("grafana_image = '': required with grafana_source = container; set it to NAME@sha256:DIGEST")
     if values.get("accelmon_backup_directory") and lacks("accelmon_backup_recipient"):
         errors.append("accelmon_backup_recipient = '': required with accelmon_backup_directory; set it to the file of a certificate on the control node")
     if values.get("accelmon_backup_directory") and lacks("accelmon_backup_secret", 32):
@@ -324,6 +346,18 @@ def between_variables(values, wrong=()):
     if values.get("accelmon_job_user") == "hash" and lacks("accelmon_job_user_key", 16):
         errors.append("accelmon_job_user_key: required with accelmon_job_user = hash; set it to a random text of at least 16 characters")
     return errors + sites.problems(values, lacks("accelmon_global_password")) + slurm_errors(values) + collector_errors(values)
+
+
+def image_errors(roles, values, wrong=()):
+    """Errors about programs in containers. roles: {role: variable that says that its program is in one}; wrong: as in `between_variables`"""
+    errors = []
+    for role, variable in roles.items():
+        for name in IMAGES[role]:
+            if name not in wrong and not values.get(name):
+                errors.append(f"{name} = '': required with {variable} = container; set it to NAME@sha256:DIGEST")
+    if values.get("accelmon_backup_test") == "monthly" and {"victoriametrics", "prometheus"} & roles.keys():
+        errors.append("accelmon_backup_test = monthly: a storage in a container cannot be started for the test; set it to none")
+    return errors
 
 
 def bundle_errors(values):

@@ -316,11 +316,18 @@ def judge_system(host, observed):
 
 
 def no_runtime(host):
-    """The finding about a service of the stack that shall run in a container where nothing runs one; `plan.check_sources` knows the exporters."""
-    if not host.facts or host.facts["node"].get("container_runtimes") != []:
+    """The finding about a service that shall run in a container where nothing runs one; `plan.check_sources` knows the vendors' exporters."""
+    runtimes = host.facts["node"].get("container_runtimes") if host.facts else None
+    if runtimes is None:
         return []
-    return [finding(host.name, name, "container, and the host has neither podman nor docker", "install one of them, or set it to package or bundle")
-            for source, name in (host.source(role) for role, dummy, dummy in host.services() if role not in PORT_EXPORTERS) if source == "container"]
+    found = {}
+    for role in (role for role, dummy, dummy in host.services() if role == "grafana" or role not in fleet.BUNDLED):
+        source, name = host.source(role)
+        if source == "container" and not runtimes:
+            found[name] = ("the host has neither podman nor docker", "install one of them, or set it to package or bundle")
+        elif source == "container" and role == "victoriametrics" and "podman" not in runtimes:
+            found[name] = ("the host has no podman, which alone keeps the storage's network to itself", "install podman, or set it to package or bundle")
+    return [finding(host.name, name, f"container, and {wrong}", fix) for name, (wrong, fix) in found.items()]
 
 
 def judge_sources(host):

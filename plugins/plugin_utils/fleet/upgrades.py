@@ -4,8 +4,8 @@
 
 """What an upgrade is about: which versions are wanted or refused, in which order they come, which line of the data lies between. Pure functions.
 
-A step is {"release", "roles", "from", "to" ("" of a package), "line", "why" ("" where no line is crossed), "storage": bool, "back": bool}: roles whose
-programs come together, and whether they go back by themselves where the fleet is worse afterwards.
+A step is {"release", "roles", "from" (the source where no version is known), "to" ("" of a package), "line", "why" ("" where no line is crossed),
+"storage": bool, "back": bool}: roles whose programs come together, and whether they go back by themselves where the fleet is worse afterwards.
 """
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, variables
@@ -57,6 +57,8 @@ class Stack:
     def wanted(self, role):
         """(version that a role is to install, variable that says so, its value); no version of a package, or where it is not known."""
         own, source = self.values[f"{role}_version"], self.source(role)
+        if source == "container" and own:
+            return own, f"{role}_version", own
         try:
             if source == "bundle":
                 found = bundle.bundle_artifact(self.values["accelmon_bundle"], role, self.architecture or "amd64", own)["version"]
@@ -69,9 +71,9 @@ class Stack:
         return "", f"{role}_source", source
 
     def changes(self, role):
-        """Whether another program is wanted than is installed; a package that is there stays."""
+        """Whether another program is wanted than is installed; a package that is there stays, and images are left to site.yml."""
         before, after = self.installed.get(role), self.wanted(role)[0]
-        if before is None:
+        if before is None or self.source(role) == "container":
             return False
         if after:
             return before.get("version") != after
@@ -85,7 +87,7 @@ class Stack:
                 before, after = self.installed[role].get("version", ""), self.wanted(role)[0]
                 line, why = releases.line_between(role, before, after) if before else ("", "")
                 step = found.setdefault(releases.product_of(role), {
-                    "release": releases.product_of(role), "roles": [], "from": before or "package", "to": after, "line": line, "why": why,
+                    "release": releases.product_of(role), "roles": [], "from": before or self.installed[role]["source"], "to": after, "line": line, "why": why,
                     "storage": role in ("victoriametrics", "prometheus"), "back": role != "grafana"})
                 step["roles"].append(role)
         return sorted(found.values(), key=lambda step: ORDER.index(step["release"]))

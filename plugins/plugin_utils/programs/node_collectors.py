@@ -70,6 +70,8 @@ def program_version(source, version, node, bundle="", lock_file=""):
     if source == "package":
         release = (str(node.get("distribution", "")), str(node.get("distribution_version", "")))
         return PACKAGED.get(release) or PACKAGED.get((release[0], release[1].partition(".")[0]), "")
+    if source == "container":
+        return ""
     try:
         if source == "bundle":
             return bundles.bundle_artifact(bundle, "node_exporter", node.get("architecture", ""))["version"]

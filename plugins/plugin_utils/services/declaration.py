@@ -103,7 +103,7 @@ def beside(name, listen, front=None, health=None, watch=False, tls="none", auth=
 def container_unit(sections, name, container, found):
     """The sections of a unit with the command lines that run, stop and remove a container.
 
-    container: `arguments`, `volumes`, `devices`, `capabilities`, `environment`, `root` and `options`, each may be missing
+    container: `arguments`, `volumes`, `devices`, `capabilities`, `environment`, `root`, `open_files` and `options`, each may be missing
     found: what the module container_image returned
     """
     if not isinstance(found, dict) or not found.get("id"):
@@ -111,18 +111,36 @@ def container_unit(sections, name, container, found):
     return containers.unit(sections, name, container, found)
 
 
-def unit(declared):
-    """Text of the service's unit."""
-    if declared["source"] != "container" or declared["state"] == "absent":
-        return declared["unit"]
-    container = declared["container"]
-    sections = container_unit(container.get("unit") or {}, declared["name"], container, declared["image"])
-    return units.unit_text(sections, container.get("overrides") or {})
+def in_container(declared, asked):
+    """The declaration of a service with its container in the place of its unit on the host, if it has one and its image is here. Raises Problem.
+
+    asked: the phase; before `run`, the host may not have been looked at, and the image not brought
+    """
+    if declared["source"] != "container" or declared["state"] == "absent" or asked == "claim":
+        return declared
+    name, container, image, agent_image = (declared[key] for key in ("name", "container", "image", "agent_image"))
+    agent = container.get("agent")
+    made = {"unit": _container_text(name, container, image)}
+    programs = containers.launchers(name, container, image)
+    if agent:
+        made["agent"] = _container_text(f"{name}_agent", agent, agent_image)
+        programs += containers.launchers(name, agent, agent_image)
+    validate = declared["validate"]
+    if containers.is_here(image):  # else what is on the host already has to do, as with any program that check mode does not install
+        staged = {one["path"]: "{stage}" + one["path"] for one in programs}
+        validate = [dict(one, argv=[staged.get(one["argv"][0], one["argv"][0])] + list(one["argv"][1:])) for one in validate]
+    directories = declared["directories"] + (container.get("directories") or [])
+    return dict(declared, files=declared["files"] + programs, directories=directories, validate=validate, **made)
+
+
+def _container_text(name, container, found):
+    return units.unit_text(container_unit(container.get("unit") or {}, name, container, found), container.get("overrides") or {})
 
 
 def arguments(declared, secrets, asked):
     """Arguments of the module service_unit in a phase. Raises Problem."""
     contained = declared["source"] == "container"
+    declared = in_container(declared, asked)
     package = declared["package"] if declared["source"] == "package" else {}
     around = beside(declared["name"], declared["listen"], declared["front"], declared["health"], declared["watch"], declared["tls"], declared["auth"],
                     declared["textfile_directory"], PLACEHOLDER)
@@ -140,6 +158,6 @@ def arguments(declared, secrets, asked):
         "groups": [] if contained else declared["groups"], "parts": dict(around["units"], **agent), "part_files": [one["path"] for one in around["files"]],
         "health": declared["health"] or None, "probe": declared["probe"] or None, "timer": declared["timer"],
     }
-    if asked != "claim":  # before, the host may not have been looked at, and the image not brought
-        made["unit"] = unit(declared)
+    if asked != "claim":
+        made["unit"] = declared["unit"]
     return {key: value for key, value in made.items() if value is not None}

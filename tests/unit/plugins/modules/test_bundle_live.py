@@ -355,3 +355,13 @@ def test_what_a_fleet_needs_by_its_inventory():
     assert names["dcgm_exporter_image"]["source"].startswith("docker://nvcr.io/nvidia/k8s/dcgm-exporter@sha256:")
     with pytest.raises(Problem, match="no host takes a program from a bundle"):
         wanted(accelmon_source="release")
+
+
+def test_images_of_a_fleet_in_containers():
+    """The vendors' exporters, all-smi and Grafana do not follow accelmon_source there."""
+    roles = ("node_exporter", "victoriametrics", "victoriametrics_auth", "vmagent", "vmalert", "alertmanager")
+    images = {f"{role}_image": f"registry.example/{role}@sha256:{'0' * 64}" for role in roles}
+    found = wanted(accelmon_source="container", accelmon_grafana=True, **images)
+    assert not found["notes"] and {one["name"]: one["source"] for one in found["artifacts"]} == {name: f"docker://{images[name]}" for name in images}
+    with pytest.raises(Problem, match="victoriametrics_auth_image = ''"):
+        wanted(accelmon_source="container", **dict(images, victoriametrics_auth_image=""))

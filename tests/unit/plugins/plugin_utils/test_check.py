@@ -480,3 +480,36 @@ def test_a_hash_of_users_needs_a_key_that_nobody_guesses(key):
     [line] = errors(**given)
     assert line.startswith("h: accelmon_job_user_key: required with accelmon_job_user = hash") and "fifteen" not in line
     assert errors(**{**given, "accelmon_job_user": "name"}) == [] == errors(**{**given, "accelmon_job_user_key": "sixteen-letters!"})
+
+
+IMAGE = "registry.example/x@sha256:" + "0" * 64
+
+
+def test_a_program_in_a_container_needs_an_image():
+    assert errors(grafana_source="container") == ["h: grafana_image = '': required with grafana_source = container; set it to NAME@sha256:DIGEST"]
+    assert errors(grafana_source="container", grafana_image=IMAGE) == []
+    (line,) = errors(grafana_source="container", grafana_image="grafana/grafana:12")
+    assert "it has no digest" in line
+
+
+def test_all_programs_in_containers_need_the_images_of_those_that_run_there():
+    needed = {"victoriametrics": ["node_exporter_image", "victoriametrics_image", "victoriametrics_auth_image", "vmagent_image", "vmalert_image",
+                                  "alertmanager_image"],
+              "prometheus": ["node_exporter_image", "prometheus_image", "alertmanager_image"]}
+    for backend, images in needed.items():
+        found = check({"gpu": {}}, everywhere={"accelmon_source": "container", "accelmon_backend": backend, "accelmon_grafana": True})
+        lines = [line.partition(": ")[2] for line in found["fleet"] + found["hosts"]["mon"].splitlines()]
+        assert lines == [f"{name} = '': required with accelmon_source = container; set it to NAME@sha256:DIGEST" for name in images]
+        assert found["fleet"] == [f"all hosts: {lines[0]}"] and list(found["hosts"]) == ["mon"], "what all lack is said once"
+        given_images = dict.fromkeys(images, IMAGE)
+        assert check({"gpu": {}}, everywhere=dict(given_images, accelmon_source="container", accelmon_backend=backend))["hosts"] == {}
+    for other in ({"node_exporter_source": "package"}, {"node_exporter_managed": "external"}, {"node_exporter_state": "absent"},
+                  {"accelmon_exporters": ["all_smi"]}):
+        assert errors(accelmon_source="container", **other) == [], other
+
+
+def test_no_storage_in_a_container_is_started_for_a_test():
+    told = {"accelmon_backup_test": "monthly", "victoriametrics_source": "container", "victoriametrics_image": IMAGE, "victoriametrics_auth_image": IMAGE}
+    assert check({}, {"mon": told})["hosts"]["mon"] == (
+        "mon: accelmon_backup_test = monthly: a storage in a container cannot be started for the test; set it to none")
+    assert check({}, {"mon": dict(told, accelmon_backup_test="none")})["hosts"] == {}

@@ -15,7 +15,8 @@ def declared(**changes):
     """The declaration of a service that nothing is special about."""
     return dict({
         "name": "node_exporter", "state": "present", "phase": "full", "source": "package", "package": {"name": "p", "unit": "p.service"}, "container": {},
-        "image": {}, "program": "/usr/bin/p", "listen": [{"address": "10.0.0.7", "port": 9100, "variable": "node_exporter_port"}], "needs": [],
+        "image": {}, "agent_image": {}, "program": "/usr/bin/p",
+        "listen": [{"address": "10.0.0.7", "port": 9100, "variable": "node_exporter_port"}], "needs": [],
         "files": [], "directories": [], "validate": [], "restart_on": [], "reload_on": [], "leaves": [], "groups": ["render"], "timer": "", "probe": {},
         "health": {}, "front": {}, "watch": False, "agent": "", "unit": "[Service]\n", "tls": "none", "auth": "none", "textfile_directory": "/srv/text",
     }, **changes)

@@ -15,7 +15,6 @@ import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_verify_info
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import between_variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.access import fleet_passwords
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.services import grafana_sources
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import containers, grafana, stack
@@ -174,13 +173,6 @@ def test_the_container_has_the_files_and_the_data_of_the_host_and_no_more():
     assert line[line.index("sha256:1"):] == ["sha256:1", "server", "--homepath=/usr/share/grafana", "--config=/etc/accelmon/grafana/grafana.ini"]
     assert {word.partition("=")[2] for word in line if word.startswith("--env=")} == {
         f"GF_PATHS_{key.upper()}={value}" for key, value in grafana.configuration(OPTIONS)["paths"].items()}
-
-
-@pytest.mark.parametrize("declared,wrong", [
-    ({}, False), ({"grafana_source": "container"}, True), ({"grafana_source": "container", "grafana_image": "a@sha256:" + "0" * 64}, False)])
-def test_a_container_needs_an_image(declared, wrong):
-    errors = between_variables(declared)
-    assert errors == (["grafana_image = '': required with grafana_source = container; set it to NAME@sha256:DIGEST"] if wrong else [])
 
 
 def test_grafana_has_passwords_of_its_own_only_where_it_runs():

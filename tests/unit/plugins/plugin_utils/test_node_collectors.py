@@ -81,6 +81,8 @@ def test_what_is_no_collector_is_refused(chosen):
     ("release", "", {"architecture": "amd64"}, "1.9.1"),
     ("release", "1.8.2", {"architecture": "amd64"}, "1.8.2"),
     ("bundle", "", {"architecture": "amd64"}, ""),
+    ("container", "", {"architecture": "amd64"}, ""),
+    ("container", "1.9.1", {"architecture": "amd64"}, "1.9.1"),
 ])
 def test_the_version_is_told_from_the_source(source, version, node, told):
     assert program_version(source, version, node) == told

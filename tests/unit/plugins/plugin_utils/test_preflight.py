@@ -213,7 +213,7 @@ def test_a_host_that_does_not_answer_is_one_line_with_its_reason():
 def test_a_package_that_no_repository_has_is_an_error_with_the_variable_that_helps():
     assert judge({"unknown_packages": ["prometheus-node-exporter"]}) == [
         "error: gpu: package = none of the host's repositories has prometheus-node-exporter; add one that has it, "
-        "or set accelmon_source to release or bundle"]
+        "or set accelmon_source to release or bundle or container"]
 
 
 def test_a_package_that_no_repository_has_can_come_from_where_its_role_knows():
@@ -235,6 +235,18 @@ def test_a_service_in_a_container_needs_something_that_runs_it(runtimes, wrong):
     assert "grafana" not in preflight.wants("mon", hostvars)["packages"]
     assert judge(hostvars=hostvars) == ["error: mon: grafana_source = container, and the host has neither podman nor docker; install one of them, "
                                         "or set it to package or bundle"] * wrong
+
+
+@pytest.mark.parametrize("runtimes,wrong", [
+    ([], "the host has neither podman nor docker; install one of them, or set it to package or bundle"),
+    (["docker"], "the host has no podman, which alone keeps the storage's network to itself; install podman, or set it to package or bundle"),
+    (["podman", "docker"], "")])
+def test_the_storage_in_a_container_needs_podman(runtimes, wrong):
+    hostvars = fleet()
+    hostvars["mon"] = dict(hostvars["mon"], victoriametrics_source="container", victoriametrics_image="a@sha256:" + "0" * 64,
+                           victoriametrics_auth_image="a@sha256:" + "1" * 64,
+                           ansible_facts=facts(node={"distribution": "debian", "container_runtimes": runtimes}))
+    assert judge(hostvars=hostvars) == [f"error: mon: victoriametrics_source = container, and {wrong}"] * bool(wrong)
 
 
 def test_packages_that_are_asked_about_are_those_that_the_roles_install():

@@ -51,8 +51,9 @@ def test_the_first_play_refuses_a_version_once(tmp_path):
                               "choose another version"]
 
 
-def test_a_pinned_version_is_refused_by_host():
-    hostvars = monitors(accelmon_source="release")
+@pytest.mark.parametrize("source", ["release", "container"])
+def test_a_pinned_version_is_refused_by_host(source):
+    hostvars = monitors(accelmon_source=source)
     hostvars["mon2"].update(vmagent_version="1.147.0")
     assert upgrades.refusals(["mon1", "mon2"], hostvars) == [
         "mon2: vmagent_version = 1.147.0: vmagent 1.147.0 is not installed: its vmagent burns processor and memory where it relabels for one storage alone; "
@@ -122,6 +123,14 @@ def test_a_pinned_host_is_left_alone():
     hostvars["n1"].update(node_exporter_version="1.9.0", node_exporter_sha256={"amd64": "b" * 64})
     hostvars["n2"].update(node_exporter_source="bundle")  # no bundle: nobody knows its version, and the role will say so
     assert list(upgrades.plan(["mon1", "n2", "n1"], hostvars, {})["exporters"]) == ["mon1"]
+
+
+def test_images_are_left_to_site_yml_and_what_takes_the_place_of_one_is_a_step():
+    hostvars = fleet()
+    hostvars["n1"]["ansible_facts"]["accelmon_node"]["programs"] = {"node_exporter": {"source": "container"}}
+    assert upgrades.plan(["n1"], dict(hostvars, n1=dict(hostvars["n1"], accelmon_source="container", node_exporter_version="1.9.1")), {})["lines"] == []
+    made = upgrades.plan(["n1"], hostvars, {})
+    assert made["lines"] == ["n1: node_exporter first: container -> 1.9.1"] and made["former"]["n1"]["node_exporter_source"] == "container"
 
 
 @pytest.mark.parametrize("chosen,first", [([], ["n1"]), (["n2"], ["n2"]), (["racks"], ["n2", "n3"]), (["racks", "n1"], ["n1", "n2", "n3"]), (["n9"], ["n1"])])

@@ -205,9 +205,10 @@ def test_versions_of_the_stack_s_programs(host):
     os.symlink("1.151.0-0123456789ab", os.path.join(host.root, "opt/accelmon/victoriametrics/current"))
     host("etc/systemd/system/accelmon-all-smi.service", "[Service]\nExecStart=/opt/accelmon/all_smi/current/bin/all-smi\n")
     host("etc/systemd/system/accelmon-node-exporter.service", "[Service]\nExecStart=/usr/bin/prometheus-node-exporter\n")
-    host("etc/systemd/system/accelmon-grafana.service", "[Service]\nExecStart=podman run\n")
+    host("etc/systemd/system/accelmon-grafana.service", "[Service]\nExecStart=/usr/bin/podman run --rm x\n")
     package = {"version": "1.112.0", "source": "package"}
     assert node.describe(host.root)["programs"] == {
         "victoriametrics": {"version": "1.151.0", "source": "release", "sha256": "a" * 64}, "vmagent": package, "vmalert": package,
         "alertmanager": {"version": "0.28.1", "source": "package"}, "prometheus": {"source": "package"},
-        "node_exporter": {"source": "package"}, "all_smi": {"source": "release"}}
+        "node_exporter": {"source": "package"}, "all_smi": {"source": "release"},
+        "grafana": {"source": "container"}}
