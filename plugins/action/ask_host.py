@@ -5,7 +5,9 @@
 """The module ask_host, which is all here: run another module, and make an answer of whatever keeps it from running."""
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import answers, facts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import answers, facts, scrape_only
+
+SCRAPE_ONLY = {"what": scrape_only.VARIABLE, "value": "true", "fix": "leave the host out of this run: Ansible does not log in to it"}
 
 
 class ActionModule(ActionBase):
@@ -14,7 +16,11 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """See the module."""
         super().run(tmp, task_vars)
+        ours = self._task.args["module"].endswith(".accelerator_facts")
         try:
+            declared = scrape_only.of_task(self._task, task_vars)
+            if declared is not None:
+                return {"changed": False, **({"ansible_facts": declared} if ours else {"unanswered": SCRAPE_ONLY})}
             told = self._execute_module(module_name=self._task.args["module"], module_args=self._task.args.get("options") or {}, task_vars=task_vars)
         except Exception as error:  # of connections, of privileges, of interpreters: which of them is in the words
             return {"changed": False, "unanswered": answers.unanswered(str(error))}
@@ -23,7 +29,7 @@ class ActionModule(ActionBase):
         if not (told.get("failed") or told.get("unreachable")):
             told.pop("unanswered", None)  # ours to say
             try:
-                return facts.let_through(told, ours=self._task.args["module"].endswith(".accelerator_facts"))
+                return facts.let_through(told, ours=ours)
             except facts.Untrusted as problem:
                 value, dummy, fix = str(problem).rpartition("; ")
                 return {"changed": False, "unanswered": {"what": "answer", "value": value, "fix": fix}}

@@ -53,6 +53,7 @@ def failed(folder, playbook, arguments, inventory):
     ("silence", "accelmon_silence=node=gpu9 accelmon_silence_comment=x", "", 'accelmon_silence = {"node": "gpu9"}: gpu9 is not in the inventory; did you'),
     ("routes", "accelmon_alert=HostDown", "alertmanager_receivers=1", "mon1: alertmanager_receivers = (not shown): "),
     ("rehearse_drain", "", "", "inventory: no host has accelmon_slurm_controller = true; set it for the Slurm controller"),
+    ("kubernetes", "accelmon_kubernetes_directory={tmp}/k", "", "none of the hosts is a node of Kubernetes; take them from the inventory plugin"),
     ("status", "", "accelmon_scrape_interval=12q", "mon1: accelmon_scrape_interval = 12q: not a duration; use"),
     ("update", "accelmon_auto_update=patch accelmon_lock_file={tmp}/hosts.ini", "", "accelmon_lock_file = {tmp}/hosts.ini: the lock file cannot be "),
 ])

@@ -12,6 +12,7 @@ import re
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import scrape_only
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, amd_exporter, dcgm, releases
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT
 
@@ -183,7 +184,7 @@ def _dcgm(vendors, values, facts, ours):
 
 
 def _amd(vendors, values, facts, ours):
-    models = (facts["summary"].get("amd") or {}).get("models") or {}
+    models = set((facts["summary"].get("amd") or {}).get("models") or ()) - {scrape_only.MODEL}
     if vendors and not all(AMD_MODELS.search(str(model)) for model in models):
         named = next(str(model) for model in sorted(models) if not AMD_MODELS.search(str(model)))
         raise Unsuitable(f"AMD's exporter only supports Instinct and Radeon AI accelerators, but this host has {named}; "

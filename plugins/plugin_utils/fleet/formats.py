@@ -22,7 +22,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDE
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in, shown, unevaluated
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter, dcgm, node_collectors, releases
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, units
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, kubernetes, units
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, errors, labels, limits, receivers, rehearsal, routes, site_rules
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import line, one_of
 
@@ -509,6 +509,8 @@ FORMATS = {
     "explained": passed(lambda value: value and errors.explain(value)),
     "grafana_settings": passed(grafana.check_settings),
     "host_alert_overrides": alerts.of_hosts,
+    "kubernetes_images": passed(kubernetes.check_images),
+    "kubernetes_selectors": passed(kubernetes.check_selectors),
     "label_names": passed(values.strings, lambda value: labels.labels(dict.fromkeys(value, ""))),
     "lock_file": passed(values.path, releases.read_lock),
     "pairs": passed(dcgm.pairs),

@@ -12,7 +12,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDE
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address, means_itself
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import normalise, unanswered
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import decrypted
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, decrypted
 
 # Up to core 2.18 a template that cannot be evaluated comes back as its own text.
 TEMPLATES_COME_BACK = tuple(int(part) for part in ansible_version.split(".")[:2]) < (2, 19)
@@ -31,6 +31,7 @@ BUNDLED = ("all_smi", "dcgm_exporter", "amd_exporter", "grafana")
 
 PLAN_VARIABLES = (
     "accelmon_cluster", "accelmon_address", "accelmon_listen", "accelmon_state", "accelmon_rack", "accelmon_labels",
+    "accelmon_scrape_only", "accelmon_scrape_only_devices",
     "accelmon_expected", "accelmon_expected_links", "accelmon_exporters", "accelmon_accelerator_source", "accelmon_custom_exporters", "accelmon_driver_missing",
     "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_tls_client_auth", "accelmon_phase", "accelmon_source", "accelmon_backend",
     "accelmon_grafana", "accelmon_lock_file",
@@ -197,6 +198,7 @@ class Reader:
         given = {name: value for name, value in given.items() if value is not None}
         values = dict(self.defaults, **given)
         follow_bundle(values, given)
+        follow_scrape_only(values)
         return values, sorted(errors, key=str)
 
 
@@ -226,6 +228,12 @@ def follow_bundle(values, given):
     """
     if values.get("accelmon_source") == "bundle":
         values.update((f"{role}_source", "bundle") for role in BUNDLED if f"{role}_source" not in given)
+
+
+def follow_scrape_only(values):
+    """Leave the exporters of a host that Ansible does not log in to, whatever else is said of them, to who runs them."""
+    if values.get("accelmon_scrape_only"):
+        values.update((f"{role}_managed", "external") for role in PORT_EXPORTERS if f"{role}_managed" in values)
 
 
 def host_address(host, variables_of_host, declared):

@@ -51,7 +51,8 @@ def driverless(summary):
 def present(values, facts):
     """Vendors with at least one device that some tool can read, sorted. A host that did not answer has what is declared for it."""
     if facts is None:
-        return sorted(vendor for vendor, count in values["accelmon_expected"].items() if count > 0)
+        declared = {vendor for vendor, count in values["accelmon_expected"].items() if count > 0}
+        return sorted(declared.union(values["accelmon_scrape_only_devices"] if values["accelmon_scrape_only"] else ()))
     without = driverless(facts["summary"])
     return sorted(str(vendor) for vendor, told in facts["summary"].items() if told.get("count", 0) > without.get(vendor, 0))
 
@@ -329,7 +330,7 @@ def asks_for_verdicts(values):
 
 def needs_access(values, facts, monitoring):
     """Whether secrets or certificates belong on the host, or are there and have to go."""
-    closed = is_closed(values["accelmon_exporter_tls"], values["accelmon_exporter_auth"])
+    closed = is_closed(values["accelmon_exporter_tls"], values["accelmon_exporter_auth"]) and not values["accelmon_scrape_only"]
     return monitoring or closed or asks_for_verdicts(values) or bool(facts and facts["access"])
 
 

@@ -9,7 +9,7 @@ A finding is {host, what, value, fix, severity: error | warning | note | summary
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import systemd
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.module_utils.paths import CONFIGURATION, PROGRAMS, STATE
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, facts, hosts as fleet, plan, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, facts, hosts as fleet, plan, records, scrape_only, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, STACK, one_of
 
@@ -134,9 +134,22 @@ def report(hosts, hostvars, observed, reached, checked, unanswered):
     checked: {host: the errors about its variables, a line each}; unanswered: {host: {what, value, fix} of who did not answer}
     """
     found = [one for name in hosts for one in checked_lines(name, checked.get(name, ""))]
-    found = in_order(hosts, found + findings(hosts, hostvars, observed, reached, unanswered))
-    notes = [chosen_note(name, hostvars, observed[name]) for name in hosts if name in observed]
-    return found + [note for note in notes if note] + [summary(hosts, found, observed)]
+    # Nobody looks at these hosts, and nothing is installed there.
+    scraped = {name: {} for name in hosts if scrape_only.is_scrape_only(hostvars[name])}
+    found += [one for name in scraped if name not in checked for one in checked_lines(name, planned_wrongly(name, hostvars))]
+    found = in_order(hosts, found + findings([name for name in hosts if name not in scraped], hostvars, observed, reached, unanswered))
+    known = {**observed, **scraped}
+    notes = [chosen_note(name, hostvars, known[name]) for name in hosts if name in known]
+    return found + [note for note in notes if note] + [summary(hosts, found, known)]
+
+
+def planned_wrongly(name, hostvars):
+    """What site.yml would say of a host that nobody looks at, "" if nothing."""
+    try:
+        records.make_plan(name, fleet.HostVariables(hostvars, name))
+    except Problem as problem:
+        return str(problem)
+    return ""
 
 
 def in_order(hosts, found):
@@ -181,7 +194,8 @@ def chosen_note(name, hostvars, observed):
     for vendor, told in sorted(host.facts["summary"].items()):
         if told.get("count"):
             source = chosen.final.get(vendor)
-            word = f"{told['count']} {vendor} → {source or 'no exporter that reads them'}"
+            number = f"{told['count']} " if told["models"] or not host.values["accelmon_scrape_only"] else ""
+            word = f"{number}{vendor} → {source or 'no exporter that reads them'}"
             if chosen.charge.get(vendor) != source:
                 word += f" in place of {chosen.charge[vendor]}"
             if vendor in chosen.better:

@@ -4,7 +4,7 @@
 
 """Fleet records: one per host, from its variables and facts, in one pass over the hosts."""
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, hosts as fleet, plan
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, hosts as fleet, plan, scrape_only
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.facts import Untrusted
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 
@@ -45,10 +45,12 @@ def make_plan(host, variables_of_host):
     wrong = plan.unpackaged(values[source], facts)
     if wrong and "node_exporter" in chosen.wanted and values["node_exporter_managed"] == "install" and values["node_exporter_state"] != "absent":
         raise Problem(wrong, source, values[source], host)
-    return {
-        "roles": plan.roles_to_run(values, chosen, facts, "monitoring" in variables_of_host.raw.get("group_names", ())),
-        "exporters": plan.exporters(values, chosen),
-    }
+    roles = plan.roles_to_run(values, chosen, facts, "monitoring" in variables_of_host.raw.get("group_names", ()))
+    try:
+        scrape_only.check(values, roles)
+    except Problem as problem:
+        raise problem.of(host) from None
+    return {"roles": roles, "exporters": plan.exporters(values, chosen)}
 
 
 def uncounted(facts):

@@ -14,9 +14,10 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, awx, bundled, check, draining, facts, formats
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, listening, plan as plans, preflight, records, slurm_names as slurm
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import topology as connections, upgrades, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, kubernetes, listening, plan as plans, preflight, records
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import slurm_names as slurm, topology as connections, upgrades, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_answer, as_filter, internal
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS
 
 SERIAL = "accelmon_serial"
 # What of a monitoring host's answer is data; an `_info` module returns some of them.
@@ -62,6 +63,13 @@ def bundle_states(hosts, hostvars):
     read = {host: (hostvars[host].get("accelmon_packages") or {}).get("content") for host in hosts}
     # What a host says is no template.
     return wrap_var(bundled.states(hosts, hostvars, {host: base64.b64decode(text).decode("utf-8", "replace") for host, text in read.items() if text}))
+
+
+@as_answer
+def kubernetes_manifests(hosts, hostvars):
+    """The files that bring exporters to nodes of Kubernetes: {name: text}, and those that are no longer needed there: {name: ""}."""
+    made = kubernetes.manifests(hosts, hostvars)
+    return {**dict.fromkeys((f"{role}.yml" for role in PORT_EXPORTERS), ""), **made}
 
 
 @as_filter
@@ -253,10 +261,10 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {**internal(given, setting, awx_objects, awx_modules, bundle_wanted, bundle_states, plan, listen, planned, loaded, batches, adoption,
-                           slurm_names, drain_storages, is_draining, rehearsed_drains, source_questions, handover_waits, preflight_wants, preflight_findings,
-                           topology, verify_answers, answers_by_host, answer, check.fleet_check, check.argument_errors, check.setting_errors,
-                           upgrades.refused_crossings),
+        return {**internal(given, setting, awx_objects, awx_modules, bundle_wanted, bundle_states, kubernetes_manifests, plan, listen, planned,
+                           loaded, batches, adoption, slurm_names, drain_storages, is_draining, rehearsed_drains, source_questions, handover_waits,
+                           preflight_wants, preflight_findings, topology, verify_answers, answers_by_host, answer, check.fleet_check,
+                           check.argument_errors, check.setting_errors, upgrades.refused_crossings),
                 "_updates_watched": as_answer(upgrades.watched), "_upgrade_plan": upgrades.plan, "_upgrade_former": upgrades.former,
                 "_upgrade_stack_progress": upgrades.stack_progress, "_upgrade_exporters_progress": upgrades.exporters_progress,
                 "_upgrade_verdict": upgrades.verdict, "_upgrade_goes_on": upgrades.goes_on, "_upgrade_failures": upgrades.failures}
