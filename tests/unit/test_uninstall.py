@@ -4,7 +4,7 @@
 
 """Which hosts playbooks/uninstall.yml takes, by ansible-playbook in check mode on this machine.
 
-Stubbed: all hosts are this machine, but one that does not answer.
+Stubbed: all hosts are this machine, but one that does not answer, and one that is not to be asked.
 """
 import os
 import pathlib
@@ -19,6 +19,7 @@ INVENTORY = f"""
 gpu1 accelmon_address=10.0.0.1
 gpu2 accelmon_address=10.0.0.2 accelmon_cluster=two
 gone1 accelmon_address=10.0.0.3 ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=9
+k8s1 accelmon_scrape_only=true ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=9
 wrong1 accelmon_address=10.0.0.4 accelmon_textfile_directory=relative
 [monitoring]
 mon1 accelmon_address=10.0.0.9
@@ -34,7 +35,7 @@ ansible_python_interpreter={sys.executable}
      ["TASK [Inspect the host]"]),
     (["--limit", "gpu1:mon1"], 2, ["--limit = gpu1:mon1: it includes the monitoring host mon1; leave monitoring hosts out"], ["TASK [Inspect the host]"]),
     (["-e", "accelmon_uninstall=everything"], 2, ["accelmon_uninstall = everything: not a choice; use nodes or all"], ["TASK [Inspect the host]"]),
-    (["--limit", "gpu1,gpu2,gone1,wrong1"], 4, [
+    (["--limit", "gpu1,gpu2,gone1,k8s1,wrong1"], 4, [
         "wrong1: accelmon_textfile_directory = relative", "(item=mon1)", "not uninstalled: gone1, wrong1; run again"],
      ["PLAY [Stop alerts where monitoring hosts go"]),
     (["-e", "accelmon_uninstall=all", "--limit", "all:!wrong1"], 4, ["PLAY [Uninstall monitoring hosts", "not uninstalled: gone1; run again"], ["(item=mon1)"]),

@@ -345,6 +345,9 @@ def between_variables(values, wrong=()):
                       "for example from openssl rand -hex 32")
     if values.get("accelmon_job_user") == "hash" and lacks("accelmon_job_user_key", 16):
         errors.append("accelmon_job_user_key: required with accelmon_job_user = hash; set it to a random text of at least 16 characters")
+    if values.get("accelmon_kubernetes_secret") and values.get("accelmon_exporter_tls") != "files":
+        errors.append(f"accelmon_kubernetes_secret = {values['accelmon_kubernetes_secret']}: the collection cannot bring its certificates into a Secret; "
+                      "set accelmon_exporter_tls to files, which are yours, or remove it")
     return errors + sites.problems(values, lacks("accelmon_global_password")) + slurm_errors(values) + collector_errors(values)
 
 

@@ -509,6 +509,7 @@ FORMATS = {
     "explained": passed(lambda value: value and errors.explain(value)),
     "grafana_settings": passed(grafana.check_settings),
     "host_alert_overrides": alerts.of_hosts,
+    "kubernetes_name": passed(kubernetes.check_name),
     "kubernetes_images": passed(kubernetes.check_images),
     "kubernetes_selectors": passed(kubernetes.check_selectors),
     "label_names": passed(values.strings, lambda value: labels.labels(dict.fromkeys(value, ""))),

@@ -31,7 +31,7 @@ BUNDLED = ("all_smi", "dcgm_exporter", "amd_exporter", "grafana")
 
 PLAN_VARIABLES = (
     "accelmon_cluster", "accelmon_address", "accelmon_listen", "accelmon_state", "accelmon_rack", "accelmon_labels",
-    "accelmon_scrape_only", "accelmon_scrape_only_devices",
+    "accelmon_scrape_only", "accelmon_scrape_only_devices", "accelmon_kubernetes_secret",
     "accelmon_expected", "accelmon_expected_links", "accelmon_exporters", "accelmon_accelerator_source", "accelmon_custom_exporters", "accelmon_driver_missing",
     "accelmon_exporter_tls", "accelmon_exporter_auth", "accelmon_tls_client_auth", "accelmon_phase", "accelmon_source", "accelmon_backend",
     "accelmon_grafana", "accelmon_lock_file",

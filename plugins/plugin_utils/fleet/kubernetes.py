@@ -10,6 +10,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import kub
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS
 
 IMAGES, SELECTORS, RUNTIME_CLASS = "accelmon_kubernetes_images", "accelmon_kubernetes_selectors", "accelmon_kubernetes_runtime_class"
+SECRET = "accelmon_kubernetes_secret"
 # Labels that the vendors' own operators give to nodes with their devices.
 LABELS = {"nvidia": {"nvidia.com/gpu.present": "true"}, "amd": {"feature.node.kubernetes.io/amd-gpu": "true"}}
 
@@ -55,7 +56,7 @@ def text(objects):
 def daemon_set(role, nodes, having):
     """The objects of one exporter. having: the nodes that shall have it. Raises Problem."""
     port = same(having, f"{role}_port", lambda node: node.exporters[role][0])
-    images, selectors, runtime = (same(nodes, name, lambda node, name=name: node.values[name]) for name in (IMAGES, SELECTORS, RUNTIME_CLASS))
+    images, selectors, runtime, secret = (same(nodes, name, lambda node, name=name: node.values[name]) for name in (IMAGES, SELECTORS, RUNTIME_CLASS, SECRET))
     image = images.get(role) or (catalogue.load("dcgm")["image"] if role == "dcgm_exporter" else "")
     if not image:
         raise Problem(f"no image of {role}, which {having[0].name} is to run; add {role}: NAME@sha256:DIGEST", IMAGES, images)
@@ -65,7 +66,7 @@ def daemon_set(role, nodes, having):
                       "for each", "accelmon_accelerator_source", role)
     terms = [term(vendor, selectors, having) for vendor in sorted(vendors_by(role, reads, having))]
     check_terms(role, terms, nodes, {**LABELS, **selectors})
-    return kubernetes.exporter(role, port, image, terms, ("" if runtime == "none" else runtime) if reads == {"nvidia"} else None)
+    return kubernetes.exporter(role, port, image, terms, ("" if runtime == "none" else runtime) if reads == {"nvidia"} else None, secret)
 
 
 def vendors_by(role, reads, having):

@@ -14,6 +14,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_own
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.exporters import is_closed, required
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.kubernetes import WITH_WEB
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, RIDING_EXPORTERS
 
 # States of a device that no tool can read, and what fixes them.
@@ -353,10 +354,11 @@ def own_exporter(values, chosen, role):
 def scraped_at(values, role):
     """{port, scheme, path, requires?}: where an exporter is scraped, and what it asks for."""
     ours = choice.is_ours(role, values)
-    found = {"port": values[f"{role}_port"], "scheme": "https" if ours and values["accelmon_exporter_tls"] != "none" else "http",
+    guarded = ours or bool(values["accelmon_scrape_only"] and values["accelmon_kubernetes_secret"] and role in WITH_WEB)
+    found = {"port": values[f"{role}_port"], "scheme": "https" if guarded and values["accelmon_exporter_tls"] != "none" else "http",
              "path": values[f"{role}_metrics_path"] if not ours or role in OWN_PAGES else "/metrics"}
     demands = required(values["accelmon_exporter_tls"], values["accelmon_exporter_auth"], values["accelmon_tls_client_auth"])
-    return {**found, "requires": demands} if ours and demands else found
+    return {**found, "requires": demands} if guarded and demands else found
 
 
 def charges(chosen, role):

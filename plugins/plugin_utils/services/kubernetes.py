@@ -13,6 +13,7 @@ import re
 
 import yaml
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import amd_exporter, dcgm, node_collectors
@@ -24,14 +25,23 @@ PART_OF = {"app.kubernetes.io/part-of": "accelmon.fleet"}
 # The address at which monitoring hosts ask, and no other of the node. In brackets, which IPv6 needs and IPv4 may have.
 HOST_IP = "$(HOST_IP)"
 LISTEN = f"[{HOST_IP}]"
-CONFIGURATION = "/etc/accelmon"
 NOBODY = 65534
 # What belongs to pods and containers: a series for each, gone with it.
 MOUNTS = "^/(dev|proc|sys|run/.+|var/lib/(docker|containerd|containers/storage|kubelet)/.+)($|/)"
 AMD_ROLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), *[os.pardir] * 3, "roles", "amd_exporter", "vars", "main.yml")
 
+# A Secret of the site with a web configuration, for those exporters that understand it; the others know neither TLS nor passwords.
+WEB = f"{paths.CONFIGURATION}-web"
+WITH_WEB = {"node_exporter": f"--web.config.file={WEB}/web.yml", "dcgm_exporter": f"--web-config-file={WEB}/web.yml"}
+NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 LABEL = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
+
+
+def check_name(name):
+    """Raises Problem unless Kubernetes accepts a name; "" is none."""
+    if name and not NAME.fullmatch(name):
+        raise Problem("not a name that Kubernetes accepts; use lower-case letters, digits, dots and dashes")
 
 
 def check_images(images):
@@ -65,13 +75,18 @@ def common():
     ]
 
 
-def exporter(role, port, image, terms, runtime_class=None):
+def exporter(role, port, image, terms, runtime_class=None, secret=""):
     """[object] of one exporter.
 
     terms: [{label: value}] of the nodes that it runs on, where one of them has to match; none, where it runs on all
     runtime_class: by which its pods see devices of NVIDIA, "" for that of every pod; None where they read none
+    secret: name of the Secret with a web configuration, "" for none
     """
     parts = EXPORTERS[role](port, runtime_class is not None)
+    if secret and role in WITH_WEB:
+        parts["arguments"].append(WITH_WEB[role])
+        parts["volumes"]["web"] = {"secret": {"secretName": secret, "defaultMode": 0o440}}
+        parts["mounts"].append({"name": "web", "mountPath": WEB, "readOnly": True})
     name = f"accelmon-{role.replace('_', '-')}"
     labels = {"app.kubernetes.io/name": name, **PART_OF}
     metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
@@ -94,7 +109,7 @@ def exporter(role, port, image, terms, runtime_class=None):
 def pod(name, port, image, parts, terms, runtime_class):
     """The specification of an exporter's pod. parts: as one of EXPORTERS gives them"""
     volumes = {**({"configuration": {"configMap": {"name": name}}} if parts.get("files") else {}), **parts.get("volumes", {})}
-    mounts = [*([{"name": "configuration", "mountPath": CONFIGURATION, "readOnly": True}] if parts.get("files") else []), *parts.get("mounts", [])]
+    mounts = [*([{"name": "configuration", "mountPath": paths.CONFIGURATION, "readOnly": True}] if parts.get("files") else []), *parts.get("mounts", [])]
     privileged = parts.get("privileged", False)
     return {
         "serviceAccountName": COMMON, "automountServiceAccountToken": False, "enableServiceLinks": False,
@@ -105,7 +120,8 @@ def pod(name, port, image, parts, terms, runtime_class):
         **({"affinity": affinity(terms)} if terms else {}),
         # A node that is tainted, because it is cordoned, full or reserved for accelerators, is monitored all the same.
         "tolerations": [{"operator": "Exists"}],
-        "securityContext": {**({"runAsUser": 0} if privileged else {"runAsNonRoot": True, "runAsUser": NOBODY, "runAsGroup": NOBODY}),
+        # The group is that of the files of a Secret.
+        "securityContext": {**({"runAsUser": 0} if privileged else {"runAsNonRoot": True, "runAsUser": NOBODY, "runAsGroup": NOBODY, "fsGroup": NOBODY}),
                             "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [{
             "name": name, "image": image, "imagePullPolicy": "IfNotPresent",
@@ -150,7 +166,7 @@ def node_exporter(port, _nvidia):
 
 def dcgm_exporter(port, _nvidia):
     """NVIDIA's runtime hands the devices to whoever has the variable; DCGM leaves files for its engine where it stands."""
-    counters = f"{CONFIGURATION}/counters.csv"
+    counters = f"{paths.CONFIGURATION}/counters.csv"
     options = {"counters": counters, "address": LISTEN, "port": port, "interval": "15s", "engine": "", "jobs": "", "log_level": "info"}
     return {
         "arguments": dcgm.arguments(options), "files": {"counters.csv": dcgm.counters(str(catalogue.load("dcgm")["version"]))},
@@ -166,7 +182,7 @@ def amd_metrics_exporter(port, _nvidia):
     # It insists on its directory of state.
     room = scratch(tmp="/tmp", run="/run", state="/var/lib/amd-metrics-exporter")
     return {
-        "arguments": ["-amd-metrics-config", f"{CONFIGURATION}/config.json", "-bind", HOST_IP, "-log-file-path", "/tmp/exporter.log"],
+        "arguments": ["-amd-metrics-config", f"{paths.CONFIGURATION}/config.json", "-bind", HOST_IP, "-log-file-path", "/tmp/exporter.log"],
         "files": {"config.json": text}, "privileged": True,
         "volumes": {**room["volumes"], "sys": {"hostPath": {"path": "/sys", "type": "Directory"}}},
         "mounts": room["mounts"] + [{"name": "sys", "mountPath": "/sys", "readOnly": True}],
