@@ -4,7 +4,7 @@ TOOLS = tests/setup.sh
 LAB_TOOLS = tests/setup.sh --lab
 PREVIEW_TOOLS = tests/setup.sh --lab --preview
 
-.PHONY: help docs dashboards changelog demo demo-down check test test-all lint build galaxy sanity units rules molecule preview lab-cache clean
+.PHONY: help docs dashboards changelog demo demo-down check test test-all lint build galaxy sanity units rules molecule preview lab-cache hardware clean
 
 help:
 	@echo "make demo       a monitored fleet with simulated accelerators in containers; left running"
@@ -15,6 +15,7 @@ help:
 	@echo "make galaxy     the built collection in the hands of galaxy-importer, ansible-builder, antsibull-docs, Molecule and a new user"
 	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
 	@echo "make preview    draws the dashboards and the report in Chromium, and looks for what nobody could read; keeps the pictures"
+	@echo "make hardware   on a machine with real accelerators: does the collection read them right? Records fixtures below tests/output, or OUT=directory"
 	@echo "make lab-cache  builds release archives for the scenarios release, airgap and all_smi from Go modules and crates, into the cache"
 	@echo "make docs       writes the generated pages of docs/ and the variables in the READMEs of roles"
 	@echo "make dashboards writes dashboards/*.json; part of make docs"
@@ -66,6 +67,10 @@ changelog:
 
 lab-cache:
 	@$(TOOLS) python lab/cache.py build
+
+# Without set-up: a machine with accelerators may have no network.
+hardware:
+	@python3 tests/hardware.py $(OUT)
 
 clean:
 	rm -rf .ansible .cache tests/output *.tar.gz inventories/demo/lab.json

@@ -587,7 +587,7 @@ def always_not_run(run):
         run.skip("a real Grafana", "set GRAFANA_IMAGE to its image with the digest, and run make test-all where it can be pulled")
     if "molecule" in run.parts:
         run.skip("Ubuntu, Rocky and EL hosts", "their images need a registry; the lab's are Debian 12 and 13")
-        run.skip("real accelerators", "simulated: below the vendor tool for NVIDIA, below sysfs for AMD")
+        run.skip("real accelerators", "simulated: below the vendor tool for NVIDIA, below sysfs for AMD; make hardware checks real ones")
         run.skip("limits on memory, CPU, tasks and priority of services", "containers do not enforce them; asserted as settings only")
 
 

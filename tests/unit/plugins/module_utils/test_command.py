@@ -170,6 +170,8 @@ def test_a_variable_and_a_folder_of_its_own(script, tmp_path):
 WAITING = {
     "plugins/module_utils/command.py": "the one way for modules and plugins",
     "plugins/module_utils/access/certificates.py": "a child without output",
+    "plugins/module_utils/host/hardware/collector.py": "a program inside a run of command.py: only a parent learns what its child used",
+    "plugins/module_utils/host/hardware/fixtures.py": "a program inside a run of command.py, between the collector and the tool that it calls",
     "plugins/module_utils/backup.py": "also part of a program of its own; streams through openssl's pipes, and systemctl has a timeout",
     "roles/textfile_collector/files/accelmon_textfile_collector.py": "a program of its own, bounded()",
     "roles/backup/files/spare.py": "part of a program of its own; a storage that becomes another user, is asked while it runs, and is killed",
