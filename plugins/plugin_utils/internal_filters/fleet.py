@@ -14,8 +14,9 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, awx, bundled, check, draining, facts, formats
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, kubernetes, listening, plan as plans, preflight, records
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import slurm_names as slurm, topology as connections, upgrades, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hardware as devices, hosts as fleet, kubernetes, listening, plan as plans
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import preflight, records, slurm_names as slurm, topology as connections, upgrades
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_answer, as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS
 
@@ -214,6 +215,23 @@ def topology(hosts, hostvars):
     return connections.report(told, unanswered)
 
 
+def hardware(hosts, hostvars, checking):
+    """Whether the devices of hosts are read right, from what the hosts told. checking: whether this is a check run"""
+    told, unanswered = {}, {}
+    for name in map(str, hosts):
+        seen = hostvars[name].get("accelmon_seen") or {}
+        if seen.get("unanswered"):
+            unanswered[name] = seen["unanswered"]
+        elif seen:
+            told[name] = seen.get("hardware")
+    return devices.report(told, unanswered, checking)
+
+
+def collector_program(dummy):
+    """{name: text} of the textfile collector's files."""
+    return devices.program()
+
+
 def answer_parts(found):
     """What a monitoring host answered, as data. found: a result of an `_info` module."""
     return {"problems": [no_answer(found)]} if "unanswered" in found else {part: found[part] for part in ANSWER_PARTS if part in found}
@@ -263,8 +281,8 @@ class FilterModule:
         """Name to function."""
         return {**internal(given, setting, awx_objects, awx_modules, bundle_wanted, bundle_states, kubernetes_manifests, plan, listen, planned,
                            loaded, batches, adoption, slurm_names, drain_storages, is_draining, rehearsed_drains, source_questions, handover_waits,
-                           preflight_wants, preflight_findings, topology, verify_answers, answers_by_host, answer, check.fleet_check,
-                           check.argument_errors, check.setting_errors, upgrades.refused_crossings),
+                           preflight_wants, preflight_findings, topology, hardware, collector_program, verify_answers, answers_by_host, answer,
+                           check.fleet_check, check.argument_errors, check.setting_errors, upgrades.refused_crossings),
                 "_updates_watched": as_answer(upgrades.watched), "_upgrade_plan": upgrades.plan, "_upgrade_former": upgrades.former,
                 "_upgrade_stack_progress": upgrades.stack_progress, "_upgrade_exporters_progress": upgrades.exporters_progress,
                 "_upgrade_verdict": upgrades.verdict, "_upgrade_goes_on": upgrades.goes_on, "_upgrade_failures": upgrades.failures}
