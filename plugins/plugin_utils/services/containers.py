@@ -91,18 +91,13 @@ def command(name, container, found):
     line += ["--cap-add=" + one for one in container.get("capabilities") or []]
     line += ["--user=" + found["user"]] if found["user"] and not container.get("root") else []
     line += ["--group-add=" + one for one in found["groups"]]
-    line += _limits(container.get("open_files"), podman)
+    # Not what the unit allows: both runtimes set a limit of their own.
+    files = container.get("open_files")
+    line += [f"--ulimit=nofile={files}:{files}"] if files else []
     line += ["--device=" + one for one in container.get("devices") or []] + list(found["devices"])
     line += ["--volume=" + one for one in container.get("volumes") or []]
     line += [f"--env={key}={value}" for key, value in (container.get("environment") or {}).items()]
     return line + list(container.get("options") or []) + [found["id"]] + list(container.get("arguments") or [])
-
-
-def _limits(open_files, podman):
-    """The options by which the program may open as many files as its unit says; podman takes that from the unit."""
-    if not open_files:
-        return []
-    return ["--ulimit=host"] if podman else [f"--ulimit=nofile={open_files}:{open_files}"]
 
 
 def unit(declaration, name, container, found):
