@@ -74,7 +74,8 @@ monitoring is dead.
 {table}
 ## Change settings
 
-Change alerts in the inventory, for the whole fleet (`group_vars/all.yml`), for a group, or for one host:
+Change alerts in the inventory, for the whole fleet (`group_vars/all.yml`), for a group, or for one host ([without the inventory](choices.md), for a while
+or for good):
 
 ```yaml
 accelmon_alert_overrides:             # the whole fleet
@@ -90,7 +91,8 @@ accelmon_alert_host_overrides:        # in host_vars: one host
 words for `enabled`. `enabled: true` adds an alert that no chosen preset has. Unknown names and values are refused before anything is written.
 
 What an alert does on a host comes from these, each of which overrides the ones before it, key by key: the alert below, the presets,
-`accelmon_alert_overrides`, `accelmon_alert_group_overrides`, `accelmon_alert_host_overrides`. For the same variable in several groups, Ansible's
+`accelmon_alert_overrides`, what was [chosen](choices.md), `accelmon_alert_group_overrides`, `accelmon_alert_host_overrides`. For the same variable in
+several groups, Ansible's
 [precedence](https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_variables.html#understanding-variable-precedence) applies. The monitoring hosts
 read the fleet's settings, and a node with other ones is an error.
 

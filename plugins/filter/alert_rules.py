@@ -54,6 +54,13 @@ options:
     description: Page for the annotation C(runbook_url), to which the alert's name in small letters is added after a C(#). V(none) means no annotation.
     type: str
     default: https://github.com/accelmon/ansible-fleet/blob/main/docs/alerts.md
+  choices:
+    description:
+      - What somebody chose for the whole fleet instead of the input, by alert name; C(change_alert.yml) keeps it on the monitoring hosts.
+      - Each has C(change), which is an entry like those of the input, and may have C(until), in seconds since 1970. From then on the rules
+        do what the input says, without being written again.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -69,6 +76,7 @@ _value:
 """
 
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file, of_hosts
@@ -80,14 +88,14 @@ OPTIONS = {"overrides": "accelmon_alert_overrides", "interval": "accelmon_scrape
 
 
 @as_filter
-def alert_rules(overrides, interval=None, limits=None, presets=None, hosts=(), labels=None, runbook_url=None):
+def alert_rules(overrides, interval=None, limits=None, presets=None, hosts=(), labels=None, runbook_url=None, choices=None):
     """Text of the rule file of the alerts."""
     given = {"overrides": overrides, "interval": interval, "chosen_limits": limits, "chosen_presets": presets, "labels": labels,
              "runbook_url": runbook_url}
     options = {name: read(variable, "" if given[name] is None else given[name]) for name, variable in OPTIONS.items()}
     own = [of_hosts(change, f"hosts.{number}") for number, change in enumerate(hosts, 1)]
     # Its {{ $labels.node }} is for the one who evaluates the rules, never for Jinja.
-    return wrap_var(alert_file(**options, hosts=own))
+    return wrap_var(alert_file(**options, hosts=own, choices=plain(choices or {})))
 
 
 class FilterModule:

@@ -7,7 +7,7 @@ it, and of progress.py.
 
 One directory for each backup:
   storage/...      a snapshot of VictoriaMetrics or Prometheus, file by file
-  state.tar.cms    registry, passwords and certificate authority, custom targets, silences and Grafana's database, encrypted to a certificate
+  state.tar.cms    registry, choices, passwords and certificate authority, custom targets, silences and Grafana's database, encrypted to a certificate
   manifest.json    size and SHA-256 of every file: a directory without it is no backup
   manifest.hmac    HMAC-SHA256 of the manifest, in hexadecimal, with a secret that is not in the backup. It is written last
 
@@ -45,7 +45,7 @@ except ImportError:  # on a monitoring host, where its copy is beside this one
 FORMAT = 1
 MANIFEST, SIGNATURE, STATE, STORAGE, SILENCES = "manifest.json", "manifest.hmac", "state.tar.cms", "storage", "silences.json"
 # Directories of `home` that nothing else could bring back.
-KEPT = ("registry", "secrets", "targets/custom")
+KEPT = ("registry", "choices", "secrets", "targets/custom")
 GRAFANA = "grafana/grafana.db"
 # Of other runs: their locks, and what they work on.
 PASSING = ("lock", "work")

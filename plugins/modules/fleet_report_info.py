@@ -18,6 +18,10 @@ description:
   - Changes nothing.
 extends_documentation_fragment: [accelmon.fleet.fleet_view.access, accelmon.fleet.fleet_view.storage, accelmon.fleet.fleet_view]
 options:
+  choices_dir:
+    description: Directory of what was chosen by C(change_alert.yml).
+    type: path
+    default: /var/lib/accelmon/choices
   views:
     description: The output of the filter C(accelmon.fleet._views).
     type: dict
@@ -56,12 +60,15 @@ import functools
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query, report, verdict, view
 
 
 def collected(params, now):
     """The report, from what is known at this time."""
     clusters, seen, rows, notes, problems = view.status(params, health=False)
+    chosen, unread = view.read_choices(params["choices_dir"], now)
+    problems += unread
     views, hosts = params["views"], params["hosts"]
     ask, ask_range = view.asking(params)
     answers = report.no_answers(views, now)
@@ -70,13 +77,15 @@ def collected(params, now):
         devices = view.fresh_devices(clusters, view.windows(params)[1], nodes)
         problems += report.observe(answers, views, devices, functools.partial(ask, moment=now), ask_range, clusters, hosts)
     found = report.document(views, answers, seen["firing"], rows, verdict.totals(rows), notes, problems, clusters, hosts, now)
-    return dict(found, monitoring_host=params["monitoring_host"])
+    return dict(found, choices=chosen, monitoring_host=params["monitoring_host"])
 
 
 def main():
     """Run the module."""
     module = AnsibleModule(
-        argument_spec=dict(view.ARGUMENTS, views=dict(type="dict", required=True), monitoring_host=dict(type="str", required=True)),
+        argument_spec=dict(
+            view.ARGUMENTS, choices_dir=dict(type="path", default=paths.CHOICES), views=dict(type="dict", required=True),
+            monitoring_host=dict(type="str", required=True)),
         supports_check_mode=True,
     )
     try:

@@ -17,6 +17,10 @@ description:
   - Changes nothing.
 extends_documentation_fragment: [accelmon.fleet.fleet_view.access, accelmon.fleet.fleet_view.storage, accelmon.fleet.fleet_view]
 options:
+  choices_dir:
+    description: Directory of what was chosen by C(change_alert.yml).
+    type: path
+    default: /var/lib/accelmon/choices
   only_problems:
     description: Only list nodes that are down, pending or retired, lack accelerators, or have an exporter down or an alert firing.
     type: bool
@@ -129,6 +133,20 @@ fleet_alerts:
   returned: always
   type: list
   elements: str
+choices:
+  description: What somebody chose instead of the inventory and holds now, each also as a C(line).
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - kind: alert
+      name: HostDown
+      change: {for: 10m}
+      by: ada
+      at: 1795834800
+      until: 1795921200
+      reason: new switch
+      line: "HostDown: for=10m until 2026-11-29T03:00:00Z (ada: new switch)"
 notes:
   description: >-
     What to do about nodes that are not as they should be, one line for each kind of trouble; and what could be better, such as a source
@@ -143,7 +161,10 @@ problems:
   elements: str
 """
 
+import time
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import sites, verdict, view
 
@@ -163,13 +184,15 @@ def status(params):
         of_sites = sites.rows(view.asking(params)[0], params["sites"]) if params["sites"] else []
     except Failure as error:
         of_sites, problems = [], sorted(set(problems + [str(error)]))
+    chosen, unread = view.read_choices(params["choices_dir"], time.time())
     if params["only_problems"]:
         rows = [row for row in rows if row["problem"]]
     if params["sort"] == "worst":
         rows = verdict.worst_first(rows)
     return dict(
         rows=rows, table=verdict.table(rows), totals=summary, summary=verdict.totals_line(summary),
-        sites=of_sites, site_table=sites.table(of_sites), fleet_alerts=verdict.fleet_alerts(clusters, seen), problems=problems, notes=notes, **more)
+        sites=of_sites, site_table=sites.table(of_sites), fleet_alerts=verdict.fleet_alerts(clusters, seen), choices=chosen,
+        problems=problems + unread, notes=notes, **more)
 
 
 def main():
@@ -177,6 +200,7 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             view.ARGUMENTS,
+            choices_dir=dict(type="path", default=paths.CHOICES),
             only_problems=dict(type="bool", default=False),
             sort=dict(type="str", choices=["worst", "name"], default="worst"),
             findings=dict(type="bool", default=False),

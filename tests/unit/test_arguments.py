@@ -30,6 +30,7 @@ def test_every_playbook_begins_with_a_check(name):
     ("status", "accelmon_output=yaml", "accelmon_output = yaml: not a choice; use text or json"),
     ("lock", "accelmon_output=json", "accelmon_lock_file = '': there is no file to write"),
     ("image", "accelmon_scrape_interval=1ms", "accelmon_scrape_interval = 1ms: out of range"),
+    ("change_alert", "accelmon_change_for=soon", "accelmon_change_for = soon: not a duration"),
 ])
 def test_a_wrong_argument_ends_the_run(tmp_path, playbook, argument, words):
     assert words in failed(tmp_path, playbook, argument, INVENTORY)

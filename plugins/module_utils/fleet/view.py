@@ -9,7 +9,7 @@ import time
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query, registry, verdict
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import choices, query, registry, verdict
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import Access
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import milliseconds, seconds
 
@@ -80,6 +80,16 @@ def read_registry(state_dir, names):
             reason, _semicolon, fix = str(error).rpartition("; ")
             problems.append((name, reason, fix))
     return clusters, problems
+
+
+def read_choices(folder, now):
+    """(choices that hold, problems): what somebody chose instead of the inventory; a problem is one line."""
+    try:
+        return choices.listing(choices.read(folder), now), []
+    except EnvironmentError as error:
+        return [], ["cannot read the choices in %s: %s; %s" % (folder, _os_words(error), _os_fix(error))]
+    except Failure as error:
+        return [], [str(error)]
 
 
 def _os_words(error):

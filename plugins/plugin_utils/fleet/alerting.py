@@ -2,11 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The settings of alerts in the inventory: those of the whole fleet, and those that hosts have of their own."""
+"""The settings of alerts: those that the inventory has for the whole fleet, what somebody chose instead, and those that hosts have of their own."""
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import parts
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, inputs as alert_inputs, recording, rehearsal
 
 # Variables with the changes of hosts; what the later one says wins.
@@ -30,6 +32,16 @@ def published(values):
     return {name: alerts.setting(change) for name, change in sorted(of_values(values).items())}
 
 
+def choices(hostvars):
+    """{alert: {"change", "until"?, ...}}: what somebody chose for the whole fleet instead of what the inventory has, as this run has read it."""
+    return plain((hostvars["localhost"].get("accelmon_choices") or {}).get("alerts", {})) if "localhost" in hostvars else {}
+
+
+def fleet_wide(hostvars, overrides):
+    """{alert: change} for the whole fleet now. overrides: the same as a monitoring host has it in the inventory, checked"""
+    return alerts.resolved(overrides, {name: choice["change"] for name, choice in choices(hostvars).items()})
+
+
 def _read(hostvars, hosts, names):
     """(host, its checked variables) of hosts whose facts are believed; a variable that is wrong is left out."""
     reader = fleet.Reader({name: variables.fleet_variables()[name] for name in names})
@@ -50,7 +62,7 @@ def group_names(hostvars, host, hosts):
     """Names of the rule groups that the evaluator on a monitoring host must have loaded; hosts: names of the fleet's hosts."""
     chosen = fleet.settings(hostvars[host], ["accelmon_scrape_interval", "accelmon_backend", "accelmon_sites", *OPTIONS.values()])
     return recording.group_names(*(chosen[f"accelmon_{name}"] for name in ("scrape_interval", "backend", "sites")), hosts=of_hosts(hostvars, hosts),
-                                 **{name: chosen[variable] for name, variable in OPTIONS.items()})
+                                 choices=choices(hostvars), **{name: chosen[variable] for name, variable in OPTIONS.items()})
 
 
 def rehearsed(hostvars, host, hosts):
@@ -62,14 +74,28 @@ def rehearsed(hostvars, host, hosts):
         for setting in published(values).items():
             nodes.setdefault(setting, {}).setdefault(values["accelmon_cluster"], []).append(name)
     groups = alerts.alert_groups(interval=chosen["accelmon_scrape_interval"], chosen_limits=chosen["accelmon_scrape_limits"],
-                                 hosts=[one for one in changes if one], **{name: chosen[variable] for name, variable in OPTIONS.items()})
+                                 hosts=[one for one in changes if one], choices=choices(hostvars),
+                                 **{name: chosen[variable] for name, variable in OPTIONS.items()})
     return rehearsal.evaluated(groups, nodes)
+
+
+def checker(host_variables):
+    """Path of the program that checks the rule files on a monitoring host, from its `hostvars` entry."""
+    host = str(host_variables["inventory_hostname"])
+    prometheus = fleet.setting(host_variables, "accelmon_backend") == "prometheus"
+    role, name = ("prometheus", "promtool") if prometheus else ("vmalert", "vmalert")
+    own = fleet.gives(fleet.HostVariables({host: host_variables}, host), f"{role}_source")
+    source = fleet.setting(host_variables, f"{role}_source" if own else "accelmon_source")
+    # A container's image has it too; what it is checked with is taken out of there.
+    known = {"package": f"/usr/bin/{name}", "container": f"{parts.folder(role)}/{name}"}
+    return known.get(source, f"{paths.PROGRAMS}/{role}/current/bin/{name}")
 
 
 def inputs(hostvars, host):
     """What the alerts of a monitoring host look at; see `signals.inputs.of_alerts`."""
     chosen = fleet.settings(hostvars[host], ["accelmon_scrape_interval", "accelmon_alert_overrides", "accelmon_alert_presets"])
-    return alert_inputs.of_alerts(*chosen.values())
+    return alert_inputs.of_alerts(chosen["accelmon_scrape_interval"], fleet_wide(hostvars, chosen["accelmon_alert_overrides"]),
+                                  chosen["accelmon_alert_presets"])
 
 
 def strays(found, monitoring):

@@ -20,6 +20,8 @@ WORDS = {
     "compared": lambda: list(load("sources")["sources"]),
     "rotated": lambda: list(formats.ROTATED),
 }
+# Formats whose value is one of them.
+WORD = {"alert": WORDS["alert_names"]}
 # AWX's survey has no switches; what is in quotes stays text.
 SWITCH = ("true", "false")
 NUMBERS = {"int": "integer", "float": "float"}
@@ -115,7 +117,7 @@ def survey(name, questions):
 
 def question(variable, spec, asked):
     """A question of a survey about a variable with a spec. asked: what the catalogue says about it."""
-    choices = list(spec.get("choices", ())) or (list(SWITCH) if spec["type"] == "bool" else WORDS.get(spec.get("format"), list)())
+    choices = list(spec.get("choices", ())) or (list(SWITCH) if spec["type"] == "bool" else {**WORDS, **WORD}.get(spec.get("format"), list)())
     kind = "multiselect" if spec.get("format") in WORDS else "multiplechoice" if choices else "password" if spec.get("no_log") else NUMBERS.get(
         spec["type"], "text")
     found = {"question_name": asked["ask"], "question_description": hint(spec), "required": asked.get("required", False), "type": kind,

@@ -496,6 +496,7 @@ FORMATS = {
         duration, size, directory, program, word, words, version, archive, checksum, checksums, image, repository, key, link, secret, password, cpus,
         engine, architectures, lock_releases, lock_versions, compared, rotated, git_url,
         reference, names, new_file, path_or_url, remote_write, clusters, backup_directory, certificate, private_key)},
+    "alert": word,
     "alert_names": passed(values.strings, rehearsal.alert_names),
     "alert_overrides": alerts.changes,
     "alert_presets": alerts.presets,

@@ -57,7 +57,7 @@ def completed(labels, hostvars, monitor):
     of_fleet = fleet.settings(hostvars[monitor], ["accelmon_alert_overrides", "accelmon_label_names"])
     for alert in load("alerts")["alerts"]:
         if alert["alert"] == name:
-            made = alerts.settings(alert, alerts.changes(of_fleet["accelmon_alert_overrides"]).get(name, {}))
+            made = alerts.settings(alert, alerting.fleet_wide(hostvars, of_fleet["accelmon_alert_overrides"]).get(name, {}))
             found.update({"severity": made["severity"], "scope": alert["scope"]} if made["enabled"] else {})
     if labels.get("node"):
         of_node = fleet.settings(hostvars[labels["node"]], ["accelmon_cluster", "accelmon_rack", "accelmon_labels", *alerting.OF_HOSTS])

@@ -22,7 +22,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_
 
 SERIAL = "accelmon_serial"
 # What of a monitoring host's answer is data; an `_info` module returns some of them.
-ANSWER_PARTS = ("rows", "totals", "exporters", "sites", "fleet_alerts", "notes", "problems")
+ANSWER_PARTS = ("rows", "totals", "exporters", "sites", "fleet_alerts", "choices", "notes", "problems")
 
 
 @as_filter
@@ -271,6 +271,7 @@ def answer(found, output):
         lines.append(found["summary"])
     if found.get("fleet_alerts"):
         lines.append("other alerts: " + ", ".join(found["fleet_alerts"]))
+    lines += [f"chosen: {choice['line']}" for choice in found.get("choices", ())]
     return lines + [f"note: {note}" for note in found.get("notes", ())] + [f"{found['item']}: {problem}" for problem in found["problems"]]
 
 

@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import json
+import time
 
 from ansible.errors import AnsibleFilterError
+from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.replay import RECORDED
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_answer, as_filter, internal
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, notified
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, chosen, hosts as fleet, notified
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, draining, errors, job, recording, report, rollups, routes, site_rules, vmui
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import label_value
 
 
 def rule_files(paths, directory):
@@ -49,6 +52,41 @@ def rules_check(site, backend, program, recording, alerts):
 def alert_changes(hostvars, groups):
     """What hosts change of alerts for themselves, as the filter alert_rules takes it. hostvars, groups: the variables of these names."""
     return alerting.of_hosts(hostvars, fleet_hosts(groups))
+
+
+@as_filter
+def rules_checker(host_variables):
+    """Path of the program that checks the rule files on a monitoring host, from its `hostvars` entry."""
+    return alerting.checker(host_variables)
+
+
+def choices_of_run(results):
+    """What somebody chose instead of the inventory, as a run has it: see `chosen.of_run`. results: of fleet_choices on the monitoring hosts"""
+    # What a host says is no template.
+    return wrap_var(chosen.of_run(results, time.time()))
+
+
+def alert_choices(hostvars, kept):
+    """What somebody chose of alerts, as the filter alert_rules takes it.
+
+    kept: the result of fleet_choices on the host itself, where no playbook has read the choices for the whole run
+    """
+    return chosen.of_run([{"item": "this host", **kept}], time.time())["alerts"] if kept.get("document") else alerting.choices(hostvars)
+
+
+@as_answer
+def changed_alert(document, hostvars, groups, user):
+    """The choices with what change_alert.yml was asked for: see `chosen.changed_alert`. user: who runs it, if nothing else says so"""
+    told, monitor = hostvars["localhost"], groups["monitoring"][0]
+    by = label_value(fleet.setting(told, "accelmon_change_by") or str(told.get("awx_user_name") or user))
+    declared = fleet.settings(hostvars[monitor], ["accelmon_alert_overrides", "accelmon_alert_presets"])
+    return chosen.changed_alert(plain(document), told, declared, by, time.time())
+
+
+def rule_lines(loaded, alert):
+    """The loaded rules of an alert, as alert_rule_info gives them, as text."""
+    return [line for rule in plain(loaded) for line in (f"loaded: {alert}: for {rule['for']:g} s, severity {rule['severity']}", *rule["expr"].split("\n"))] \
+        or [f"{alert} is not loaded: it is switched off"]
 
 
 @as_filter
@@ -251,7 +289,8 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(rule_files, rules_check, rollup_relabelling, drain_verdicts, alert_changes, alert_inputs, rule_groups, alertmanager_files,
+        return internal(rule_files, rules_check, rollup_relabelling, drain_verdicts, alert_changes, rules_checker, choices_of_run, alert_choices,
+                        changed_alert, rule_lines, alert_inputs, rule_groups, alertmanager_files,
                         expected_series, replayed, source_comparisons, rehearsed_rules, explanation, findings, alert_routes, silenced,
                         receivers, silence_lines, delivery_lines, views, mail_receiver, report_text, report_paths, report_lines, report_of, fullest_report,
                         report_stats, job_views, job_problems, job_report, job_text, job_lines, vmui_files)

@@ -10,7 +10,7 @@ ORDER = ALERTING + ("rules", "grafana", "backup", "vmagent", "victoriametrics", 
                     "amd_exporter", "all_smi", "textfile_collector", "node_exporter", "access")
 
 # Names in the state directory: what was measured, decided by people, or is secret. `kept` are files that somebody edited, `handover` a site's own.
-DATA = ("alertmanager", "grafana", "handover", "kept", "prometheus", "registry", "secrets", "slurm_drain", "victoriametrics",
+DATA = ("alertmanager", "choices", "grafana", "handover", "kept", "prometheus", "registry", "secrets", "slurm_drain", "victoriametrics",
         "vmagent")
 
 

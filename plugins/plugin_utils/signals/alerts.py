@@ -276,13 +276,13 @@ def settings(alert, change, chosen_presets=None):
 def variants(alert, fleet_wide, hosts, chosen_presets, recently):
     """[(condition, settings)], one for each rule that an alert needs: for most hosts, and for those that have something else.
 
-    fleet_wide: {alert: change}; hosts: the same of each host that has changes of its own; recently: as `recent` gives it
+    fleet_wide: the change for the whole fleet; hosts: {alert: change} of each host that has changes of its own; recently: as `recent` gives it
     """
     name = alert["alert"]
-    usual = settings(alert, fleet_wide.get(name, {}), chosen_presets)
+    usual = settings(alert, fleet_wide, chosen_presets)
     others = {}
     for change in (host[name] for host in hosts if name in host):
-        made = settings(alert, resolved(fleet_wide, {name: change})[name], chosen_presets)
+        made = settings(alert, {**fleet_wide, **change}, chosen_presets)
         if made != usual:
             others[setting(change)] = made
     if not others:
@@ -290,6 +290,27 @@ def variants(alert, fleet_wide, hosts, chosen_presets, recently):
     # Who has a setting that no rule is for is not left without the alert.
     of_others = SETTING % (name, "=~", "|".join(sorted(others)), recently)
     return [(f"unless {of_others}", usual)] + [(f"and {SETTING % (name, '=', other, recently)}", made) for other, made in sorted(others.items())]
+
+
+def periods(declared, choice=None):
+    """[(condition, change for the whole fleet)], one for each time in which an alert has settings of its own: until a choice ends, and from then on.
+
+    declared: the change as the site declares it; choice: {"change", "until"?} that somebody made instead, see module_utils/fleet/choices.py
+    """
+    if not choice:
+        return [("", declared)]
+    chosen = {**declared, **choice["change"]}
+    if "until" not in choice:
+        return [("", chosen)]
+    # So nobody has to be there when it ends.
+    return [(f"and on () vector(time()) {compared} {choice['until']}", change) for compared, change in (("<", chosen), (">=", declared))]
+
+
+def rule_settings(alert, fleet_wide, choices, hosts, chosen_presets, recently):
+    """(condition of the time, condition of the hosts, settings) for each rule that an alert needs; see `periods` and `variants`."""
+    for period, change in periods(fleet_wide.get(alert["alert"], {}), choices.get(alert["alert"])):
+        for condition, made in variants(alert, change, hosts, chosen_presets, recently):
+            yield period, condition, made
 
 
 def joined(labels, recently, everyone):
@@ -300,7 +321,7 @@ def joined(labels, recently, everyone):
 
 
 def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_alert_overrides", interval="15s", chosen_limits=None,
-                 chosen_presets=None, hosts=(), labels=(), runbook_url=""):
+                 chosen_presets=None, hosts=(), labels=(), runbook_url="", choices=None):
     """The groups of the alerts of the catalogue, in a list; an empty one if the site wants none. One for each scope, and one for what can wait.
 
     overrides: the changes for the whole fleet, as the site gave them in variable
@@ -308,6 +329,7 @@ def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_a
     chosen_presets: names of the presets whose alerts are written, with those that are always there; None: every alert
     hosts: the changes of each host that has some of its own, checked; labels: names of labels to join onto alerts about nodes
     runbook_url: address of a page that has a section for each alert; "" or "none": no link
+    choices: {alert: {"change", "until"?}} of what somebody chose instead, checked
     """
     alerts = alerts or load("alerts")
     sources = sources or load("sources")["sources"]
@@ -320,11 +342,12 @@ def alert_groups(overrides=None, alerts=None, sources=None, variable="accelmon_a
         annotations = {key: PART.sub(lambda match: values[match.group(1)], alert[key]) for key in ("summary", "description", "action")}
         if runbook_url not in ("", "none"):
             annotations["runbook_url"] = f"{runbook_url}#{alert['alert'].lower()}"
-        for condition, chosen in variants(alert, fleet_wide, hosts, chosen_presets, recent(interval)):
+        for period, condition, chosen in rule_settings(alert, fleet_wide, choices or {}, hosts, chosen_presets, recent(interval)):
             if not chosen["enabled"]:
                 continue
             expression = expanded(alert["expr"], {**values, "threshold": chosen.get("threshold", "")}, interval)
-            for more in (condition, joined(labels, recent(interval), expanded(values["everyone"], values, interval)) if labels and of_node else ""):
+            everyone = joined(labels, recent(interval), expanded(values["everyone"], values, interval)) if labels and of_node else ""
+            for more in (condition, everyone, period):
                 expression = f"(\n{expression}\n)\n{more}" if more else expression
             waits = chosen["severity"] != "critical" and milliseconds(chosen["for"]) >= PATIENT
             groups.setdefault(SLOW_GROUP if waits else f"accelmon_{alert['scope']}", []).append({

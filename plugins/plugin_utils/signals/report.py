@@ -220,6 +220,18 @@ class Page:
         rows, rest = listed("nodes", wrong, row)
         return section("Nodes that need a look", table(["Node", "State", "Accelerators", "Exporters", "Alerts"], rows) if rows else "", rest, advice)
 
+    def choices(self):
+        """What somebody chose instead of the inventory, and holds."""
+        def row(choice):
+            until = errors.moment(choice["until"]) if "until" in choice else NONE
+            return [tag("th", choice["name"], scope="row"), ", ".join(f"{key}: {value}" for key, value in sorted(choice["change"].items())),
+                    choice["by"], choice["reason"], tag("td", errors.moment(choice["at"]), class_="number"), tag("td", until, class_="number")]
+
+        if not self.document["choices"]:
+            return NOTHING
+        rows = [row(choice) for choice in self.document["choices"]]
+        return section("Settings changed outside the inventory", table(["What", "Change", "Who", "Why", *heads("Since", "Until")], rows))
+
     def groups(self):
         """{(cluster, node, vendor): (devices, how many are missing, how many cannot be known)} in natural order."""
         found = {}
@@ -391,8 +403,8 @@ class Page:
         document = self.document
         where = f"{errors.moment(document['at'])}, as {document['monitoring_host']} sees it; " \
                 f"cluster{'s' if self.several else ''} {', '.join(document['clusters']) or NONE}"
-        body = [tag("h1", "Fleet report"), tag("p", where, class_="muted"), self.answer(), self.figures(), self.alerts(), self.nodes(), self.grid(),
-                self.trends(), self.device_table(), self.models(), self.faults(), self.errors(), self.reading()]
+        body = [tag("h1", "Fleet report"), tag("p", where, class_="muted"), self.answer(), self.figures(), self.alerts(), self.nodes(), self.choices(),
+                self.grid(), self.trends(), self.device_table(), self.models(), self.faults(), self.errors(), self.reading()]
         return skeleton("Fleet report", body)
 
 

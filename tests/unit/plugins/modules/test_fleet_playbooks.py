@@ -132,7 +132,7 @@ def test_status_shows_a_table_and_writes_json_alone_to_a_file(playbooks):
         "note: gpu1: fewer accelerators than expected; run verify.yml to see which are gone; repair them, or accept it with accept_devices.yml"]
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
     told = json.loads(report.read_text())["mon01"]
-    assert set(told) == {"rows", "totals", "sites", "fleet_alerts", "notes", "problems"} and [row["node"] for row in told["rows"]]
+    assert set(told) == {"rows", "totals", "sites", "fleet_alerts", "choices", "notes", "problems"} and [row["node"] for row in told["rows"]]
 
 
 def test_status_as_json_and_without_evaluator(playbooks):

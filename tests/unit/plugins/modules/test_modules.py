@@ -11,8 +11,8 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 MODULES = {path.stem: path.read_text() for path in sorted((ROOT / "plugins" / "modules").glob("*.py"))}
-NEVER_RENAMED = {"fleet_drain_rehearsal_info", "fleet_job_info", "fleet_rehearsal_info", "fleet_report_info", "node_hardware_info", "node_topology_info",
-                 "fleet_upgrade_info", "packages_lacking_info"}
+NEVER_RENAMED = {"alert_rule_info", "fleet_drain_rehearsal_info", "fleet_job_info", "fleet_rehearsal_info", "fleet_report_info", "node_hardware_info",
+                 "node_topology_info", "fleet_upgrade_info", "packages_lacking_info"}
 # Those that users may call, and whose options stay.
 PUBLIC = {"accelerator_facts", "bundle_entry", "fleet_compare_info", "fleet_drain_rehearsal_info", "fleet_registry", "fleet_rehearsal_info",
           "fleet_status_info", "fleet_verify_info", "release_lock"}

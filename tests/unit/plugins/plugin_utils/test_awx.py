@@ -24,7 +24,8 @@ OF_AWX = {"awx_job_id": 7, "awx_job_launch_type": "manual", "awx_job_template_id
           "awx_user_name": "ada", "awx_project_revision": "0a1b2c", "awx_inventory_name": "accelmon", "tower_job_id": 7, "tower_user_name": "ada"}
 EXAMPLES = {"accelmon_silence": "HostDown,node=gpu7", "accelmon_silence_for": "4h", "accelmon_silence_comment": "new fan", "accelmon_explain": "79",
             "accelmon_alert": "HostDown,node=gpu7", "accelmon_rehearse_step": "5m", "accelmon_job": "4711", "accelmon_job_cluster": "west",
-            "accelmon_report_mail": "ops", "accelmon_prune_clusters": "west", "accelmon_upgrade_lock": "/runner/project/lock.json"}
+            "accelmon_report_mail": "ops", "accelmon_prune_clusters": "west", "accelmon_upgrade_lock": "/runner/project/lock.json",
+            "accelmon_change_threshold": "20", "accelmon_change_for": "10m", "accelmon_change_until": "7d", "accelmon_change_reason": "new switch"}
 
 
 def hostvars(**given):
@@ -75,6 +76,8 @@ def test_a_question_agrees_with_the_declared_variable(template, variable):
         assert (asked["type"], asked["choices"]) == ("multiplechoice", "true\nfalse")
     elif spec["type"] in ("int", "float"):
         assert (asked["type"], asked["min"], asked["max"]) == ({"int": "integer", "float": "float"}[spec["type"]], spec["at_least"], spec["at_most"])
+    elif spec.get("format") in awx.WORD:
+        assert (asked["type"], asked["choices"].splitlines()) == ("multiplechoice", awx.WORD[spec["format"]]())
     elif asked["type"] == "multiselect":
         assert formats.normalise(variable, spec, asked["choices"].splitlines()[:1])
         with pytest.raises(Problem):

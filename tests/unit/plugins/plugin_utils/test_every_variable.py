@@ -29,6 +29,8 @@ FREE = {
     "accelmon_rack": "a label, which says what the site says",
     "accelmon_job": "a label, which says what the scheduler says",
     "accelmon_silence_by": "a name", "accelmon_silence_comment": "a sentence",
+    "accelmon_change_by": "a name", "accelmon_change_reason": "a sentence",
+    "accelmon_change_threshold": "a number or a duration: which of them, the alert says, and is asked before anything is kept",
     "accelmon_awx_organization": "a name in AWX", "accelmon_awx_inventory": "a name in AWX", "accelmon_awx_git_login": "a name in AWX",
     "accelmon_awx_mail_from": "a name and an address",
 }
