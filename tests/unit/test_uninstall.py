@@ -30,6 +30,15 @@ ansible_python_interpreter={sys.executable}
 """
 
 
+def uninstalled(folder, arguments):
+    """The ended run of the playbook in check mode, with these arguments and the inventory in the folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "ansible", "playbook", "--check", "-i", "hosts.ini", str(ROOT / "playbooks/uninstall.yml"), *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=600, check=False, cwd=str(folder),
+        env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1",
+                 ANSIBLE_HOST_KEY_CHECKING="false"))
+
+
 @pytest.mark.parametrize("arguments,code,words,absent", [
     ([], 2, ["--limit is missing: this would uninstall the whole fleet; name the nodes, for example --limit gpu7, or set accelmon_uninstall=all"],
      ["TASK [Inspect the host]"]),
@@ -42,13 +51,17 @@ ansible_python_interpreter={sys.executable}
 ])
 def test_hosts_that_go_and_hosts_that_do_not(tmp_path, arguments, code, words, absent):
     (tmp_path / "hosts.ini").write_text(INVENTORY)
-    done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "--check", "-i", "hosts.ini", str(ROOT / "playbooks/uninstall.yml"), *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=600, check=False, cwd=str(tmp_path),
-        env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(tmp_path / "home"), ANSIBLE_NOCOLOR="1",
-                 ANSIBLE_HOST_KEY_CHECKING="false"))
+    done = uninstalled(tmp_path, arguments)
     assert done.returncode == code, done.stdout
     assert [text for text in words if text not in done.stdout] == [], done.stdout
     # What no host is left for is listed, and skipped.
     plays = [play for play in done.stdout.split("\nPLAY [") if "skipping: no hosts matched" not in play]
     assert [text for text in absent if any(text in "PLAY [" + play for play in plays)] == [], done.stdout
+
+
+def test_of_two_monitoring_hosts_the_one_that_stays_has_to_learn_of_it(tmp_path):
+    (tmp_path / "hosts.ini").write_text(INVENTORY.replace("[all:vars]", "mon2 accelmon_address=10.0.0.8\n[all:vars]"))
+    done = uninstalled(tmp_path, ["-e", "accelmon_uninstall=all", "--limit", "mon2"])
+    assert "mon1 still writes to mon2 and sends alerts there, so AlertmanagerUnreachable and AlertmanagersSplit will fire" in done.stdout, done.stdout
+    done = uninstalled(tmp_path, ["-e", "accelmon_uninstall=all", "--limit", "mon1,mon2"])
+    assert "still writes to" not in done.stdout and "PLAY [Say who is left]" in done.stdout, done.stdout
