@@ -56,6 +56,7 @@ def failed(folder, playbook, arguments, inventory):
     ("rehearse_drain", "", "", "inventory: no host has accelmon_slurm_controller = true; set it for the Slurm controller"),
     ("kubernetes", "accelmon_kubernetes_directory={tmp}/k", "", "none of the hosts is a node of Kubernetes; take them from the inventory plugin"),
     ("status", "", "accelmon_scrape_interval=12q", "mon1: accelmon_scrape_interval = 12q: not a duration; use"),
+    ("replay", "", "vmalert_storage_url=https://ada:secret@store.example:8428", "mon1: vmalert_storage_url = https://(not shown)@store.example:8428: its vmal"),
     ("update", "accelmon_auto_update=patch accelmon_lock_file={tmp}/hosts.ini", "", "accelmon_lock_file = {tmp}/hosts.ini: the lock file cannot be "),
 ])
 def test_an_error_is_one_line_without_the_frame_of_a_template(tmp_path, playbook, arguments, settings, line):
@@ -71,7 +72,8 @@ CHECKED = {"_setting", "_awx_objects", "_stack_urls", "_findings", "_releases_wa
 READ = {"_rule_groups": {"accelmon_scrape_interval", "accelmon_backend", "accelmon_sites", *alerting.OPTIONS.values()},
         "_alert_inputs": {"accelmon_scrape_interval", "accelmon_alert_overrides", "accelmon_alert_presets"},
         "_rehearsed_rules": {"accelmon_scrape_interval", "accelmon_scrape_limits", *alerting.OPTIONS.values()},
-        "_receivers": set(notified.SETTINGS)}
+        "_receivers": set(notified.SETTINGS),
+        "_not_replayed": {"accelmon_backend", "vmalert_storage_url"}}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml") if "parts/check.yml" not in path.read_text()))

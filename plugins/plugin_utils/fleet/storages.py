@@ -6,6 +6,7 @@
 
 So each storage has all samples, twice, and keeps one of the two. With one monitoring host, everything stays on its loopback.
 """
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
@@ -24,6 +25,18 @@ def is_pair(stores):
 def is_store(values):
     """Whether a monitoring host with these values of READ has a storage that others could write to."""
     return values["accelmon_backend"] == "victoriametrics" and values["victoriametrics_state"] != "absent"
+
+
+def not_replayed(hosts, hostvars):
+    """Why rules cannot be evaluated over the past of these monitoring hosts, one line each: whose vmalert has a storage of the site's own."""
+    found = []
+    for host in map(str, hosts):
+        values = fleet.settings(hostvars[host], ("accelmon_backend", "vmalert_storage_url"))
+        if values["accelmon_backend"] == "victoriametrics" and values["vmalert_storage_url"]:
+            # Its credentials are somewhere in vmalert_extra_args, and another storage than VictoriaMetrics need not take what was long ago.
+            found.append(str(Problem("its vmalert records into that storage, and replay.yml knows the host's own alone; leave the host out with --limit, and "
+                                     "run vmalert -replay.timeFrom against that storage", "vmalert_storage_url", values["vmalert_storage_url"], host)))
+    return found
 
 
 def seen(host, hostvars, monitoring, unseen=False):

@@ -80,3 +80,9 @@ def test_a_playbook_that_did_not_look_finds_it_where_the_run_that_did_put_it():
 def test_a_wrong_value_of_another_host_names_that_host():
     with pytest.raises(Problem, match="^mon2: victoriametrics_port = x"):
         storages.seen("mon1", fleet(mon2={"victoriametrics_port": "x"}), ["mon1", "mon2"])
+
+
+def test_what_a_vmalert_records_elsewhere_is_not_replayed():
+    elsewhere = {"vmalert_storage_url": "https://ada:secret@store.example:8428"}
+    found = storages.not_replayed(["mon1", "mon2", "mon3"], fleet(mon2=elsewhere, mon3={**elsewhere, "accelmon_backend": "prometheus"}))
+    assert len(found) == 1 and found[0].startswith("mon2: vmalert_storage_url = https://(not shown)@store.example:8428: its vmalert records into that storage")
