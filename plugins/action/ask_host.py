@@ -11,7 +11,7 @@ SCRAPE_ONLY = {"what": scrape_only.VARIABLE, "value": "true", "fix": "leave the 
 
 
 class ActionModule(ActionBase):
-    """Ansible prints pages about a host that it cannot reach, and takes it out of the run. Preflight wants a line, and goes on."""
+    """Ansible prints pages about a host that it cannot reach, and takes it out of the run. Who asks several hosts wants a line, and goes on."""
 
     def run(self, tmp=None, task_vars=None):
         """See the module."""
@@ -31,8 +31,9 @@ class ActionModule(ActionBase):
             try:
                 return facts.let_through(told, ours=ours)
             except facts.Untrusted as problem:
-                value, dummy, fix = str(problem).rpartition("; ")
-                return {"changed": False, "unanswered": {"what": "answer", "value": value, "fix": fix}}
+                return {"changed": False, "unanswered": answers.refused(str(problem))}
+        if told.get("_ansible_parsed") and told.get("msg"):  # the module ran: the words are its own
+            return {"changed": False, "unanswered": answers.refused(str(told["msg"]))}
         words = [str(told.get(name) or "") for name in ("msg", "module_stderr", "module_stdout")]
         return {"changed": False, "unanswered": answers.unanswered("\n".join(words))}
 

@@ -6,14 +6,15 @@
 DOCUMENTATION = r"""
 ---
 module: ask_host
-short_description: Run a read-only module and continue even if it cannot run
+short_description: Run a module and continue even if it cannot run
 version_added: 0.1.0
 requirements:
   - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
   - Internal to the collection, for its own roles and playbooks. Options and results may change in any release.
-  - Runs another module on the host. An unreachable host, a refused login or a missing Python is returned as a result instead of a failure.
+  - Runs another module on the host. An unreachable host, a refused login, a missing Python or the module's own failure is returned as a result
+    instead of a failure.
   - Runs on the control node.
 attributes:
   check_mode:
@@ -21,7 +22,7 @@ attributes:
     description: As supported by the other module.
   diff_mode:
     support: none
-    description: It changes nothing.
+    description: It shows none of what the other module changes.
 options:
   module:
     description: Name of the module.
@@ -42,8 +43,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 unanswered:
-  description: Why the module could not run. Otherwise, the result is the module's.
-  returned: when the module did not run
+  description: Why the module could not run or do its work. Otherwise, the result is the module's.
+  returned: when there is no answer
   type: dict
   sample:
     what: ssh

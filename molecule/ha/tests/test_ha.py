@@ -133,6 +133,9 @@ def test_a_lost_host_loses_no_sample_and_no_alert(fleet):
         assert run.code == 0 and '"mon1: ssh: ' in run.output and "nvidia 8/8" in run.output, run.output
         run = fleet.verify()
         assert run.code == 2 and '"mon1: ssh: ' in run.output and "8 of 8 accelerators fresh" in run.output, run.output
+        for playbook, options in (("report", ()), ("explain", ("--limit", "nvidia1")), ("silence", ("-e", "accelmon_silence_action=list"))):
+            run = fleet.play(f"playbooks/{playbook}.yml", *options)
+            assert run.code == 0 and '"mon1: ssh: ' in run.output, run.output
     finally:
         fleet.lab("start", "mon1")
     end = time.time()
@@ -182,6 +185,8 @@ def test_the_second_host_goes_and_the_first_one_is_whole(fleet, tmp_path):
     said = fleet.shell("mon1", "cat /etc/systemd/system/accelmon-v*.service")
     assert "mon2" not in said and "dedup" not in said and "promscrape.cluster" not in said
     fleet.well(inventory=inventory)
+    # Neither looks for the other any more.
+    eventually(lambda: not fleet.values('{__name__=~"alertmanager_cluster_failed_peers|ALERTS",alertname=~"Alertmanager.*|"}', "node", monitor="mon1"))
     arguments = urllib.parse.urlencode({"match[]": 'up{job="node_exporter",node="nvidia1"}', "start": begin, "end": time.time()})
     lines = fleet.get(f"http://127.0.0.1:8428/api/v1/export?{arguments}").splitlines()
     moments = sorted(moment / 1000 for line in lines for moment in json.loads(line)["timestamps"])

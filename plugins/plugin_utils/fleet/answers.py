@@ -38,5 +38,30 @@ def unanswered(text):
     for pattern, what, wrong, fix in KINDS:
         if re.search(pattern, text, re.MULTILINE):
             return {"what": what, "value": wrong, "fix": fix}
-    words = next((line.strip() for line in text.splitlines() if line.strip()), "nothing")
-    return {"what": "answer", "value": words[:MOST], "fix": "check with ansible -m ping, or leave the host out of the run"}
+    return {"what": "answer", "value": first_line(text)[:MOST], "fix": "check with ansible -m ping, or leave the host out of the run"}
+
+
+def refused(text):
+    """The same of a host whose module ran and could not do its work, by the line with which it ended: `what is wrong; what to do`."""
+    value, semicolon, fix = first_line(text).rpartition("; ")
+    return {"what": "answer", "value": (value or fix)[:MOST], "fix": fix[:MOST] if semicolon else "look into that on the host"}
+
+
+def first_line(text):
+    """What is in the first line of some words that is not empty."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "nothing")
+
+
+def line(found):
+    """Why a host did not answer, and what to do, in one line. found: a result of ask_host without an answer"""
+    return "{what}: {value}; {fix}".format(**found["unanswered"])
+
+
+def given(results):
+    """Of the results of ask_host in a loop over hosts, those with an answer."""
+    return [found for found in results if "unanswered" not in found]
+
+
+def silent(results):
+    """The others, one line each: which host, why, and what to do."""
+    return [f"{found['item']}: {line(found)}" for found in results if "unanswered" in found]

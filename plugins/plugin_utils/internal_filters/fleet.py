@@ -13,10 +13,10 @@ from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, awx, bundled, check, draining, facts, formats
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hardware as devices, hosts as fleet, kubernetes, listening, plan as plans
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import preflight, records, slurm_names as slurm, topology as connections, upgrades
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, answers, awx, bundled, check, draining, facts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import formats, hardware as devices, hosts as fleet, kubernetes, listening, plan as plans
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import preflight, records, slurm_names as slurm, storages, topology as connections
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import upgrades, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_answer, as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS
 
@@ -155,6 +155,12 @@ def rehearsed_drains(groups, hostvars):
     return draining.rehearsed(hostvars, groups)
 
 
+@as_filter
+def not_replayed(hosts, hostvars):
+    """Why replay.yml cannot do its work on these monitoring hosts, one line each. hostvars: the variable of this name."""
+    return storages.not_replayed(hosts, hostvars)
+
+
 def is_draining(host_variables):
     """Whether a host asks the storages of the monitoring hosts for verdicts, from its `hostvars` entry."""
     return plans.asks_for_verdicts(fleet.settings(host_variables, draining.ASKING))
@@ -234,12 +240,7 @@ def collector_program(dummy):
 
 def answer_parts(found):
     """What a monitoring host answered, as data. found: a result of an `_info` module."""
-    return {"problems": [no_answer(found)]} if "unanswered" in found else {part: found[part] for part in ANSWER_PARTS if part in found}
-
-
-def no_answer(found):
-    """Why a monitoring host did not answer, and what to do, in one line. found: a result of ask_host"""
-    return "{what}: {value}; {fix}".format(**found["unanswered"])
+    return {"problems": [answers.line(found)]} if "unanswered" in found else {part: found[part] for part in ANSWER_PARTS if part in found}
 
 
 def verify_answers(results):
@@ -249,7 +250,7 @@ def verify_answers(results):
         if "unanswered" in result:
             why, host = result["unanswered"], result["item"]
             failure = {"check": "answer", "cluster": "", "node": host, "reason": f"{why['what']}: {why['value']}", "fix": why["fix"],
-                       "line": f"{host}: {no_answer(result)}"}
+                       "line": f"{host}: {answers.line(result)}"}
             result = {"item": host, "ok": False, "failures": [failure], "counts": {}, "report": failure["line"]}
         found.append(result)
     return found
@@ -265,7 +266,7 @@ def answer(found, output):
     if output == "json":
         return {"monitoring_host": found["item"], **answer_parts(found)}
     if "unanswered" in found:
-        return [f"{found['item']}: {no_answer(found)}"]
+        return answers.silent([found])
     lines = [line for table in ("table", "site_table", "exporter_table") if found.get(table) for line in found[table].split("\n")]
     if found.get("summary"):
         lines.append(found["summary"])
@@ -281,9 +282,10 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return {**internal(given, setting, awx_objects, awx_modules, bundle_wanted, bundle_states, kubernetes_manifests, plan, listen, planned,
-                           loaded, batches, adoption, slurm_names, drain_storages, is_draining, rehearsed_drains, source_questions, handover_waits,
-                           preflight_wants, preflight_findings, topology, hardware, collector_program, verify_answers, answers_by_host, answer,
-                           check.fleet_check, check.argument_errors, check.setting_errors, upgrades.refused_crossings),
+                           loaded, batches, adoption, slurm_names, drain_storages, not_replayed, is_draining, rehearsed_drains, source_questions,
+                           handover_waits, preflight_wants, preflight_findings, topology, hardware, collector_program, verify_answers,
+                           answers_by_host, answer, check.fleet_check, check.argument_errors, check.setting_errors, upgrades.refused_crossings),
+                "_given_answers": answers.given, "_silent": answers.silent,
                 "_updates_watched": as_answer(upgrades.watched), "_upgrade_plan": upgrades.plan, "_upgrade_former": upgrades.former,
                 "_upgrade_stack_progress": upgrades.stack_progress, "_upgrade_exporters_progress": upgrades.exporters_progress,
                 "_upgrade_verdict": upgrades.verdict, "_upgrade_goes_on": upgrades.goes_on, "_upgrade_failures": upgrades.failures}

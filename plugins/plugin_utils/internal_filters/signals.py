@@ -15,7 +15,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.replay import
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_answer, as_filter, internal
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, chosen, hosts as fleet, notified
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, answers as who, chosen, hosts as fleet, notified
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import compare, draining, errors, job, recording, report, rollups, routes, site_rules, vmui
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import label_value
 
@@ -160,10 +160,11 @@ def explanation(asked, output):
 
 
 @as_filter
-def findings(answers, output):
-    """What is wrong with nodes, by the answers of the monitoring hosts: lines of text, or a list where the output is json."""
-    found = [dict(finding, monitoring_host=answer["item"]) for answer in answers for finding in answer["findings"]]
-    problems = [f"{answer['item']}: {problem}" for answer in answers for problem in answer["problems"]]
+def findings(results, output):
+    """What is wrong with nodes, from the results of asking the monitoring hosts: lines of text, or a dictionary where the output is json."""
+    given = who.given(results)
+    found = [dict(finding, monitoring_host=answer["item"]) for answer in given for finding in answer["findings"]]
+    problems = [f"{answer['item']}: {problem}" for answer in given for problem in answer["problems"]] + who.silent(results)
     for finding in found:
         finding["errors"] = finding["errors"] and [dict(error, explained=errors.of_device(error)) for error in finding["errors"]]
     if output == "json":

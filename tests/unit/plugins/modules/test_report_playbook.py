@@ -60,9 +60,9 @@ def _services(tmp_path):
 def _playbooks(tmp_path, services):
     playbooks = Playbooks(tmp_path, services)
     text = (ROOT / "playbooks" / "report.yml").read_text()
-    module = "accelmon.fleet.fleet_report_info:\n"
+    module = "        module: accelmon.fleet.fleet_report_info\n        options:\n"
     assert text.count(module) == text.count("/var/lib/accelmon/report\n") == 1
-    text = text.replace(module, f"{module}        state_dir: {services.state_dir}\n").replace("/var/lib/accelmon/report\n", f"{tmp_path}/kept\n")
+    text = text.replace(module, f"{module}          state_dir: {services.state_dir}\n").replace("/var/lib/accelmon/report\n", f"{tmp_path}/kept\n")
     (tmp_path / "report.yml").write_text(text.replace("owner: root", f"owner: {os.getuid()}").replace("group: root", f"group: {os.getgid()}"))
     return playbooks
 

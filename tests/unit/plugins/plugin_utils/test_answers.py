@@ -33,3 +33,18 @@ def test_words(words, what, value):
     told = answers.unanswered(words)
     assert told["what"] == what and value in told["value"] and told["fix"]
     assert "\n" not in "".join(told.values())
+
+
+@pytest.mark.parametrize("words, value, fix", [
+    ("mon1: x = y: wrong; do that", "mon1: x = y: wrong", "do that"),
+    ("cannot reach http://127.0.0.1:9093: Connection refused", "cannot reach http://127.0.0.1:9093: Connection refused", "look into that on the host"),
+    ("\nlines\nmore", "lines", "look into that on the host"),
+    ("long " * 200 + "; " + "fix " * 200, ("long " * 200)[:200], ("fix " * 200)[:200]),
+])
+def test_what_a_module_says_itself_stays_as_it_is(words, value, fix):
+    assert answers.refused(words) == {"what": "answer", "value": value, "fix": fix}
+
+
+def test_those_who_answer_and_those_who_do_not():
+    silent, told = {"item": "mon2", "unanswered": {"what": "ssh", "value": "no answer", "fix": "check it"}}, {"item": "mon1", "rows": []}
+    assert answers.given([silent, told]) == [told] and answers.silent([silent, told]) == ["mon2: ssh: no answer; check it"]
