@@ -56,13 +56,22 @@ def told(found):
 
 
 def alike(some, others, layout):
-    """Whether an alert's rules fire at the same times as others. layout: function that gives an expression in one layout: Prometheus has its own."""
+    """Whether an alert's rules fire at the same times as others, in any order: vmalert sorts the groups that they are in.
+
+    layout: function that gives an expression in one layout: Prometheus has its own
+    """
     def bare(expression):
         return re.sub(r"\s+", "", expression)
 
     def equal(one, other):
         return one["for"] == other["for"] and (bare(one["expr"]) == bare(other["expr"]) or bare(layout(one["expr"])) == bare(layout(other["expr"])))
-    return len(some) == len(others) and all(equal(one, other) for one, other in zip(some, others))
+    rest = list(others)
+    for one in some:
+        same = next((other for other in rest if equal(one, other)), None)
+        if same is None:
+            return False
+        rest.remove(same)
+    return not rest
 
 
 def severities(rules):

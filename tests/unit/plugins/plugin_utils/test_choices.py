@@ -18,7 +18,7 @@ import yaml
 from ansible_collections.accelmon.fleet.plugins.filter.alert_rules import alert_rules
 from ansible_collections.accelmon.fleet.plugins.module_utils import backup, paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import choices, view
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import choices, rehearsal, view
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import alerting, awx, chosen, notified
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters import signals
@@ -270,6 +270,13 @@ def test_who_changes_it_is_the_user_of_awx_or_of_the_shell():
 
     assert (by(), by(awx_user_name="eve"), by(awx_user_name="eve", accelmon_change_by="bob")) == ("root", "eve", "bob")
     assert "line break" in by(awx_user_name="a\nb")
+
+
+def test_rules_of_both_times_are_the_same_whichever_group_comes_first():
+    rules_ = [{"alert": "A", "expr": expression, "for": 60.0, "severity": "info"} for expression in ("x < 1", "x >= 1")]
+    for loaded, change in ((rules_[::-1], "same"), (rules_[:1] * 2, "changed"), (rules_[:1], "changed")):
+        ((_alert, found, _now, _then),) = rehearsal.pairs(rules_, loaded, ["A"], str)
+        assert found == change
 
 
 def test_what_is_loaded_is_shown():
