@@ -16,7 +16,8 @@ from conftest import eventually
 GLOBAL = "glob1"
 HOSTS = {"global": [GLOBAL], "east": ["emon1", "east1"], "west": ["wmon1", "west1"]}
 SITES = {"east": "emon1", "west": "wmon1"}
-PASSWORD = "that-sites-write-with-1"
+# One has a password of its own, the other that which sites have in common.
+PASSWORDS = {"east": "that-east-writes-with-1", "west": "that-sites-write-with-1"}
 COUNTS = {("east", "nvidia"): 2, ("west", "amd"): 2}
 
 
@@ -38,10 +39,11 @@ def _fleets(fleet):
     """{name of a fleet: its inventory}; site.yml has converged all three."""
     folder = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
     fleet.reached = (GLOBAL,)
-    of_site = {"accelmon_global_url": f"https://{GLOBAL}:8428/api/v1/write", "accelmon_global_password": PASSWORD,
-               "accelmon_global_ca_file": str(folder / "global-ca.pem")}
-    settings = {"global": {"accelmon_sites": ["east", "west"], "accelmon_global_password": PASSWORD, "victoriametrics_listen": "0.0.0.0"},
-                "east": of_site, "west": dict(of_site, accelmon_backend="prometheus")}
+    of_site = {"accelmon_global_url": f"https://{GLOBAL}:8428/api/v1/write", "accelmon_global_ca_file": str(folder / "global-ca.pem")}
+    settings = {"global": {"accelmon_sites": ["east", "west"], "accelmon_site_passwords": {"east": PASSWORDS["east"]},
+                           "accelmon_global_password": PASSWORDS["west"], "victoriametrics_listen": "0.0.0.0"},
+                "east": dict(of_site, accelmon_global_password=PASSWORDS["east"]),
+                "west": dict(of_site, accelmon_global_password=PASSWORDS["west"], accelmon_backend="prometheus")}
     made = {}
     for name, hosts in HOSTS.items():
         made[name] = fleet.inventory_of(folder / f"{name}.json", hosts, {"monitoring": hosts[:1], "accelerator_nodes": hosts[-1:]},
@@ -82,13 +84,25 @@ def test_a_site_can_write_and_do_nothing_else(fleet, fleets):
     assert fleet.shell("emon1", f"{ask}wrong {url}/api/v1/write -X POST") == "401"
 
 
-def test_the_password_is_in_one_file(fleet, fleets):
-    for host in SITES.values():
-        assert fleet.shell(host, f"grep -rl '{PASSWORD}' /etc /var/lib/accelmon /run/systemd 2>/dev/null; true").split() == [
-            "/etc/accelmon/secrets/global_password"]
-        assert fleet.shell(host, "stat -c %a:%U:%G /etc/accelmon/secrets/global_password").strip() == "640:root:accelmon"
-        assert PASSWORD not in fleet.shell(host, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' ' '; journalctl --no-pager -o cat")
-    assert fleet.shell("east1", f"grep -rl '{PASSWORD}' /etc /var/lib/accelmon; true") == ""
+def test_a_site_with_a_password_of_its_own_speaks_for_itself_alone(fleet, fleets):
+    """It records a roll-up of another site, which its vmagent sends."""
+    forged = 'node:accelerator_forged:count{cluster="west",node="west1"} 1'
+
+    def arrived():
+        fleet.shell("emon1", "curl -sf -u accelmon:$(cat /etc/accelmon/secrets/stack_password) --data-binary @- "
+                             f"http://127.0.0.1:8428/api/v1/import/prometheus <<'END'\n{forged}\nEND")
+        return fleet.values("node:accelerator_forged:count", "cluster", monitor=GLOBAL)
+    assert eventually(arrived, "what it sends is stored") == {"east": 1}
+
+
+@pytest.mark.parametrize("name", sorted(SITES))
+def test_the_password_is_in_one_file(fleet, fleets, name):
+    host, password = SITES[name], PASSWORDS[name]
+    assert fleet.shell(host, f"grep -rl '{password}' /etc /var/lib/accelmon /run/systemd 2>/dev/null; true").split() == [
+        "/etc/accelmon/secrets/global_password"]
+    assert fleet.shell(host, "stat -c %a:%U:%G /etc/accelmon/secrets/global_password").strip() == "640:root:accelmon"
+    assert password not in fleet.shell(host, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' ' '; journalctl --no-pager -o cat")
+    assert fleet.shell("east1", f"grep -rl '{password}' /etc /var/lib/accelmon; true") == ""
 
 
 def test_another_run_changes_nothing(fleet, fleets):

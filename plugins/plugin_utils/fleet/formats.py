@@ -442,6 +442,24 @@ def clusters(value):
     return value
 
 
+def site_passwords(value):
+    """{cluster: [passwords]} of sites; each has one password, or several in a list while they change. No two sites have one in common."""
+    found, owners = {}, {}
+    for cluster, given in value.items():
+        try:
+            values.cluster(str(cluster))
+            # vmauth takes each but once.
+            found[str(cluster)] = list(dict.fromkeys(values.strings(given if isinstance(given, list) else [given])))
+            if not all(map(password, found[str(cluster)] or [""])):
+                raise Problem("there is no password; give one, for example from openssl rand -hex 24")
+            for one in found[str(cluster)]:
+                if owners.setdefault(one, cluster) != cluster:
+                    raise Problem(f"{owners[one]} has the same password, so each could write as the other; give each its own")
+        except Problem as error:
+            raise Problem(f"{cluster}: {error.problem}") from None
+    return found
+
+
 def backup_directory(value):
     """A directory on a host that the service of backups sees; "" stays."""
     if value.startswith("~") or any(f"{value}/".startswith(f"{place}/") for place in HIDDEN_PLACES):
@@ -495,7 +513,7 @@ FORMATS = {
     **{check.__name__: check for check in (
         duration, size, directory, program, word, words, version, archive, checksum, checksums, image, repository, key, link, secret, password, cpus,
         engine, architectures, lock_releases, lock_versions, compared, rotated, git_url,
-        reference, names, new_file, path_or_url, remote_write, clusters, backup_directory, certificate, private_key)},
+        reference, names, new_file, path_or_url, remote_write, clusters, site_passwords, backup_directory, certificate, private_key)},
     "alert": word,
     "alert_names": passed(values.strings, rehearsal.alert_names),
     "alert_overrides": alerts.changes,

@@ -18,9 +18,16 @@ def place(host_variables):
 
 def problems(values, no_password):
     """Errors about variables of a host that do not go together; no_password: whether the host lacks accelmon_global_password."""
-    url, receives = values.get("accelmon_global_url"), values.get("accelmon_sites")
-    errors = [f"accelmon_global_password: required with {name}; set it to the same on the sites and on the monitoring host that they write to"
-              for name, value in (("accelmon_global_url", url), ("accelmon_sites", receives)) if value and no_password]
+    url, receives, passwords = values.get("accelmon_global_url"), values.get("accelmon_sites") or [], values.get("accelmon_site_passwords") or {}
+    errors = []
+    if url and no_password:
+        errors.append("accelmon_global_password: required with accelmon_global_url; set it to the password that the global place has for this site")
+    lacking = [name for name in receives if name not in passwords]
+    if lacking and no_password:
+        errors.append(f"accelmon_site_passwords: there is none for {', '.join(lacking)} of accelmon_sites; give each site its own")
+    errors += [f"accelmon_site_passwords: {name} is not in accelmon_sites; add it there, or remove its password" for name in passwords if name not in receives]
+    if any(values.get("accelmon_global_password") in several for several in passwords.values()):
+        errors.append("accelmon_global_password: a site of accelmon_site_passwords has the same, so it could write as any; give the site another one")
     if url and values.get("accelmon_cluster", "default") == "default":
         errors.append("accelmon_cluster = default: required with accelmon_global_url; set it to a name that no other site has")
     if url and values.get("vmagent_remote_write_url"):

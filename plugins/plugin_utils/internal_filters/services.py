@@ -92,10 +92,10 @@ def gossip_arguments(seen, port, tls_file):
     return stack.gossip_arguments(seen["pair"], listen, advertised, seen["peers"], str(tls_file))
 
 
-def vmauth_config(password, drain_password="", site_password=""):
+def vmauth_config(password, drain_password="", site_password="", site_passwords=None):
     """Text of the file by which vmauth asks for the stack's password, for that of a Slurm controller that drains nodes, who may only ask queries, or
     for that of sites, which may only write samples."""
-    return stack.vmauth_config(str(password), str(drain_password), str(site_password))
+    return stack.vmauth_config(str(password), str(drain_password), str(site_password), plain(site_passwords or {}))
 
 
 @as_filter

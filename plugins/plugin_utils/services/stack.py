@@ -15,7 +15,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is
 USER = "accelmon"
 # Who may ask the storage queries and nothing else: a Slurm controller that drains nodes.
 DRAINER = "accelmon-drain"
-# Who may write samples and do nothing else: a site that sends its roll-ups to the global place.
+# Who may write samples and do nothing else: a site that sends its roll-ups to the global place. Which site it is, its password tells.
 SITE = "accelmon-site"
 # Where the storage listens in the network of its own that nothing else is in but what asks for the password before it.
 STORAGE = "127.0.0.1:8428"
@@ -63,16 +63,20 @@ def listener(address, port, path="/-/ready"):
     }
 
 
-def vmauth_config(password, drain_password="", site_password=""):
+def vmauth_config(password, drain_password="", site_password="", site_passwords=None):
     """The file by which vmauth lets in who has the password, and nobody else, whatever is asked for.
 
-    drain_password: that of DRAINER, site_password: that of SITE; "" if there is none
+    drain_password: that of DRAINER, site_password: that sites have in common; "" if there is none
+    site_passwords: {cluster: [passwords of its site alone]}; whatever is written with one of them, vmauth has the storage label with this cluster
 
     JSON, which is YAML too. vmauth fills in %{NAME} from its environment before it reads: no sign of percent stands as itself.
     """
     users = [{"username": USER, "password": password, "url_prefix": f"http://{STORAGE}"}]
-    users += [{"username": user, "password": its_own, "url_map": [{"src_paths": [path], "url_prefix": f"http://{STORAGE}"}]}
-              for user, its_own, path in ((DRAINER, drain_password, "/api/v1/query"), (SITE, site_password, "/api/v1/write")) if its_own]
+    limited = [(DRAINER, drain_password, "/api/v1/query", ""), (SITE, site_password, "/api/v1/write", "")]
+    limited += [(SITE, its_own, "/api/v1/write", f"?extra_label=cluster={cluster}")
+                for cluster, several in (site_passwords or {}).items() for its_own in several]
+    users += [{"username": user, "password": its_own, "url_map": [{"src_paths": [path], "url_prefix": f"http://{STORAGE}{label}"}]}
+              for user, its_own, path, label in limited if its_own]
     return json.dumps({"users": users}, indent=2).replace("%", "\\u0025") + "\n"
 
 

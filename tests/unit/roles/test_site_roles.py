@@ -45,7 +45,9 @@ def _read(tmp_path_factory):
     (folder / "play.yml").write_text(json.dumps([play]))
     given = {"plain": {}, "site": dict(GLOBAL, accelmon_global_ca_file=str(folder / "ca.pem")), "public": dict(GLOBAL, accelmon_global_user="tenant-7"),
              "tls": dict(GLOBAL, victoriametrics_listen="0.0.0.0", accelmon_global_ca_file=str(folder / "ca.pem")),
-             "global": {"accelmon_sites": ["east"], "accelmon_global_password": "of-the-sites"}}
+             "global": {"accelmon_sites": ["east"], "accelmon_global_password": "of-the-sites"},
+             "own": {"accelmon_sites": ["east"], "accelmon_site_passwords": {"east": "of-east-1"}},
+             "former": {"accelmon_site_passwords": {"east": "of-east-1"}}}
     made = {"passwords": {"stack": "s", "exporter": "e"}, "hashes": {"stack": "hs", "exporter": "he"}}
     defaults = {"access_secrets": {"encoded": base64.b64encode(json.dumps(made).encode()).decode()}, "ansible_connection": "local",
                 "ansible_python_interpreter": sys.executable}
@@ -118,3 +120,9 @@ def test_the_global_place_lets_sites_write_and_do_nothing_else(read):
     assert users[1:] == [{"username": "accelmon-site", "password": "of-the-sites",
                           "url_map": [{"src_paths": ["/api/v1/write"], "url_prefix": "http://127.0.0.1:8428"}]}]
     assert read["global"]["vmagent"] == WITHOUT
+    users = yaml.safe_load(read["own"]["access"]["/etc/accelmon/web/stack_vmauth.yml"])["users"]
+    assert users[1:] == [{"username": "accelmon-site", "password": "of-east-1",
+                          "url_map": [{"src_paths": ["/api/v1/write"], "url_prefix": "http://127.0.0.1:8428?extra_label=cluster=east"}]}]
+    assert [path for path, text in read["own"]["access"].items() if "of-east-1" in text] == ["/etc/accelmon/web/stack_vmauth.yml"]
+    assert not [name for name in READ if name != "access" and "of-east-1" in json.dumps(read["own"][name])]
+    assert "of-east-1" not in json.dumps(read["former"]), "without accelmon_sites nobody may write"

@@ -33,6 +33,8 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason="not found in ACCELMON_PRO
 
 COUNT = "node:accelerator_info:count"
 RECORDED = """%(name)s{cluster="east",node="n1",vendor="nvidia"} %(value)d
+node:accelerator_forged:count{cluster="west",node="n2"} 1
+node:accelerator_nobody:count{node="n3"} 1
 ALERTS{cluster="east",node="n1",alertname="HostDown",job="node_exporter",instance="n1:9100",alertstate="firing"} 1
 accelerator_info{cluster="east",node="n1",index="0"} 1
 user:accelerator_job_info:count{cluster="east",user="ana"} 1
@@ -62,7 +64,7 @@ class Lab:
         self.place = f"https://localhost:{self.ports['place']}"
         for name in ("own", "stored"):
             self.start("victoria-metrics", f"-httpListenAddr=127.0.0.1:{self.ports[name]}", f"-storageDataPath={folder / name}", "-search.latencyOffset=0s")
-        config = stack.vmauth_config("of-the-stack", site_password="of-the-sites")
+        config = stack.vmauth_config("of-the-stack", site_password="of-the-sites", site_passwords={"east": ["of-east-2", "of-east-1"], "west": ["of-west"]})
         (folder / "auth").write_text(config.replace(stack.STORAGE, f"127.0.0.1:{self.ports['stored']}"))
         self.auth = self.open()
 
@@ -99,11 +101,15 @@ class Lab:
         with urllib.request.urlopen(f"{self.own}/api/v1/import/prometheus", (RECORDED % {"name": COUNT, "value": value}).encode(), timeout=10):
             pass
 
-    def series(self, url, selector='{__name__!~"up|scrape_.*"}'):
-        """{name: {"metric", "values", "timestamps"}} of a storage."""
+    def latest(self, cluster):
+        """When the last sample of a cluster at the global place is from."""
+        return max(max(one["timestamps"]) for one in self.series(self.stored, '{cluster="%s"}' % cluster).values())
+
+    def series(self, url, selector='{__name__!~"up|scrape_.*"}', label="__name__"):
+        """{name, or another label: {"metric", "values", "timestamps"}} of a storage."""
         with urllib.request.urlopen(f"{url}/api/v1/export", f"match[]={selector}".encode(), timeout=10) as answer:
             found = [json.loads(line) for line in answer.read().decode().splitlines()]
-        return {one["metric"].pop("__name__"): one for one in found}
+        return {one["metric"].pop(label, ""): one for one in found}
 
     def asked(self, password, path):
         """The status with which the global place answers."""
@@ -134,7 +140,7 @@ def _lab(tmp_path_factory):
 
 
 def test_roll_ups_and_alerts_arrive_and_nothing_else(lab):
-    wanted = {COUNT, "ALERTS", "accelmon_fleet_node_info"}
+    wanted = {COUNT, "ALERTS", "accelmon_fleet_node_info", "node:accelerator_forged:count", "node:accelerator_nobody:count"}
 
     def arrived():
         lab.record(8)
@@ -171,8 +177,28 @@ def test_what_was_recorded_while_the_site_was_cut_off_arrives_later_with_its_tim
     assert len(times) > 1 and min(times) >= began * 1000 - 1 and max(times) <= ended * 1000 + 1
 
 
-def test_a_site_can_only_write(lab):
-    eventually(lambda: lab.asked("of-the-sites", "/api/v1/write") in (204, 400))
+def test_a_site_speaks_for_itself_alone_once_it_has_a_password_of_its_own(lab):
+    """It says that it were another: of two passwords it has one after the other, without a restart."""
+    def clusters(name):
+        lab.record(5)
+        time.sleep(1)
+        # The latest, since that in common lets it write as anybody.
+        found = lab.series(lab.stored, '{__name__="node:accelerator_%s:count"}' % name, "cluster")
+        return max(found, key=lambda cluster: max(found[cluster]["timestamps"]))
+    eventually(lambda: clusters("forged") == "west")
+    for password in ("of-east-1", "of-east-2"):
+        (lab.folder / "password").write_text(password + "\n")
+        eventually(lambda: clusters("forged") == clusters("nobody") == "east")
+    later = lab.latest("west")
+    time.sleep(3)
+    assert clusters("forged") == "east" and lab.latest("west") == later
+
+
+@pytest.mark.parametrize("password", ["of-the-sites", "of-east-1", "of-east-2"])
+def test_a_site_can_only_write(lab, password):
+    eventually(lambda: lab.asked(password, "/api/v1/write") in (204, 400))
+    # What a site asks for itself does not win.
+    eventually(lambda: lab.asked(password, "/api/v1/write?extra_label=cluster=west") in (204, 400))
     for path in ("/api/v1/query?query=up", "/api/v1/export", "/api/v1/admin/tsdb/delete_series", "/api/v1/import", "/metrics"):
-        assert lab.asked("of-the-sites", path) in (400, 401, 404), path
+        assert lab.asked(password, path) in (400, 401, 404), path
     assert lab.asked("wrong", "/api/v1/write") == 401

@@ -432,7 +432,7 @@ def test_a_site_that_sends_its_rollups():
     assert errors(accelmon_global_url=url, **site) == errors(accelmon_global_url="http://127.0.0.1:9/write", **site) == []
     assert errors(accelmon_global_password="of-the-sites") == errors(accelmon_global_user="x") == []
     assert errors(accelmon_global_url=url) == [
-        "h: accelmon_global_password: required with accelmon_global_url; set it to the same on the sites and on the monitoring host that they write to",
+        "h: accelmon_global_password: required with accelmon_global_url; set it to the password that the global place has for this site",
         "h: accelmon_cluster = default: required with accelmon_global_url; set it to a name that no other site has"]
     assert errors(accelmon_global_url=url, vmagent_remote_write_url="http://x/", **site) == [
         "h: vmagent_remote_write_url: not possible with accelmon_global_url, whose roll-ups come from the storage of the host; remove one of them"]
@@ -446,14 +446,36 @@ def test_a_site_that_sends_its_rollups():
 
 def test_a_global_place_for_sites():
     assert errors(accelmon_sites=["east", "west"], accelmon_global_password="of-the-sites") == []
-    assert errors(accelmon_sites=["east"]) == [
-        "h: accelmon_global_password: required with accelmon_sites; set it to the same on the sites and on the monitoring host that they write to"]
+    assert errors(accelmon_sites=["east", "west"]) == [
+        "h: accelmon_site_passwords: there is none for east, west of accelmon_sites; give each site its own"]
     assert errors(accelmon_sites=["east"], accelmon_global_password="of-the-sites", accelmon_backend="prometheus") == [
         "h: accelmon_backend = prometheus: not possible with accelmon_sites, as it would let a site that writes read and delete as well; set it to "
         "victoriametrics"]
     for wrong, words in ((["a b"], "not usable as a file name; use letters, digits, dots, dashes and underscores, starting with a letter or digit"),
                          (["east", "east"], "east is there twice; remove one")):
         assert errors(accelmon_sites=wrong, accelmon_global_password="of-the-sites") == [f"h: accelmon_sites = {json.dumps(wrong)}: {words}"]
+
+
+def test_passwords_of_sites():
+    assert formats.site_passwords({"east": "of-east-1", "west": ["of-west-2", "of-west-2"]}) == {"east": ["of-east-1"], "west": ["of-west-2"]}
+    assert errors(accelmon_sites=["east", "west"], accelmon_site_passwords={"east": "of-east-1", "west": ["of-west-2", "of-west-1"]}) == []
+    assert errors(accelmon_sites=["east", "west"], accelmon_site_passwords={"east": "of-east-1"}, accelmon_global_password="of-the-sites") == []
+    for settings, line in (
+            ({"accelmon_site_passwords": {"east": "of-east-1"}}, "accelmon_site_passwords: there is none for west of accelmon_sites; give each site its own"),
+            ({"accelmon_site_passwords": {"east": "of-east-1", "wset": "of-west-1"}, "accelmon_global_password": "of-the-sites"},
+             "accelmon_site_passwords: wset is not in accelmon_sites; add it there, or remove its password"),
+            ({"accelmon_site_passwords": {"east": "of-the-sites"}, "accelmon_global_password": "of-the-sites"},
+             "accelmon_global_password: a site of accelmon_site_passwords has the same, so it could write as any; give the site another one")):
+        assert errors(accelmon_sites=["east", "west"], **settings) == [f"h: {line}"]
+    for wrong, words in (({"east": "of-all-1", "west": ["of-west-1", "of-all-1"]},
+                          "west: east has the same password, so each could write as the other; give each its own"),
+                         ({"east": "s h o r t"}, "east: not a valid password for every service; use 8-72 printable ASCII characters without spaces"),
+                         ({"east": ""}, "east: there is no password; give one, for example from openssl rand -hex 24"),
+                         ({"east": []}, "east: there is no password; give one, for example from openssl rand -hex 24"),
+                         ({"a b": "of-east-1"}, "a b: not usable as a file name; use letters, digits, dots, dashes and underscores, starting with a letter "
+                                                "or digit")):
+        assert errors(accelmon_sites=["east", "west"], accelmon_global_password="of-the-sites", accelmon_site_passwords=wrong) == [
+            f"h: accelmon_site_passwords = (not shown): {words}"]
 
 
 def test_a_slurm_controller():

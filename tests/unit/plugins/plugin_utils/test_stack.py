@@ -36,6 +36,14 @@ def test_vmauth_gets_the_password_as_it_is_and_nothing_to_fill_in(password):
     assert yaml.safe_load(text) == {"users": [{"username": "accelmon", "password": password, "url_prefix": "http://127.0.0.1:8428"}]}
 
 
+def test_a_site_writes_with_its_own_passwords_in_its_own_name_alone():
+    users = yaml.safe_load(stack.vmauth_config("of-the-stack", "", "of-all", {"east": ["new%{X}", "old"], "w.1": ["other"]}))["users"][1:]
+    assert [(user["username"], user["password"], [(one["src_paths"], one["url_prefix"]) for one in user["url_map"]]) for user in users] == [
+        ("accelmon-site", password, [(["/api/v1/write"], f"http://127.0.0.1:8428{label}")])
+        for password, label in (("of-all", ""), ("new%{X}", "?extra_label=cluster=east"), ("old", "?extra_label=cluster=east"),
+                                ("other", "?extra_label=cluster=w.1"))]
+
+
 @pytest.mark.parametrize("network,vmauth,words", [
     ("", "exit 0", "no service a network of its own"), ("unshare", "echo x -httpListenAddr", "is older than 1.111"),
     ("unshare", "echo -httpInternalListenAddr", "")])
