@@ -166,7 +166,7 @@ def make_folders(path, mode=0o755, relabel=None):
     """Make a directory and those above it that are missing, with exactly this mode. Returns those made, outermost first."""
     made = []
     missing = []
-    while not os.path.isdir(path):
+    while not os.path.isdir(path or "."):
         missing.append(path)
         path = os.path.dirname(path)
     for folder in reversed(missing):

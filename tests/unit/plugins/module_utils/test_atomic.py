@@ -89,6 +89,11 @@ def test_make_folders_tells_what_it_made_and_ignores_the_umask(tmp_path, mask):
     assert mode(made[0]) == mode(made[1]) == 0o755
 
 
+def test_make_folders_takes_a_path_that_is_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert atomic.make_folders("a/b") == ["a", "a/b"] and (tmp_path / "a/b").is_dir()
+
+
 def test_a_lock_is_held_against_another_holder_and_free_afterwards(tmp_path):
     path = str(tmp_path / "lock")
     with atomic.Lock(path, 0):
