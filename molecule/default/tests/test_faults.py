@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import time
 
 import pytest
@@ -25,19 +24,9 @@ def test_a_program_that_was_swapped_without_a_restart_is_restarted(fleet):
 
 
 def test_a_run_killed_between_swap_and_restart_is_completed_by_the_next(fleet):
-    wedge = "/usr/local/bin/systemctl"
-    fleet.shell("plain1", f"printf '#!/bin/sh\\n[ \"$1\" = restart ] && exec sleep 600\\nexec /usr/bin/systemctl \"$@\"\\n' > {wedge} && chmod +x {wedge}")
     arguments = ("--limit", "plain1", "-e", json.dumps({"node_exporter_extra_args": ["--collector.disable-defaults", "--collector.uname"]}))
     before = process(fleet, "plain1", "accelmon-node-exporter")
-    run = fleet.start("site.yml", *arguments)
-    try:
-        eventually(lambda: "sleep 600" in fleet.shell("plain1", "ps -eo args"), "the run is about to restart the service")
-        run.send_signal(signal.SIGKILL)
-        fleet.shell("plain1", "pkill -9 -f '[A]nsiballZ'; pkill -9 -f '[s]leep 600'; true")
-    finally:
-        run.kill()
-        run.communicate()
-        fleet.shell("plain1", f"rm {wedge}; pkill -9 -f '[s]leep 600'; true")
+    fleet.killed("plain1", "site.yml", *arguments)
     assert process(fleet, "plain1", "accelmon-node-exporter") == before, "the service must still run as it was"
     assert "--collector.uname" in fleet.shell("plain1", "cat /etc/systemd/system/accelmon-node-exporter.service")
 

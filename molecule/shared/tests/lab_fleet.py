@@ -117,6 +117,18 @@ class Fleet:
         """Run a playbook of the checkout to its end."""
         return self.ended(self.start(playbook, *arguments, **options))
 
+    def killed(self, host, playbook, *arguments):
+        """Start a playbook, and kill it and what it runs on the host when it is about to restart a service there."""
+        wedge = "/usr/local/bin/systemctl"
+        self.shell(host, f"printf '#!/bin/sh\\n[ \"$1\" = restart ] && exec sleep 600\\nexec /usr/bin/systemctl \"$@\"\\n' > {wedge} && chmod +x {wedge}")
+        run = self.start(playbook, *arguments)
+        try:
+            eventually(lambda: "sleep 600" in self.shell(host, "ps -eo args"), "the run is about to restart the service")
+        finally:
+            run.kill()
+            run.communicate()
+            self.shell(host, f"pkill -9 -f '[A]nsiballZ'; pkill -9 -f '[s]leep 600'; rm {wedge}")
+
     def ended(self, process):
         """Wait for the end of a playbook that was started."""
         try:

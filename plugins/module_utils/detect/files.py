@@ -68,6 +68,14 @@ def link(path):
         return None
 
 
+def made(path):
+    """When a symbolic link was made, in seconds since 1970; None when it is no link."""
+    try:
+        return os.lstat(path).st_mtime if os.path.islink(path) else None
+    except OSError:
+        return None
+
+
 def usable(path):
     """Whether this user may read and write a device node. It is not opened: opening some nodes starts the device."""
     return os.access(path, os.R_OK | os.W_OK)

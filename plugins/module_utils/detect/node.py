@@ -134,21 +134,36 @@ def exporters(root):
 
 
 def programs(root):
-    """{role: {source, version?, sha256?}} of programs of ours on the host. source: release for what comes from an archive, package or container."""
+    """{role: {source, version?, sha256?}} of programs of ours on the host. source: release for what comes from an archive, package or container.
+
+    It is the program that runs: a run that was killed may have put another into its place without starting that.
+    """
     found, packages = {}, None
     for role in sorted(PACKAGES):
-        unit = files.raw(os.path.join(root, "etc/systemd/system/accelmon-%s.service" % role.replace("_", "-"))) or b""
-        current = "%s/%s/current" % (paths.PROGRAMS, role)
-        if current.encode() + b"/" in unit:
-            found[role] = _release(os.path.join(root, current.lstrip("/")))
-        elif CONTAINER.search(unit):
+        service = "accelmon-%s.service" % role.replace("_", "-")
+        unit = files.raw(os.path.join(root, "etc/systemd/system", service)) or b""
+        home = "%s/%s/" % (paths.PROGRAMS, role)
+        current, previous = (os.path.join(root, home.lstrip("/"), name) for name in ("current", "previous"))
+        released = (home + "current/").encode() in unit
+        if released and not _behind(root, service, current):
+            found[role] = _release(current)
+        elif released and os.path.islink(previous):
+            found[role] = _release(previous)
+        elif not released and CONTAINER.search(unit):
             found[role] = {"source": "container"}
-        elif b"/usr/bin/" in unit:
+        elif released or b"/usr/bin/" in unit:
             if PACKAGES[role] and packages is None:
                 packages = files.raw(os.path.join(root, "var/lib/dpkg/status"), 64 * 1024 * 1024) or b""
             version = _package_version(packages, PACKAGES[role]) if PACKAGES[role] else ""
             found[role] = _with_version({"source": "package"}, version)
     return found
+
+
+def _behind(root, service, current):
+    """Whether a service was started before the link to its release was made. systemd makes a link too, when it starts a service."""
+    started = files.made(os.path.join(root, "run/systemd/units/invocation:" + service))
+    put = files.made(current)
+    return None not in (started, put) and started < put
 
 
 def _release(current):

@@ -212,3 +212,27 @@ def test_versions_of_the_stack_s_programs(host):
         "alertmanager": {"version": "0.28.1", "source": "package"}, "prometheus": {"source": "package"},
         "node_exporter": {"source": "package"}, "all_smi": {"source": "release"},
         "grafana": {"source": "container"}}
+
+
+def test_the_program_that_runs_is_told_and_not_the_one_that_a_killed_run_has_put_there(host):
+    """What runs is the release before, or the package where there was none; once the service is started again, or does not run, it is the new one."""
+    host("var/lib/dpkg/status", DPKG)
+    home = os.path.join(host.root, "opt/accelmon/vmagent")
+    host("etc/systemd/system/accelmon-vmagent.service", "[Service]\nExecStart=/opt/accelmon/vmagent/current/bin/vmagent\n")
+    started = os.path.join(host.root, "run/systemd/units/invocation:accelmon-vmagent.service")
+    os.makedirs(os.path.dirname(started))
+    os.makedirs(home)
+    for link, target, at in ((started, "0f" * 16, 1000), (home + "/current", "1.151.0-0123456789ab", 2000)):
+        os.symlink(target, link)
+        os.utime(link, (at, at), follow_symlinks=False)
+
+    def told():
+        return node.describe(host.root)["programs"]["vmagent"]
+    assert told() == {"source": "package", "version": "1.112.0"}
+    os.symlink("1.150.0-0123456789ab", home + "/previous")
+    assert told() == {"source": "release", "version": "1.150.0"}
+    for at in (2000, 3000):
+        os.utime(started, (at, at), follow_symlinks=False)
+        assert told() == {"source": "release", "version": "1.151.0"}
+    os.unlink(started)
+    assert told() == {"source": "release", "version": "1.151.0"}
