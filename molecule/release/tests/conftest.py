@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).absolute().parents[2] / "shared" / "tests"))
 
 import lab_fleet  # noqa: E402  pylint: disable=wrong-import-position,import-error
+from lab_fleet import eventually  # noqa: E402,F401  pylint: disable=wrong-import-position,import-error,unused-import
 
 
 @pytest.fixture(scope="session")

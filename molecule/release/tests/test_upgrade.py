@@ -8,8 +8,10 @@ import json
 import os
 import pathlib
 import re
+import subprocess
 
 import pytest
+from conftest import eventually
 
 VM = "1.151.0"
 FOLDER = "/srv/upstream/VictoriaMetrics/VictoriaMetrics/releases/download"
@@ -30,14 +32,26 @@ class Site:
         return self.fleet.shell("rmon", f"rm -rf /root/made && mkdir -p {folder} /root/made && cd /root/made && tar -xzf {FOLDER}/v{VM}/{name}{VM}.tar.gz && "
                                         f"{change} && tar -czf {folder}/{name}{version}.tar.gz * && sha256sum {folder}/{name}{version}.tar.gz").split()[0]
 
-    def upgrade(self, *arguments, **versions):
-        """Run upgrade.yml with a lock file that has these {release: (version, checksum)}."""
+    def wanted(self, **versions):
+        """The arguments of upgrade.yml for a lock file that has these {release: (version, checksum)}."""
         lock = json.loads(self.former)
         for release, (version, digest) in versions.items():
             lock["releases"][release].update(version=version, sha256={"amd64": digest})
         path = self.path.with_name("wanted.lock.json")
         path.write_text(json.dumps(lock))
-        return self.fleet.play("playbooks/upgrade.yml", "-e", json.dumps({"accelmon_upgrade_lock": str(path), "accelmon_update_settle": 5}), *arguments)
+        return "playbooks/upgrade.yml", "-e", json.dumps({"accelmon_upgrade_lock": str(path), "accelmon_update_settle": 5})
+
+    def program(self):
+        """Path of the storage's program that runs."""
+        return self.fleet.shell("rmon", "readlink /proc/$(systemctl show -P MainPID accelmon-victoriametrics)/exe").strip()
+
+    def oldest(self):
+        """When the node was first seen, as the storage has it."""
+        return self.fleet.values('tfirst_over_time(up{node="rnode",job="node_exporter"}[2h])').get("rnode")
+
+    def upgrade(self, *arguments, **versions):
+        """Run upgrade.yml to these versions."""
+        return self.fleet.play(*self.wanted(**versions), *arguments)
 
     def reported(self, role="victoriametrics", port=8428):
         """The version that a program tells, and its process."""
@@ -79,6 +93,19 @@ def test_the_storage_is_upgraded_and_the_lock_file_follows(site):
     assert site.fleet.site().changed() == 0, "site.yml agrees"
 
 
+def test_a_run_that_was_killed_is_completed_by_the_next(site):
+    """Killed when the new program is in its place, and the old one still runs."""
+    digest = site.make("victoriametrics", "1.151.6", renamed("1.151.6", "victoria-metrics-prod"))
+    before = site.reported()
+    site.fleet.killed("rmon", *site.wanted(victoriametrics=("1.151.6", digest)))
+    assert site.reported() == before
+    assert site.fleet.shell("rmon", "readlink /opt/accelmon/victoriametrics/current").startswith("1.151.6-")
+    run = site.upgrade(victoriametrics=("1.151.6", digest))
+    assert run.code == 0 and f"rmon: victoriametrics: {VM} -> 1.151.6" in run.output, run.output
+    assert site.reported()[0] == "1.151.6"
+    assert json.loads(site.path.read_text())["releases"]["victoriametrics"]["version"] == "1.151.6"
+
+
 def test_a_program_that_reports_another_version_goes_back(site):
     digest = site.make("victoriametrics", "1.151.8", "true")
     run = site.upgrade(victoriametrics=("1.151.8", digest))
@@ -109,3 +136,32 @@ def test_site_does_not_cross_a_line(site):
 def test_a_line_is_not_crossed_without_a_backup(site):
     run = site.fleet.play("playbooks/upgrade.yml", "-e", "victoriametrics_source=package")
     assert run.code != 0 and "rmon: accelmon_backup_directory = ''" in run.output, run.output
+
+
+def test_a_line_of_the_data_is_crossed_there_and_back(site, tmp_path):
+    """Debian's VictoriaMetrics is from before a line of the data: to it, then on to a release that does not start, then to one that does."""
+    folder, key = "/mnt/backup", tmp_path / "backup"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:3072", "-nodes", "-days", "2", "-subj", "/CN=backup", "-keyout", f"{key}.key", "-out",
+                    f"{key}.pem"], check=True, capture_output=True)
+    site.fleet.shell("rmon", f"mkdir -pm 700 {folder}")
+    settings = {"accelmon_update_settle": 5, "accelmon_backup_directory": folder, "accelmon_backup_recipient": f"{key}.pem",
+                "accelmon_backup_secret": "signs-the-backups-of-this-scenario-1"}
+    inventory = site.fleet.inventory_of(tmp_path / "inventory.json", settings=settings)
+    package = site.fleet.inventory_of(tmp_path / "package.json", settings={**settings, "victoriametrics_source": "package"})
+    began = eventually(site.oldest, "the node is in the storage")
+
+    run = site.fleet.play("playbooks/upgrade.yml", inventory=package)
+    assert run.code == 0 and f"rmon: victoriametrics: {VM} -> package, after a backup: it crosses 1.133.0" in run.output, run.output
+    assert site.program() == "/usr/bin/victoria-metrics" and site.oldest() == began
+
+    digest = site.make("victoriametrics", "1.151.5", "printf '#!/bin/sh\\nexit 1\\n' > victoria-metrics-prod")
+    run = site.fleet.play(*site.wanted(victoriametrics=("1.151.5", digest)), inventory=inventory)
+    kept = "/var/lib/accelmon/victoriametrics.before-"
+    assert run.code != 0 and "runs again with the data of the backup, and the later ones are in " + kept in run.output, run.output
+    assert site.program() == "/usr/bin/victoria-metrics" and site.oldest() == began
+
+    run = site.fleet.play("playbooks/upgrade.yml", inventory=inventory)
+    assert run.code == 0 and f"-> {VM}, after a backup: it crosses 1.133.0" in run.output, run.output
+    assert site.reported()[0] == VM and site.oldest() == began
+    site.fleet.shell("rmon", f"rm -r {folder} {kept}*")
+    site.fleet.site()

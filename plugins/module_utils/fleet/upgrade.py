@@ -5,7 +5,8 @@
 """Whether a fleet is as well after an upgrade as before, by what its programs and its storage tell.
 
 seen: {"builds": {role: version or "" where it does not tell one}, "age": seconds of the newest sample or None, "series": how many are active
-       or None, "rule_errors": [line], "silent": [URL of an Alertmanager without the watchdog], "storage_error": line or None}
+       or None, "at": when they were counted, "kept": how many are found of those that were active before, None without a look before,
+       "rule_errors": [line], "silent": [URL of an Alertmanager without the watchdog], "storage_error": line or None}
 """
 import re
 
@@ -59,18 +60,26 @@ def rule_errors(params):
                   for rule in group["rules"] if rule["health"] == "err" or rule["last_error"])
 
 
+def number(counted):
+    """The number that an expression has counted; 0 if it has found nothing."""
+    return int(counted[0][1]) if counted else 0
+
+
 def observe(params, roles, now):
     """What is `seen`. roles: whose builds; params: of the module fleet_upgrade_info; now: seconds since the epoch"""
     ask, node = view.asking(params)[0], params["node"]
     where = "{%s}" % query.exactly("node", node) if node else ""
-    seen = {"builds": {} if node else builds_of_stack(params, roles), "age": None, "series": None, "rule_errors": [], "silent": [], "storage_error": None}
+    seen = {"builds": {} if node else builds_of_stack(params, roles), "age": None, "series": None, "at": int(now), "kept": None, "rule_errors": [],
+            "silent": [], "storage_error": None}
+    selector = where or '{__name__!=""}'
     try:
         newest = [at for _labels, at in ask("max(timestamp(up%s))" % where)]
         seen["age"] = now - newest[0] if newest else None
         if node:
             seen["builds"] = builds_of_exporters(ask, node, roles)
-        counted = ask("count(%s)" % (where or '{__name__!=""}'))
-        seen["series"] = int(counted[0][1]) if counted else 0
+        seen["series"] = number(ask("count(%s)" % selector))
+        if params["before"]:
+            seen["kept"] = number(ask("count(%s @ %d)" % (selector, params["before"]["at"])))
     except Failure as error:
         seen["storage_error"] = str(error)
     seen["rule_errors"] = rule_errors(params)
@@ -102,6 +111,9 @@ def compare(before, after, wanted, interval):
              "at most %.0f s is fine" % limit)
     if before["series"] and (after["series"] or 0) < ENOUGH * before["series"]:
         note("active series", before["series"], shown(after["series"]), "at least %d %% have to be there" % (100 * ENOUGH))
+    # A storage that cannot read what another version has stored soon has as many active series again.
+    if before["series"] and (after["kept"] or 0) < ENOUGH * before["series"]:
+        note("series of the time before", before["series"], shown(after["kept"]), "at least %d %% have to be found" % (100 * ENOUGH))
     for check, key, problem in (("rules", "rule_errors", "none may be new"), ("watchdog", "silent", "it has to arrive at each Alertmanager")):
         new = sorted(set(after[key]) - set(before[key]))
         if new:

@@ -7,8 +7,9 @@
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import upgrade
 
-WELL = {"builds": {"victoriametrics": "1.150.0"}, "age": 12.0, "series": 1000, "rule_errors": ["Old: broken"], "silent": [], "storage_error": None}
-AFTER = dict(WELL, builds={"victoriametrics": "1.151.0"})
+WELL = {"builds": {"victoriametrics": "1.150.0"}, "age": 12.0, "series": 1000, "at": 1000, "kept": None, "rule_errors": ["Old: broken"], "silent": [],
+        "storage_error": None}
+AFTER = dict(WELL, builds={"victoriametrics": "1.151.0"}, at=2000, kept=1000)
 
 
 def lines(before, after, wanted="1.151.0"):
@@ -25,6 +26,8 @@ def test_nothing_is_said_where_all_is_as_it_was():
     ({"builds": {}}, "build of victoriametrics: 1.150.0 before, unknown after; 1.151.0 was to run"),
     ({"series": 949}, "active series: 1000 before, 949 after; at least 95 % have to be there"),
     ({"series": None}, "active series: 1000 before, unknown after; at least 95 % have to be there"),
+    ({"kept": 949}, "series of the time before: 1000 before, 949 after; at least 95 % have to be found"),
+    ({"kept": 0}, "series of the time before: 1000 before, 0 after; at least 95 % have to be found"),
     ({"age": 61.0}, "age of the newest sample: 12 s before, 61 s after; at most 60 s is fine"),
     ({"age": None}, "age of the newest sample: 12 s before, none after; at most 60 s is fine"),
     ({"rule_errors": ["New: bad query", "Old: broken"]}, "rules: 1 failing before, 2 failing (New: bad query) after; none may be new"),
