@@ -51,6 +51,7 @@ def launchers(name, container, found):
     They read the configuration of the collection and what is below the directory that they are called in, and nothing else of the host.
     """
     words = [found["program"], "run", "--rm", "--pull=never", "--network=none"] + CONFINED + [f"--volume={paths.CONFIGURATION}:{paths.CONFIGURATION}:ro"]
+    words += ["--cgroups=disabled"] if found["runtime"] == "podman" else []  # they are over at once, in whatever group calls them
     made = []
     for program, entry in sorted((container.get("programs") or {}).items()):
         line = " ".join(shlex.quote(word) for word in words + [f"--entrypoint={entry}"] * bool(entry))
