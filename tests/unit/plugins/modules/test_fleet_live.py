@@ -152,7 +152,7 @@ class Lab:
             state_dir=str(self.folder / "registry"), interval="1s", fresh_intervals=6, collector_limit=6, recording_delay=2, query_timeout=5,
             storage_url="http://127.0.0.1:%d" % self.ports["victoria-metrics"], rules_url="http://127.0.0.1:%d" % self.ports["vmalert"],
             rule_groups=GROUPS, dial_timeout=1, dial_budget=10,
-            only_problems=False, sort="name", findings=False, sites=[])
+            only_problems=False, sort="name", findings=False, sites=[], choices_dir="/nonexistent")
         defaults.update(options)
         return defaults
 

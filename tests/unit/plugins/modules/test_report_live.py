@@ -122,7 +122,7 @@ def reported(storages, folder, name, hosts=None):
     nothing = str(folder / "none")
     params = {"clusters": [], "hosts": hosts, "state_dir": str(folder), "storage_url": urls[name], "rules_url": "http://127.0.0.1:1", "query_timeout": 30,
               "password_file": nothing, "ca_file": nothing, "interval": "120s", "fresh_intervals": 3, "recording_delay": 30, "views": load("views"),
-              "monitoring_host": "mon01"}
+              "monitoring_host": "mon01", "choices_dir": nothing}
     return fleet_report_info.collected(params, now)
 
 
