@@ -72,13 +72,14 @@ def containers(declared):
     return dict(found, victoriametrics_agent=found["victoriametrics"]["agent"])
 
 
-def sections(declared, name, found=PODMAN):
+def sections(declared, name, found=None):
     container = containers(declared)[name]
-    return declaration.container_unit(container["unit"], name, container, found)
+    return declaration.container_unit(container["unit"], name, container, found or PODMAN)
 
 
-def service(declared, role, found=PODMAN, **changes):
+def service(declared, role, found=None, **changes):
     """Arguments of service_unit for a role."""
+    found = found or PODMAN
     return declaration.arguments(dict({
         "name": role, "state": "present", "phase": "full", "source": "container", "package": {}, "container": declared[role], "image": found,
         "agent_image": dict(found, id="sha256:34"), "program": "", "listen": [], "needs": [], "files": [], "directories": [], "validate": [],

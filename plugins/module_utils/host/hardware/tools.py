@@ -137,8 +137,7 @@ def objects(document):
     if isinstance(document, dict):
         yield document
     for part in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
-        for one in objects(part):
-            yield one
+        yield from objects(part)
 
 
 def first(entry, keys):
@@ -211,6 +210,6 @@ def ask(vendor, timeout=TIMEOUT):
         texts.append(output)
         said[" ".join((os.path.basename(name),) + argv[1:])] = output
         line = next((one.strip() for one in (errors + "\n" + output).splitlines() if one.strip()), "no output")
-        problem = "%s ended with status %d: %s" % (name, code, line[:200])
+        problem = "%s ended with status %s: %s" % (name, code, line[:200])
     devices = chosen.read(texts)
     return Answer(name, devices, said, None if devices else problem)

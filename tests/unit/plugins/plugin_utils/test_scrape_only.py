@@ -71,7 +71,7 @@ def test_facts_are_those_of_a_host_that_answered():
 
 @pytest.mark.parametrize("vendor, job, port", [("nvidia", "dcgm_exporter", 9400), ("amd", "amd_exporter", 5000), ("intel_gaudi", "all_smi", 9401)])
 def test_every_vendor_has_its_exporter_and_nothing_is_run(vendor, job, port):
-    variables = dict(NODE, accelmon_scrape_only_devices={vendor: 8})
+    variables = {**NODE, "accelmon_scrape_only_devices": {vendor: 8}}
     made = plan(**variables)
     assert made["roles"] == []
     assert jobs(made) == {"node_exporter": (9100, "http", []), job: (port, "http", [vendor])}
