@@ -108,13 +108,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         known = self.checked(path, kubectl.vendors, self.get_option("resources"))
         labels = self.checked(path, kubectl.chosen_labels, self.get_option("labels"))
         text = self.checked("", lists.read_list, source)
-        nodes, problems = self.checked(source, kubectl.parse, text, known)
-        taken = {name: node for name, node in nodes.items() if node["devices"] or not self.get_option("accelerators_only")}
-        problems += kubectl.clashes(taken)
-        if problems:
-            raise AnsibleParserError(lists.summary(source, problems))
-        self.display.vv(f"{source}: using {len(taken)} of {len(nodes)} nodes")
-        sources.fill(self, {name: kubectl.variables(node, labels) for name, node in taken.items()})
+        listed, everything = self.checked(source, kubectl.parse, text, known), not self.get_option("accelerators_only")
+        sources.fill_nodes(self, source, listed, lambda node: everything or node["devices"], kubectl.CLASH, lambda node: kubectl.variables(node, labels))
 
     @staticmethod
     def checked(where, function, *arguments):

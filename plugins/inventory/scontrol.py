@@ -131,18 +131,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
         try:
-            source, nodes, problems = self.nodes(path)
+            source, listed = self.nodes(path)
         except Problem as problem:
             raise AnsibleParserError(str(problem)) from None
-        taken = {name: node for name, node in nodes.items() if self.wanted(node)}
-        problems += scontrol.clashes(taken)
-        if problems:
-            raise AnsibleParserError(lists.summary(source, problems))
-        self.display.vv(f"{source}: using {len(taken)} of {len(nodes)} nodes")
-        sources.fill(self, {name: self.variables(node) for name, node in taken.items()})
+        sources.fill_nodes(self, source, listed, self.wanted, scontrol.CLASH, self.variables)
 
     def nodes(self, path):
-        """(where from, {name: node}, [problem]). Raises Problem."""
+        """(where from, ({name: node}, [problem])). Raises Problem."""
         scontrol.check_vendors(self.get_option("vendors"))
         if bool(self.get_option("live")) == bool(self.get_option("file")):
             raise Problem(f"{path}: set either file, to read saved output, or live, to run scontrol")
@@ -153,7 +148,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             source = lists.beside(path, self.get_option("file"))
             text = lists.read_list(source)
         try:
-            return (source, *scontrol.parse(text))
+            return source, scontrol.parse(text)
         except Problem as problem:
             raise Problem(f"{source}: {problem}") from None
 

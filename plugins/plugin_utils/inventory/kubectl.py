@@ -6,8 +6,8 @@
 import json
 import re
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory import lists
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory.lists import host_address, host_name, shown
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory.scontrol import MOST_DEVICES
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS
@@ -22,6 +22,8 @@ VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?")
 # NVIDIA's device plugin multiplies its devices where several pods share one, and its label says by how many.
 REPLICAS = "nvidia.com/gpu.replicas"
 FIX = "save the output of kubectl get nodes -o json"
+# What to do about two nodes with one address.
+CLASH = "save the output again, or take one of them out"
 
 
 def vendors(more):
@@ -54,17 +56,7 @@ def parse(text, known):
             raise TypeError
     except (ValueError, TypeError, KeyError, RecursionError):
         raise Problem(f"not a list of nodes; {FIX}") from None
-    nodes, problems = {}, []
-    for number, item in enumerate(items, 1):
-        try:
-            name, found = node(item, known)
-            if name in nodes:
-                raise Problem(f"{name}: listed twice; save the output again")
-            if found is not None:
-                nodes[name] = found
-        except Problem as problem:
-            problems.append(f"node {number}: {problem}")
-    return nodes, problems
+    return lists.nodes_of(items, lambda item: node(item, known))
 
 
 def part(whole, key, kind, what):
@@ -127,16 +119,6 @@ def devices(name, status, labels, known):
             unclear.add(vendor)
     shared = labels.get(REPLICAS, "1") not in ("", "0", "1")
     return {vendor: 0 if vendor in unclear or count > MOST_DEVICES or (vendor == "nvidia" and shared) else count for vendor, count in sorted(found.items())}
-
-
-def clashes(nodes):
-    """[problem] of nodes that have the address of another."""
-    problems, addresses = [], {}
-    for name, found in nodes.items():
-        other = addresses.setdefault(address_key(found.get("address", name)), name)
-        if other != name:
-            problems.append(f"{name}: same address as {other}; save the output again, or take one of them out")
-    return problems
 
 
 def variables(found, labels):

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address, address_key
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import HOST_NAME
 
@@ -83,6 +83,31 @@ def host_address(word):
         return address(word)
     except Problem as problem:
         raise Problem(f"{shown(word)}: {problem}") from None
+
+
+def nodes_of(records, node):
+    """({name: node}, [problem]) of a list's records. node: gives (name, node) of one, with None for one to leave out; a Problem is one of the list"""
+    nodes, problems = {}, []
+    for number, record in enumerate(records, 1):
+        try:
+            name, found = node(record)
+            if name in nodes:
+                raise Problem(f"{name}: listed twice; save the output again")
+            if found is not None:
+                nodes[name] = found
+        except Problem as problem:
+            problems.append(f"node {number}: {problem}")
+    return nodes, problems
+
+
+def clashes(nodes, fix):
+    """[problem] of nodes that have the address of another. fix: what to do about it"""
+    problems, addresses = [], {}
+    for name, found in nodes.items():
+        other = addresses.setdefault(address_key(found.get("address", name)), name)
+        if other != name:
+            problems.append(f"{name}: same address as {other}; {fix}")
+    return problems
 
 
 def summary(path, problems):

@@ -7,8 +7,8 @@ import re
 import shutil
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import command, slurm
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address_key
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory import lists
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory.lists import MAX_BYTES, host_address, host_name, shown, text_of
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import VENDORS
 
@@ -25,6 +25,8 @@ GPU_TYPES = (
 GRES_VENDORS = {"hpu": "intel_gaudi", "gaudi": "intel_gaudi"}
 # A part of a device, not a device.
 SLICE = re.compile(r"mig|\d+g\.\d+gb|\d+c\.\d+g|[dtqc]px(\b|_)")
+# What to do about two nodes with one address.
+CLASH = "exclude one of them with partitions or skip_states"
 # No machine has more; a larger number counts partitions of devices.
 MOST_DEVICES = 16
 
@@ -51,29 +53,10 @@ def parse(text):
 
     Raises Problem if this is no such output.
     """
-    nodes, problems = {}, []
-    number = 0
-    for number, record in enumerate(slurm.records(text), 1):
-        try:
-            name, found = node(record)
-            if name in nodes:
-                raise Problem(f"{name}: listed twice; save the output again")
-            nodes[name] = found
-        except Problem as problem:
-            problems.append(f"node {number}: {problem}")
-    if not number:
+    nodes, problems = lists.nodes_of(slurm.records(text), node)
+    if not nodes and not problems:
         raise Problem("no line starts with NodeName=; save the output of: scontrol show node")
     return nodes, problems
-
-
-def clashes(nodes):
-    """[problem] of nodes that have the address of another."""
-    problems, addresses = [], {}
-    for name, found in nodes.items():
-        other = addresses.setdefault(address_key(found.get("address", name)), name)
-        if other != name:
-            problems.append(f"{name}: same address as {other}; exclude one of them with partitions or skip_states")
-    return problems
 
 
 def node(record):

@@ -6,6 +6,8 @@
 from ansible.errors import AnsibleParserError
 from ansible.utils.unsafe_proxy import wrap_var
 
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory import lists
+
 try:
     from ansible.template import trust_as_template
 except ImportError:  # Up to core 2.18, which trusts what is not marked.
@@ -27,6 +29,22 @@ def guarded(value):
     if isinstance(value, list):
         return [guarded(item) for item in value]
     return value
+
+
+def fill_nodes(plugin, source, listed, wanted, clash, variables):
+    """Add the nodes of a cluster's own list.
+
+    listed: ({name: node}, [problem]) as it was read; clash: what to do about two nodes with one address
+    wanted, variables: functions of a node: whether it is one of the inventory, and its {variable: value}
+    Raises AnsibleParserError.
+    """
+    nodes, problems = listed
+    taken = {name: node for name, node in nodes.items() if wanted(node)}
+    problems = problems + lists.clashes(taken, clash)
+    if problems:
+        raise AnsibleParserError(lists.summary(source, problems))
+    plugin.display.vv(f"{source}: using {len(taken)} of {len(nodes)} nodes")
+    fill(plugin, {name: variables(node) for name, node in taken.items()})
 
 
 def fill(plugin, hosts):

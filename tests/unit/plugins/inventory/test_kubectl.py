@@ -8,7 +8,7 @@ import time
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory import kubectl
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory import kubectl, lists
 from ansible_collections.accelmon.fleet.tests.unit.plugins.inventory.through_ansible import REPOSITORY, evaluated, inventory
 
 TEXT = (REPOSITORY / "tests" / "fixtures" / "inventory" / "kubectl_nodes.json").read_text()
@@ -100,7 +100,7 @@ def test_a_bad_node_is_named(item, words):
 def test_nodes_that_contradict_each_other():
     assert parsed(NODES[0], NODES[0])[1] == ["node 2: gpu-1: listed twice; save the output again"]
     found = parsed(NODES[0], changed(metadata__name="other"))[0]
-    assert kubectl.clashes(found) == ["other: same address as gpu-1; save the output again, or take one of them out"]
+    assert lists.clashes(found, kubectl.CLASH) == ["other: same address as gpu-1; save the output again, or take one of them out"]
 
 
 @pytest.mark.parametrize("check, value, words", [

@@ -146,7 +146,7 @@ def test_a_bad_node_is_named(record, word):
 
 
 def test_nodes_that_share_an_address_are_named(blocks):
-    assert scontrol.clashes(blocks) == ["later01: same address as gpu001; exclude one of them with partitions or skip_states"]
+    assert lists.clashes(blocks, scontrol.CLASH) == ["later01: same address as gpu001; exclude one of them with partitions or skip_states"]
 
 
 def test_ten_thousand_nodes_take_seconds():
