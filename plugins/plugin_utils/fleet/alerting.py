@@ -4,11 +4,10 @@
 
 """The settings of alerts: those that the inventory has for the whole fleet, what somebody chose instead, and those that hosts have of their own."""
 
-from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import closest, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, variables
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import parts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services.containers import called
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts, inputs as alert_inputs, recording, rehearsal
 
 # Variables with the changes of hosts; what the later one says wins.
@@ -81,14 +80,9 @@ def rehearsed(hostvars, host, hosts):
 
 def checker(host_variables):
     """Path of the program that checks the rule files on a monitoring host, from its `hostvars` entry."""
-    host = str(host_variables["inventory_hostname"])
     prometheus = fleet.setting(host_variables, "accelmon_backend") == "prometheus"
     role, name = ("prometheus", "promtool") if prometheus else ("vmalert", "vmalert")
-    own = fleet.gives(fleet.HostVariables({host: host_variables}, host), f"{role}_source")
-    source = fleet.setting(host_variables, f"{role}_source" if own else "accelmon_source")
-    # A container's image has it too; what it is checked with is taken out of there.
-    known = {"package": f"/usr/bin/{name}", "container": f"{parts.folder(role)}/{name}"}
-    return known.get(source, f"{paths.PROGRAMS}/{role}/current/bin/{name}")
+    return called(name, role, fleet.source_on(host_variables, role)[0])
 
 
 def inputs(hostvars, host):

@@ -82,10 +82,8 @@ def _values(reader, variables_of_host):
 
 
 def _source(reader, variables_of_host, values, role):
-    own = reader.answer(variables_of_host, f"{role}_source")
-    if not own and role in fleet.BUNDLED and values["accelmon_source"] != "bundle":
-        return values[f"{role}_source"]
-    return own or values["accelmon_source"]
+    name = f"{role}_source"
+    return fleet.source_of(role, values, [name] if reader.answer(variables_of_host, name) else [])[0]
 
 
 def _packages(role, values, states, host):

@@ -217,9 +217,9 @@ class Checker:
         value = dict({name: spec.get("default") for name, spec in self.reader.specs.items()}, **values)
         found = {}
         for role in IMAGES:
-            variable = f"{role}_source" if f"{role}_source" in values or role in fleet.BUNDLED else "accelmon_source"
+            source, variable = fleet.source_of(role, value, values)
             # What is set for a role has to be right wherever it is; what is set for all only where the role runs.
-            if value[variable] == "container" and (variable != "accelmon_source" or self.runs(role, host, value)):
+            if source == "container" and (variable != "accelmon_source" or self.runs(role, host, value)):
                 found[role] = variable
         return found
 

@@ -230,6 +230,25 @@ def follow_bundle(values, given):
         values.update((f"{role}_source", "bundle") for role in BUNDLED if f"{role}_source" not in given)
 
 
+def source_of(role, values, given):
+    """(where a role takes its program from, the variable that says so).
+
+    values: {variable: value} of the host, as `Reader.read_all` gives them; given: names of the variables that the host has
+    """
+    own = f"{role}_source" in given or (role in BUNDLED and values[f"{role}_source"] != "bundle")
+    name = f"{role}_source" if own else "accelmon_source"
+    return values[name], name
+
+
+def source_on(host_variables, role):
+    """`source_of` for a host whose entry in `hostvars` is given. Raises Problem."""
+    host, own = str(host_variables["inventory_hostname"]), f"{role}_source"
+    given = [own] if gives(HostVariables({host: host_variables}, host), own) else []
+    values = settings(host_variables, ("accelmon_source", own))
+    follow_bundle(values, given)
+    return source_of(role, values, given)
+
+
 def follow_scrape_only(values):
     """Leave the exporters of a host that Ansible does not log in to, whatever else is said of them, to who runs them."""
     if values.get("accelmon_scrape_only"):

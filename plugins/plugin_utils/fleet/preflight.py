@@ -94,9 +94,7 @@ class Host:
 
     def source(self, role):
         """Where a role takes its program from, and the variable that says so."""
-        own = f"{role}_source" in self.given or (role in fleet.BUNDLED and self.values[f"{role}_source"] != "bundle")
-        name = f"{role}_source" if own else "accelmon_source"
-        return self.values[name], name
+        return fleet.source_of(role, self.values, self.given)
 
 
 def wants(name, hostvars):

@@ -41,10 +41,11 @@ def make_plan(host, variables_of_host):
         plan.check_sources(values, facts, chosen)
     except Problem as problem:
         raise problem.of(host) from None
-    source = "node_exporter_source" if fleet.gives(variables_of_host, "node_exporter_source") else "accelmon_source"
-    wrong = plan.unpackaged(values[source], facts)
+    own = "node_exporter_source"
+    source, name = fleet.source_of("node_exporter", values, [own] if fleet.gives(variables_of_host, own) else [])
+    wrong = plan.unpackaged(source, facts)
     if wrong and "node_exporter" in chosen.wanted and values["node_exporter_managed"] == "install" and values["node_exporter_state"] != "absent":
-        raise Problem(wrong, source, values[source], host)
+        raise Problem(wrong, name, source, host)
     roles = plan.roles_to_run(values, chosen, facts, "monitoring" in variables_of_host.raw.get("group_names", ()))
     try:
         scrape_only.check(values, roles)

@@ -51,8 +51,7 @@ class Stack:
 
     def source(self, role):
         """Where a role takes its program from."""
-        own = f"{role}_source" in self.given or role in fleet.BUNDLED
-        return self.values[f"{role}_source" if own else "accelmon_source"]
+        return fleet.source_of(role, self.values, self.given)[0]
 
     def wanted(self, role):
         """(version that a role is to install, variable that says so, its value); no version of a package, or where it is not known."""

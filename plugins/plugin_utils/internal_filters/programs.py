@@ -153,4 +153,4 @@ class FilterModule:
         """Name to function."""
         return internal(release_artifact, releases_wanted, bundle_checked, bundle_verdict, bundle_lines, image_archive, package_files, all_smi_build,
                         amd_exporter_build, amd_exporter_config, dcgm_build, dcgm_arguments, dcgm_volumes, dcgm_repository, node_collectors,
-                        containers.contained, declaration.package_names, declaration.packages_needed)
+                        containers.contained, containers.called, declaration.package_names, declaration.packages_needed)

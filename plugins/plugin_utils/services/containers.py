@@ -67,6 +67,15 @@ def launcher(name, program):
     return f"{parts.folder(name)}/{program}"
 
 
+def called(program, name, source, home=""):
+    """Where a program of a service is called on the host: that of the package, of the release, or what runs the one in the service's image.
+
+    home: the role whose archive it is in, if that is another one
+    """
+    known = {"package": f"/usr/bin/{program}", "container": launcher(name, program)}
+    return known.get(str(source), f"{paths.PROGRAMS}/{home or name}/current/bin/{program}")
+
+
 def is_here(found):
     """Whether the host has the image, which check mode does not bring. found: what the module container_image returned"""
     return str(found.get("id", "")).startswith("sha256:")
