@@ -64,6 +64,17 @@ def sha256_file(path):
     return digest.hexdigest()
 
 
+def read(path):
+    """Content of a file, in bytes; None if there is none."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return None
+        raise
+
+
 def beside(path):
     """Where the next content of `path` is prepared: hidden, and with a suffix that no daemon's file pattern matches.
 

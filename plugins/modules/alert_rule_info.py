@@ -88,12 +88,12 @@ def look(params, access):
 
 def wait_for(params, access):
     """The same, as soon as they are loaded. Raises Failure."""
-    end = time.time() + params["wait"]
+    end = time.monotonic() + params["wait"]
     while True:
         try:
             return look(params, access)
         except Failure:
-            if time.time() > end:
+            if time.monotonic() > end:
                 raise
         time.sleep(PAUSE)
 

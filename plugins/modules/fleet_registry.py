@@ -180,13 +180,8 @@ def on_disk(state_dir):
 
 def read_text(path):
     """Content of a file, or None if it is not there."""
-    try:
-        with open(path, "rb") as handle:
-            return handle.read().decode("utf-8", "replace")
-    except IOError as error:
-        if error.errno == errno.ENOENT:
-            return None
-        raise
+    data = atomic.read(path)
+    return None if data is None else data.decode("utf-8", "replace")
 
 
 def cluster_files(targets_dir, cluster):

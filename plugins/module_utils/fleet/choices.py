@@ -10,10 +10,10 @@ and a choice is
   {"change": {setting: value}, "by": who, "at": when, in seconds since 1970, "until"?: when it ends, "reason": why}
 Every monitoring host has the same ones, in one file. Whether a change is one that the catalogue knows is seen where the rules are made.
 """
-import errno
 import json
 import os
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry import is_count, is_text
@@ -33,14 +33,8 @@ def empty():
 def read(folder):
     """The choices in a directory; empty ones if there is no file. Raises Failure for a damaged file, OSError for one that cannot be read."""
     path = os.path.join(folder, NAME)
-    try:
-        with open(path, "rb") as stream:
-            text = stream.read().decode("utf-8", "replace")
-    except EnvironmentError as error:
-        if error.errno == errno.ENOENT:
-            return empty()
-        raise
-    return load(text, path)
+    data = atomic.read(path)
+    return empty() if data is None else load(data.decode("utf-8", "replace"), path)
 
 
 def load(text, path):

@@ -23,11 +23,11 @@ and an entry is
    "alerts"?: {alert: name of the setting that the inventory gives this host alone}}
 Nothing here forgets a host or lowers a count unless `prune`, `forget` or `accept` says so.
 """
-import errno
 import json
 import os
 import re
 
+from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import encode
 
@@ -63,13 +63,11 @@ def read(path, cluster):
 
     Raises Failure for one that is damaged, OSError for one that cannot be read.
     """
+    data = atomic.read(path)
+    if data is None:
+        return None
     try:
-        with open(path, "rb") as stream:
-            text = stream.read().decode("utf-8")
-    except EnvironmentError as error:
-        if error.errno == errno.ENOENT:
-            return None
-        raise
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise Failure("registry %s: not text; %s" % (path, FIX))
     return load(text, cluster, path)

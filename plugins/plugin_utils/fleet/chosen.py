@@ -10,7 +10,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.durations import se
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import choices
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load, plain
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import answers, hosts as fleet
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in, unevaluated
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts
 
@@ -28,11 +28,10 @@ def of_run(results, now):
     What the catalogue does not accept any more is a line among the problems, and does not hold.
     """
     results = plain(results)
-    problems = ["{item}: {what}: {value}; {fix}".format(item=result["item"], **result["unanswered"]) for result in results if "unanswered" in result]
     documents = [result["document"] for result in results if "document" in result]
     newest = max(documents, key=lambda document: document["generation"], default=choices.empty())
     held, ignored = accepted(newest, now)
-    return {"document": newest, "alerts": held, "problems": problems + ignored, "known": bool(documents),
+    return {"document": newest, "alerts": held, "problems": answers.silent(results) + ignored, "known": bool(documents),
             "behind": [result["item"] for result in results if result.get("document", newest) != newest],
             "silent": [result["item"] for result in results if "document" not in result]}
 

@@ -209,28 +209,26 @@ def preflight_findings(hosts, hostvars, reached):
     return preflight.report(names, hostvars, observed, calls, checked, unanswered)
 
 
-def topology(hosts, hostvars):
-    """How the devices of hosts are connected, and what differs from their peers, from what the hosts told."""
+def seen_of(hosts, hostvars, what):
+    """({host: what it told}, {host: why it did not answer}) of the hosts that were asked. what: the key in their answers"""
     told, unanswered = {}, {}
     for name in map(str, hosts):
         seen = hostvars[name].get("accelmon_seen") or {}
         if seen.get("unanswered"):
             unanswered[name] = seen["unanswered"]
         elif seen:
-            told[name] = seen.get("topology")
-    return connections.report(told, unanswered)
+            told[name] = seen.get(what)
+    return told, unanswered
+
+
+def topology(hosts, hostvars):
+    """How the devices of hosts are connected, and what differs from their peers, from what the hosts told."""
+    return connections.report(*seen_of(hosts, hostvars, "topology"))
 
 
 def hardware(hosts, hostvars, checking):
     """Whether the devices of hosts are read right, from what the hosts told. checking: whether this is a check run"""
-    told, unanswered = {}, {}
-    for name in map(str, hosts):
-        seen = hostvars[name].get("accelmon_seen") or {}
-        if seen.get("unanswered"):
-            unanswered[name] = seen["unanswered"]
-        elif seen:
-            told[name] = seen.get("hardware")
-    return devices.report(told, unanswered, checking)
+    return devices.report(*seen_of(hosts, hostvars, "hardware"), checking)
 
 
 def collector_program(dummy):
