@@ -28,14 +28,23 @@ def is_store(values):
 
 
 def not_replayed(hosts, hostvars):
-    """Why rules cannot be evaluated over the past of these monitoring hosts, one line each: whose vmalert has a storage of the site's own."""
+    """Why rules cannot be evaluated over the past of these monitoring hosts, one line each: of whose vmalert has a storage of the site's own, or
+    is in a container.
+    """
     found = []
     for host in map(str, hosts):
         values = fleet.settings(hostvars[host], ("accelmon_backend", "vmalert_storage_url"))
-        if values["accelmon_backend"] == "victoriametrics" and values["vmalert_storage_url"]:
+        source, name = fleet.source_on(hostvars[host], "vmalert")
+        if values["accelmon_backend"] != "victoriametrics":
+            continue
+        if values["vmalert_storage_url"]:
             # Its credentials are somewhere in vmalert_extra_args, and another storage than VictoriaMetrics need not take what was long ago.
             found.append(str(Problem("its vmalert records into that storage, and replay.yml knows the host's own alone; leave the host out with --limit, and "
                                      "run vmalert -replay.timeFrom against that storage", "vmalert_storage_url", values["vmalert_storage_url"], host)))
+        elif source == "container":
+            # What calls the program of the image gives it no network.
+            found.append(str(Problem("replay.yml runs a second vmalert, and cannot where it is in a container; leave the host out with --limit", name, source,
+                                     host)))
     return found
 
 

@@ -86,3 +86,11 @@ def test_what_a_vmalert_records_elsewhere_is_not_replayed():
     elsewhere = {"vmalert_storage_url": "https://ada:secret@store.example:8428"}
     found = storages.not_replayed(["mon1", "mon2", "mon3"], fleet(mon2=elsewhere, mon3={**elsewhere, "accelmon_backend": "prometheus"}))
     assert len(found) == 1 and found[0].startswith("mon2: vmalert_storage_url = https://(not shown)@store.example:8428: its vmalert records into that storage")
+
+
+def test_a_vmalert_in_a_container_replays_nothing():
+    inside = {"accelmon_source": "container"}
+    found = storages.not_replayed(list(ADDRESSES), fleet(mon1=inside, mon2={**inside, "vmalert_source": "release"}, mon3={
+        **inside, "accelmon_backend": "prometheus"}))
+    assert [line.partition("; ")[0] for line in found] == ["mon1: accelmon_source = container: replay.yml runs a second vmalert, and cannot where it is in "
+                                                           "a container"]
