@@ -85,7 +85,7 @@ def test_status_without_a_storage_says_so_and_without_sites_says_nothing_of_them
     def refused(*_args):
         raise Failure("cannot reach the storage")
     monkeypatch.setattr(fleet_status_info.view, "asking", lambda params: (refused, refused))
-    params = {"findings": False, "only_problems": False, "sort": "worst", "hosts": None, "sites": []}
+    params = {"findings": False, "only_problems": False, "sort": "worst", "hosts": None, "sites": [], "choices_dir": str(tmp_path)}
     without = fleet_status_info.status(params)
     assert (without["sites"], without["site_table"], without["problems"]) == ([], "", [])
     found = fleet_status_info.status(dict(params, sites=["east"]))
