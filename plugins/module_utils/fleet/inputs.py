@@ -5,7 +5,8 @@
 """Which alerts cannot fire on a host, because nothing there provides what they look at. Pure functions.
 
 inputs: {"alerts": {alert: [[reading]], choices of which one is enough}, "readings": {reading: {"present": expression, "sources": [source],
-"optional": whether equal devices may differ in it}}, "exporters": {source: role}, "vendors": {source: [vendor]}}
+"optional": whether equal devices may differ in it, "vendor"?: the only one whose devices have it}}, "exporters": {source: role},
+"vendors": {source: [vendor]}}
 """
 
 
@@ -21,7 +22,7 @@ def blind_alerts(vendor, source, present, inputs, of_equals=frozenset()):
     readings = inputs["readings"]
 
     def provides(one, choice):
-        return vendor in inputs["vendors"][one] and all(one in readings[name]["sources"] for name in choice)
+        return vendor in inputs["vendors"][one] and all(one in readings[name]["sources"] and readings[name].get("vendor") in (None, vendor) for name in choice)
     for alert, choices in sorted(inputs["alerts"].items()):
         if any(present.issuperset(choice) for choice in choices):
             continue

@@ -53,7 +53,8 @@ def present(name, interval):
 
 def of_alerts(interval, overrides=None, chosen_presets=None):
     """What fleet_verify_info looks for: {"alerts": {name: [[readings]]}, "readings": {name: {"present": expression, "sources": [...],
-    "optional": whether equal devices may differ in it}}, "exporters": {source: role}, "vendors": {source: [...]}}.
+    "optional": whether equal devices may differ in it, "vendor": the only one whose devices have it, or None}}, "exporters": {source: role},
+    "vendors": {source: [...]}}.
 
     Of alerts that are enabled for the fleet and need readings of devices.
     """
@@ -66,8 +67,8 @@ def of_alerts(interval, overrides=None, chosen_presets=None):
     sources = load("sources")["sources"]
     return {
         "alerts": wanted,
-        "readings": {name: {"present": present(name, interval), "sources": list(reading_of(name)["from"]), "optional": reading_of(name).get("optional", False)}
-                     for name in names},
+        "readings": {name: {"present": present(name, interval), "sources": list(reading_of(name)["from"]), "optional": reading_of(name).get("optional", False),
+                            "vendor": reading_of(name).get("vendor")} for name in names},
         "exporters": {name: source["role"] for name, source in sources.items()},
         "vendors": {name: source["vendors"] for name, source in sources.items()},
     }

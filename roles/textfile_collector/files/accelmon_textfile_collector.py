@@ -110,6 +110,7 @@ FAMILIES = collections.OrderedDict((
     ("node_gpu_pcie_link_width_max", ("gauge", "Highest number of PCI Express lanes here.")),
     ("node_gpu_pcie_replays_total", ("counter", "PCI Express packets sent again.")),
     ("node_gpu_links", ("gauge", "Links to other devices, by whether they are up.")),
+    ("node_gpu_link_errors_total", ("counter", "Errors on all links of the device to others, by type.")),
     ("node_gpu_fabric_state", ("gauge", "Registration with the NVLink fabric: 1 not started, 2 in progress, 3 completed, 4 failed or unhealthy.")),
     ("node_gpu_fabric_limited", ("gauge", "1 if the connection to the NVLink fabric has less capacity than it should.")),
     ("node_gpu_throttle_active", ("gauge", "1 if the clock is held down for this reason now.")),
@@ -1353,20 +1354,32 @@ def nvidia_text(options, deadline, state, *words):
     return code, data.decode("utf-8", "replace")
 
 
+def nvidia_link_errors(options, deadline, state):
+    """What links.nvlink_errors gives; none if the tool does not answer: which links are up is known all the same."""
+    try:
+        return links.nvlink_errors(nvidia_text(options, deadline, state, "nvlink", "-e")[1])
+    except Failure as failure:
+        print("errors of links of nvidia: %s" % REASONS[failure.args[0]], file=sys.stderr)
+        return []
+
+
 def nvidia_links(options, deadline, state, identities):
-    """[(labels of a device, active, inactive or None)] of NVLink. Raises Failure if the tool does not tell."""
+    """[(labels of a device, active, inactive or None, {type: errors})] of NVLink. Raises Failure if the tool does not tell."""
     code, text = nvidia_text(options, deadline, state, "nvlink", "-s")
     devices = links.nvlink(text)
     if code and not devices:
         raise Failure("tool_failed")
     known, found = {labels[0][1]: labels for labels in identities if dict(labels)["vendor"] == "nvidia"}, []
+    # Another exporter that reads the devices counts errors itself.
+    errors = {index: (uuid, counts) for index, uuid, counts in (nvidia_link_errors(options, deadline, state) if known and devices else ())}
     for device in devices:
         labels = known.get(str(device.index))
         if labels is None and device.uuid:
             model = nvidia_model(options.root, "", Problems().value("model", plain, device.model))
             labels = (("gpu", str(device.index)), ("uuid", device.uuid), ("vendor", "nvidia"), ("model", model))
         if labels and device.uuid in ("", dict(labels)["uuid"]):
-            found.append((labels, device.active, device.inactive))
+            uuid, counts = errors.get(device.index, ("", {}))
+            found.append((labels, device.active, device.inactive, counts if uuid in ("", dict(labels)["uuid"]) else {}))
     return found
 
 
@@ -1391,7 +1404,7 @@ def amd_links(options, deadline, state, identities):
     for index, address in enumerate(bound):
         if address in told["xgmi"]:
             labels = known.get(str(index)) or amd_identity(index, {"address": address, "files": told["files"][address]}, {})
-            found.append((labels, told["xgmi"][address], None))
+            found.append((labels, told["xgmi"][address], None, {}))
     return found
 
 
@@ -1417,8 +1430,8 @@ def read_links(options, state, samples, now):
             print("links of %s: %s" % (vendor, REASONS[failure.args[0]]), file=sys.stderr)
             continue
         # In MIG mode a device has no links, which is no fault.
-        memory["devices"] += [{"labels": dict(labels), "kind": KINDS[vendor], "active": active, "inactive": inactive}
-                              for labels, active, inactive in found if labels not in divided]
+        memory["devices"] += [{"labels": dict(labels), "kind": KINDS[vendor], "active": active, "inactive": inactive, "errors": errors}
+                              for labels, active, inactive, errors in found if labels not in divided]
 
 
 def link_samples(options, state, samples):
@@ -1434,11 +1447,13 @@ def link_samples(options, state, samples):
         for name in ("active", "inactive"):
             if device[name] is not None:
                 found.append(Sample("node_gpu_links", identity + (("kind", device["kind"]), ("state", name)), float(device[name])))
+        for name, count in sorted(device["errors"].items()):
+            found.append(Sample("node_gpu_link_errors_total", identity + (("kind", device["kind"]), ("type", name)), float(count)))
     return found
 
 
 def fresh_links():
-    """What is remembered of links: {here: boot and devices, at: when they were read, devices: [{labels, kind, active, inactive}]}."""
+    """What is remembered of links: {here: boot and devices, at: when they were read, devices: [{labels, kind, active, inactive, errors}]}."""
     return {"here": "", "at": 0.0, "devices": []}
 
 
@@ -1448,8 +1463,9 @@ def kept_links(kept):
     for device in kept["devices"]:
         labels = {name: plain(str(device["labels"][name])) for name in ("gpu", "uuid", "vendor", "model")}
         counts = {name: None if device[name] is None else int(device[name]) for name in ("active", "inactive")}
+        errors = {name: int(count) for name, count in device["errors"].items() if name in links.ERRORS and int(count) >= 0}
         if device["kind"] in KINDS.values() and all(value is None or 0 <= value <= links.MOST for value in counts.values()):
-            devices.append(dict(counts, labels=labels, kind=device["kind"]))
+            devices.append(dict(counts, labels=labels, kind=device["kind"], errors=errors))
     return {"here": str(kept["here"]), "at": float(kept["at"]), "devices": devices}
 
 

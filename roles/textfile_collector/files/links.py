@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads which links between devices are up: NVLink from the text of nvidia-smi, XGMI from the kernel's compute topology.
+"""Reads which links between devices are up, and their errors: NVLink from the text of nvidia-smi, XGMI from the kernel's compute topology.
 
 PCIe is not here: its width and generation are readings of their own. Python >= 3.6, standard library only.
 """
@@ -46,6 +46,23 @@ def nvlink(text):
             states[None] = False
     close()
     return found
+
+
+# Some versions count checksums of headers (flits) and of data apart. The former are what DCGM's counter of the same alert counts.
+ERROR = re.compile(r"\s*Link ([0-9]{1,2}): (CRC|Replay|Recovery)(?: FLIT)? Errors?: ([0-9]{1,15})\s*\Z", re.I)
+ERRORS = ("crc", "recovery", "replay")
+
+
+def nvlink_errors(text):
+    """[(index, uuid or "", {one of ERRORS: on all links together})] of `nvidia-smi nvlink -e`, of the devices that tell some."""
+    found = []
+    for line in text.splitlines():
+        device, error = HEADER.match(line), ERROR.match(line)
+        if device:
+            found.append((int(device.group(1)), device.group(3) or "", collections.Counter()))
+        elif error and found and int(error.group(1)) < MOST:
+            found[-1][2][error.group(2).lower()] += int(error.group(3))
+    return [(index, uuid, dict(counts)) for index, uuid, counts in found if counts]
 
 
 XGMI = "11"  # the kernel's number for it

@@ -37,8 +37,24 @@ def test_what_is_no_answer_about_links_gives_none(program, text):
     assert program.links.nvlink(text) == []
 
 
+@pytest.mark.parametrize("name, found", [
+    ("errors_h200.txt", [(0, UUID % 0, {"crc": 17, "recovery": 1, "replay": 7})]),
+    ("errors_no_uuid.txt", [(0, "", {"crc": 0, "recovery": 0, "replay": 0})]),
+    ("errors_split.txt", [(0, UUID % 0, {"crc": 7, "recovery": 0, "replay": 0})]),
+    ("rtx.txt", []), ("h200.txt", [])])
+def test_what_the_tool_says_of_errors(program, name, found):
+    assert program.links.nvlink_errors(support.fixture("nvlink/" + name)[1]) == found
+
+
+@pytest.mark.parametrize("line", [
+    "Link 0: CRC Errors: N/A", "Link 0: CRC Errors: -1", "Link 64: CRC Errors: 1", "Link 0: CRC Errors: " + "9" * 16, "Link 0: Errors: 1"])
+def test_what_is_no_count_of_errors_is_none(program, line):
+    assert program.links.nvlink_errors("GPU 0: X\n\t %s\n" % line) == []
+    assert program.links.nvlink_errors("Link 0: CRC Errors: 1\nGPU 0: X\n") == []
+
+
 def nvidia(node, name, csv="h100_8.csv", number=8):
-    """A host with NVIDIA's driver and devices; nvidia-smi answers both questions."""
+    """A host with NVIDIA's driver and devices; nvidia-smi answers all questions, that about errors of links from the file `nvlink-e`, if there is one."""
     for device in range(number):
         support.amd_device(node.root, "0000:%02x:00.0" % (0x1b + device), "mi300x", vendor="0x10de", device="0x2330", **{
             "class": "0x030200", "driver": "nvidia"})
@@ -51,7 +67,12 @@ def nvidia(node, name, csv="h100_8.csv", number=8):
             os.execv(%r, sys.argv)
         with open(%r, "a") as stream:
             stream.write(" ".join(sys.argv[1:]) + "\\n")
-        sys.stdout.write(open(%r).read())
+        path = %r
+        if sys.argv[2] == "-e":
+            path += "-e"
+            if not os.path.exists(path):
+                sys.exit(9)
+        sys.stdout.write(open(path).read())
         """ % (replayed + ".csv", str(node.folder / "calls"), str(node.folder / "nvlink")))
 
 
@@ -86,6 +107,47 @@ def test_links_are_read_where_another_exporter_reads_the_devices(node):
     metrics = node.collect("--vendors", "none")
     assert metrics.devices() == [] and node.calls() == ["nvlink -s"]
     assert counts(metrics, uuid=UUID % 0, vendor="nvidia", model="NVIDIA H200") == {("0", "active"): 18, ("0", "inactive"): 0}
+
+
+def errors(metrics, **labels):
+    return {dict(key)["type"]: value for (name, key), value in metrics.series.items()
+            if name == "node_gpu_link_errors_total" and dict({"kind": "nvlink", "vendor": "nvidia"}, **labels).items() <= dict(key).items()}
+
+
+def test_errors_of_links_are_read_with_them(node):
+    nvidia(node, "a100_8.txt")
+    (node.folder / "nvlink-e").write_text(support.fixture("nvlink/errors_h200.txt")[1])
+    metrics = node.collect("--vendors", "nvidia")
+    assert errors(metrics, gpu="0", uuid=UUID % 0, model="NVIDIA H100 80GB HBM3") == {"crc": 17, "recovery": 1, "replay": 7}
+    assert errors(metrics, gpu="1") == {}, "the tool tells none of it"
+    (node.folder / "nvlink-e").write_text(support.fixture("nvlink/errors_h200.txt")[1].replace("CRC Errors: 5", "CRC Errors: 6"))
+    assert errors(node.collect("--vendors", "nvidia"), gpu="0")["crc"] == 17 and node.calls().count("nvlink -e") == 1
+    later(node, 121)
+    assert errors(node.collect("--vendors", "nvidia"), gpu="0")["crc"] == 18
+
+
+def test_errors_of_a_header_without_the_uuid_go_by_the_number_and_those_of_another_device_to_nobody(node):
+    nvidia(node, "no_uuid.txt")
+    (node.folder / "nvlink-e").write_text(support.fixture("nvlink/errors_no_uuid.txt")[1])
+    assert errors(node.collect("--vendors", "nvidia"), uuid=UUID % 0) == {"crc": 0, "recovery": 0, "replay": 0}
+    later(node, 121)
+    (node.folder / "nvlink-e").write_text(support.fixture("nvlink/errors_h200.txt")[1].replace(UUID % 0, UUID % 7))
+    assert errors(node.collect("--vendors", "nvidia")) == {}
+
+
+def test_links_are_known_where_the_tool_does_not_tell_their_errors(node):
+    nvidia(node, "a100_8.txt")
+    metrics = node.collect("--vendors", "nvidia")
+    assert node.calls().count("nvlink -e") == 1 and errors(metrics) == {} and len(counts(metrics, kind="nvlink")) == 16
+
+
+def test_errors_are_not_asked_for_where_there_are_no_links_or_another_exporter_counts_them(node):
+    nvidia(node, "rtx.txt")
+    node.collect("--vendors", "nvidia")
+    (node.folder / "nvlink").write_text(support.fixture("nvlink/h200.txt")[1])
+    later(node, 121)
+    node.collect("--vendors", "none")
+    assert node.calls().count("nvlink -s") == 2 and "nvlink -e" not in node.calls()
 
 
 def test_a_header_without_the_uuid_goes_by_the_number_of_the_device(node):
@@ -134,11 +196,24 @@ def test_a_state_file_that_is_not_ours_is_no_reading(node):
     state["links"]["devices"][0]["active"] = -5
     state["links"]["devices"][1]["kind"] = "evil"
     state["links"]["devices"][2]["labels"]["uuid"] = "x\ny" * 100
+    state["links"]["devices"][3]["errors"] = {"crc": -1, "evil": 7}
     node.state.write_text(json.dumps(state))
-    assert len(counts(node.collect("--vendors", "none"), state="active")) == 6
+    metrics = node.collect("--vendors", "none")
+    assert len(counts(metrics, state="active")) == 6 and errors(metrics) == {}
     state["links"]["devices"] = 7
     node.state.write_text(json.dumps(state))
     assert len(counts(node.collect("--vendors", "none"), state="active")) == 8
+
+
+def test_links_of_a_state_file_without_errors_are_read_again(node):
+    """A collector before them wrote it."""
+    nvidia(node, "a100_8.txt")
+    node.collect("--vendors", "nvidia")
+    state = json.loads(node.state.read_text())
+    for device in state["links"]["devices"]:
+        del device["errors"]
+    node.state.write_text(json.dumps(state))
+    assert len(counts(node.collect("--vendors", "nvidia"), state="active")) == 8 and node.calls().count("nvlink -s") == 2
 
 
 def kfd(node, links=None, **partitions):
