@@ -4,23 +4,43 @@
 
 // Opens pages in Chromium, keeps a picture of each, and prints what is wrong with them.
 //     check.mjs FILE
-// FILE: {browser, pictures, pages: [{name, url, width, theme, empty: [titles of panels that may be empty]}]}
+// FILE: {browser, pictures, pages: [{name, url, width, theme, empty: [titles of panels that may be empty], tab, plots}]}
+// tab: of vmui, the tab to open; plots: the titles of its plots, all of which have lines.
 import { readFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import { illegible } from './legible.js';
 
 // What is far below the screen is not drawn, so the screen gets as high as the page.
-const HEIGHT = 900, HIGHEST = 16000, NARROW = 769, PATIENCE = 120000, SETTLED = 1000;
+const HEIGHT = 900, HIGHEST = 16000, NARROW = 769, PATIENCE = 120000, WAITING = 20000, SETTLED = 1000;
 const { browser: executablePath, pictures, pages } = JSON.parse(readFileSync(process.argv[2]));
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--font-render-hinting=none'] });
 let wrong = 0;
 
-async function faults(page, { url, width, empty = [] }) {
+// vmui draws a plot once it is on the screen. Whether its own texts can be read is not ours to say.
+async function faultsOfVmui(page, { width, tab, plots }) {
+  await page.locator('.vm-predefined-panels-tabs__tab', { hasText: tab }).click();
+  await page.setViewportSize({ width, height: HEIGHT * plots.length });
+  const look = (titles) => {
+    const drawn = [...document.querySelectorAll('.vm-predefined-panel')];
+    return titles.flatMap((title) => {
+      const plot = drawn.find((one) => one.querySelector('.vm-predefined-panel-header__title')?.textContent === title);
+      if (!plot) return [`${title}: no such plot`];
+      const error = plot.querySelector('.vm-alert')?.textContent;
+      return error ? [`${title}: ${error}`] : plot.querySelector('.vm-legend-item') ? [] : [`${title}: no line`];
+    });
+  };
+  for (const last = Date.now() + WAITING; Date.now() < last && (await page.evaluate(look, plots)).length;) await page.waitForTimeout(SETTLED);
+  return page.evaluate(look, plots);
+}
+
+async function faults(page, wanted) {
+  const { url, width, tab, empty = [] } = wanted;
   const found = [];
   page.on('pageerror', (error) => found.push(`error: ${error.stack.slice(0, 500)}`));
   page.on('console', (message) => message.type() === 'error' && found.push(`error: ${message.text().slice(0, 300)} ${message.location().url}`));
   page.on('request', (request) => /^(https?:\/\/127\.0\.0\.1|data:|file:|blob:)/.test(request.url()) || found.push(`asks for ${request.url()}`));
   await page.goto(url);
+  if (tab) return [...found, ...await faultsOfVmui(page, wanted)];
   if (url.startsWith('http')) {
     await page.waitForFunction(() => window.preview?.waiting === 0, null, { timeout: PATIENCE });
     const height = await page.evaluate(() => document.documentElement.scrollHeight);

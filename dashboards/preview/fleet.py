@@ -11,7 +11,7 @@ that keeps two nodes busy, one device that fell off the bus, a hot one, and one 
 import hashlib
 import math
 
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import choices, registry
 from ansible_collections.accelmon.fleet.tests.unit.plugins.fleet_samples import exporter, record
 import expositions
 
@@ -210,6 +210,12 @@ def registries():
                                        links={"seen": {"nvlink": 18} if linked(model) else {}, "expected": {}})
         made.append(registry.merge(registry.empty(cluster), records, set(records), full_run=True)[0])
     return made
+
+
+def chosen(now):
+    """What somebody chose instead of the inventory."""
+    choice = {"change": {"threshold": 90}, "by": "ana", "at": now - 7200, "until": now + 86400, "reason": "a fan is replaced on Monday"}
+    return dict(choices.empty(), generation=1, alerts={"AcceleratorMemoryHot": choice})
 
 
 def told(job, target, rows):

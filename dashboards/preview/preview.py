@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Draw the committed dashboards and the report, look for what nobody could read, and keep the pictures.
+"""Draw the committed dashboards, the report and vmui's pages, look for what nobody could read, and keep the pictures.
 
-    dashboards/preview/preview.py --pictures DIR --modules DIR [--programs DIR] [BOARD...]
+    dashboards/preview/preview.py --pictures DIR --modules DIR [--programs DIR] [--vmui] [BOARD...]
 
 A made-up fleet (fleet.py) is loaded into VictoriaMetrics, vmalert replays the recording rules and alerts of the collection over it, and Chromium
 draws each board with Grafana's own libraries. --modules: node_modules of package-lock.json. Boards: names of files, or report; all without any.
+--vmui: also the pages of vmui, with a VictoriaMetrics that make lab-cache has built.
 """
 
 import argparse
@@ -20,9 +21,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
+import unittest.mock
 import urllib.parse
 import urllib.request
 
@@ -30,15 +33,16 @@ import yaml
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [os.path.join(ROOT, ".collections"), os.path.join(ROOT, "tests", "rules"), HERE]
+sys.path[:0] = [os.path.join(ROOT, ".collections"), os.path.join(ROOT, "tests", "rules"), os.path.join(ROOT, "lab"), HERE]
 
 # pylint: disable=wrong-import-position
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import registry
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import choices, query, registry
 from ansible_collections.accelmon.fleet.plugins.modules import fleet_report_info
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import report
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import report, vmui
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_groups
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.recording import recording_groups
+import cache
 import fleet
 import live
 from run import Programs
@@ -49,6 +53,8 @@ BROWSERS = ("chromium-headless-shell", "chromium")
 # {name of a view: (width, theme)}
 BOARD_VIEWS = {"dark": (1600, "dark"), "light": (1600, "light"), "narrow": (420, "dark")}
 REPORT_VIEWS = {"light": (1100, "light"), "phone": (390, "dark")}
+VMUI_WIDTH = 1400
+REPORT = "report"
 # {board: panels that are rightly empty, because the fleet has nothing to show there}
 EMPTY = {"node": ["NVLink and XGMI errors", "NVLink traffic", "NVLink bit errors", "Processes"],
          "accelerator": ["NVLink traffic", "NVLink bit errors"], "monitoring": ["Targets that are down"],
@@ -99,6 +105,27 @@ def load_fleet(programs, folder, url, now):
     replay(programs, folder, url, now)
 
 
+@contextlib.contextmanager
+def with_vmui(folder, url):
+    """The address of a VictoriaMetrics of upstream's sources, which has vmui, our pages in it and the samples of the storage at url."""
+    archive = cache.place(*next(wanted for wanted in cache.WANTED if wanted[0] == "victoriametrics"))[0]
+    with tarfile.open(archive) as packed:
+        packed.extract("victoria-metrics-prod", folder, filter="data")
+    os.makedirs(os.path.join(folder, "vmui"))
+    for name, page in vmui.pages().items():
+        with open(os.path.join(folder, "vmui", name), "w", encoding="utf-8") as handle:
+            json.dump(page, handle)
+    with urllib.request.urlopen(f"{url}/api/v1/export/native?" + urllib.parse.urlencode({"match[]": '{__name__!=""}'}), timeout=PATIENCE) as stored:
+        samples = stored.read()
+    own = f"http://127.0.0.1:{live.free_port()}"
+    with live.running(folder, "vmui-log", os.path.join(folder, "victoria-metrics-prod"), f"-httpListenAddr={own[len('http://'):]}",
+                      f"-storageDataPath={folder}/vmui-data", "-retentionPeriod=1y", f"-vmui.customDashboardsPath={folder}/vmui"):
+        live.until(own, "1", 1)
+        post(f"{own}/api/v1/import/native", samples)
+        post(f"{own}/internal/force_flush")
+        yield own
+
+
 def texts(labels, rules):
     """The annotations of a firing alert with its labels filled in; without those that need its value, which a replay does not keep."""
     rule = next(rule for rule in rules if rule.get("alert") == labels["alertname"])
@@ -106,24 +133,32 @@ def texts(labels, rules):
     return {name: text for name, text in found.items() if "{{" not in text}
 
 
-def evaluator(url):
+def evaluator(url, now):
     """A stub of the rule evaluator: the storage's alerts, with such texts as can be had."""
     rules = [rule for group in alert_groups(interval=INTERVAL) for rule in group["rules"]]
     alerts = [{"labels": {name: value for name, value in labels.items() if name not in ("__name__", "alertstate")}, "state": "firing",
-               "annotations": texts(labels, rules)} for labels in live.query(url, 'ALERTS{alertstate="firing"}')]
+               "annotations": texts(labels, rules)} for labels, _value in query.instant_query(url, 'ALERTS{alertstate="firing"}', PATIENCE, now)]
     return live.serving({"/api/v1/alerts": json.dumps({"status": "success", "data": {"alerts": alerts}})})
 
 
-def write_report(folder, url, rules_url, now):
-    """Path of the report's page."""
+def reported(folder, url, rules_url, now):
+    """The report's data, as if it were now: to fill the storage may have taken longer than readings count as fresh."""
     for made in fleet.registries():
         with open(os.path.join(folder, f"{made['cluster']}.json"), "w", encoding="utf-8") as handle:
             handle.write(registry.dump(made))
-    nothing = os.path.join(folder, "none")
-    document = fleet_report_info.collected({
-        "clusters": [], "hosts": None, "state_dir": folder, "storage_url": url, "rules_url": rules_url, "query_timeout": 30,
-        "password_file": nothing, "ca_file": nothing, "interval": INTERVAL, "fresh_intervals": 3, "recording_delay": 30, "views": load("views"),
-        "monitoring_host": "mon01"}, now)
+    nothing, chosen = os.path.join(folder, "none"), os.path.join(folder, "choices")
+    os.makedirs(chosen)
+    with open(os.path.join(chosen, choices.NAME), "w", encoding="utf-8") as handle:
+        handle.write(choices.dump(fleet.chosen(now)))
+    with unittest.mock.patch.object(time, "time", return_value=now):
+        return fleet_report_info.collected({
+            "clusters": [], "hosts": None, "state_dir": folder, "storage_url": url, "rules_url": rules_url, "query_timeout": 30,
+            "password_file": nothing, "ca_file": nothing, "interval": INTERVAL, "fresh_intervals": 3, "recording_delay": 30, "views": load("views"),
+            "choices_dir": chosen, "monitoring_host": "mon01"}, now)
+
+
+def write_report(folder, document):
+    """Path of the report's page."""
     path = os.path.join(folder, "report.html")
     with open(path, "w", encoding="utf-8") as handle:
         handle.write(report.page(document))
@@ -177,7 +212,7 @@ def built(work, modules):
 def pages(names, site, url, now, page):
     """What check.mjs opens."""
     for name in names:
-        if name == "report":
+        if name == REPORT:
             yield from ({"name": f"report-{view}", "url": f"file://{page}", "width": width, "theme": theme} for view, (width, theme) in REPORT_VIEWS.items())
             continue
         for view, (width, theme) in BOARD_VIEWS.items():
@@ -186,9 +221,39 @@ def pages(names, site, url, now, page):
             yield {"name": f"{name}-{view}", "url": f"{site}/?{urllib.parse.urlencode(asked)}", "width": width, "theme": theme, "empty": EMPTY.get(name, [])}
 
 
+def vmui_pages(address, now):
+    """What check.mjs opens of vmui: the page behind each tab, and which plots it has to have."""
+    end = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+    url = f"{address}/vmui/#/dashboards?{urllib.parse.urlencode({'g0.range_input': '6h', 'g0.end_input': end, 'g0.relative_time': 'none'})}"
+    for name, page in vmui.pages().items():
+        yield {"name": f"vmui-{name.partition('.')[0]}", "url": url, "width": VMUI_WIDTH, "theme": "light", "tab": page["title"],
+               "plots": [panel["title"] for row in page["rows"] for panel in row["panels"]]}
+
+
 def boards():
     """Names of the committed dashboards."""
     return sorted(os.path.splitext(name)[0] for name in os.listdir(os.path.dirname(HERE)) if name.endswith(".json"))
+
+
+def draw(options, programs, browser, folder):
+    """Draw and check; the status of check.mjs."""
+    now = int(time.time()) // 60 * 60
+    site = built(os.path.join(folder, "work"), os.path.abspath(options.modules))
+    with contextlib.ExitStack() as running:
+        url = running.enter_context(storage(programs, folder))
+        load_fleet(programs, folder, url, now)
+        with evaluator(url, now) as port:
+            document = reported(folder, url, f"http://127.0.0.1:{port}", now)
+        if document["totals"]["missing"] != 1 or not document["alerts"]:
+            sys.exit("the report does not show the device that is missing, and an alert about it: " + json.dumps(document["totals"]))
+        page = write_report(folder, document)
+        wanted = list(pages(options.names or [*boards(), REPORT], running.enter_context(serving(site, options.modules)), url, now, page))
+        if options.vmui:
+            wanted += vmui_pages(running.enter_context(with_vmui(folder, url)), now)
+        path = os.path.join(folder, "pages.json")
+        with open(path, "w", encoding="utf-8") as handle:
+            json.dump({"browser": browser, "pictures": os.path.abspath(options.pictures), "pages": wanted}, handle)
+        return subprocess.run(["node", os.path.join(folder, "work", "check.mjs"), path], check=False).returncode
 
 
 def main(arguments=None):
@@ -198,27 +263,18 @@ def main(arguments=None):
     parser.add_argument("--programs", metavar="DIR", help="where victoria-metrics and vmalert are; PATH without it")
     parser.add_argument("--modules", metavar="DIR", required=True, help="node_modules, as package-lock.json has them")
     parser.add_argument("--pictures", metavar="DIR", required=True, help="where pictures go")
+    parser.add_argument("--vmui", action="store_true", help="also the pages of vmui, with the VictoriaMetrics that make lab-cache has built")
     options = parser.parse_args(arguments)
-    names = [*boards(), "report"]
+    names = [*boards(), REPORT]
     for name in options.names:
         if name not in names:
             parser.error(f"no board {name}; there are {', '.join(names)}")
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not browser:
         parser.error(f"needs one of {', '.join(BROWSERS)} on PATH")
-    programs, now = Programs(options.programs), int(time.time()) // 60 * 60
     os.makedirs(options.pictures, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="accelmon-preview-") as folder:
-        site = built(os.path.join(folder, "work"), os.path.abspath(options.modules))
-        with storage(programs, folder) as url, serving(site, options.modules) as address:
-            load_fleet(programs, folder, url, now)
-            with evaluator(url) as port:
-                page = write_report(folder, url, f"http://127.0.0.1:{port}", now)
-            wanted = list(pages(options.names or names, address, url, now, page))
-            path = os.path.join(folder, "pages.json")
-            with open(path, "w", encoding="utf-8") as handle:
-                json.dump({"browser": browser, "pictures": os.path.abspath(options.pictures), "pages": wanted}, handle)
-            return subprocess.run(["node", os.path.join(folder, "work", "check.mjs"), path], check=False).returncode
+        return draw(options, Programs(options.programs), browser, folder)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@
 import json
 import pathlib
 import re
+import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PREVIEW = ROOT / "dashboards" / "preview"
@@ -41,3 +43,14 @@ def test_it_draws_every_type_of_panel():
     used = {panel["type"] for board in boards for outer in board["panels"] for panel in [outer, *outer.get("panels", ())]} - {"row"}
     kinds = re.search(r"KINDS = \{(.*?)\}", (PREVIEW / "app" / "panels.jsx").read_text(encoding="utf-8")).group(1)
     assert used and used <= set(re.findall(r"'?([\w-]+)'?:", kinds))
+
+
+def test_the_report_is_written_with_what_its_module_asks_for(tmp_path):
+    """Nothing answers in place of the storage and the rule evaluator, so the page says that it does not know.
+
+    In a process of its own: the preview's modules are on its path under names as short as fleet and live.
+    """
+    script = "import sys, preview; print(preview.write_report(sys.argv[1], preview.reported(sys.argv[1], *['http://127.0.0.1:1'] * 2, 1795000000)))"
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=PREVIEW, capture_output=True, text=True, check=True)
+    page = pathlib.Path(done.stdout.strip()).read_text(encoding="utf-8")
+    assert "Fleet report" in page and "gpu01" in page and "AcceleratorMemoryHot" in page
