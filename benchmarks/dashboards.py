@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the dashboards cost the storage for a large fleet: every query of a dashboard, as a browser sends them when it is opened.
 
-    PYTHONPATH=.collections python3 benchmarks/dashboards.py --programs DIR [--nodes 1250] [--devices 8] [--times 3]
+    PYTHONPATH=.collections python3 benchmarks/dashboards.py --programs DIR [--backend victoriametrics|prometheus] [--nodes 1250] [--devices 8] [--times 3]
 
-A real victoria-metrics on loopback, which is ended afterwards. Simulated: the recorded series, written as they would be (one sample for every 15
-seconds; of single devices for a quarter of an hour, of their load and jobs and of everything else for six hours), with an error on each hundredth
-device and a job on three of four.
+A real victoria-metrics on loopback, or a real prometheus and a vmagent that writes to it, which are ended afterwards. Simulated: the recorded series,
+written as they would be (one sample for every 15 seconds; of single devices for a quarter of an hour, of their load and jobs and of everything else for
+six hours), with an error on each hundredth device and a job on three of four.
 Six queries at a time, as browsers do, over six hours in steps of 15 seconds. Variables are at their defaults; the boards for single nodes show one.
 
 Printed for each dashboard, for what the first screen shows, for all that is open, and for closed rows: the time until the last answer and the storage's CPU
@@ -16,6 +16,7 @@ makes the times worse, so its load is printed with them.
 """
 import argparse
 import concurrent.futures
+import contextlib
 import itertools
 import json
 import os
@@ -32,6 +33,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, ".collections"), os.path.join(ROOT, "tests", "rules")]
 
 import dashboards as asked  # noqa: E402  pylint: disable=import-self
+from dashboard_answers import ready, Storage  # noqa: E402
 import live  # noqa: E402
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.error_series import info_rules  # noqa: E402
 
@@ -39,6 +41,9 @@ EVERY = 15
 HOURS = 6
 # Rows of Grafana's grid that a screen of 1080 lines shows; it asks for the others when they come into view.
 SCREEN = 24
+# Prometheus takes samples in the order of their times alone, so it is filled with so many seconds of the whole fleet at a time.
+PART = 1800
+PATIENCE = 600
 TICKS = os.sysconf("SC_CLK_TCK")
 # (series, further labels, least, most) of every device.
 DEVICES = (
@@ -57,22 +62,32 @@ SPREAD = (("accelerator_utilization_ratio", 0, 1), ("accelerator_temperature_cel
 
 
 class Samples:
-    """Lines for VictoriaMetrics' import: a series each, with values out of a few that are made beforehand."""
+    """Lines for the import of VictoriaMetrics and vmagent: a series each, with values out of a few that are made beforehand.
 
-    def __init__(self, end):
-        self.end, self.dice, self.made = end, random.Random(1), {}
+    end: time of the last sample; since, until: of these times alone.
+    """
+
+    def __init__(self, end, since, until):
+        self.end, self.since, self.until = end, since, until
+        self.dice, self.made = random.Random(1), {}
+
+    def times(self, span):
+        """When a series of so many seconds has samples."""
+        return range(max(self.end - span, self.since), min(self.end + 1, self.until), EVERY)
 
     def values(self, span, least, most):
         """Values and times of a span, as JSON."""
         known = self.made.setdefault((span, least, most), [])
         if len(known) < (1 if least == most else 8):
-            times = range(self.end - span, self.end + 1, EVERY)
+            times = self.times(span)
             values = [round(self.dice.uniform(least, most), 3) for _at in times]
             known.append('"values":%s,"timestamps":%s' % (json.dumps(values), json.dumps([1000 * at for at in times])))
         return self.dice.choice(known)
 
     def line(self, name, labels, least=1, most=1, span=HOURS * 3600):
-        """A series."""
+        """A series; nothing if it has no samples then."""
+        if not self.times(span):
+            return ""
         return '{"metric":%s,%s}\n' % (json.dumps({"__name__": name, **labels}), self.values(span, least, most))
 
     def node(self, number, devices):
@@ -147,6 +162,66 @@ def blocks(lines):
     yield "".join(block)
 
 
+def found(options, name):
+    """Path of a program."""
+    return shutil.which(name, path=options.programs) or sys.exit(f"no {name} in {options.programs}")
+
+
+def fill(url, made, options):
+    """Import a fleet."""
+    lines = (line for number in range(options.nodes) for line in made.node(number, options.devices))
+    for block in itertools.chain(blocks(made.roll_ups(options.nodes // 8)), blocks(lines)):
+        urllib.request.urlopen(url + "/api/v1/import", block.encode(), timeout=PATIENCE).close()
+
+
+@contextlib.contextmanager
+def victoriametrics(options, folder, end):
+    """(process, address) of a filled VictoriaMetrics."""
+    port = live.free_port()
+    url = f"http://127.0.0.1:{port}"
+    with live.running(folder, "victoria-metrics", found(options, "victoria-metrics"), f"-httpListenAddr=127.0.0.1:{port}", f"-storageDataPath={folder}/data",
+                      "-retentionPeriod=1d", "-search.disableCache") as storage:
+        ready(Storage(url), "/health")
+        fill(url, Samples(end, 0, end + 1), options)
+        urllib.request.urlopen(url + "/internal/force_flush", timeout=PATIENCE).close()
+        yield storage, url
+
+
+@contextlib.contextmanager
+def prometheus(options, folder, end):
+    """(process, address) of a filled Prometheus. A vmagent turns the lines into what it takes, in one queue, which keeps their order."""
+    port, agent_port = live.free_port(), live.free_port()
+    url, agent = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{agent_port}"
+    with open(f"{folder}/prometheus.yml", "w", encoding="utf-8") as handle:
+        handle.write("scrape_configs: []\n")
+    with live.running(folder, "prometheus", found(options, "prometheus"), f"--config.file={folder}/prometheus.yml", f"--web.listen-address=127.0.0.1:{port}",
+                      f"--storage.tsdb.path={folder}/data", "--web.enable-remote-write-receiver") as storage:
+        with live.running(folder, "vmagent", found(options, "vmagent"), f"-httpListenAddr=127.0.0.1:{agent_port}", "-remoteWrite.queues=1",
+                          f"-remoteWrite.url={url}/api/v1/write", "-remoteWrite.forcePromProto", f"-remoteWrite.tmpDataPath={folder}/queue"):
+            ready(Storage(url), "/-/ready")
+            ready(Storage(agent), "/health")
+            for since in range(end - HOURS * 3600, end + 1, PART):
+                fill(agent, Samples(end, since, since + PART), options)
+                # Last in the queue: with it, everything before has arrived.
+                last = {"metric": {"__name__": "part", "since": str(since)}, "values": [1], "timestamps": [1000 * since]}
+                urllib.request.urlopen(agent + "/api/v1/import", json.dumps(last).encode(), timeout=PATIENCE).close()
+                live.until(url, f'last_over_time(part{{since="{since}"}}[{HOURS + 1}h])', 1)
+        settle(storage.pid)
+        yield storage, url
+
+
+BACKENDS = {"victoriametrics": victoriametrics, "prometheus": prometheus}
+
+
+def settle(pid):
+    """Wait until a storage is done with what it has taken in."""
+    end = time.monotonic() + PATIENCE
+    before = spent(pid) - 1
+    while spent(pid) - before > 0.2 and time.monotonic() < end:
+        before = spent(pid)
+        time.sleep(5)
+
+
 def spent(pid):
     """CPU seconds of a process."""
     with open(f"/proc/{pid}/stat", encoding="utf-8") as handle:
@@ -211,40 +286,39 @@ def told(url, pid, end, name, board, times):
           f"{run['largest'][1] / 1e6:.1f} MB, {run['lines']} lines, load {os.getloadavg()[0]:.1f}", flush=True)
 
 
+def measure(options, url, pid, end):
+    """Open every board, or ask the dearest queries."""
+    if options.queries:
+        for name in options.queries:
+            for cpu, duration, size, who in costs(url, pid, end, name, asked.boards()[name])[:12]:
+                print(f"{name:12} {who}: CPU {cpu:.2f} s, {duration:.2f} s, {size / 1e6:.2f} MB", flush=True)
+        return
+    for name, board in asked.boards().items():
+        for _time in range(options.times):
+            screen = opened(url, pid, end, name, board, SCREEN)
+            print(f"{name:12} the first screen: {screen['queries']} queries, {screen['seconds']:.2f} s, CPU {screen['cpu']:.2f} s", flush=True)
+        told(url, pid, end, name, board, options.times)
+        if closed(board)["panels"]:
+            told(url, pid, end, f"{name} closed", closed(board), options.times)
+
+
 def main():
     """Fills a storage and opens every board."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", required=True)
+    parser.add_argument("--backend", choices=BACKENDS, default="victoriametrics")
     parser.add_argument("--nodes", type=int, default=1250)
     parser.add_argument("--devices", type=int, default=8)
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--queries", metavar="BOARD", action="append", help="print the dearest queries of these boards instead, asked one after the other")
     options = parser.parse_args()
     end = int(time.time()) // 60 * 60
-    made, port = Samples(end), live.free_port()
-    url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as folder, live.running(
-            folder, "victoria-metrics", shutil.which("victoria-metrics", path=options.programs), f"-httpListenAddr=127.0.0.1:{port}",
-            f"-storageDataPath={folder}/data", "-retentionPeriod=1d", "-search.disableCache") as storage:
-        live.until(url, "1", 1)
+    with tempfile.TemporaryDirectory() as folder:
         begun = time.monotonic()
-        lines = (line for number in range(options.nodes) for line in made.node(number, options.devices))
-        for block in blocks(made.roll_ups(options.nodes // 8)):
-            urllib.request.urlopen(url + "/api/v1/import", block.encode(), timeout=600).close()
-        for block in blocks(lines):
-            urllib.request.urlopen(url + "/api/v1/import", block.encode(), timeout=600).close()
-        urllib.request.urlopen(url + "/internal/force_flush", timeout=600).close()
-        print(f"{options.nodes * options.devices} devices, filled in {time.monotonic() - begun:.0f} s", flush=True)
-        for name in options.queries or ():
-            for cpu, duration, size, who in costs(url, storage.pid, end, name, asked.boards()[name])[:12]:
-                print(f"{name:12} {who}: CPU {cpu:.2f} s, {duration:.2f} s, {size / 1e6:.2f} MB", flush=True)
-        for name, board in () if options.queries else asked.boards().items():
-            for _time in range(options.times):
-                screen = opened(url, storage.pid, end, name, board, SCREEN)
-                print(f"{name:12} the first screen: {screen['queries']} queries, {screen['seconds']:.2f} s, CPU {screen['cpu']:.2f} s", flush=True)
-            told(url, storage.pid, end, name, board, options.times)
-            if closed(board)["panels"]:
-                told(url, storage.pid, end, f"{name} closed", closed(board), options.times)
+        with BACKENDS[options.backend](options, folder, end) as (storage, url):
+            stored = sum(value[1] for [value] in Storage(url).values(f"sum(count_over_time(accelerator_utilization_ratio[{HOURS}h]))", end, True).values())
+            print(f"{options.nodes * options.devices} devices with {stored:.0f} samples of their load, filled in {time.monotonic() - begun:.0f} s", flush=True)
+            measure(options, url, storage.pid, end)
 
 
 if __name__ == "__main__":
