@@ -18,6 +18,8 @@ from panels import (
 VIEWS = load("views")
 FLEET, NODE, ACCELERATOR, JOBS, ERRORS, MONITORING = (f"accelmon-{name}" for name in ("fleet", "node", "accelerator", "jobs", "errors", "monitoring"))
 
+# Why Prometheus refuses samples of a scrape.
+REFUSED = ("out_of_order", "out_of_bounds", "duplicate_timestamp")
 # Series that only dashboards show, and what exports them. Where it does not, the panel says so.
 SHOWN = {
     "ALERTS": "the rule evaluator", "ALERTS_FOR_STATE": "the rule evaluator",
@@ -26,6 +28,8 @@ SHOWN = {
     "node_disk_read_bytes_total": "node_exporter", "node_disk_written_bytes_total": "node_exporter",
     "node_infiniband_port_data_received_bytes_total": "node_exporter", "node_infiniband_port_data_transmitted_bytes_total": "node_exporter",
     "node_network_receive_bytes_total": "node_exporter", "node_network_transmit_bytes_total": "node_exporter",
+    "prometheus_tsdb_head_samples_appended_total": "Prometheus", "prometheus_tsdb_storage_blocks_bytes": "Prometheus",
+    "prometheus_tsdb_wal_storage_size_bytes": "Prometheus", **{f"prometheus_target_scrapes_sample_{why}_total": "Prometheus" for why in REFUSED},
     "all_smi_process_memory_used_bytes": "all-smi with all_smi_processes",
     "DCGM_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL": "DCGM's exporter",
     "DCGM_FI_DEV_NVLINK_REPLAY_ERROR_COUNT_TOTAL": "DCGM's exporter", "DCGM_FI_DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL": "DCGM's exporter",
@@ -600,11 +604,17 @@ def monitoring():
                           "{{node}} {{integration}}")], "per second", (6, 8), min=0),
         ]),
         ("Storage", [
-            lines("Data on disk", storages, [target(f"sum by ({host}) (vm_data_size_bytes{{{where}}})", NODE_LEGEND)], "bytes", (6, 8), min=0),
+            lines("Data on disk", "Of the storage. Of Prometheus: blocks and write-ahead log.", [target(
+                f"sum by ({host}) (vm_data_size_bytes{{{where}}})\n"
+                f"or sum by ({host}) (prometheus_tsdb_storage_blocks_bytes{{{where}}} + prometheus_tsdb_wal_storage_size_bytes{{{where}}})",
+                NODE_LEGEND)], "bytes", (6, 8), min=0),
             lines("Time until the disk is full", "At the rate of the last six hours. No line: it is not getting fuller. " + storages, [target(
                 f"vm_free_disk_space_bytes{{{where}}} / (deriv(vm_free_disk_space_bytes{{{where}}}[6h]) * -1 > 0)", NODE_LEGEND)], "seconds", (6, 8), min=0),
-            rates("Samples stored", storages, [("vm_rows_added_to_storage_total", "stored")]),
-            rates("Samples refused", storages, [("vm_rows_ignored_total", "ignored"), ("vm_rows_invalid_total", "invalid")]),
+            rates("Samples stored", "Of what is scraped and of what rules record.", [
+                ("vm_rows_added_to_storage_total", "VictoriaMetrics"), ("prometheus_tsdb_head_samples_appended_total", "Prometheus")]),
+            rates("Samples refused", "By VictoriaMetrics: ignored and invalid ones. By Prometheus: out of order, out of bounds, duplicate.", [
+                ("vm_rows_ignored_total", "ignored"), ("vm_rows_invalid_total", "invalid"), *(
+                    (f"prometheus_target_scrapes_sample_{why}_total", why.replace("_", " ")) for why in REFUSED)]),
             rates("Slow inserts", "Many at once: new series, or too little memory. " + storages, [("vm_slow_row_inserts_total", "slow")]),
             rates("Dropped before storage", "By vmagent and vmalert. " + storages, [
                 ("vmagent_remotewrite_packets_dropped_total", "packets"), ("vmalert_remotewrite_dropped_rows_total", "rows of rules"),

@@ -169,3 +169,10 @@ def test_the_artifact_has_the_dashboards_and_not_what_makes_them():
     ignored = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["build_ignore"]
     there = [str(path.relative_to(ROOT)) for path in (ROOT / "dashboards").iterdir() if path.name != "__pycache__"]
     assert sorted(path for path in there if not any(fnmatch.fnmatch(path, pattern) for pattern in ignored)) == [f"dashboards/{name}.json" for name in BOARDS]
+
+
+@pytest.mark.parametrize("title", ["Data on disk", "Samples stored", "Samples refused"])
+def test_what_both_storages_say_of_themselves_is_shown_with_either(title):
+    panel = next(panel for panel in asked.panels(COMMITTED["monitoring"]) if panel["title"] == title)
+    read = " ".join(target["expr"] for target in panel["targets"])
+    assert re.search(r"\bvm_", read) and re.search(r"\bprometheus_", read) and "does not export" not in panel["description"]
