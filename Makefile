@@ -4,16 +4,16 @@ TOOLS = tests/setup.sh
 LAB_TOOLS = tests/setup.sh --lab
 PREVIEW_TOOLS = tests/setup.sh --lab --preview
 
-.PHONY: help docs dashboards changelog demo demo-down check test test-all lint build galaxy sanity units rules molecule preview lab-cache hardware clean
+.PHONY: help docs dashboards changelog demo demo-down check test test-all lint build galaxy sanity units rules live molecule preview lab-cache hardware clean
 
 help:
 	@echo "make demo       a monitored fleet with simulated accelerators in containers; left running"
 	@echo "make demo-down  removes it"
 	@echo "make check      lint, units and rules of what differs from the main branch: quick, for daily work"
-	@echo "make test       lint, build, galaxy, sanity, units, rules and the usual molecule scenarios without their costly tests"
+	@echo "make test       lint, build, galaxy, sanity, units, rules, live and the usual molecule scenarios without their costly tests"
 	@echo "make test-all   the same with every molecule scenario and every ansible-core this machine has a Python for"
 	@echo "make galaxy     the built collection in the hands of galaxy-importer, ansible-builder, antsibull-docs, Molecule and a new user"
-	@echo "make lint | build | sanity | units | rules | molecule   one part of it"
+	@echo "make lint | build | sanity | units | rules | live | molecule   one part of it"
 	@echo "make preview    draws the dashboards and the report in Chromium, and looks for what nobody could read; keeps the pictures"
 	@echo "make hardware   on a machine with real accelerators: does the collection read them right? Records fixtures below tests/output, or OUT=directory"
 	@echo "make lab-cache  builds release archives for the scenarios release, airgap and all_smi from Go modules and crates, into the cache"
@@ -46,7 +46,7 @@ galaxy:
 units:
 	@$(TOOLS) --collections python tests/run.py $@
 
-rules molecule:
+rules live molecule:
 	@$(LAB_TOOLS) python tests/run.py $@
 
 preview:

@@ -6,7 +6,7 @@
 
     tests/setup.sh [--lab] python tests/run.py [--all | --changed] [PART...]
 
-Parts: lint build galaxy sanity units rules molecule, and with --all also mutations, quiet, matrix, preview and grafana. Without a name, all of them run.
+Parts: lint build galaxy sanity molecule rules live units, and with --all also mutations, quiet, matrix, preview and grafana. Without a name, all of them run.
 With --changed, lint, units and rules look only at what differs from the main branch and at what depends on it; see changed.py.
 What can run side by side does; the output of each job comes in one piece when it ends, and until then in a log of its own.
 """
@@ -44,10 +44,10 @@ LIMIT_SECONDS = 4500
 # Says what runs, so that nobody takes a long silence for a hang.
 HEARTBEAT_SECONDS = 60
 CORES = os.cpu_count() or 1
-# Scenarios mostly wait for their hosts, so there is one for each core, and half as many other jobs beside them.
-LANES = {"molecule": CORES, "others": (CORES + 1) // 2}
-# The others give way: what takes longest decides when the run ends.
-NICENESS = {"molecule": 0, "others": 10}
+# Scenarios mostly wait for their hosts, and live rules for the next scrape, so there is one for each core, and half as many other jobs beside them.
+LANES = {"waiting": CORES, "working": (CORES + 1) // 2}
+# The others give way: what waits has to see what it waits for.
+NICENESS = {"waiting": 0, "working": 10}
 # The summary names so many failures of one command; the output above it has all.
 LISTED_FAILURES = 20
 # Code that runs on nodes has to be understood by this Python, the platform Python of EL 8.
@@ -126,7 +126,7 @@ class Job:
     @property
     def lane(self):
         """The lane that the job runs in beside others."""
-        return "molecule" if self.name.startswith("molecule ") else "others"
+        return "waiting" if self.name == "live" or self.name.startswith("molecule ") else "working"
 
     def run_logged(self):
         """Do the same beside others, with the output in the log."""
@@ -400,13 +400,14 @@ def programs():
 
 
 def rules(run):
-    """Prove the alert and recording rules with the programs that evaluate them; after a change only if it concerns them, and without the long proofs."""
-    chosen = []
-    if run.paths is not None:
-        chosen = ["check", "unit"]
-        if not concerned(run, "tests/rules/", "run.py"):
-            return
-    command([sys.executable, "tests/rules/run.py", "--programs", programs(), *chosen])
+    """Prove the alert and recording rules with the programs that evaluate them; after a change only if it concerns them, and without the generated day."""
+    if run.paths is None or concerned(run, "tests/rules/", "run.py"):
+        command([sys.executable, "tests/rules/run.py", "--programs", programs(), "check", "unit", *([] if run.paths is not None else ["day"])])
+
+
+def live(run):  # pylint: disable=unused-argument
+    """Have them scrape simulated nodes, evaluate what comes and answer the dashboards."""
+    command([sys.executable, "tests/rules/run.py", "--programs", programs(), "live", "hostile", "dashboards"])
 
 
 def mutations(run):  # pylint: disable=unused-argument
@@ -493,8 +494,8 @@ def grafana():
 
 # In the order in which they begin: what needs no image first, while the scenarios build theirs; last what can use every core, which are free once
 # the scenarios have ended. Molecule has a job for each scenario.
-PARTS = {"lint": lint, "build": build, "galaxy": galaxy, "sanity": sanity, "rules": rules, "units": units, "molecule": None, "mutations": mutations,
-         "quiet": quiet, "matrix": matrix, "preview": None, "grafana": None}
+PARTS = {"lint": lint, "build": build, "galaxy": galaxy, "sanity": sanity, "molecule": None, "rules": rules, "live": live, "units": units,
+         "mutations": mutations, "quiet": quiet, "matrix": matrix, "preview": None, "grafana": None}
 # What is quick, and worth it before each commit.
 CHECKS = ["lint", "units", "rules"]
 

@@ -44,6 +44,8 @@ import expositions
 # libyaml, where it is there: the files have thousands of lines, and Python alone takes ten times as long.
 LOADER, DUMPER = getattr(yaml, "CSafeLoader", yaml.SafeLoader), getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 STEP = "1m"
+# A hang must end as a failure. The evaluation of all cases takes minutes, and many of them on a busy machine.
+HANG_SECONDS = 2400
 NO_ALERTS = ("health", "jobs", "labels", "layers", "messages", "pages", "quiet", "recording", "sources", "stragglers")
 OPTIONS = {"node_exporter": "[::1]:9100", "cluster": "c1", "node": "mon",
            "stack": {"victoriametrics": "127.0.0.1:8428", "vmagent": "127.0.0.1:8429", "vmalert": "127.0.0.1:8880"}}
@@ -69,10 +71,13 @@ class Programs:
             raise Missing(name)
         return found
 
-    def run(self, name, *arguments, timeout=120, prefix=()):
-        """Its output; raises AssertionError with the output when it fails. The prefix is a command that starts it."""
-        done = subprocess.run([*prefix, self.path(name), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, timeout=timeout, check=False)
+    def run(self, name, *arguments, timeout=HANG_SECONDS, prefix=()):
+        """Its output; raises AssertionError with the output when it fails or hangs. The prefix is a command that starts it."""
+        try:
+            done = subprocess.run([*prefix, self.path(name), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, timeout=timeout, check=False)
+        except subprocess.TimeoutExpired as hang:
+            raise AssertionError(f"{name}: took longer than {timeout} seconds") from hang
         assert done.returncode == 0, f"{name} {' '.join(arguments)}: {done.returncode}\n{done.stdout[-6000:]}"
         return done.stdout
 
@@ -357,14 +362,14 @@ def unit_files(folder, kind, only):
 
 def unit_promtool(programs, folder, only=()):
     """All cases hold in Prometheus."""
-    programs.run("promtool", "test", "rules", *unit_files(folder, "promql_expr_test", only), timeout=600)
+    programs.run("promtool", "test", "rules", *unit_files(folder, "promql_expr_test", only))
 
 
 def unit_vmalert(programs, folder, only=()):
     """All cases hold in VictoriaMetrics."""
     files = [f"--files={path}" for path in unit_files(folder, "metricsql_expr_test", only)]
     # It keeps its data in a folder of a fixed name, which another run beside this one would take away.
-    programs.run("vmalert-tool", "unittest", "--disableAlertgroupLabel", *files, timeout=600, prefix=[*own_network(), "env", f"TMPDIR={folder}"])
+    programs.run("vmalert-tool", "unittest", "--disableAlertgroupLabel", *files, prefix=[*own_network(), "env", f"TMPDIR={folder}"])
 
 
 def live_vmagent(programs, folder):

@@ -31,7 +31,7 @@ def listed(folder, playbook, groups):
     (folder / "hosts.ini").write_text("".join(f"[accelmon_on_{group}]\n{host}\n" for group, host in groups.items()))
     done = subprocess.run(
         [sys.executable, "-c", LIST, "-i", "hosts.ini", "--list-tasks", "--list-hosts", str(ROOT / playbook)], cwd=str(folder),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=120, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=600, check=False,
         env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1"))
     assert done.returncode == 0, done.stdout
     return [(name, re.findall(r"^      (\w+)$", body, re.MULTILINE), set(re.findall(r"accelmon\.fleet\.(\w+) : ", body)))

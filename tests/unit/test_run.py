@@ -121,7 +121,7 @@ def test_bytecode_is_kept_and_not_in_the_checkout(run, tmp_path, monkeypatch):
 def logs(run, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "LOGS", str(tmp_path / "logs"))
     monkeypatch.setattr(run, "HEARTBEAT_SECONDS", 0.05)
-    monkeypatch.setattr(run, "LANES", {"molecule": 2, "others": 1})
+    monkeypatch.setattr(run, "LANES", {"waiting": 2, "working": 1})
     monkeypatch.setattr(run.Job, "stopped", threading.Event())
     return run
 
@@ -200,6 +200,12 @@ def test_an_interrupted_run_starts_nothing_more(logs, monkeypatch, tmp_path):
         logs.side_by_side(jobs)
     assert not (tmp_path / "more").exists()
     assert jobs[2].seconds is None
+
+
+def test_what_waits_for_scrapes_runs_when_a_scenario_has_ended_and_beside_what_works(run):
+    jobs = run.jobs_of(run.Run(False, [name for name in run.PARTS if name not in run.EXTRA_PARTS]))
+    assert [job.name for job in jobs if job.lane == "waiting"] == ["molecule default", "molecule prometheus", "live"]
+    assert [job.name for job in jobs if job.lane == "working"] == ["lint", "build", "galaxy", "sanity", "rules", "units"]
 
 
 def test_every_part_is_one_job_but_molecule_which_is_one_for_each_scenario(run):
