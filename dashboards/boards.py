@@ -9,7 +9,7 @@ whole fleet are only asked for as they are now. What several of report, vmui and
 """
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.error_series import known
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.error_series import EVENT, known
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.palette import HEAT
 import panels
 from panels import (
@@ -320,6 +320,18 @@ def link_lines(where):
     ]
 
 
+def new_errors(where):
+    """How many errors were added, by code.
+
+    A counter begins with the first error, which Prometheus does not take for an increase. A device that is not seen any more loses its index and keeps
+    its address.
+    """
+    devices = f"max by ({', '.join(EVENT)})"
+    total, before = f"accelerator_errors_total{{{where}}}", f"last_over_time(accelerator_errors_total{{{where}}}[1h] offset $__rate_interval)"
+    return (f"sum by (kind, code) (\n{devices} ({total}) - {devices} ({before}) > 0\n"
+            f"or {devices} ({total}) unless {devices} ({before}))")
+
+
 def error_table(title, about, by, labels, where, size=(24, 8)):
     """Error codes with what the catalogue knows of them; a code that it does not know keeps its row."""
     def explained(query):
@@ -516,9 +528,8 @@ def errors():
         ("Codes", [
             error_table("By code", "Counted since each node's log was first read. Xid 45 is often only the end of a job after another error. A code without a "
                         "meaning is not in the catalogue of errors yet.", "kind, code", ["kind", "code", "title", "class", "action"], where, (24, 10)),
-            lines("New errors by code", "Errors that were added, one on top of the other. No bar: none were.",
-                  [target(f"sum by (kind, code) (increase(accelerator_errors_total{{{where}}}[$__rate_interval]) > 0)", "{{kind}} {{code}}")], "count", (24, 8),
-                  stack=True, style="bars", min=0),
+            lines("New errors by code", "Errors that were added, one on top of the other. No bar: none were. A device that nobody asked for an hour has all of "
+                  "its errors added.", [target(new_errors(where), "{{kind}} {{code}}")], "count", (24, 8), stack=True, style="bars", min=0),
             table("By device", "The 100 devices and codes with the latest errors. A device that is not seen any more has no index.", [
                 (f"topk(100, max by (cluster, node, vendor, index, pci_bus_id, kind, code) (accelerator_error_last_timestamp_seconds{{{where}}}) > 0) * 1000",
                  column("Last", "moment"))], ["cluster", "node", "vendor", "index", "pci_bus_id", "kind", "code"], (24, 10), links,

@@ -28,7 +28,7 @@ import live
 
 # The fixtures have a sample for each of so many minutes, and one more. The plots show the second half: rates need a past.
 MINUTES = RANGE // 60
-VALUE = re.compile(r"(@)?([-+]?[\d.e]+)([-+][\d.]+)?(?:x\d+)?$")
+VALUE = re.compile(r"(@)?([-+]?[\d.e]+)([-+][\d.]+)?(?:x\d+)?(?: since (\d+))?$")
 MOST_LINES = 60
 PATIENCE = 60
 
@@ -46,8 +46,9 @@ def samples(end, stragglers):
     for scrape in found["scrapes"]:
         texts.update(expositions.series(expositions.page(scrape["page"]), scrape["job"], scrape["target"]))
     for series, text in texts.items():
-        at, first, slope = VALUE.match(text).groups()
-        made[series] = [(end if at else 0) + float(first) + float(slope or 0) * minute for minute in range(MINUTES + 1)]
+        at, first, slope, since = VALUE.match(text).groups()
+        made[series] = [(end if at else 0) + float(first) + float(slope or 0) * minute if minute >= int(since or 0) else None
+                        for minute in range(MINUTES + 1)]
     return made
 
 
