@@ -479,11 +479,15 @@ def matrix(run):
         raise Failed("; ".join(failures))
 
 
-def preview():
-    """Draw the dashboards and the report, and look for what nobody could read."""
+def preview(run):
+    """Draw the dashboards, the report and vmui's pages, and look for what nobody could read."""
     pictures = os.path.join(CACHE, "preview-pictures")
+    vmui = ["--vmui"]
+    if subprocess.call([sys.executable, os.path.join(ROOT, "lab", "cache.py"), "status", "--only", "victoriametrics"]) != 0:
+        run.skip("pictures of vmui", "Debian's VictoriaMetrics has none; make lab-cache builds one")
+        vmui = []
     command([sys.executable, "dashboards/preview/preview.py", "--programs", programs(), "--pictures", pictures,
-             "--modules", os.path.join(os.environ["ACCELMON_PREVIEW"], "node_modules")])
+             "--modules", os.path.join(os.environ["ACCELMON_PREVIEW"], "node_modules"), *vmui])
     say("pictures are in " + pictures)
 
 
@@ -509,7 +513,7 @@ def jobs_of(run):
         elif name == "preview":
             # Set by tests/setup.sh --preview.
             if os.environ.get("ACCELMON_PREVIEW"):
-                jobs.append(Job(name, preview))
+                jobs.append(Job(name, functools.partial(preview, run)))
         elif name == "grafana":
             if os.environ.get("GRAFANA_IMAGE"):
                 jobs.append(Job(name, grafana))
