@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A simulated nvidia-smi. Simulated output, derived from documentation and public samples, not recorded on this hardware.
 
-It answers -L, nvlink -s, --query-compute-apps and --query-gpu for the devices that the lab host's PCI tree shows at that moment.
+It answers -L, nvlink -s and -e, --query-compute-apps and --query-gpu for the devices that the lab host's PCI tree shows at that moment.
 Like the real tool it needs the driver's control node: without /dev/nvidiactl it fails with exit status 9.
 Processes on the devices are the lines "UUID, pid, MiB" of the file /lab/nvidia-smi.processes; without it there are none.
 The file /lab/nvidia-smi.behaviour switches it: one of hang, garbage, err, mismatch, lost. Without it all is well.
@@ -197,6 +197,14 @@ def list_links(found):
             print("Device does not have or support Nvlink")
 
 
+def list_link_errors(found):
+    """Print how many errors the NVLinks of each device have: none."""
+    for index, facts in enumerate(found):
+        print("GPU %d: %s (UUID: %s)" % (index, facts["name"], facts["uuid"]))
+        for link in range(facts["links"]):
+            print("".join("\t Link %d: %s Errors: 0\n" % (link, kind) for kind in ("Replay", "Recovery", "CRC")))
+
+
 def list_processes(_found):
     """Print the processes that the host is said to have, if any."""
     try:
@@ -207,7 +215,7 @@ def list_processes(_found):
 
 
 LISTS = {
-    ("-L",): list_devices, ("--list-gpus",): list_devices, ("nvlink", "-s"): list_links,
+    ("-L",): list_devices, ("--list-gpus",): list_devices, ("nvlink", "-s"): list_links, ("nvlink", "-e"): list_link_errors,
     ("--query-compute-apps=gpu_uuid,pid,used_memory", "--format=csv,noheader,nounits"): list_processes,
 }
 
@@ -246,7 +254,7 @@ def main(arguments):
             sys.stdout.write("Invalid combination of input arguments. Please run 'nvidia-smi -h' for help.\n")
             return 2
     if fields is None or options is None or "csv" not in options:
-        sys.stdout.write("This simulated nvidia-smi answers -L, nvlink -s and --query-gpu=... --format=csv[,noheader][,nounits] only.\n")
+        sys.stdout.write("This simulated nvidia-smi answers -L, nvlink -s and -e and --query-gpu=... --format=csv[,noheader][,nounits] only.\n")
         return 2
     return query(fields, options, found, driver_version, fault)
 

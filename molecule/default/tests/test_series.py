@@ -49,6 +49,7 @@ def test_links_are_expected_as_the_collector_counts_them(fleet):
     eventually(lambda: fleet.values('accelmon_expected_links{kind="nvlink"}') == {"nvidia1": 18}, "18 links of each device")
     eventually(lambda: set(fleet.values('accelerator_links{kind="nvlink",state="active"}', "index").items()) == {
         (str(index), 18) for index in range(fleet.accelerators["nvidia1"]["nvidia"])}, "that many are up")
+    eventually(lambda: fleet.values('node_gpu_link_errors_total{node="nvidia1"}', "type") == {"crc": 0, "recovery": 0, "replay": 0}, "they have no errors")
 
 
 def test_identity_is_complete_and_unique(fleet):

@@ -146,6 +146,13 @@ def test_smi_lists_what_the_bus_shows(smi):
     assert smi("-L")[1].count("\n") == 7
 
 
+def test_smi_links(smi):
+    status, text = smi("nvlink", "-s")
+    assert status == 0 and text.count("\t Link 17: 26.562 GB/s\n") == 8
+    status, text = smi("nvlink", "-e")
+    assert status == 0 and text.count("\t Link 17: CRC Errors: 0\n") == 8 and text.count("Errors: 0\n") == 8 * 18 * 3
+
+
 def test_smi_table(smi):
     fields = "index,pci.bus_id,memory.total,retired_pages.pending,power.limit"
     status, text = smi("--query-gpu=" + fields, "--format=csv")
