@@ -10,7 +10,7 @@ checkout renders. Simulated: the exporters, which one process plays for all node
 The pages have the rows of DCGM's exporter (--rows all: each of roles/dcgm_exporter/files/counters.csv; read: only those that the rules
 read); --all-smi, --textfile and --standby give a share of the nodes all-smi alone, the textfile collector alone, or all-smi
 as a standby beside DCGM's exporter. --jobs gives the devices of a share of the nodes to jobs of four nodes each, as owner files do, so that rules
-have devices to join with jobs.
+have devices to join with jobs; --joins leaves out all rules but these and those whose series they read.
 
 Measured: time of each rule and of each group, as the evaluator tells it; how old a recorded sample is, and the reading behind
 it, by a device whose power tells the time of its scrape; CPU time and memory of each program; the time from the moment when a device
@@ -349,6 +349,23 @@ def joining(groups):
     return {rule["record"] for group in groups for rule in group["rules"] if "accelerator_job_info" in rule["expr"]}
 
 
+def only_joins(groups):
+    """The groups without rules that neither join devices with jobs nor record series of devices, which the joins read."""
+    joins = joining(groups)
+    left = [dict(group, rules=[rule for rule in group["rules"] if group["name"].startswith("accelmon_devices_") or rule["record"] in joins])
+            for group in groups]
+    return [group for group in left if group["rules"]]
+
+
+def rule_files(options):
+    """{name of a file: its text}."""
+    every = "%ds" % options.interval
+    if options.joins:
+        return {"joins": json.dumps({"groups": only_joins(recording_groups(every, options.backend))})}
+    return {"recording": recording_file(every, options.backend),
+            "alerts": alert_file({"AcceleratorMissing": {"for": "%ds" % options.fault_for}}, interval=every)}
+
+
 def watched(options, api, evaluator):
     """(ages of the reading, ages of its sample, times of all rules) of some cycles, which it waits for."""
     started = time.monotonic()
@@ -417,31 +434,51 @@ def rule_figures(options, rounds):
     }
 
 
-def cpu_of_each(api, evaluator, pids):
-    """CPU seconds of the storage for each rule, least of three, while nothing is scraped and evaluated: other work on the machine hardly changes it.
-
-    {group: {"cpu_s": sum of its rules, "rules": [[rule, CPU seconds]]}}; the work of vmalert with the answers is not in it.
-    """
-    data = get(evaluator + "/api/v1/rules")
-    quiet = [pids[name] for name in ("vmagent", "vmalert")]
-    for pid in quiet:
+@contextlib.contextmanager
+def stopped(pids):
+    """Nothing is scraped and evaluated while the block runs, but the storage answers."""
+    for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
         time.sleep(5)
-        found, measured = {}, {}
-        for group in data["groups"]:
-            for rule in group["rules"]:
-                # What is known of error codes is the same constant for each.
-                times = measured.setdefault(rule["query"], [])
-                while len(times) < 3:
-                    before = spent(pids)["victoria-metrics"][0]
-                    query(api, rule["query"])
-                    times.append(spent(pids)["victoria-metrics"][0] - before)
-                found.setdefault(group["name"], []).append([rule["name"] + json.dumps(rule.get("labels") or {}), round(min(times), 2)])
+        yield
     finally:
-        for pid in quiet:
+        for pid in pids:
             os.kill(pid, signal.SIGCONT)
-    return {group: {"cpu_s": round(sum(seconds for _name, seconds in rules), 2), "rules": rules} for group, rules in found.items()}
+
+
+@contextlib.contextmanager
+def idle_prometheus(folder, command, api):
+    """Its pids: one with the data of the one that has ended, and nothing to scrape and to evaluate."""
+    with open(folder + "/idle.yml", "w", encoding="utf-8") as handle:
+        handle.write("global: {}\n")
+    with running(folder, {"prometheus": [command[0], "--config.file=%s/idle.yml" % folder] + command[2:]}) as pids:
+        end = time.monotonic() + 120
+        while not query(api, "count(accelerator_info)") and time.monotonic() < end:
+            time.sleep(1)
+        yield pids
+
+
+def cpu_of_each(api, rules, pids, storage):
+    """CPU seconds of the storage for each rule, least of three, while nothing is scraped and evaluated: other work on the machine hardly changes it.
+
+    rules: what the evaluator told of them; storage: its name in pids. {group: {"cpu_s": sum of its rules, "rules": [[rule, CPU seconds]],
+    "joins_s": CPU seconds of those that join devices with jobs}}; the work of vmalert with the answers is not in it.
+    """
+    found, measured = {}, {}
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            # What is known of error codes is the same constant for each.
+            times = measured.setdefault(rule["query"], [])
+            while len(times) < 3:
+                before = spent(pids)[storage][0]
+                query(api, rule["query"])
+                times.append(spent(pids)[storage][0] - before)
+            told = found.setdefault(group["name"], {"cpu_s": 0, "joins_s": 0, "rules": []})
+            told["rules"].append([rule["name"] + json.dumps(rule.get("labels") or {}), round(min(times), 2)])
+            told["cpu_s"] += min(times)
+            told["joins_s"] += min(times) if "accelerator_job_info" in rule["query"] else 0
+    return found
 
 
 def fault_time(options, pages, exporters):
@@ -456,6 +493,20 @@ def fault_time(options, pages, exporters):
     return {"for_s": options.fault_for, "seconds": round(found - started, 1) if found else None}
 
 
+def await_devices(options, folder, api):
+    """Wait until all devices are recorded. Ends the run if they are not in time."""
+    wanted, end = options.nodes * options.devices, time.monotonic() + options.patience
+    seen = 0
+    while seen < wanted and time.monotonic() < end:
+        time.sleep(5)
+        seen = sum(number for _labels, number in query(api, "count(accelerator_info)"))
+    log("%d of %d devices are recorded" % (seen, wanted))
+    if seen != wanted:
+        if options.keep:
+            log("kept: " + folder)
+        raise SystemExit("not all devices are recorded, or some more than once")
+
+
 def measure(options):
     """All figures of one run."""
     kinds = mix(options)
@@ -466,23 +517,14 @@ def measure(options):
     try:
         write_targets(folder, exporters.port, kinds, round(options.jobs * options.nodes))
         os.makedirs(folder + "/rules")
-        for name, text in (("recording", recording_file("%ds" % options.interval, options.backend)),
-                           ("alerts", alert_file({"AcceleratorMissing": {"for": "%ds" % options.fault_for}}, interval="%ds" % options.interval))):
+        for name, text in rule_files(options).items():
             with open("%s/rules/%s.yml" % (folder, name), "w", encoding="utf-8") as handle:
                 handle.write(text)
         commands, api, evaluator = backend_commands(options, folder, exporters.port, folder + "/rules")
         with running(folder, commands) as pids:
-            wanted, end = options.nodes * options.devices, time.monotonic() + options.patience
-            seen = 0
-            while seen < wanted and time.monotonic() < end:
-                time.sleep(5)
-                seen = sum(number for _labels, number in query(api, "count(accelerator_info)"))
-            log("%d of %d devices are recorded" % (seen, wanted))
-            if seen != wanted:
-                if options.keep:
-                    log("kept: " + folder)
-                raise SystemExit("not all devices are recorded, or some more than once")
+            await_devices(options, folder, api)
             time.sleep(2 * options.interval)
+            wanted = options.nodes * options.devices
             found = {"backend": options.backend, "nodes": options.nodes, "devices": wanted, "interval_s": options.interval,
                      "mix": {"all_smi": options.all_smi, "textfile": options.textfile, "standby": options.standby},
                      "rows_per_node": {source: pages.rows(source) for source in ("dcgm", "all_smi", "textfile")},
@@ -491,10 +533,15 @@ def measure(options):
             owned = query(api, "count(accelerator_job_info)")
             found["devices_with_jobs"] = int(owned[0][1]) if owned else 0
             found["recorded_series_per_device"] = round(series[0][1] / wanted, 2) if series else None
-            if options.each:
-                found["cpu_of_each"] = cpu_of_each(api, evaluator, pids)
+            rules = get(evaluator + "/api/v1/rules") if options.each else None
+            if options.each and options.backend == "victoriametrics":
+                with stopped([pids["vmagent"], pids["vmalert"]]):
+                    found["cpu_of_each"] = cpu_of_each(api, rules, pids, "victoria-metrics")
             if options.fault:
                 found["fault"] = fault_time(options, pages, exporters)
+        if options.each and options.backend == "prometheus":
+            with idle_prometheus(folder, commands["prometheus"], api) as pids:
+                found["cpu_of_each"] = cpu_of_each(api, rules, pids, "prometheus")
         return found
     finally:
         if not options.keep:
@@ -514,6 +561,7 @@ def markdown(found, rules):
     if "cpu_of_each" in found:
         lines += ["", "| group | CPU s of one evaluation in the storage |", "|---|---|"]
         lines += ["| %s | %.2f |" % (group, told["cpu_s"]) for group, told in found["cpu_of_each"].items()]
+        lines += ["| rules that join devices with jobs | %.2f |" % sum(told["joins_s"] for told in found["cpu_of_each"].values())]
     lines += ["", "| program | CPU cores | MB |", "|---|---|---|"]
     lines += ["| %s | %.2f | %d |" % (name, cores, found["memory_mb"][name]) for name, cores in found["cpu_cores"].items()]
     lines += ["", "age in s of a recorded sample, and of the reading behind it: %s; fault to Alertmanager: %s; recorded series per device: %s" % (
@@ -536,15 +584,16 @@ def main():
     parser.add_argument("--textfile", type=float, default=0)
     parser.add_argument("--standby", type=float, default=0)
     parser.add_argument("--jobs", type=float, default=0, help="share of the nodes whose devices have jobs, 0 to 1")
-    parser.add_argument("--each", action="store_true", help="CPU time of each rule, with victoriametrics alone")
+    parser.add_argument("--joins", action="store_true", help="only rules that join devices with jobs, and those whose series they read")
+    parser.add_argument("--each", action="store_true", help="CPU time of each rule, while nothing is scraped")
     parser.add_argument("--fault", action="store_true", help="take a device away, and wait for its alert")
     parser.add_argument("--fault-for", type=int, default=30, help="seconds that this alert waits")
     parser.add_argument("--top", type=int, default=12, help="dearest rules to print")
     parser.add_argument("--json", help="file for all figures")
     parser.add_argument("--keep", action="store_true", help="keep the folder with data and logs")
     options = parser.parse_args()
-    if options.each and options.backend != "victoriametrics":
-        parser.error("--each: Prometheus scrapes and evaluates in one process")
+    if options.joins and options.fault:
+        parser.error("--joins leaves out alerts, so there is none for --fault")
     # So that what runs is ended also when somebody ends this.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit("ended"))
     found = measure(options)
