@@ -337,8 +337,8 @@ def unit_tests(run, tests, python=sys.executable, title="units"):
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, "report.xml")
         try:
-            # A file's tests stay together, because they share what is costly to make.
-            command([python, "-m", "pytest", "-q", "-rfEs", "-p", "no:cacheprovider", "--numprocesses", str(CORES), "--dist", "loadfile",
+            # A file's tests stay together, because they share what is costly to make. One process more than cores, because the slowest wait for programs.
+            command([python, "-m", "pytest", "-q", "-rfEs", "-p", "no:cacheprovider", "--numprocesses", str(CORES + 1), "--dist", "loadfile",
                      "--junit-xml", report, *tests], env=env)
         finally:
             if os.path.exists(report):
