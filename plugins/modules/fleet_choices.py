@@ -12,7 +12,7 @@ requirements:
   - Python 3.6 or newer
 author: accelmon.fleet contributors (@accelmon)
 description:
-  - Internal to the collection; C(change_alert.yml) writes with it, and whatever makes rules reads with it. Runs on a monitoring host.
+  - Internal to the collection; C(change_alert.yml) and C(change_channel.yml) write with it, and whatever makes rules reads with it. Runs on a monitoring host.
   - Without O(document) it only reads.
 attributes:
   check_mode:

@@ -31,6 +31,10 @@ options:
     description: The passwords by name. An empty one is kept, or generated if there is none.
     type: dict
     required: true
+  channels:
+    description: Secrets of receivers of notifications by receiver and key, to be kept; an empty dictionary of a receiver forgets them.
+    type: dict
+    default: {}
   rotate:
     description: Names of passwords to replace.
     type: list
@@ -85,7 +89,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 encoded:
-  description: JSON in base64, C(passwords) and C(hashes), each by name.
+  description: JSON in base64, C(passwords) and C(hashes), each by name, and C(channels), the secrets of all receivers.
   type: str
   returned: success
 signing:
@@ -118,7 +122,8 @@ def result(store, names):
     """What the module returns."""
     passwords = dict((name, store.data["passwords"].get(name, {}).get("password", "(to be made)")) for name in names)
     hashes = dict((name, store.data["passwords"].get(name, {}).get("hash", "(to be made)")) for name in names)
-    encoded = base64.b64encode(json.dumps({"passwords": passwords, "hashes": hashes}).encode("utf-8")).decode("ascii")
+    secrets = {"passwords": passwords, "hashes": hashes, "channels": store.data.get("channels", {})}
+    encoded = base64.b64encode(json.dumps(secrets).encode("utf-8")).decode("ascii")
     return {"encoded": encoded, "signing": store.signing(), "bundle": store.bundle(), "made": store.changed, "changed": bool(store.changed)}
 
 
@@ -137,6 +142,8 @@ def predict(store, params):
             check_password("accelmon_%s_password" % name, given)
         if name in params["rotate"] or not known or given and given != known:
             store.changed.append("password of %s" % name)
+    for name, secrets in params["channels"].items():
+        store.channel(name, secrets)
     role = {"keep": None, "prepare": "next", "switch": "signing", "finish": "previous"}[params["authority"]]
     known = store.data["authority"]
     if not known.get("signing") or params["authority"] == "prepare" and not known.get("next") \
@@ -167,6 +174,8 @@ def run(params, check, relabel=None):
         store = Store(params["state_dir"], relabel)
         for name in sorted(passwords):
             store.password(name, passwords[name], name in params["rotate"])
+        for name, secrets in sorted(params["channels"].items()):
+            store.channel(name, secrets)
         hosts = recorded(params["registry_dir"]) if params["authority"] == "finish" else None
         if hosts is not None:
             store.forget(hosts)
@@ -181,6 +190,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "passwords": {"type": "dict", "required": True, "no_log": True},
+            "channels": {"type": "dict", "default": {}, "no_log": True},
             "rotate": {"type": "list", "elements": "str", "default": []},
             "authority": {"type": "str", "choices": ["keep", "prepare", "switch", "finish"], "default": "keep"},
             "force": {"type": "bool", "default": False},

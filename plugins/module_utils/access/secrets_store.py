@@ -6,6 +6,7 @@
 
 <folder>/secrets.json: {"version": 1,
   "passwords": {name: {"password": str, "hash": bcrypt}},
+  "channels"?: {receiver of notifications: {key: value}}, what change_channel.yml was given,
   "authority": {"signing": {"key": PEM, "certificate": PEM}, "next"?: the same, "previous"?: {"certificate": PEM}}}
 <folder>/issued.json: {"version": 1, "hosts": {host: {"authority": sha256 of the authority's certificate, "until": seconds}}}
 `next` is trusted already and does not sign yet; `previous` is trusted still and signs no more.
@@ -111,6 +112,17 @@ class Store(object):
         except bcrypt.BcryptError as error:
             raise Failure(str(error))
         self.changed.append("password of %s" % name)
+
+    # Receivers of notifications
+
+    def channel(self, name, secrets):
+        """Keep the secrets of a receiver; {} forgets them."""
+        known = self.data.setdefault("channels", {})
+        if secrets == known.get(name, {}):
+            return
+        known.pop(name, None)
+        known.update({name: secrets} if secrets else {})
+        self.changed.append("secrets of the channel %s" % name)
 
     # The authority
 

@@ -5,7 +5,7 @@
 """Settings that somebody chose by a playbook instead of in the inventory, as monitoring hosts keep them: pure functions, but for `read`.
 
 The choices are
-  {"version": 1, "generation": n, "alerts": {alert: choice}}
+  {"version": 1, "generation": n, "alerts": {alert: choice}, "channels": {receiver: choice}}
 and a choice is
   {"change": {setting: value}, "by": who, "at": when, in seconds since 1970, "until"?: when it ends, "reason": why}
 Every monitoring host has the same ones, in one file. Whether a change is one that the catalogue knows is seen where the rules are made.
@@ -21,7 +21,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.registry impo
 VERSION = 1
 NAME = "choices.json"
 # Members of the document with choices, and what one of them is called.
-KINDS = {"alerts": "alert"}
+KINDS = {"alerts": "alert", "channels": "channel"}
 FIX = "restore the file from a backup, or move it away to forget all choices"
 
 
@@ -94,6 +94,6 @@ def listing(document, now):
 
 def line(name, choice):
     """A choice as text."""
-    change = ", ".join("%s=%s" % (key, json.dumps(value) if isinstance(value, bool) else value) for key, value in sorted(choice["change"].items()))
+    change = ", ".join("%s=%s" % (key, value if isinstance(value, str) else json.dumps(value)) for key, value in sorted(choice["change"].items()))
     until = " until %s" % query.instant(choice["until"]) if "until" in choice else ""
     return query.one_line("%s: %s%s (%s: %s)" % (name, change, until, choice["by"], choice["reason"]))

@@ -13,12 +13,14 @@ import re
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import formats, hosts, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import alerts
 
 # Formats whose values are a list of known words.
 WORDS = {
     "alert_names": lambda: [alert["alert"] for alert in load("alerts")["alerts"]],
     "compared": lambda: list(load("sources")["sources"]),
     "rotated": lambda: list(formats.ROTATED),
+    "severities": lambda: list(alerts.SEVERITIES),
 }
 # Formats whose value is one of them.
 WORD = {"alert": WORDS["alert_names"]}

@@ -376,6 +376,11 @@ def compared(value):
     return some_of(value, tuple(catalogue.load("sources")["sources"]), "source")
 
 
+def severities(value):
+    """Severities of alerts."""
+    return some_of(value, alerts.SEVERITIES, "severity")
+
+
 ROTATED = ("stack", "exporter", "drain", "certificates", "ca", "ca_end")
 
 
@@ -540,6 +545,7 @@ FORMATS = {
     "root_url": passed(addresses.url, grafana.check_root_url),
     "rule_files": passed(values.strings, lambda value: site_rules.site_files(value, "")),
     "scrape_limits": limits.checked,
+    "severities": severities,
     "template_files": passed(values.strings, routes.site_templates),
     "unit_overrides": passed(units.check),
     "webhooks": addresses.urls,

@@ -5,6 +5,7 @@
 """Internal filters about signals: files of rules, their groups, where alerts go, and what is compared."""
 from __future__ import annotations
 
+import base64
 import json
 import time
 
@@ -78,9 +79,8 @@ def alert_choices(hostvars, kept):
 def changed_alert(document, hostvars, groups, user):
     """The choices with what change_alert.yml was asked for: see `chosen.changed_alert`. user: who runs it, if nothing else says so"""
     told, monitor = hostvars["localhost"], groups["monitoring"][0]
-    by = label_value(fleet.setting(told, "accelmon_change_by") or str(told.get("awx_user_name") or user))
     declared = fleet.settings(hostvars[monitor], ["accelmon_alert_overrides", "accelmon_alert_presets"])
-    return chosen.changed_alert(plain(document), told, declared, by, time.time())
+    return chosen.changed_alert(plain(document), told, declared, changed_by(told, user), time.time())
 
 
 def rule_lines(loaded, alert):
@@ -105,8 +105,8 @@ def alert_inputs(host, hostvars):
 def alertmanager_files(options, source, version, node):
     """The files of Alertmanager's configuration, {"files", "secrets", "reload"} as the role service takes them.
 
-    options: `receivers`, `template_files`, `webhook_urls`, `watchdog_urls`, `group_wait`, `group_interval`, `repeat_interval`,
-             `grafana_url`
+    options: `receivers`, `later` ([{"from": second since 1970, "receivers"}], in their order), `template_files`,
+             `webhook_urls`, `watchdog_urls`, `group_wait`, `group_interval`, `repeat_interval`, `grafana_url`
     source, version: where the program comes from; node: the fact accelmon_node
     """
     return routes.files(options, str(source), str(version), dict(node))
@@ -190,9 +190,43 @@ def silenced(labels, groups):
 
 
 @as_filter
-def receivers(host_variables):
-    """[{"name", "integration"}] of every receiver of a monitoring host, from its `hostvars` entry."""
-    return notified.integrations(host_variables)
+def receivers(host_variables, hostvars):
+    """[{"name", "integration"}] of every receiver of a monitoring host, from its `hostvars` entry, with what somebody chose. hostvars: of this name"""
+    return notified.integrations(host_variables, notified.channels(hostvars))
+
+
+@as_filter
+def chosen_receivers(declared, hostvars, kept, encoded, release):
+    """{"receivers": those of a monitoring host, with what somebody chose instead of the inventory, "later": [{"from", "receivers"}] as choices end,
+    "problems": [line] about what does not hold}.
+
+    declared: alertmanager_receivers; kept: as in `alert_choices`; encoded: secrets, as fleet_secrets gives them, "" if there are none
+    release: source and version of Alertmanager and the fact accelmon_node, see `routes.installed`
+    """
+    found = chosen.of_run([{"item": "this host", **kept}], time.time())["channels"] if kept.get("document") else notified.channels(hostvars)
+    secrets = json.loads(base64.b64decode(encoded))["channels"] if encoded else {}
+    (today, *later), problems = notified.staged(plain(declared), found, secrets, routes.installed(*release))
+    return {"receivers": today["receivers"], "later": later, "problems": problems}
+
+
+@as_answer
+def changed_channel(document, hostvars, groups, user):
+    """The choices with what change_channel.yml was asked for: see `chosen.changed_channel`. user: who runs it, if nothing else says so"""
+    told, declared = hostvars["localhost"], fleet.setting(hostvars[groups["monitoring"][0]], "alertmanager_receivers")
+    return chosen.changed_channel(plain(document), told, declared, changed_by(told, user), time.time())
+
+
+@as_filter
+def channel_secrets(document, hostvars, groups):
+    """The secret that change_channel.yml was given, as fleet_secrets takes it. document: the choices after the change"""
+    before = plain(hostvars["localhost"]["accelmon_choices"]["document"])["channels"]
+    declared = fleet.setting(hostvars[groups["monitoring"][0]], "alertmanager_receivers")
+    return chosen.channel_secrets(hostvars["localhost"], declared, before, plain(document)["channels"])
+
+
+def changed_by(told, user):
+    """Who changes something, by localhost's `hostvars` entry."""
+    return label_value(fleet.setting(told, "accelmon_change_by") or str(told.get("awx_user_name") or user))
 
 
 @as_answer
@@ -291,7 +325,7 @@ class FilterModule:
     def filters(self):
         """Name to function."""
         return internal(rule_files, rules_check, rollup_relabelling, drain_verdicts, alert_changes, rules_checker, choices_of_run, alert_choices,
-                        changed_alert, rule_lines, alert_inputs, rule_groups, alertmanager_files,
+                        changed_alert, changed_channel, channel_secrets, chosen_receivers, rule_lines, alert_inputs, rule_groups, alertmanager_files,
                         expected_series, replayed, source_comparisons, rehearsed_rules, explanation, findings, alert_routes, silenced,
                         receivers, silence_lines, delivery_lines, views, mail_receiver, report_text, report_paths, report_lines, report_of, fullest_report,
                         report_stats, job_views, job_problems, job_report, job_text, job_lines, vmui_files)

@@ -19,10 +19,11 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import rece
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.messages import templates
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.receivers import DIRECTORY, NOBODY, REST, WATCHDOG, WEBHOOK
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.site_rules import site_files
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.stages import before, limited, stages
 
 TIMES = {"group_wait": "10s", "group_interval": "5m", "repeat_interval": "4h"}
 URLS = ("webhook_urls", "watchdog_urls")
-LISTS = ("receivers", "template_files")
+LISTS = ("receivers", "later", "template_files")
 CONFIG = f"{DIRECTORY}/alertmanager.yml"
 # An alert with this label is a test of the receiver that it names. No alert of a rule has it.
 TEST = "accelmon_test"
@@ -56,7 +57,9 @@ def checked(options):
             entry, _colon, wrong = str(problem).partition(": ")
             raise Problem(wrong, f"alertmanager_{name}, {entry}", HIDDEN) from None
     try:
-        chosen["receivers"] = receiver_types.webhooks(WEBHOOK, chosen["webhook_urls"]) + receiver_types.checked(chosen["receivers"])
+        everybody = receiver_types.webhooks(WEBHOOK, chosen["webhook_urls"])
+        chosen["receivers"] = everybody + receiver_types.checked(chosen["receivers"])
+        chosen["later"] = [{"from": one["from"], "receivers": everybody + receiver_types.checked(one["receivers"])} for one in chosen["later"]]
     except Problem as problem:
         raise Problem(problem, "alertmanager_receivers", HIDDEN) from None
     chosen["template_files"] = site_templates(chosen["template_files"])
@@ -129,33 +132,50 @@ def routes(receivers, watchdog):
     ]
 
 
+def all_routes(staged, watchdog):
+    """The routes of all stages, as `stages` gives them."""
+    if len(staged) == 1:
+        return routes(staged[0][1], watchdog)
+    ends = [begin for begin, _receivers in staged[1:]] + [None]
+    return [{"receiver": NOBODY, "continue": True, "routes": limited(routes(receivers, watchdog), begin, end)}
+            for (begin, receivers), end in zip(staged, ends)]
+
+
+def defined(receivers, groups, version):
+    """({name: {kind: entries}} of receivers, and of those that stand for a group of names, {path: secret})."""
+    secrets, made = {}, {}
+    for one in receivers:
+        (kind, entry), files = receiver_types.integration(one, version)
+        made[one["name"]] = {kind: [entry]}
+        secrets.update(files)
+    for names in groups:
+        everyone = {}
+        for name in names:
+            for kind, entries in made[name].items():
+                everyone.setdefault(kind, []).extend(entries)
+        made.setdefault(together(names), everyone)
+    return made, secrets
+
+
 def written(options, version=None):
     """{"config": text, "templates": [{"path", "content"}], "secrets": {path: content}}; see the filter alertmanager_files for the options. Raises Problem.
 
     version: of Alertmanager, None if it is not known
     """
     chosen = checked(options)
-    receivers, watchdog = chosen["receivers"], chosen["watchdog"]
+    staged, watchdog = stages(chosen["receivers"], chosen["later"]), chosen["watchdog"]
+    receivers = list({one["name"]: one for _begin, those in staged for one in those}.values())
     problem = receiver_types.unknown_to(receivers, version)
     if problem:
         raise Problem(problem, "alertmanager_receivers", HIDDEN)
-    secrets, made = {}, {one["name"]: {} for one in receivers + watchdog}
-    for one in receivers + watchdog:
-        (kind, entry), files = receiver_types.integration(one, version)
-        made[one["name"]] = {kind: [entry]}
-        secrets.update(files)
-    for names in (kinds(receivers)[2], [one["name"] for one in watchdog]):
-        everyone = {}
-        for name in names:
-            for kind, entries in made[name].items():
-                everyone.setdefault(kind, []).extend(entries)
-        made.setdefault(together(names), everyone)
+    made, secrets = defined(receivers + watchdog, [*(kinds(those)[2] for _begin, those in staged), [one["name"] for one in watchdog]], version)
     catalogue = load("notifications")
     texts = [{"path": f"{DIRECTORY}/accelmon.tmpl", "content": templates(chosen["grafana_url"])}] + chosen["template_files"]
     config = dump({
         # Below this file. What a later one defines replaces what an earlier one does.
         "templates": [os.path.basename(one["path"]) for one in texts],
-        "route": {"receiver": NOBODY, "group_by": catalogue["group_by"], **{name: str(chosen[name]) for name in TIMES}, "routes": routes(receivers, watchdog)},
+        "route": {"receiver": NOBODY, "group_by": catalogue["group_by"], **{name: str(chosen[name]) for name in TIMES}, "routes": all_routes(staged, watchdog)},
+        **({"time_intervals": [before(begin) for begin, _receivers in staged[1:]]} if chosen["later"] else {}),
         "inhibit_rules": [{"source_matchers": rule["source"], "target_matchers": rule["target"], "equal": rule["equal"]} for rule in catalogue["inhibit"]],
         "receivers": [{"name": NOBODY}] + [{"name": name, **lists} for name, lists in made.items() if name != NOBODY],
     })

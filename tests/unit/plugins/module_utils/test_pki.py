@@ -157,7 +157,7 @@ def test_a_host_that_the_registry_no_longer_has_does_not_keep_the_authority(site
         site.store.authority(step)
         site.store.save()
     site.converge()
-    asked = {"passwords": {}, "rotate": [], "authority": "finish", "force": False, "create": True, "state_dir": site.store.folder,
+    asked = {"passwords": {}, "channels": {}, "rotate": [], "authority": "finish", "force": False, "create": True, "state_dir": site.store.folder,
              "witness": str(site.folder / "none"), "registry_dir": str(site.folder / "registry")}
     with pytest.raises(Failure, match=r"1 host\(s\) still have .* \(gpu8\)"):
         fleet_secrets.run(asked, False)  # who has no registry knows of nobody that is gone

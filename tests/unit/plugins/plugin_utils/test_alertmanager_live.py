@@ -16,13 +16,16 @@ import shutil
 import socket
 import socketserver
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
 
 import pytest
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import alertmanager
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import alertmanager, choices
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import Access
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import chosen
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters import signals
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import routes
 from ansible_collections.accelmon.fleet.tests.unit.plugins.live_programs import eventually
 
@@ -73,23 +76,28 @@ class Sinks:
         self.web, self.mail = (f"127.0.0.1:{server.server_address[1]}" for server in self.servers)
 
 
-class Running:
-    """An Alertmanager with receivers of each type."""
+def each_type(sinks):
+    """Options with a receiver of each type."""
+    web = f"http://{sinks.web}"
+    return {"group_wait": "2s", "watchdog_urls": [f"{web}/heartbeat"], "receivers": [
+        {"name": "slack", "type": "slack", "api_url": f"{web}/slack"}, {"name": "discord", "type": "discord", "webhook_url": f"{web}/discord"},
+        {"name": "telegram", "type": "telegram", "bot_token": "12:S3cret", "chat_id": -5, "settings": {"api_url": web}},
+        {"name": "teams", "type": "msteams", "webhook_url": f"{web}/teams"}, {"name": "hook", "type": "webhook", "url": f"{web}/hook"},
+        {"name": "pager", "type": "pagerduty", "routing_key": "S3cret", "settings": {"url": f"{web}/pager"}},
+        {"name": "mail", "type": "email", "to": "ops@example.org", "from": "gpu@example.org", "smarthost": sinks.mail, "require_tls": False},
+        {"name": "bad", "type": "slack", "api_url": f"{web}/bad/S3cret", "match": {"team": "nobody"}},
+        {"name": "away", "type": "webhook", "url": "http://127.0.0.1:1/S3cret", "match": {"team": "nobody"}}]}
 
-    def __init__(self, folder, sinks):
+
+class Running:
+    """An Alertmanager with these options."""
+
+    def __init__(self, folder, options):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url, self.log_file = f"http://127.0.0.1:{self.port}", folder / "log"
-        web = f"http://{sinks.web}"
-        written = routes.written({"group_wait": "2s", "watchdog_urls": [f"{web}/heartbeat"], "receivers": [
-            {"name": "slack", "type": "slack", "api_url": f"{web}/slack"}, {"name": "discord", "type": "discord", "webhook_url": f"{web}/discord"},
-            {"name": "telegram", "type": "telegram", "bot_token": "12:S3cret", "chat_id": -5, "settings": {"api_url": web}},
-            {"name": "teams", "type": "msteams", "webhook_url": f"{web}/teams"}, {"name": "hook", "type": "webhook", "url": f"{web}/hook"},
-            {"name": "pager", "type": "pagerduty", "routing_key": "S3cret", "settings": {"url": f"{web}/pager"}},
-            {"name": "mail", "type": "email", "to": "ops@example.org", "from": "gpu@example.org", "smarthost": sinks.mail, "require_tls": False},
-            {"name": "bad", "type": "slack", "api_url": f"{web}/bad/S3cret", "match": {"team": "nobody"}},
-            {"name": "away", "type": "webhook", "url": "http://127.0.0.1:1/S3cret", "match": {"team": "nobody"}}]}, None)
+        written = routes.written(options, None)
         for path, text in [("alertmanager.yml", written["config"])] + [(os.path.basename(one["path"]), one["content"]) for one in written["templates"]]:
             (folder / path).write_text(text, encoding="utf-8")
         with self.log_file.open("w") as log:
@@ -115,6 +123,10 @@ class Running:
         api.ask("/api/v2/alerts", list(alerts))
         return api
 
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=30)
+
 
 @pytest.fixture(scope="module")
 def sinks():
@@ -127,10 +139,9 @@ def sinks():
 
 @pytest.fixture(scope="module")
 def running(sinks, tmp_path_factory):
-    made = Running(tmp_path_factory.mktemp("alertmanager"), sinks)
+    made = Running(tmp_path_factory.mktemp("alertmanager"), each_type(sinks))
     yield made
-    made.process.terminate()
-    made.process.wait(timeout=30)
+    made.stop()
 
 
 def alert(name, severity="critical", **labels):
@@ -204,3 +215,55 @@ def test_a_silence_is_there_once_and_then_no_more(running):
     assert [alertmanager.create(api, {"node": "gpu7"}, "new fan", "ada", length)[0] for length in (3600, 3600, 7200)] == [True, False, True]
     assert len(api.silences()) == 1 and re.match(r"20\d\d-", alertmanager.shown(api.silences()[0])["ends"])
     assert [alertmanager.expire(api, {"node": "gpu7"})[0] for _time in range(2)] == [True, False] and not api.silences()
+
+
+# ---- receivers that somebody chose ----
+
+MODULE = pathlib.Path(__file__).parents[4] / "plugins/modules/fleet_secrets.py"
+
+
+def changed(folder, declared, document, now, **arguments):
+    """The choices after change_channel.yml, whose secret is kept in a folder."""
+    told = {"inventory_hostname": "localhost", "accelmon_change_reason": "test", **{f"accelmon_change_{word}": value for word, value in arguments.items()}}
+    found = chosen.changed_channel(document, told, declared, "ada", now)["document"]
+    stored(folder, chosen.channel_secrets(told, declared, document["channels"], found["channels"]))
+    return found
+
+
+def stored(folder, channels):
+    """What fleet_secrets tells of its store in a folder, after it has kept these secrets."""
+    arguments = {"passwords": {}, "channels": channels, "state_dir": str(folder / "secrets"), "registry_dir": str(folder), "witness": str(folder / "none")}
+    done = subprocess.run([sys.executable, MODULE], text=True, capture_output=True, check=True, input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
+    return json.loads(done.stdout)["encoded"]
+
+
+def test_chosen_receivers_deliver_until_they_end_and_then_those_of_the_inventory_do(sinks, tmp_path):
+    web = f"http://{sinks.web}/chosen"
+    declared = [{"name": name, "type": "webhook", "url": f"{web}/{name}"} for name in ("same", "moved", "paused")]
+    began = time.time() - 50  # so that the shortest choice ends at the next full minute, ten seconds from now at least
+    document = changed(tmp_path, declared, choices.empty(), began, channel="moved", channel_type="webhook", channel_secret=f"{web}/aside", until="1m")
+    document = changed(tmp_path, declared, document, began, channel="added", channel_type="webhook", channel_secret=f"{web}/added", until="1m")
+    document = changed(tmp_path, declared, document, began, channel="paused", channel_state="absent", until="1m")
+    found = signals.chosen_receivers(declared, {"localhost": {}}, {"document": document}, stored(tmp_path, {}), ["package", "", {}])
+    assert found["problems"] == [] and "chosen" not in json.dumps(document)
+
+    running = Running(tmp_path, {"group_wait": "0s", "group_interval": "2s", "receivers": found["receivers"], "later": found["later"]})
+    try:
+        def told(name):
+            return sorted(path.rpartition("/")[2] for path, bodies in sinks.got.items() if "/chosen/" in path for body in bodies if name in body)
+
+        api = running.post(alert("Lost", node="n1"))
+        eventually(lambda: len(told("Lost")) == 3)
+        delivered = alertmanager.deliver(api, "moved", "webhook", "mon1", lambda _since: running.log_file.read_text(), 10)
+        assert delivered["delivered"] and told("NotificationTest") == ["aside"], delivered
+        assert told("Lost") == ["added", "aside", "same"]
+        (end,) = {one["until"] for one in document["channels"].values()}
+        assert time.time() < end, "this machine is too slow to see anything"
+        time.sleep(end - time.time() + 5)  # a few rounds of group_interval, so that a second message would be there
+        # Who was told is not told again, and who returns is told what still is so.
+        assert told("Lost") == ["added", "aside", "moved", "paused", "same"]
+        running.post(alert("Hot", node="n1"))
+        eventually(lambda: len(told("Hot")) >= 3)
+        assert told("Hot") == ["moved", "paused", "same"]
+    finally:
+        running.stop()

@@ -300,3 +300,158 @@ def test_the_survey_offers_the_catalogues_alerts():
     assert len(spec) <= 8 and spec["accelmon_change_alert"]["type"] == "multiplechoice" and spec["accelmon_change_alert"]["required"]
     assert spec["accelmon_change_alert"]["choices"].split("\n") == [one["alert"] for one in chosen.load("alerts")["alerts"]]
     assert spec["accelmon_change_state"]["choices"] == "present\nabsent\ninventory"
+
+
+# ---- channels ----
+
+MAIL = {"name": "office", "type": "email", "to": "ops@example.org", "from": "a@example.org", "smarthost": "mail.example.org:25", "username": "u",
+        "password": "hunter2hunter2"}
+HOOK = {"name": "tickets", "type": "webhook", "url": "https://t.example.org/hidden"}
+SLACK = "https://hooks.example.org/services/hidden"
+
+
+def channel(known=None, declared=(), name="oncall", now=NOW, **arguments):
+    """What change_channel.yml makes of its arguments, and what it gives to fleet_secrets."""
+    told = {"inventory_hostname": "localhost", "accelmon_change_channel": name, "accelmon_change_reason": arguments.pop("reason", "rota"),
+            "accelmon_change_until": arguments.pop("until", ""), **{f"accelmon_change_channel_{word}": value for word, value in arguments.items()}}
+    before = known or choices.empty()
+    found = chosen.changed_channel(before, told, list(declared), "ada", now)
+    return {**found, "secrets": chosen.channel_secrets(told, list(declared), before["channels"], found["document"]["channels"])}
+
+
+def layered(document_, declared=(), secrets=None, version=None):
+    return notified.layered(list(declared), document_["channels"], secrets, version)
+
+
+def test_a_new_channel_is_kept_without_its_secret():
+    told = channel(type="slack", secret=SLACK, to="#gpu", severities=["critical"])
+    kept = told["document"]["channels"]["oncall"]
+    assert kept["change"] == {"type": "slack", "channel": "#gpu", "match": {"severity": ["critical"]}} and not told["removed"]
+    assert "hidden" not in json.dumps(told["document"]) and "hidden" not in json.dumps(told["lines"])
+    assert told["secrets"] == {"oncall": {"api_url": SLACK}}
+    found, problems = layered(told["document"], [HOOK], told["secrets"])
+    assert not problems and found == [HOOK, {"name": "oncall", "type": "slack", "channel": "#gpu", "match": {"severity": ["critical"]}, "api_url": SLACK}]
+
+
+def test_a_change_of_a_kept_channel_keeps_what_it_does_not_name():
+    first = channel(type="slack", secret=SLACK, to="#gpu")
+    second = channel(first["document"], severities=["warning", "critical"])
+    assert second["document"]["channels"]["oncall"]["change"] == {"type": "slack", "channel": "#gpu", "match": {"severity": ["warning", "critical"]}}
+    assert second["secrets"] == {} and second["document"]["generation"] == 2
+    other = channel(second["document"], type="pagerduty", secret="k" * 32)
+    assert other["document"]["channels"]["oncall"]["change"] == {"type": "pagerduty"} and other["secrets"] == {"oncall": {"routing_key": "k" * 32}}
+    gone = channel(other["document"], state="absent")
+    assert gone["removed"] and gone["document"]["channels"] == {} and gone["secrets"] == {"oncall": {}} and gone["lines"] == ["oncall: removed"]
+
+
+def test_a_channel_of_the_inventory_can_be_changed_removed_and_put_back():
+    told = channel(declared=[HOOK], name="tickets", severities=["info"])
+    assert told["document"]["channels"]["tickets"]["change"] == {"match": {"severity": ["info"]}} and told["secrets"] == {}
+    assert layered(told["document"], [HOOK], {})[0] == [{**HOOK, "match": {"severity": ["info"]}}]
+    told = channel(told["document"], [HOOK], name="tickets", state="absent")
+    assert layered(told["document"], [HOOK, MAIL], {})[0] == [MAIL] and told["removed"]
+    told = channel(told["document"], [HOOK], name="tickets", state="inventory", reason="")
+    assert layered(told["document"], [HOOK], {})[0] == [HOOK] and not told["removed"] and told["lines"] == ["tickets: as in the inventory"]
+
+
+def test_mail_goes_through_the_server_of_the_inventory():
+    told = channel(declared=[HOOK, MAIL], name="night", type="email", to="a@example.org,b@example.org")
+    assert told["secrets"] == {} and told["document"]["channels"]["night"]["change"] == {"type": "email", "to": "a@example.org,b@example.org"}
+    found = layered(told["document"], [HOOK, MAIL], {})[0][-1]
+    assert found == {**MAIL, "name": "night", "to": "a@example.org,b@example.org"}
+
+
+@pytest.mark.parametrize(("arguments", "line"), [
+    ({"name": ""}, "accelmon_change_channel = '': no channel is named"),
+    ({"type": "slak"}, "localhost: accelmon_change_channel_type = slak: not a choice; use slack"),
+    ({"type": "slack"}, "accelmon_change_channel_secret = '': a channel of type slack needs its api_url; give it"),
+    ({"type": "slack", "secret": "hidden"}, "accelmon_change_channel = oncall: entry 1 (oncall): api_url: not"),
+    ({"type": "slack", "secret": "hid den"}, "localhost: accelmon_change_channel_secret = (not shown): it contains a space"),
+    ({"type": "slack", "secret": SLACK, "severities": ["fatal"]}, "localhost: accelmon_change_channel_severities = "),
+    ({"type": "webhook", "secret": SLACK, "to": "x"}, "accelmon_change_channel_to = x: a channel of type webhook has no such thing"),
+    ({"type": "telegram", "secret": "t:1", "to": "me"}, "accelmon_change_channel = oncall: entry 1 (oncall): chat_id = me: not a whole number"),
+    ({"type": "email", "to": "a@example.org"}, "accelmon_change_channel_type = email: no receiver of type email in alertmanager_receivers"),
+    ({"type": "email", "to": "a@example.org", "secret": "hidden"}, "accelmon_change_channel_secret = (not shown): a channel of type email has no such secret"),
+    ({"severities": ["info"]}, "accelmon_change_channel = oncall: entry 1 (oncall): it has no type"),
+    ({"state": "absent"}, "accelmon_change_channel = oncall: there is no such channel"),
+    ({"state": "absent", "type": "slack"}, "accelmon_change_channel_type = slack: it does not go together with accelmon_change_channel_state = absent"),
+    ({"type": "slack", "secret": SLACK, "reason": ""}, "accelmon_change_reason = '': a change needs a reason"),
+    ({"name": "watchdog", "type": "slack", "secret": SLACK}, "accelmon_change_channel = watchdog: entry 1: name = watchdog: another receiver has this name"),
+])
+def test_a_wrong_channel_is_one_line_without_its_secret(arguments, line):
+    with pytest.raises(Problem) as caught:
+        channel(**arguments)
+    assert str(caught.value).startswith(line) and "hid" not in str(caught.value).replace("hidden)", ""), str(caught.value)
+
+
+def test_a_channel_that_cannot_be_made_is_reported_and_left_out():
+    kept = channel(type="msteams", secret=SLACK)
+    for secrets, version, words in (({}, None, "webhook_url is missing"), (kept["secrets"], "0.25.0", "which Alertmanager has since 0.28")):
+        found, (problem,) = layered(kept["document"], [HOOK], secrets, version)
+        assert found == [HOOK] and words in problem and problem.startswith("channel oncall: ") and "hidden" not in problem
+    assert layered(kept["document"], [HOOK], kept["secrets"], "0.28.0")[1] == []
+    assert layered(document(**{}) | {"channels": {"old": choice(type="carrier-pigeon")}}, [HOOK], {})[0] == [HOOK]
+    hostile = document() | {"channels": {"x": choice(type="{{ lookup('pipe', 'id') }}")}}
+    assert chosen.of_run(answered(hostile), NOW)["channels"] == {}
+
+
+def test_a_channel_that_ends_leaves_the_inventorys_and_then_its_secret_goes():
+    first = channel(declared=[HOOK], name="tickets", type="slack", secret=SLACK, until="90m")
+    assert first["document"]["channels"]["tickets"]["until"] == -(-(NOW + 5400) // 60) * 60
+    both = channel(first["document"], [HOOK, MAIL], state="absent", name="office", until="3h")
+    kept = both["document"]["channels"]
+    found, problems = notified.staged([HOOK, MAIL], kept, first["secrets"])
+    assert problems == [] and [[one["name"] + ":" + one["type"] for one in stage["receivers"]] for stage in found] == [
+        ["tickets:slack"], ["tickets:webhook"], ["tickets:webhook", "office:email"]]
+    assert [stage["from"] for stage in found] == [0, kept["tickets"]["until"], kept["office"]["until"]]
+    ended = chosen.of_run(answered(both["document"]), kept["tickets"]["until"])
+    assert list(ended["channels"]) == ["office"]
+    other = channel(both["document"], [HOOK, MAIL], state="inventory", name="office", now=kept["tickets"]["until"])
+    assert other["document"]["channels"] == {} and other["secrets"] == {"tickets": {}, "office": {}}
+    # What has ended is no ground to build on.
+    with pytest.raises(Problem, match="a channel of type slack needs its api_url"):
+        channel(first["document"], name="tickets", type="slack", now=NOW + 9000)
+
+
+def test_without_choices_the_role_has_the_inventorys_receivers_and_nothing_else():
+    declared = [HOOK, MAIL]
+    for run, kept in (({"localhost": {}}, {}), ({"localhost": {"accelmon_choices": chosen.of_run([], NOW)}}, {}),
+                      ({"localhost": {}}, {"document": choices.empty()})):
+        assert signals.chosen_receivers(declared, run, kept, "", ["package", "", {}]) == {"receivers": declared, "later": [], "problems": []}
+
+
+def test_who_reads_no_secrets_knows_the_channels_as_well():
+    told = channel(type="slack", secret=SLACK, severities=["critical"])
+    run = {"localhost": {"inventory_hostname": "localhost", "accelmon_choices": chosen.of_run(answered(told["document"]), NOW)},
+           "mon1": {"inventory_hostname": "mon1", "alertmanager_receivers": [HOOK]}}
+    assert signals.receivers(run["mon1"], run) == [{"name": "tickets", "integration": "webhook"}, {"name": "oncall", "integration": "slack"}]
+    reached = notified.recipients({"alertname": "HostDown"}, run, ["mon1"])["mon1"]["receivers"]
+    assert [one["name"] for one in reached] == ["tickets", "oncall"]
+
+
+def test_the_role_gets_the_secrets_from_the_store(tmp_path):
+    def secrets(**channels):
+        done = subprocess.run([sys.executable, str(ROOT / "plugins/modules/fleet_secrets.py")], text=True, capture_output=True, check=True,
+                              input=json.dumps({"ANSIBLE_MODULE_ARGS": {"passwords": {}, "state_dir": str(tmp_path / "secrets"), "channels": channels,
+                                                                        "registry_dir": str(tmp_path), "witness": str(tmp_path / "none")}}))
+        return json.loads(done.stdout)
+
+    kept = channel(type="slack", secret=SLACK)
+    told = secrets(**kept["secrets"])
+    assert told["changed"] and "secrets of the channel oncall" in told["made"] and not secrets(**kept["secrets"])["changed"]
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700 and (tmp_path / "secrets/secrets.json").stat().st_mode & 0o777 == 0o600
+    run = {"localhost": {"inventory_hostname": "localhost", "accelmon_choices": chosen.of_run(answered(kept["document"]), NOW)}}
+    found = signals.chosen_receivers([HOOK], run, {}, secrets()["encoded"], ["package", "", {}])
+    assert found["receivers"][1]["api_url"] == SLACK and found["problems"] == []
+    alone = signals.chosen_receivers([HOOK], {"localhost": {}}, {"document": kept["document"]}, secrets()["encoded"], ["package", "", {}])
+    assert alone == found
+    assert secrets(oncall={})["changed"] and "slack" not in json.dumps(signals.chosen_receivers([HOOK], run, {}, secrets()["encoded"], ["package", "", {}])[
+        "receivers"])
+
+
+def test_the_survey_of_a_channel_types_its_secret_as_one():
+    spec = {one["variable"]: one for one in awx.job_template("change channel", {"inventory": "i", "credentials": [], "image": ""})["survey_spec"]["spec"]}
+    assert len(spec) <= 8 and spec["accelmon_change_channel_secret"]["type"] == "password" and "default" not in spec["accelmon_change_channel_secret"]
+    assert spec["accelmon_change_channel_severities"]["type"] == "multiselect"
+    types = set(chosen.load("notifications")["types"])
+    assert set(spec["accelmon_change_channel_type"]["choices"].split("\n")) == types

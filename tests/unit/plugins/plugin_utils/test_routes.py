@@ -3,15 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Who is told of which alert, and what a configuration that asks for it looks like. Nothing is stubbed: amtool judges it."""
+import calendar
 import os
 import pathlib
 import subprocess
+import time
 
 import pytest
 import yaml
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import receivers, routes
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import receivers, routes, stages
 
 AMTOOL = pathlib.Path(os.environ.get("ACCELMON_PROGRAMS", "/nonexistent"), "amtool")
 needs_amtool = pytest.mark.skipif(not AMTOOL.exists(), reason="there is no amtool (ACCELMON_PROGRAMS)")
@@ -241,3 +243,54 @@ def test_an_address_from_a_block_of_text_ends_with_its_line():
     found = configuration(webhook_urls=["https://hooks.example.org/services/T000/B000/token\n"], watchdog_urls=[" https://heartbeat.example.org/x\r\n"])
     urls = {one["name"]: one["webhook_configs"][0]["url"] for one in found["receivers"] if one["name"] != "nobody"}
     assert urls == {"webhook-1": "https://hooks.example.org/services/T000/B000/token", "watchdog-1": "https://heartbeat.example.org/x"}
+
+
+# ---- stages ----
+
+END = calendar.timegm((2026, 12, 6, 19, 39, 0))
+# The chat moves, the pager is paused, and who gets the rest changes.
+LATER = {**OPTIONS, "receivers": [{**EACH[0], "channel": "#night"}, *(one for one in EACH[1:] if one["name"] not in ("pager", "mail"))],
+         "later": [{"from": END, "receivers": EACH}]}
+
+
+def test_without_anything_later_there_are_no_times_in_a_configuration():
+    config, checked = yaml.safe_load(routes.written(OPTIONS)["config"]), routes.checked(OPTIONS)
+    assert config["route"]["routes"] == routes.routes(checked["receivers"], checked["watchdog"]) and "time_interval" not in str(config)
+    assert set(config) == {"templates", "route", "inhibit_rules", "receivers"} and routes.written({**OPTIONS, "later": []}) == routes.written(OPTIONS)
+
+
+@needs_amtool
+@pytest.mark.parametrize(("labels", "reached"), TABLE)
+def test_each_stage_has_its_own_receivers(tmp_path, labels, reached):
+    path = made(tmp_path, LATER)
+    assert "SUCCESS" in amtool("check-config", path)
+    found = amtool("config", "routes", "test", f"--config.file={path}", *(f"{name}={value}" for name, value in labels.items()))
+    names = [name for one in found.split() for name in one.split(",") if name != "nobody"]
+    now = routes.notified(labels, routes.checked(LATER)["receivers"], routes.checked(LATER)["watchdog"])
+    # amtool has both: it does not know the time. The chat of the inventory is another one than the chat of today.
+    assert sorted(names) == sorted(now + [name.replace("chat", f"chat@{END}") for name in reached])
+
+
+def test_a_secret_of_a_later_stage_has_its_own_file():
+    other = {**EACH[0], "api_url": "https://hooks.slack.example.org/later"}
+    secrets = routes.written({**LATER, "later": [{"from": END, "receivers": [other]}]}, "0.28.1")["secrets"]
+    assert secrets[f"{receivers.DIRECTORY}/secret-chat@{END}-api_url"] == other["api_url"]
+    assert secrets[f"{receivers.DIRECTORY}/secret-chat-api_url"] == EACH[0]["api_url"]
+
+
+def within(intervals, moment):
+    """Whether a moment is in one of these intervals of Alertmanager."""
+    at = time.gmtime(moment)
+    fields = (("years", at.tm_year), ("months", at.tm_mon), ("days_of_month", at.tm_mday))
+    return any(all(int(text.split(":")[0]) <= value <= int(text.split(":")[-1]) for key, value in fields for text in one.get(key, [])
+                   ) and all(span["start_time"] <= time.strftime("%H:%M", at) < span["end_time"] for span in one.get("times", []))
+               for one in intervals["time_intervals"])
+
+
+@pytest.mark.parametrize("end", [END, *(calendar.timegm((*day, 0)) for day in (
+    (2027, 1, 1, 0, 0), (2028, 2, 29, 0, 1), (2028, 3, 1, 0, 0), (2027, 1, 31, 23, 59), (2026, 12, 31, 0, 0)))])
+def test_the_time_before_a_moment_ends_there_and_not_before(end):
+    times = stages.before(end)
+    for seconds in (1, 60, 3600, 86400, 40 * 86400, 400 * 86400):
+        assert within(times, end - seconds) and not within(times, end + seconds), seconds
+    assert not within(times, end)
