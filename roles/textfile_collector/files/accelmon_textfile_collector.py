@@ -1601,8 +1601,17 @@ def begin_processes(options, state, boot):
     return found
 
 
-def nvidia_uses(options, deadline, state):
-    """What processes have of NVIDIA's devices, as the tool tells. Raises Failure."""
+def nvidia_shares(options, deadline, state):
+    """What processes.monitored gives; none if the tool does not answer: what memory they have is known all the same."""
+    try:
+        return processes.monitored(nvidia_text(options, deadline, state, *processes.NVIDIA_MONITOR)[1])
+    except Failure as failure:
+        print("engines of nvidia: %s" % REASONS[failure.args[0]], file=sys.stderr)
+        return {}
+
+
+def nvidia_uses(options, deadline, state, numbers):
+    """What processes have of NVIDIA's devices, as the tool tells. numbers: {UUID: the tool's number of the device}. Raises Failure."""
     code, text = nvidia_text(options, deadline, state, *processes.NVIDIA_QUERY)
     apps = processes.compute_apps(text)
     if code and not apps:
@@ -1613,16 +1622,14 @@ def nvidia_uses(options, deadline, state):
         _code, data = ask(PROCESSES, lambda: write_all(1, json.dumps([processes.owner(options.root, pid) for pid in pids]).encode("ascii")),
                           deadline, state)
         owners = dict(zip(pids, (tuple(one) if one else None for one in json.loads(data.decode("ascii")))))
+    engines = nvidia_shares(options, deadline, state) if pids else {}
     # Of a process in another name space the tool does not tell the number; each line is one then.
-    return [processes.Use(uuid, pid or "line %d" % place, owners.get(pid), size, None) for place, (uuid, pid, size) in enumerate(apps)]
+    return [processes.Use(uuid, pid or "line %d" % place, owners.get(pid), size, engines.get((numbers.get(uuid), pid)))
+            for place, (uuid, pid, size) in enumerate(apps)]
 
 
-def process_labels(options, state, samples, boot, uses):
-    """{UUID or PCI address: labels} of the devices that uses may be on."""
-    present = log_devices(options.root, samples)
-    known = job_devices(options.root, present, boot, time.monotonic() + min(options.timeout, LOG_SECONDS), state)
-    known += [{"address": address, "gpu": str(number), "uuid": "pci-" + address}
-              for number, address in enumerate(accelerators(options.root, "intel_gpu"))]
+def process_labels(present, known, uses):
+    """{UUID or PCI address: labels} of the devices that uses may be on. present, known: as log_devices() and job_devices() give them"""
     found = {}
     for device in known:
         if device.get("uuid") and device["address"] in present:
@@ -1644,13 +1651,17 @@ def finish_processes(options, state, samples, boot, begun):
         counters[name] = {engine: counts[:2] for engine, counts in one["engines"].items()}
         uses.append(processes.Use(one["address"], one["pid"], tuple(one["owner"]) if one["owner"] else None, one["size"],
                                   processes.shares(one, before.get(name), elapsed)))
-    problems = list(begun["problems"])
+    present, problems = log_devices(options.root, samples), list(begun["problems"])
+    known = job_devices(options.root, present, boot, time.monotonic() + min(options.timeout, LOG_SECONDS), state)
+    numbers = {device["uuid"]: device["gpu"] for device in known if device.get("uuid")}
+    known += [{"address": address, "gpu": str(number), "uuid": "pci-" + address}
+              for number, address in enumerate(accelerators(options.root, "intel_gpu"))]
     try:
-        uses += nvidia_uses(options, time.monotonic() + min(options.timeout, processes.SECONDS), state)
+        uses += nvidia_uses(options, time.monotonic() + min(options.timeout, processes.SECONDS), state, numbers)
     except Failure as failure:
         problems.append(["nvidia", failure.args[0]])
     state[PROCESSES] = {"boot": boot, "at": begun["at"], "clients": counters, "problems": problems,
-                        "rows": processes.rows(uses, process_labels(options, state, samples, boot, uses))}
+                        "rows": processes.rows(uses, process_labels(present, known, uses))}
 
 
 def process_samples(options, state, samples, boot, begun):

@@ -111,6 +111,29 @@ def compute_apps(text):
     return found
 
 
+NVIDIA_MONITOR = ("pmon", "-c", "1", "-s", "u")
+NVIDIA_ENGINES = ("sm", "enc", "dec", "jpg", "ofa")
+
+
+def monitored(text):
+    """{(number of the device, pid): {engine: share of about the last second in which the process kept it busy}} of nvidia-smi's monitor.
+
+    The last cell is a name that users choose. There may be a line break in it, so a process that has two lines is not believed.
+    """
+    names, found, twice = [], {}, set()
+    for line in text.split("\n")[:ENTRIES_LIMIT]:
+        cells = line.split()
+        if cells[:1] == ["#"]:
+            names = names or cells[1:]
+            continue
+        row = dict(zip(names, cells))
+        if all(re.match(r"[0-9]{1,9}\Z", row.get(name, "")) for name in ("gpu", "pid")):
+            key = (row["gpu"], int(row["pid"]))
+            twice.update([key] if key in found else [])
+            found[key] = {name: min(1.0, int(row[name]) / 100.0) for name in NVIDIA_ENGINES if re.match(r"[0-9]{1,3}\Z", row.get(name, ""))}
+    return {key: engines for key, engines in found.items() if engines and key not in twice}
+
+
 # --- AMD and Intel: what the kernel says of open files --------------------------------------------------------------
 
 DRIVERS = ("amdgpu", "i915", "xe")

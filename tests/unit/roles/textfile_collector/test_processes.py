@@ -54,15 +54,17 @@ def nvidia(node):
 
 
 def answer(node, text, status=0):
-    """What nvidia-smi says of processes; of links it says nothing."""
+    """What nvidia-smi says of processes, of their engines from the file `pmon`, if there is one; of links it says nothing."""
     support.script(node.folder / "nvidia-smi", """\
         import sys
         with open(%r, "a") as stream:
             stream.write(" ".join(sys.argv[1:]) + "\\n")
-        if sys.argv[1] != "nvlink":
+        if sys.argv[1] == "pmon":
+            sys.stdout.write(open(%r).read())
+        elif sys.argv[1] != "nvlink":
             sys.stdout.write(%r)
             sys.exit(%d)
-        """ % (str(node.folder / "calls"), text, status))
+        """ % (str(node.folder / "calls"), str(node.folder / "pmon"), text, status))
 
 
 @pytest.fixture
@@ -116,12 +118,53 @@ def test_memory_is_summed_by_job_and_unit(nvidia):
     assert problems(metrics) == set()
 
 
+def monitor(node):
+    """Have nvidia-smi say what engines processes use."""
+    (node.folder / "pmon").write_text(support.fixture("processes/pmon.txt")[1])
+
+
+def test_the_share_of_an_nvidia_device_is_that_of_the_engine_that_is_kept_busiest(nvidia):
+    monitor(nvidia)
+    for pid, job in ((10309, "4711"), (10310, "4711"), (10400, "12"), (10500, "13"), (10600, "14"), (10601, "15"), (10700, "16")):
+        process(nvidia.root, pid, SLURM2 % job)
+    assert found(collect(nvidia), "accelerator_process_engine_ratio") == {("0", "4711"): 0.85, ("1", "12"): 0.8, ("2", "14"): 0.5}
+    assert nvidia.calls().count("pmon -c 1 -s u") == 1
+
+
+def test_memory_is_known_where_the_tool_does_not_tell_of_engines(nvidia):
+    process(nvidia.root, 10400, SLURM1 % "12")
+    metrics = collect(nvidia)
+    assert found(metrics)["1", "12"] == 1024 << 20 and not found(metrics, "accelerator_process_engine_ratio") and problems(metrics) == set()
+
+
+def test_engines_are_not_asked_for_without_processes(nvidia):
+    answer(nvidia, "")
+    collect(nvidia)
+    assert "pmon -c 1 -s u" not in nvidia.calls()
+
+
+HEADER = "# gpu pid type sm mem enc dec command\n# Idx # C/G % % % % name\n"
+
+
+@pytest.mark.parametrize("text, expected", [
+    (HEADER + "0 7 C 30 1 - - a b\n", {("0", 7): {"sm": 0.3}}),
+    (HEADER.replace("sm", "fb").replace("enc", "sm") + "0 7 C 30 1 20 - a\n", {("0", 7): {"sm": 0.2}}),
+    (HEADER + "0 7 C 250 1 - 5 a\n", {("0", 7): {"sm": 1.0, "dec": 0.05}}),
+    # What a name with a line break makes of itself.
+    (HEADER + "0 8 C 3 1 - - x\n# pid gpu sm sm\n0 7 C 99 1 - - y\n0 7 C 1 1 - - z\n", {("0", 8): {"sm": 0.03}}),
+    ("0 7 C 30 1 - - a\n", {}), (HEADER + "0 - - - - - - -\n0 7 C - - - - a\n0 -7 C 5 - - - a\n0 7\n", {}),
+    ("Not supported on the device(s)\n", {}), ("", {})])
+def test_what_the_monitor_says(program, text, expected):
+    assert program.processes.monitored(text) == expected
+
+
 def test_neither_names_nor_numbers_of_processes_nor_users_are_published(nvidia):
     for pid in (10309, 10310, 10400, 10500, 10600, 10601, 10700):
         process(nvidia.root, pid, "0::/user.slice/user-1000.slice/user@1000.service/app.slice/%s.service\n" % SECRET)
+    monitor(nvidia)
     text = collect(nvidia).text
-    assert SECRET not in text and "1000" not in text.replace(UUID[4:23], "") and not any(str(pid) in text for pid in (10309, 10400, 10700))
-    assert SECRET not in nvidia.state.read_text()
+    assert "secret" not in text and "1000" not in text.replace(UUID[4:23], "") and not any(str(pid) in text for pid in (10309, 10400, 10700))
+    assert "secret" not in nvidia.state.read_text()
 
 
 @pytest.mark.parametrize("cgroup, owner", [
