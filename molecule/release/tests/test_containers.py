@@ -84,7 +84,7 @@ def contained(fleet, images):
     finally:
         back = fleet.site()
     assert back.code == 0, back.output
-    # No process of theirs; podman still lists some that systemd has ended.
+    assert fleet.shell("rmon", "podman ps --all --format '{{.Names}}'") == ""
     assert fleet.shell("rmon", "pgrep -f '[/](victoria-metrics|vmauth|vmagent|vmalert)-prod'; true") == ""
     assert "/opt/accelmon/victoriametrics/" in fleet.shell("rmon", "readlink /proc/$(systemctl show -P MainPID accelmon-victoriametrics)/exe")
 

@@ -31,6 +31,11 @@ PACKAGES = {"victoriametrics": "victoria-metrics", "vmagent": "victoria-metrics"
 CONTAINER = re.compile(br"^ExecStart=\S*/(?:podman|docker) run ", re.MULTILINE)
 
 
+def contained(unit):
+    """Whether a unit file, bytes, is of ours and runs its program in a container."""
+    return bool(CONTAINER.search(unit))
+
+
 def architecture(machine):
     """Go's name of a machine type: 'x86_64' -> 'amd64'; what has no other name keeps its own."""
     return ARCHITECTURES.get(machine, machine)
@@ -149,7 +154,7 @@ def programs(root):
             found[role] = _release(current)
         elif released and os.path.islink(previous):
             found[role] = _release(previous)
-        elif not released and CONTAINER.search(unit):
+        elif not released and contained(unit):
             found[role] = {"source": "container"}
         elif released or b"/usr/bin/" in unit:
             if PACKAGES[role] and packages is None:

@@ -6,6 +6,7 @@
 import os
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import atomic
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import node
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import systemd
 
 UNITS = "/etc/systemd/system"
@@ -85,7 +86,13 @@ class Acting(object):
         self.actions.append("write " + path)
         self.diff.append({"before_header": path, "after_header": path, "before": before, "after": text})
         if not self.module.check_mode:
-            self.write(path, text)
+            self.replace(unit, before, text)
+
+    def replace(self, unit, before, after):
+        """Write a unit file in the place of another. A container ends before: only the unit that made it takes it away."""
+        if node.contained(before.encode("utf-8")) and not node.contained(after.encode("utf-8")):
+            self.module.run_command(["systemctl", "stop", unit])
+        self.write(self.path(unit), after)
 
     def written(self, unit):
         """Whether this run wrote the file of a unit."""

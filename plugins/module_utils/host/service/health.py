@@ -85,17 +85,17 @@ class Health(Acting):
         """Fail with the journal; put the units back that were there before, if this run changed the service's own."""
         log = self.module.run_command(["journalctl", "--unit=" + self.unit, "--lines=20", "--no-pager", "--output=cat"])[1]
         message = "%s %s (%s)" % (self.unit, what, self.seen)
-        before = [(one["after_header"], one["before"]) for one in self.diff if one["before"]] if restore else []
-        if self.path(self.unit) in dict(before):
+        before = dict((os.path.basename(one["after_header"]), one) for one in self.diff if one["before"]) if restore else {}
+        if self.unit in before:
             # What this run put beside it may hold what the unit before needs, its port above all.
             for path in [one["after_header"] for one in self.diff if not one["before"]]:
                 self.module.run_command(["systemctl", "disable", "--now", os.path.basename(path)])
                 os.remove(path)
-            for path, text in before:
-                self.write(path, text)
+            for unit, one in before.items():
+                self.replace(unit, one["after"], one["before"])
             self.run("systemctl", "daemon-reload")
             self.module.run_command(["systemctl", "restart", self.unit])
-            for unit in [os.path.basename(path) for path, _text in before if path.endswith((".socket", ".timer"))]:
+            for unit in [unit for unit in before if unit.endswith((".socket", ".timer"))]:
                 self.module.run_command(["systemctl", "stop", systemd.part_name(self.name, "front.service")])
                 self.module.run_command(["systemctl", "enable", unit])
                 self.module.run_command(["systemctl", "restart", unit])

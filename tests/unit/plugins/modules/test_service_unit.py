@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import config_set, interpreter, loaded, systemd
@@ -34,6 +35,7 @@ class Host:
                       "Result": "success"}
         self.enabled = {}
         self.failing = set()
+        self.on_stop = lambda: None
 
     def run_command(self, argv):
         self.calls.append(" ".join(argv))
@@ -42,6 +44,8 @@ class Host:
         if argv[1] == "show":
             block = "".join(f"{key}={value}\n" for key, value in self.shown.items())
             return 0, "\n".join([block] * len(argv[3:])), ""
+        if argv[1] == "stop":
+            self.on_stop()
         return (1, "", "refused") if argv[1] in self.failing else (0, "the journal", "")
 
     def fail_json(self, msg, **more):
@@ -108,6 +112,29 @@ def test_a_timed_run_that_failed_is_tried_again_and_told_while_it_fails(host):
     host.failing.add("start")
     with pytest.raises(Failed, match="its run failed"):
         service(host, **timed).run_present()
+
+
+CONTAINED = UNIT.replace("/bin/x", "/usr/bin/podman run --rm --name=accelmon-x 1f2e")
+
+
+@pytest.mark.parametrize("before, after, stopped", [(CONTAINED, UNIT, True), (CONTAINED, CONTAINED.replace("1f2e", "3d4c"), False), (UNIT, CONTAINED, False)])
+def test_a_container_is_ended_by_the_unit_that_made_it(host, before, after, stopped):
+    service(host, unit=before).run_present()
+    seen = []
+    host.on_stop = lambda: seen.append(Path(acting.Acting.path("accelmon-x.service")).read_text())
+    service(host, unit=after).run_present()
+    assert ["podman" in text for text in seen] == [True] * stopped
+    assert [call for call in host.did() if call.split()[1] in ("stop", "daemon-reload")] == ["systemctl stop accelmon-x.service"] * stopped + [
+        "systemctl daemon-reload"]
+
+
+def test_a_container_that_does_not_work_is_ended_before_the_unit_before_it_comes_back(host):
+    service(host).run_present()
+    made = service(host, unit=CONTAINED)
+    made.healthy = lambda: False
+    with pytest.raises(Failed, match="the unit before it was put back"):
+        made.run_present()
+    assert host.did()[-3:] == ["systemctl stop accelmon-x.service", "systemctl daemon-reload", "systemctl restart accelmon-x.service"]
 
 
 def test_files_that_change_are_read_again_once(host, running, tmp_path):
