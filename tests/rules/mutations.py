@@ -25,6 +25,8 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts impo
 COMPARISON = re.compile(r"(?<![=!<>])(>=|<=|==|!=|>|<) (\d+(?:\.\d+)?|%threshold%)")
 OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
 MAINTENANCE = re.compile(r"\s*unless on \(cluster, node\) %maintenance%")
+# A label by which it chooses what it reads, and the comma behind it.
+LABEL = re.compile(r'\b(\w+(?:=~|!~|!=|=)"[^"]*")\s*,?')
 
 
 def weakened(alert):
@@ -37,6 +39,9 @@ def weakened(alert):
     for match in COMPARISON.finditer(text):
         turned = f"{OPPOSITE[match.group(1)]} {match.group(2)}"
         found.append((f"{match.group(0)} is {turned}", {**alert, "expr": text[:match.start()] + turned + text[match.end():]}))
+    # Everywhere: where two vectors are matched, it often says the same of both.
+    for label in dict.fromkeys(LABEL.findall(text)):
+        found.append((f"{label} does not matter", {**alert, "expr": LABEL.sub(lambda match: "" if match.group(1) == label else match.group(0), text)}))
     threshold = alert.get("threshold", {})
     if threshold.get("type") == "number":
         for factor in (0.5, 2):
