@@ -56,7 +56,7 @@ export function illegible(narrow) {
         const scrolls = around.closest('[role=grid]');
         const sideways = text.left < clip.left - TOLERANCE || text.right > clip.right + TOLERANCE;
         if (sideways || (!scrolls && text.bottom > clip.bottom + CLIPPED)) say(element, `clipped text ${short(element)}`);
-        break;
+        if (overflowX !== 'hidden' && overflowX !== 'clip') break;
       }
     }
     const box = [element, element.parentElement].find((one) => one && getComputedStyle(one).textOverflow === 'ellipsis' && one.scrollWidth > one.clientWidth + TOLERANCE);
