@@ -8,7 +8,8 @@
 A real victoria-metrics on loopback, or a real prometheus and a vmagent that writes to it, which are ended afterwards. Simulated: the recorded series,
 written as they would be (one sample for every 15 seconds; of single devices for a quarter of an hour, of their load and jobs and of everything else for
 six hours), with an error on each hundredth device and a job on three of four.
-Six queries at a time, as browsers do, over six hours in steps of 15 seconds. Variables are at their defaults; the boards for single nodes show one.
+Six queries at a time, as browsers do, over six hours in steps of 15 seconds, or of a minute where the panel says so. Variables are at their defaults; the
+boards for single nodes show one.
 
 Printed for each dashboard, for what the first screen shows, for all that is open, and for closed rows: the time until the last answer and the storage's CPU
 time; for the last two also the slowest query, the largest answer and the most lines of a plot, of the median of several times. Other work on the machine
@@ -235,21 +236,22 @@ def closed(board):
 
 
 def asks(name, board, rows):
-    """[(who asks, path, query)] when a board is opened; rows: of Grafana's grid that are on the screen. Closed rows ask for nothing."""
+    """[(who asks, path, query, step)] when a board is opened; rows: of Grafana's grid that are on the screen. Closed rows ask for nothing."""
     chosen = {"cluster": ["c0"], "node": ["gpu0"], "vendor": ["nvidia"]} if name in ("node", "accelerator") else {}
-    found = [(who, "label", asked.filled(expression, chosen)) for who, expression in asked.expressions(board) if who.startswith("$")]
+    found = [(who, "label", asked.filled(expression, chosen), EVERY) for who, expression in asked.expressions(board) if who.startswith("$")]
     for panel in (panel for panel in board["panels"] if panel["type"] != "row" and panel["gridPos"]["y"] < rows):
-        found += [(f"{panel['title']} {target['refId']}", "query" if target["instant"] else "query_range", asked.filled(target["expr"], chosen))
+        step = 60 if panel.get("interval") == "1m" else EVERY
+        found += [(f"{panel['title']} {target['refId']}", "query" if target["instant"] else "query_range", asked.filled(target["expr"], chosen), step)
                   for target in panel["targets"]]
     return found
 
 
 def answer(url, end, ask):
     """(who asked, seconds, bytes, series of a plot) of one query."""
-    who, path, query = ask
+    who, path, query, step = ask
     query = query.replace("[%s:" % asked.BUILT_IN["__range"], "[%ds:" % (HOURS * 3600)).replace("[%s]" % asked.BUILT_IN["__range"], "[%ds]" % (HOURS * 3600))
     times = {"start": end - HOURS * 3600, "end": end}
-    parameters = {"query": {"query": query, "time": end}, "query_range": {"query": query, "step": EVERY, **times}, "label": {"match[]": query, **times}}[path]
+    parameters = {"query": {"query": query, "time": end}, "query_range": {"query": query, "step": step, **times}, "label": {"match[]": query, **times}}[path]
     begun = time.monotonic()
     place = f"label/{who[1:]}/values" if path == "label" else path
     with urllib.request.urlopen(f"{url}/api/v1/{place}?{urllib.parse.urlencode(parameters)}", timeout=300) as found:

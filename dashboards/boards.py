@@ -18,6 +18,8 @@ from panels import (
 VIEWS = load("views")
 FLEET, NODE, ACCELERATOR, JOBS, ERRORS, MONITORING = (f"accelmon-{name}" for name in ("fleet", "node", "accelerator", "jobs", "errors", "monitoring"))
 
+# The least distance of two points of a line that is made of all targets.
+COARSE = "1m"
 # Why Prometheus refuses samples of a scrape.
 REFUSED = ("out_of_order", "out_of_bounds", "duplicate_timestamp")
 # Series that only dashboards show, and what exports them. Where it does not, the panel says so.
@@ -589,9 +591,10 @@ def monitoring():
                   [(f"topk(100, group by (cluster, node, job, instance) (up{{{where}}} == 0))", column("Targets"))], ["cluster", "node", "job", "instance"],
                   (12, 10),
                   {"node": panels.link(NODE, "cluster", "node")}, {"job": "Job", "instance": "Address"}, nothing=NONE),
-            lines("Share of targets up", "By job.", [target(f"avg by (job) (up{{{where}}})", "{{job}}")], "ratio", (12, 10), min=0, max=1),
-            lines("Slowest scrape", "By job.", [target(f"max by (job) (scrape_duration_seconds{{{where}}})", "{{job}}")], "seconds", min=0),
-            lines("Samples", "That a scrape delivers, by job.", [target(f"sum by (job) (scrape_samples_scraped{{{where}}})", "{{job}}")], "count", min=0),
+            lines("Share of targets up", "By job.", [target(f"avg by (job) (up{{{where}}})", "{{job}}")], "ratio", (12, 10), min=0, max=1, interval=COARSE),
+            lines("Slowest scrape", "By job.", [target(f"max by (job) (scrape_duration_seconds{{{where}}})", "{{job}}")], "seconds", min=0, interval=COARSE),
+            lines("Samples", "That a scrape delivers, by job.", [target(f"sum by (job) (scrape_samples_scraped{{{where}}})", "{{job}}")], "count", min=0,
+                  interval=COARSE),
             panels.bars("Largest targets", "Samples for each scrape, the six largest targets.",
                         [now(f"topk(6, sum by (cluster, node, job) (scrape_samples_scraped{{{where}}}))", "{{node}} {{job}}")], "count", min=0),
             panels.bars("Oldest readings of textfile collectors", "Age of the last successful reading, the six oldest.",

@@ -90,7 +90,7 @@ def override(field, **properties):
 
 def panel(kind, title, about, targets, unit, size, options, custom=None, thresholds=None, overrides=(), **more):
     """Any panel. size: (width, height); about: what the reader has to know about it; more: of fields, such as max, or of the panel."""
-    own = {key: more.pop(key) for key in ("transformations", "repeat", "repeatDirection") if key in more}
+    own = {key: more.pop(key) for key in ("transformations", "repeat", "repeatDirection", "interval") if key in more}
     return {
         "type": kind, "title": title, "description": about, "datasource": DATASOURCE, "transparent": False,
         "gridPos": {"x": 0, "y": 0, "w": size[0], "h": size[1]},

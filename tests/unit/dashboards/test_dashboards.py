@@ -171,6 +171,13 @@ def test_the_artifact_has_the_dashboards_and_not_what_makes_them():
     assert sorted(path for path in there if not any(fnmatch.fnmatch(path, pattern) for pattern in ignored)) == [f"dashboards/{name}.json" for name in BOARDS]
 
 
+def test_lines_of_all_targets_have_few_points():
+    """Thousands of series behind a line cost the storage most of what a board costs."""
+    read = [panel for panel in asked.panels(COMMITTED["monitoring"]) if panel["type"] == "timeseries"
+            and any(re.search(r"\b(up|scrape_\w+)\{", target["expr"]) for target in panel["targets"])]
+    assert len(read) == 3 and all(panel["interval"] == "1m" for panel in read)
+
+
 @pytest.mark.parametrize("title", ["Data on disk", "Samples stored", "Samples refused"])
 def test_what_both_storages_say_of_themselves_is_shown_with_either(title):
     panel = next(panel for panel in asked.panels(COMMITTED["monitoring"]) if panel["title"] == title)
