@@ -4,8 +4,8 @@
 
 // Opens pages in Chromium, keeps a picture of each, and prints what is wrong with them.
 //     check.mjs FILE
-// FILE: {browser, pictures, pages: [{name, url, width, theme, empty: [titles of panels that may be empty], tab, plots}]}
-// tab: of vmui, the tab to open; plots: the titles of its plots, all of which have lines.
+// FILE: {browser, pictures, pages: [{name, url, width, theme, empty: [titles of panels that may be empty], texts, wide, tab, plots}]}
+// texts: what has to be seen as it is; wide: tables may have to be scrolled sideways; tab: of vmui, the tab to open; plots: the titles of its plots, all of which have lines.
 import { readFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import { illegible } from './legible.js';
@@ -34,8 +34,9 @@ async function faultsOfVmui(page, { width, tab, plots }) {
 }
 
 async function faults(page, wanted) {
-  const { url, width, tab, empty = [] } = wanted;
+  const { url, width, tab, empty = [], texts = [], wide = width < NARROW } = wanted;
   const found = [];
+  page.on('dialog', (dialog) => { found.push(`a script ran: ${dialog.message()}`); dialog.dismiss(); });
   page.on('pageerror', (error) => found.push(`error: ${error.stack.slice(0, 500)}`));
   page.on('console', (message) => message.type() === 'error' && found.push(`error: ${message.text().slice(0, 300)} ${message.location().url}`));
   page.on('request', (request) => /^(https?:\/\/127\.0\.0\.1|data:|file:|blob:)/.test(request.url()) || found.push(`asks for ${request.url()}`));
@@ -54,7 +55,9 @@ async function faults(page, wanted) {
       if (frames && empty.includes(title)) found.push(`${title}: has data, although it is on the list of empty panels`);
     }
   }
-  return [...found, ...await page.evaluate(illegible, width < NARROW)];
+  const seen = await page.evaluate(() => document.body.innerText);
+  found.push(...texts.filter((text) => !seen.includes(text)).map((text) => `does not show ${text}`));
+  return [...found, ...await page.evaluate(illegible, wide)];
 }
 
 for (const wanted of pages) {

@@ -55,6 +55,9 @@ BOARD_VIEWS = {"dark": (1600, "dark"), "light": (1600, "light"), "narrow": (420,
 REPORT_VIEWS = {"light": (1100, "light"), "phone": (390, "dark")}
 VMUI_WIDTH = 1400
 REPORT = "report"
+# A name that a node or a device could have, and what of it has to be seen.
+HOSTILE_START = "<script>alert(1)</script>\"'&<img src=x onerror=alert(2)>"
+HOSTILE = HOSTILE_START + "x" * 200
 # {board: panels that are rightly empty, because the fleet has nothing to show there}
 EMPTY = {"node": ["NVLink and XGMI errors", "NVLink traffic", "NVLink bit errors", "Processes"],
          "accelerator": ["NVLink traffic", "NVLink bit errors"], "monitoring": ["Targets that are down"],
@@ -157,9 +160,18 @@ def reported(folder, url, rules_url, now):
             "choices_dir": chosen, "monitoring_host": "mon01"}, now)
 
 
-def write_report(folder, document):
-    """Path of the report's page."""
-    path = os.path.join(folder, "report.html")
+def hostile(value):
+    """A report in which a node and the devices of a model have a name that means harm."""
+    if isinstance(value, dict):
+        return {key: hostile(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [hostile(item) for item in value]
+    return HOSTILE if value in ("gpu03", fleet.MODELS["L40S"][0]) else value
+
+
+def write_report(folder, name, document):
+    """Path of a report's page."""
+    path = os.path.join(folder, f"{name}.html")
     with open(path, "w", encoding="utf-8") as handle:
         handle.write(report.page(document))
     return path
@@ -209,11 +221,12 @@ def built(work, modules):
     return site
 
 
-def pages(names, site, url, now, page):
-    """What check.mjs opens."""
+def pages(names, site, url, now, reports):
+    """What check.mjs opens. reports: {name: (path of its page, what more check.mjs has to know of it)}."""
     for name in names:
         if name == REPORT:
-            yield from ({"name": f"report-{view}", "url": f"file://{page}", "width": width, "theme": theme} for view, (width, theme) in REPORT_VIEWS.items())
+            yield from ({"name": f"{which}-{view}", "url": f"file://{page}", "width": width, "theme": theme, **more}
+                        for which, (page, more) in reports.items() for view, (width, theme) in REPORT_VIEWS.items())
             continue
         for view, (width, theme) in BOARD_VIEWS.items():
             asked = {"board": f"/boards/{name}.json", "storage": url, "now": now, "theme": theme, "width": width,
@@ -246,8 +259,9 @@ def draw(options, programs, browser, folder):
             document = reported(folder, url, f"http://127.0.0.1:{port}", now)
         if document["totals"]["missing"] != 1 or not document["alerts"]:
             sys.exit("the report does not show the device that is missing, and an alert about it: " + json.dumps(document["totals"]))
-        page = write_report(folder, document)
-        wanted = list(pages(options.names or [*boards(), REPORT], running.enter_context(serving(site, options.modules)), url, now, page))
+        reports = {REPORT: (write_report(folder, REPORT, document), {"texts": ["gpu03"]}),
+                   "report-hostile": (write_report(folder, "report-hostile", hostile(document)), {"texts": [HOSTILE_START], "wide": True})}
+        wanted = list(pages(options.names or [*boards(), REPORT], running.enter_context(serving(site, options.modules)), url, now, reports))
         if options.vmui:
             wanted += vmui_pages(running.enter_context(with_vmui(folder, url)), now)
         path = os.path.join(folder, "pages.json")

@@ -50,7 +50,7 @@ def test_the_report_is_written_with_what_its_module_asks_for(tmp_path):
 
     In a process of its own: the preview's modules are on its path under names as short as fleet and live.
     """
-    script = "import sys, preview; print(preview.write_report(sys.argv[1], preview.reported(sys.argv[1], *['http://127.0.0.1:1'] * 2, 1795000000)))"
+    script = "import sys, preview; print(preview.write_report(sys.argv[1], 'report', preview.reported(sys.argv[1], *['http://127.0.0.1:1'] * 2, 1795000000)))"
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=PREVIEW, capture_output=True, text=True, check=True)
     page = pathlib.Path(done.stdout.strip()).read_text(encoding="utf-8")
     assert "Fleet report" in page and "gpu01" in page and "AcceleratorMemoryHot" in page
