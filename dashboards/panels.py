@@ -20,9 +20,9 @@ GOOD, NOTICE, ALARM, PLAIN, REFERENCE = "#009E73", "#B87A00", "#D55E00", "text",
 GROUNDS = {GOOD: "#00694C", NOTICE: "#F0C84B", ALARM: "#A3180F", PLAIN: "transparent"}
 # Widths of columns that need no more, or more than others.
 WIDTHS = {"index": 70, "rack": 80, "vendor": 100, "model": 200, "severity": 100, "alertname": 260, "action": 420, "title": 300, "uuid": 370, "reading": 270,
-          "kind": 80, "code": 80}
-# Of a column of dates.
-MOMENT = 190
+          "kind": 80, "code": 80, "component": 120}
+# Of a column of dates, and at least of any other value: on a narrow screen, a table is scrolled sideways.
+MOMENT, VALUE = 190, 100
 # Columns of sentences.
 WRAPPED = ("action",)
 # Grafana's name of each unit of the views, and of those that only dashboards have.
@@ -190,7 +190,7 @@ def table(title, about, queries, labels, size=(24, 10), links=None, heads=None, 
 
 def value_overrides(columns):
     """How the columns of values are shown."""
-    found = [override(head, unit=UNITS[unit], **properties) for head, unit, properties in columns]
+    found = [override(head, unit=UNITS[unit], custom__minWidth=VALUE, **properties) for head, unit, properties in columns]
     return found + [override(head, custom__width=MOMENT) for head, unit, _properties in columns if unit == "moment"]
 
 

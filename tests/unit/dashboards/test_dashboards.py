@@ -171,6 +171,14 @@ def test_the_artifact_has_the_dashboards_and_not_what_makes_them():
     assert sorted(path for path in there if not any(fnmatch.fnmatch(path, pattern) for pattern in ignored)) == [f"dashboards/{name}.json" for name in BOARDS]
 
 
+@pytest.mark.parametrize("name, panel", [(name, panel) for name, panel in PANELS if panel["type"] == "table"])
+def test_values_have_room_on_a_narrow_screen(name, panel):
+    """Labels have fixed widths, so what is left for values may be next to nothing."""
+    found = {one["matcher"]["options"]: {item["id"]: item["value"] for item in one["properties"]} for one in reversed(panel["fieldConfig"]["overrides"])}
+    values = [shown for label, shown in panel["transformations"][-1]["options"].get("renameByName", {}).items() if label.startswith("Value")]
+    assert [title for title in values if found[title].get("custom.minWidth", 0) < 100] == [], name
+
+
 def test_lines_of_all_targets_have_few_points():
     """Thousands of series behind a line cost the storage most of what a board costs."""
     read = [panel for panel in asked.panels(COMMITTED["monitoring"]) if panel["type"] == "timeseries"
