@@ -111,7 +111,7 @@ def load_fleet(programs, folder, url, now):
 @contextlib.contextmanager
 def with_vmui(folder, url):
     """The address of a VictoriaMetrics of upstream's sources, which has vmui, our pages in it and the samples of the storage at url."""
-    archive = cache.place(*next(wanted for wanted in cache.WANTED if wanted[0] == "victoriametrics"))[0]
+    archive = cache.place(*[wanted for wanted in cache.WANTED if wanted[0] == "victoriametrics"][0])[0]
     with tarfile.open(archive) as packed:
         packed.extract("victoria-metrics-prod", folder, filter="data")
     os.makedirs(os.path.join(folder, "vmui"))
