@@ -18,7 +18,7 @@ from panels import (
 VIEWS = load("views")
 FLEET, NODE, ACCELERATOR, JOBS, ERRORS, MONITORING = (f"accelmon-{name}" for name in ("fleet", "node", "accelerator", "jobs", "errors", "monitoring"))
 
-# The least distance of two points of a line that is made of all targets.
+# The least distance of two points of a line that is made of all targets, or of an hour for each point.
 COARSE = "1m"
 # Why Prometheus refuses samples of a scrape.
 REFUSED = ("out_of_order", "out_of_bounds", "duplicate_timestamp")
@@ -531,7 +531,8 @@ def errors():
             error_table("By code", "Counted since each node's log was first read. Xid 45 is often only the end of a job after another error. A code without a "
                         "meaning is not in the catalogue of errors yet.", "kind, code", ["kind", "code", "title", "class", "action"], where, (24, 10)),
             lines("New errors by code", "Errors that were added, one on top of the other. No bar: none were. A device that nobody asked for an hour has all of "
-                  "its errors added.", [target(new_errors(where), "{{kind}} {{code}}")], "count", (24, 8), stack=True, style="bars", min=0),
+                  "its errors added.", [target(new_errors(where), "{{kind}} {{code}}")], "count", (24, 8), stack=True, style="bars", min=0,
+                  interval=COARSE),
             table("By device", "The 100 devices and codes with the latest errors. A device that is not seen any more has no index.", [
                 (f"topk(100, max by (cluster, node, vendor, index, pci_bus_id, kind, code) (accelerator_error_last_timestamp_seconds{{{where}}}) > 0) * 1000",
                  column("Last", "moment"))], ["cluster", "node", "vendor", "index", "pci_bus_id", "kind", "code"], (24, 10), links,
