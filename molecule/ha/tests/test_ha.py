@@ -185,8 +185,8 @@ def test_the_second_host_goes_and_the_first_one_is_whole(fleet, tmp_path):
     said = fleet.shell("mon1", "cat /etc/systemd/system/accelmon-v*.service")
     assert "mon2" not in said and "dedup" not in said and "promscrape.cluster" not in said
     fleet.well(inventory=inventory)
-    # Neither looks for the other any more.
-    eventually(lambda: not fleet.values('{__name__=~"alertmanager_cluster_failed_peers|ALERTS",alertname=~"Alertmanager.*|"}', "node", monitor="mon1"))
+    sought = urllib.parse.urlencode({"query": '{__name__=~"alertmanager_cluster_failed_peers|ALERTS",alertname=~"Alertmanager.*|"}'})
+    eventually(lambda: not fleet.fetch(f"http://127.0.0.1:8428/api/v1/query?{sought}")["data"]["result"], "its Alertmanager does not look for the other")
     arguments = urllib.parse.urlencode({"match[]": 'up{job="node_exporter",node="nvidia1"}', "start": begin, "end": time.time()})
     lines = fleet.get(f"http://127.0.0.1:8428/api/v1/export?{arguments}").splitlines()
     moments = sorted(moment / 1000 for line in lines for moment in json.loads(line)["timestamps"])
