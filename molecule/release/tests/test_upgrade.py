@@ -139,7 +139,10 @@ def test_a_line_is_not_crossed_without_a_backup(site):
 
 
 def test_a_line_of_the_data_is_crossed_there_and_back(site, tmp_path):
-    """Debian's VictoriaMetrics is from before a line of the data: to it, then on to a release that does not start, then to one that does."""
+    """Debian's VictoriaMetrics is from before a line of the data: to it, then on to a release that does not start, then to one that does.
+
+    The storage begins with no data: with that of other tests, the older program once found 91 % of the series, and upgrade.yml put the release back.
+    """
     folder, key = "/mnt/backup", tmp_path / "backup"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:3072", "-nodes", "-days", "2", "-subj", "/CN=backup", "-keyout", f"{key}.key", "-out",
                     f"{key}.pem"], check=True, capture_output=True)
@@ -148,6 +151,7 @@ def test_a_line_of_the_data_is_crossed_there_and_back(site, tmp_path):
                 "accelmon_backup_secret": "signs-the-backups-of-this-scenario-1"}
     inventory = site.fleet.inventory_of(tmp_path / "inventory.json", settings=settings)
     package = site.fleet.inventory_of(tmp_path / "package.json", settings={**settings, "victoriametrics_source": "package"})
+    site.fleet.shell("rmon", "systemctl stop accelmon-victoriametrics && rm -r /var/lib/accelmon/victoriametrics/* && systemctl start accelmon-victoriametrics")
     began = eventually(site.oldest, "the node is in the storage")
 
     run = site.fleet.play("playbooks/upgrade.yml", inventory=package)
