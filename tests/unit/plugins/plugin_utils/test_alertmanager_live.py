@@ -7,17 +7,15 @@
 Needs prometheus-alertmanager and its share folder from Debian's package in ACCELMON_PROGRAMS, and mount namespaces: the program reads its own
 templates at a fixed place. Stubbed: the receivers, by a web server and a mail server that keep what they get. guessed: the alerts.
 """
-import http.server
+import importlib.util
 import json
 import os
 import pathlib
 import re
 import shutil
 import socket
-import socketserver
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 
@@ -31,6 +29,7 @@ from ansible_collections.accelmon.fleet.tests.unit.plugins.live_programs import 
 
 PROGRAMS = pathlib.Path(os.environ.get("ACCELMON_PROGRAMS", "/nonexistent"))
 SHARE = PROGRAMS.parent / "share"
+SINKS = pathlib.Path(__file__).parents[4] / "molecule/shared/tests/sinks.py"
 
 
 def namespaces():
@@ -43,37 +42,24 @@ pytestmark = pytest.mark.skipif(not (SHARE / "prometheus" / "alertmanager").exis
                                 reason="no prometheus-alertmanager with its share folder (ACCELMON_PROGRAMS), or no mount namespaces")
 
 
+def loaded(path):
+    """A program of the tests, as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 class Sinks:
     """Receivers that keep what they get: {path: [body]}, and mails. What is below /bad/ is refused."""
 
     def __init__(self):
         self.got, self.mails = {}, []
-        sinks = self
-
-        class Web(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                sinks.got.setdefault(self.path, []).append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                self.send_response(404 if self.path.startswith("/bad/") else 200)
-                self.end_headers()
-                self.wfile.write(b'{"ok": true, "result": {"message_id": 1, "chat": {"id": -5}}}' if self.path.startswith("/bot") else b"ok")
-
-            def log_message(self, *_arguments):
-                pass
-
-        class Mail(socketserver.StreamRequestHandler):
-            def handle(self):
-                self.wfile.write(b"220 sink\r\n")
-                for line in self.rfile:
-                    word = line.split()[:1]
-                    if word == [b"DATA"]:
-                        self.wfile.write(b"354 go\r\n")
-                        sinks.mails.append(b"".join(iter(self.rfile.readline, b".\r\n")).decode())
-                    self.wfile.write(b"221 bye\r\n" if word == [b"QUIT"] else b"250 fine\r\n")
-
-        self.servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web), socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail)]
-        for server in self.servers:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.servers = loaded(SINKS).started(self.keep, ("127.0.0.1", 0), ("127.0.0.1", 0))
         self.web, self.mail = (f"127.0.0.1:{server.server_address[1]}" for server in self.servers)
+
+    def keep(self, path, body):
+        (self.mails if path == "mail" else self.got.setdefault(path, [])).append(body)
 
 
 def each_type(sinks):
