@@ -402,7 +402,7 @@ def programs():
 def rules(run):
     """Prove the alert and recording rules with the programs that evaluate them; after a change only if it concerns them, and without the generated day."""
     if run.paths is None or concerned(run, "tests/rules/", "run.py"):
-        command([sys.executable, "tests/rules/run.py", "--programs", programs(), "check", "unit", *([] if run.paths is not None else ["day"])])
+        command([sys.executable, "tests/rules/run.py", "--programs", programs(), "check", "unit", *(["day"] if run.paths is None else [])])
 
 
 def live(run):  # pylint: disable=unused-argument
