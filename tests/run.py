@@ -337,9 +337,10 @@ def unit_tests(run, tests, python=sys.executable, title="units"):
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, "report.xml")
         try:
-            # A file's tests stay together, because they share what is costly to make. One process more than cores, because the slowest wait for programs.
+            # A file's tests stay together, because they share what is costly to make, and in the order of tests/unit/conftest.py. One process more than
+            # cores, because the slowest wait for programs.
             command([python, "-m", "pytest", "-q", "-rfEs", "-p", "no:cacheprovider", "--numprocesses", str(CORES + 1), "--dist", "loadfile",
-                     "--junit-xml", report, *tests], env=env)
+                     "--no-loadscope-reorder", "--junit-xml", report, *tests], env=env)
         finally:
             if os.path.exists(report):
                 reasons = [skipped.get("message") for skipped in xml.etree.ElementTree.parse(report).iter("skipped")]

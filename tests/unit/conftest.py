@@ -4,6 +4,7 @@
 
 """What tests of several parts share."""
 
+import collections
 import http.server
 import os
 import shutil
@@ -33,6 +34,12 @@ def promtool():
 
 # hypothesis keeps tables of Unicode; they do not belong into the checkout.
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(tempfile.gettempdir(), "accelmon-hypothesis"))
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files of few tests, which are those that play playbooks or wait for programs: at the end, one of them alone would be waited for."""
+    sizes = collections.Counter(item.path for item in items)
+    items.sort(key=lambda item: sizes[item.path])
 
 
 def pytest_make_parametrize_id(val, argname):
