@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What a backup of a monitoring host is, and how it comes back. Standard library only: the program of the role backup has a copy beside
-it, and of progress.py.
+it, and of asking.py and progress.py.
 
 One directory for each backup:
   storage/...      a snapshot of VictoriaMetrics or Prometheus, file by file
@@ -14,7 +14,6 @@ One directory for each backup:
 settings: {"host", "cluster", "directory", "keep", "keep_weekly", "storage": {"service", "url"}, "alertmanager": URL or "", "recipient", "secret_file",
            "password_file", "ca_file", "home", "textfile_directory"}, as the role writes them; `home` is STATE of paths.py
 """
-import base64
 import contextlib
 import datetime
 import fcntl
@@ -26,20 +25,18 @@ import os
 import re
 import shutil
 import sqlite3
-import ssl
 import stat
 import subprocess
 import tarfile
 import tempfile
 import time
-from http.client import HTTPException
-from urllib.error import HTTPError
 from urllib.parse import urlencode
-from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 try:
+    from ansible_collections.accelmon.fleet.plugins.module_utils.asking import Failure, ask, asked
     from ansible_collections.accelmon.fleet.plugins.module_utils.progress import Progress
-except ImportError:  # on a monitoring host, where its copy is beside this one
+except ImportError:  # on a monitoring host, where their copies are beside this one
+    from asking import Failure, ask, asked  # pylint: disable=import-error
     from progress import Progress  # pylint: disable=import-error
 
 FORMAT = 1
@@ -52,17 +49,12 @@ PASSING = ("lock", "work")
 INCOMPLETE = ".incomplete"
 TIME, NAME = "%Y%m%dT%H%M%SZ", re.compile(r"\d{8}T\d{6}Z\Z")
 CHUNK = 1 << 20
-SECONDS = 60
 # A snapshot waits until everything in memory is on the disk.
 SNAPSHOT_SECONDS = 600
 # Starting the backup waits for its end; a large storage may take hours.
 JOB_SECONDS = 86400
 # So much of the series may be missing: the storage may have forgotten some since.
 ENOUGH = 0.95
-
-
-class Failure(Exception):
-    """One line: what is wrong; what to do."""
 
 
 @contextlib.contextmanager
@@ -77,34 +69,6 @@ def alone(home):
         except OSError:
             raise Failure("another backup or restore is running on this host; wait for it to finish") from None
         yield folder
-
-
-def ask(settings, url, document=None, method=None, timeout=SECONDS):
-    """The answer of a service of this host to who has the password."""
-    context = ssl.create_default_context(cafile=settings["ca_file"]) if url.startswith("https:") else None
-    if context:
-        context.check_hostname = False  # a service of this very host need not have its address in the certificate
-    request = Request(url, data=None if document is None else json.dumps(document).encode(), method=method)
-    if document is not None:
-        request.add_header("Content-Type", "application/json")
-    with contextlib.suppress(FileNotFoundError), open(settings["password_file"], encoding="utf-8") as stream:
-        token = base64.b64encode(("accelmon:" + stream.read().strip()).encode()).decode()
-        request.add_unredirected_header("Authorization", "Basic " + token)
-    try:
-        with build_opener(ProxyHandler({}), HTTPSHandler(context=context)).open(request, timeout=timeout) as answer:
-            return answer.read().decode("utf-8")
-    except HTTPError as error:
-        raise Failure("%s answers HTTP %d; check its service" % (url, error.code)) from None
-    except (OSError, ValueError, HTTPException) as error:
-        raise Failure("%s does not answer (%s); check its service" % (url, getattr(error, "reason", None) or error)) from None
-
-
-def asked(settings, url, read, **more):
-    """What `read` finds in the JSON of an answer."""
-    try:
-        return read(json.loads(ask(settings, url, **more)))
-    except (ValueError, KeyError, TypeError, IndexError):
-        raise Failure("%s does not answer as expected; check its service" % url) from None
 
 
 def series(settings, moment):
