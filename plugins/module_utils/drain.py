@@ -12,6 +12,7 @@ the node was last seen as the decision left it}.
 """
 import bisect
 import collections
+import json
 import re
 import time
 
@@ -31,6 +32,7 @@ LEFT = collections.OrderedDict((
     ("theirs", "somebody else has drained it"),
     ("down", "Slurm does not use it anyway"),
     ("busy", "it is in maintenance, reserved, planned for a job, booting, powered off, or does not respond"),
+    ("silenced", "its alert is silenced in Alertmanager"),
     ("resumed", "it was drained for this before, and somebody has resumed it"),
 ))
 # What becomes of a verdict. `kept` is a node that is drained already, by us; `failed` one that Slurm refused to drain.
@@ -43,20 +45,24 @@ HOUR, DAY = 3600, 86400
 # For how long a decision is remembered, so that a node that somebody has resumed is not drained for the same verdict again.
 MEMORY = 7 * DAY
 DEVICES = 4  # that a reason names at most
+# A monitoring host that has not reached its Alertmanager for so many seconds does not know its silences.
+SILENCES_SECONDS = 600
+# A silence that the last look did not find is over. So many seconds, as the storage may show that look before what it found.
+LOOK_SECONDS = 60
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,39}\Z")
 
-# node: Slurm's name; device: as a reason names it, or ""; code: as in xid-79, or ""; since: seconds since the epoch
-Verdict = collections.namedtuple("Verdict", "node cause device code since")
+# node: Slurm's name; device: as a reason names it, or ""; code: as in xid-79, or ""; since: seconds since the epoch; silenced: whether its alert is
+Verdict = collections.namedtuple("Verdict", "node cause device code since silenced")
 # own_percent: of a partition's nodes that may be drained by us, at least one; total_percent: at which nothing more is drained, whoever did it
 Limits = collections.namedtuple("Limits", "own_percent total_percent per_hour")
 # why: one of LIMITS or LEFT, or ""; reason: for Slurm, of drain and observe; new: whether it was not decided before
 Decision = collections.namedtuple("Decision", "node action cause why reason since new")
 
 
-def verdict(labels, since, names=None):
+def verdict(labels, since, names=None, silences=()):
     """The Verdict of a row of the storage's answer, or None if it is none. Labels are a stranger's.
 
-    names: {the inventory's name: Slurm's}, where they differ
+    names: {the inventory's name: Slurm's}, where they differ; silences: see known_silences()
     """
     words = dict((key, text if WORD.match(text) else "") for key, text in labels.items())
     node = (names or {}).get(labels.get("node"), labels.get("node"))
@@ -64,16 +70,63 @@ def verdict(labels, since, names=None):
         return None
     device = next(("%s=%s" % (word, words[label]) for label, word in (("index", "gpu"), ("pci_bus_id", "pci"), ("vendor", "vendor")) if words.get(label)), "")
     code = "%s-%s" % (words["kind"], words["code"]) if words.get("kind") and words.get("code") else ""
-    return Verdict(node, words["cause"], device, code, since)
+    return Verdict(node, words["cause"], device, code, since, any(is_about(silence, labels) for silence in silences))
 
 
 def agreed(answers):
     """The verdicts that every answer has: two monitoring hosts must see the same. answers: [[Verdict]]"""
     found = {}
     for answer in answers:
-        for one in set(answer):
-            found.setdefault(one[:4], {}).setdefault(id(answer), []).append(one.since)
-    return [Verdict(*(key + (min(min(times) for times in by.values()),))) for key, by in sorted(found.items()) if len(by) == len(answers)]
+        for one in answer:
+            seen = found.setdefault(one[:4], {"since": [], "silenced": [], "by": set()})
+            seen["since"].append(one.since)
+            seen["silenced"].append(one.silenced)
+            seen["by"].add(id(answer))
+    return [Verdict(*(key + (min(seen["since"]), all(seen["silenced"])))) for key, seen in sorted(found.items()) if len(seen["by"]) == len(answers)]
+
+
+def known_silences(rows, now):
+    """[[matcher]] of the active silences, or None if nobody knows them. Where nothing was ever told of silences, there are none.
+
+    rows: [(labels, seconds since the epoch)]: with `matchers`, when a monitoring host last saw such a silence; without, when it last saw them all
+    matcher: {"name", "value", "isRegex", "isEqual"}, as in Alertmanager's API
+    """
+    looked = {}
+    for labels, moment in rows:
+        if "matchers" not in labels:
+            looked[labels.get("node")] = max(moment, looked.get(labels.get("node"), moment))
+    known = dict((node, moment) for node, moment in looked.items() if moment > now - SILENCES_SECONDS)
+    if looked and not known:
+        return None
+    return [matchers_of(labels["matchers"]) for labels, moment in rows
+            if "matchers" in labels and moment > known.get(labels.get("node"), float("inf")) - LOOK_SECONDS]
+
+
+def matchers_of(text):
+    """The matchers of a silence. What cannot be read could be about anything, as a silence without matchers is."""
+    try:
+        return [{"name": str(one["name"]), "value": str(one["value"]), "isRegex": bool(one["isRegex"]), "isEqual": bool(one["isEqual"])}
+                for one in json.loads(text)]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return []
+
+
+def is_about(silence, labels):
+    """Whether a silence is about an alert with these labels, in doubt too: if just labels do not fit that are not here. Alertmanager may have them."""
+    misses = [one for one in silence if not fits(one, labels.get(one["name"], ""))]
+    return not misses or len(misses) < len(silence) and not any(one["name"] in labels for one in misses)
+
+
+def fits(matcher, text):
+    """Whether a matcher fits the value of its label, "" for none. An expression that is not understood does."""
+    if not matcher["isRegex"]:
+        return (text == matcher["value"]) == matcher["isEqual"]
+    if "[:" in matcher["value"]:
+        return True  # [[:digit:]] is for Python a set of these very characters
+    try:
+        return (re.fullmatch(matcher["value"], text, re.ASCII) is not None) == matcher["isEqual"]
+    except (re.error, OverflowError, RecursionError):
+        return True
 
 
 def is_ours(node):
@@ -183,16 +236,18 @@ def decide(verdicts, nodes, limits, past, now, mode):
 
 def _decision(found, node, until, crowds, room, mode):
     """The Decision about one node. found: its verdicts, the oldest first; until: when the node was last as a decision left it, or 0"""
-    def made(action, why="", of=found[0], new=True):
-        text = reason([one for one in found if one.cause == of.cause and one.since >= of.since]) if action in MODES else ""
+    loud = [one for one in found if not one.silenced]
+
+    def made(action, why="", of=(loud or found)[0], new=True):
+        text = reason([one for one in loud if one.cause == of.cause and one.since >= of.since]) if action in MODES else ""
         return Decision(of.node, action, of.cause, why, text, of.since, new)
 
     if node is not None and is_ours(node):
         return made("kept")
-    why = hindrance(node)
+    why = hindrance(node) or ("" if loud else "silenced")
     if why:
         return made("left", why)
-    fresh = [one for one in found if one.since > until]
+    fresh = [one for one in loud if one.since > until]
     if not fresh:
         # What began before somebody resumed the node is for them to judge.
         return made("observe", new=False) if mode == "observe" else made("left", "resumed")

@@ -4,13 +4,15 @@
 
 """Draining on the real slurmctld of Debian 12 and 13: the right node with our reason, and nobody else's.
 
-Stubbed: collector, exporter and vmalert. The tests write the series of an error and of its alert into a real VictoriaMetrics on slurm13.
+Stubbed: collector, exporter, vmalert, and what publishes Alertmanager's silences. The tests write the series of an error, of its alert and of a silence
+into a real VictoriaMetrics on slurm13.
 """
 
+import json
 import time
 
 import pytest
-from lab_fleet import eventually
+from lab_fleet import Seen, eventually
 from slurm_host import ALL, TEXTFILES, Host
 
 PLAY = "molecule/slurm/drain.yml"
@@ -43,8 +45,25 @@ class Controller(Host):
         lines = [line for node in nodes for line in (
             f'accelerator_error_last_timestamp_seconds{{node="{node}",{device}}} {self.began - 60}',
             f'ALERTS{{alertname="AcceleratorErrorFatal",alertstate="firing",node="{node}",{device}}} 1')]
+        self.write(*lines)
+
+    def write(self, *lines):
+        """Samples of now for the storage."""
         text = "\n".join(lines)
         self.fleet.shell(STORAGE, f"curl -sSf --max-time 20 --data-binary '{text}' http://127.0.0.1:8428/api/v1/import/prometheus")
+
+    def silence(self, seen):
+        """Let a monitoring host have seen a silence about the node then, and have looked for silences now."""
+        matchers = json.dumps(json.dumps([{"isEqual": True, "isRegex": False, "name": "node", "value": self.name}]))
+        self.write(f'accelmon_fleet_silence_seen_timestamp_seconds{{node="mon1",matchers={matchers}}} {seen}',
+                   f'accelmon_fleet_silences_last_success_timestamp_seconds{{node="mon1"}} {int(time.time())}')
+
+    def knows(self, text):
+        """Whether the storage tells a text of silences."""
+        query = "last_over_time({__name__=~\"accelmon_fleet_silence.*\"}[15m])"
+        Seen.text = self.fleet.shell(STORAGE, f"curl -sSf --max-time 20 --data-urlencode 'query={query}' -d latency_offset=1s "
+                                              "http://127.0.0.1:8428/api/v1/query")
+        return text in Seen.text
 
     def decides(self, *lines, errors, without=()):
         """Wait until a run writes these lines, while nodes have an error."""
@@ -114,6 +133,19 @@ def test_a_node_that_somebody_else_drained_keeps_its_reason(controller):
     assert said.startswith("new PSU root ")
     controller.decides('{node="NODE",action="left",cause="error",why="theirs"} 1', errors=[controller.name])
     assert controller.shell("sinfo -h -o '%E %u %H'") == said
+
+
+def test_a_silence_keeps_a_node_until_it_is_over(controller):
+    eventually(lambda: [controller.silence(int(time.time()))], "the storage takes samples")
+    # Before the error: a run of then would drain the node.
+    eventually(lambda: controller.knows(controller.name), "the storage knows of the silence")
+    controller.decides('{node="NODE",action="left",cause="error",why="silenced"} 1', 'slurm_drain_success{query="silences"} 1',
+                       errors=[controller.name])
+    assert " State=IDLE " in controller.node()
+    # The monitoring host has not seen it for two minutes, while it looked.
+    eventually(lambda: [controller.silence(int(time.time()) - 120)], "the storage takes samples")
+    controller.decides(DRAINED, errors=[controller.name])
+    assert " State=IDLE+DRAIN " in controller.node()
 
 
 def test_the_same_error_on_many_nodes_drains_none(controller):

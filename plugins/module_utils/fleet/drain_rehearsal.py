@@ -80,6 +80,26 @@ def counts_of(rows):
     return dict((moment, int(value)) for _labels, values in rows for moment, value in values)
 
 
+def verdicts_of(rows, silences, moments):
+    """{moment: [drain.Verdict]} of stored verdicts, without moments at which nobody knew which silences there were.
+
+    rows, silences: [(labels, [(moment, value)])]
+    """
+    told = dict((moment, []) for moment in moments)
+    for labels, values in silences:
+        for moment, seen in values:
+            if moment in told:
+                told[moment].append((labels, seen))
+    known = dict((moment, drain.known_silences(found, moment)) for moment, found in told.items())
+    verdicts = dict((moment, []) for moment, found in known.items() if found is not None)
+    for labels, values in rows:
+        for moment, since in values:
+            verdict = drain.verdict(labels, since, silences=known[moment]) if moment in verdicts else None
+            if verdict is not None:
+                verdicts[moment].append(verdict)
+    return verdicts
+
+
 def rehearse_cluster(ask, one, first, last, step):
     """(events, whether the storage knew states of nodes) of a cluster. ask: function of (expression, first, last) that gives [(labels, values)]"""
     rehearsal, known = Rehearsal(drain.Limits(one["own_percent"], one["total_percent"], one["per_hour"])), False
@@ -87,19 +107,15 @@ def rehearse_cluster(ask, one, first, last, step):
     start = first
     while start <= last:
         end = min(last, start + (LONGEST - 1) * step)
-        moments, nodes = dict((float(moment), []) for moment in range(start, end + 1, step)), set()
-        for labels, values in ask(one["query"], start, end):
-            for moment, since in values:
-                verdict = drain.verdict(labels, since)
-                if verdict is not None and moment in moments:
-                    moments[moment].append(verdict)
-                    nodes.add(verdict.node)
+        rows = ask(one["query"], start, end)
+        silences = ask(one["silences"], start, end) if rows else []
+        moments = verdicts_of(rows, silences, [float(moment) for moment in range(start, end + 1, step)])
+        nodes = set(verdict.node for verdicts in moments.values() for verdict in verdicts)
         states, sizes, outs, hosts = {}, {}, {}, {}
         if nodes:
             about = 'job="slurm_collector",%s,%s' % (where, query.matcher("node", nodes))
-            rows = [row for name in ("slurm_node_state_info", "slurm_node_flag", "slurm_node_drain_reason_info")
-                    for row in ask("%s{%s}" % (name, about), start, end)]
-            states = states_of(rows, moments)
+            states = states_of([row for name in ("slurm_node_state_info", "slurm_node_flag", "slurm_node_drain_reason_info")
+                                for row in ask("%s{%s}" % (name, about), start, end)], moments)
             everywhere = 'job="slurm_collector",%s' % where
             sizes = counts_of(ask("count(count by (node) (slurm_node_state_info{%s}))" % everywhere, start, end))
             outs = counts_of(ask('count(count by (node) (slurm_node_flag{%s,flag=~"drain|fail"} or slurm_node_state_info{%s,state="down"}))'
@@ -128,7 +144,7 @@ def table(rows):
 def rehearse(clusters, days, step, storage_url, timeout, access, now=None):
     """{"rows", "table", "notes", "problems"} of what draining would have done.
 
-    clusters: [{"cluster", "query", "own_percent", "total_percent", "per_hour"}]
+    clusters: [{"cluster", "query", "silences", "own_percent", "total_percent", "per_hour"}]
     """
     first, last = span(days, step, time.time() if now is None else now)
 

@@ -31,13 +31,17 @@ def controllers(hostvars, groups):
 
 
 def rehearsed(hostvars, groups):
-    """[{"cluster", "query", "own_percent", "total_percent", "per_hour"}] of the clusters with a Slurm controller. Raises Problem if there is none."""
+    """[{"cluster", "query", "silences", "own_percent", "total_percent", "per_hour"}] of the clusters with a Slurm controller.
+
+    Raises Problem if there is none.
+    """
     found = {}
     for host in controllers(hostvars, groups):
         values = fleet.settings(hostvars[host], REHEARSED)
         if values["accelmon_slurm_controller"]:
             cluster = values["accelmon_cluster"]
-            found.setdefault(cluster, {"cluster": cluster, "query": draining.query(cluster), **{name: values[f"slurm_drain_{name}"] for name in LIMITS}})
+            found.setdefault(cluster, {"cluster": cluster, "query": draining.query(cluster), "silences": draining.SILENCES,
+                                       **{name: values[f"slurm_drain_{name}"] for name in LIMITS}})
     if not found:
         raise Problem("inventory: no host has accelmon_slurm_controller = true; set it for the Slurm controller, whose limits are rehearsed")
     return list(found.values())

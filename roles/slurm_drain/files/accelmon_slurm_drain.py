@@ -4,7 +4,7 @@
 
 """Drains nodes of Slurm that have a device with a fatal verdict in the storage, or says which it would drain.
 
-One run asks the storages for verdicts and the controller for all nodes. Without an answer of both, nothing is decided. What is decided is in
+One run asks the storages for verdicts and silences, and the controller for all nodes. Without all of these, nothing is decided. What is decided is in
 drain.py. Every decision is a line on stderr when it is new, and a series in the file of metrics. Python >= 3.6, standard library only.
 
 Exit status: 0 the file was written (also when nobody answered: the metrics say so), 1 it was not, or what was done before cannot be read.
@@ -35,7 +35,7 @@ from textfile import Samples, publish_alone, replace_file  # noqa: E402  pylint:
 
 ALL_NODES = ["--all", "--oneliner", "--details", "show", "node"]
 ANSWER_LIMIT = 16 * 1024 * 1024  # bytes
-QUERIES = ("verdicts", "nodes")
+QUERIES = ("verdicts", "silences", "nodes")
 
 # name -> (type, help). The order is that of the file.
 FAMILIES = collections.OrderedDict((
@@ -89,19 +89,33 @@ class Storage:
             raise ValueError("not an answer of the Prometheus API") from None
 
 
-def verdicts_of(options):
-    """The verdicts that all storages have that answer. Raises Failure if none answers."""
-    slurms, answers = {other: name for name, other in options.names.items()}, []
+def rows_of(options):
+    """[(rows of verdicts, rows of silences)] of the storages that answer. Raises Failure if none does."""
+    answers = []
     for url in options.storage:
         try:
-            rows = Storage(url, options).rows(options.verdicts["query"])
-            found = [drain.verdict(labels, value, slurms) for labels, value in rows]
-            answers.append([one for one in found if one is not None and one.cause in options.verdicts["causes"]])
+            storage = Storage(url, options)
+            answers.append((storage.rows(options.verdicts["query"]), storage.rows(options.verdicts["silences"])))
         except (OSError, ValueError, http.client.HTTPException) as error:
             say("%s: %s" % (url, getattr(error, "reason", None) or error))
     if not answers:
         raise Failure("unreachable")
-    return drain.agreed(answers)
+    return answers
+
+
+def silences_of(answers, now):
+    """The silences that any of the storages has. Raises Failure if they are not known."""
+    found = drain.known_silences([row for _verdicts, rows in answers for row in rows], now)
+    if found is None:
+        raise Failure("no monitoring host has reached its Alertmanager for %d minutes" % (drain.SILENCES_SECONDS // 60))
+    return found
+
+
+def verdicts_of(answers, silences, options):
+    """The verdicts that all storages have that answered."""
+    slurms = {other: name for name, other in options.names.items()}
+    found = [[drain.verdict(labels, value, slurms, silences) for labels, value in rows] for rows, _silences in answers]
+    return drain.agreed([[one for one in rows if one is not None and one.cause in options.verdicts["causes"]] for rows in found])
 
 
 def nodes_of(options, name=None):
@@ -157,9 +171,24 @@ def act(decision, options, state, now):
         return decision._replace(action="failed", why=failure.args[0])
 
 
-def decisions_of(options, state, found, nodes, now):
+def answers_of(options, now):
+    """{one of QUERIES: its answer}. What there is none for is said."""
+    answers = {}
+    for what, function in (("verdicts", lambda: rows_of(options)), ("silences", lambda: silences_of(answers["verdicts"], now)),
+                           ("nodes", lambda: nodes_of(options))):
+        if what == "silences" and "verdicts" not in answers:
+            continue  # they come from the storages too
+        try:
+            answers[what] = function()
+        except Failure as failure:
+            say("no %s: %s; nothing is decided" % (what, failure.args[0]))
+    return answers
+
+
+def decisions_of(options, state, answers, now):
     """[Decision] of a run, carried out."""
-    made = drain.decide(found, nodes, options.limits, state.past, now, options.mode)
+    found = verdicts_of(answers["verdicts"], answers["silences"], options)
+    made = drain.decide(found, answers["nodes"], options.limits, state.past, now, options.mode)
     state.past = drain.remembered(state.past, made, now)
     done = []
     for decision in made:
@@ -196,16 +225,12 @@ def run(options):
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         say("%s: damaged (%s); nothing is drained, as nobody knows what was drained before; remove it to start over" % (options.state, error))
         return 1
-    now, samples, answers = time.time(), Samples(FAMILIES), {}
-    for what, function in (("verdicts", verdicts_of), ("nodes", nodes_of)):
-        try:
-            answers[what] = function(options)
-        except Failure as failure:
-            say("no %s: %s; nothing is decided" % (what, failure.args[0]))
+    now, samples = time.time(), Samples(FAMILIES)
+    answers = answers_of(options, now)
     try:
         blocked = collections.Counter()
         if len(answers) == len(QUERIES):
-            decisions = decisions_of(options, state, answers["verdicts"], answers["nodes"], now)
+            decisions = decisions_of(options, state, answers, now)
             tell(decisions, state)
             state.success = round(now, 3)
             blocked.update(one.why for one in decisions if one.action == "blocked")
@@ -239,11 +264,11 @@ def percent(text):
 
 
 def verdicts_in(path):
-    """{"query": of the verdicts, "causes": [name]}."""
+    """{"query": of the verdicts, "silences": the query of these, "causes": [name]}."""
     try:
         with open(path, encoding="utf-8") as stream:
             data = json.load(stream)
-        return {"query": str(data["query"]), "causes": [str(cause) for cause in data["causes"]]}
+        return {"query": str(data["query"]), "silences": str(data["silences"]), "causes": [str(cause) for cause in data["causes"]]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise argparse.ArgumentTypeError("%s: %s" % (path, error)) from None
 
@@ -258,8 +283,8 @@ def main(argv=None):
     parser.add_argument("--user", default="accelmon", metavar="NAME", help="user of the storages (default accelmon)")
     parser.add_argument("--password-file", metavar="FILE", help="file with the user's password")
     parser.add_argument("--ca", metavar="FILE", help="authorities that a storage's certificate must lead to")
-    parser.add_argument("--verdicts", type=verdicts_in, default={"query": "", "causes": []}, metavar="FILE",
-                        help="JSON of the query for verdicts, and of their causes")
+    parser.add_argument("--verdicts", type=verdicts_in, default={"query": "", "silences": "", "causes": []}, metavar="FILE",
+                        help="JSON of the queries for verdicts and silences, and of the verdicts' causes")
     parser.add_argument("--names", type=names_of, default={}, metavar="FILE", help="JSON of Slurm's names of nodes and the inventory's, where they differ")
     parser.add_argument("--own-percent", type=percent, default=5, metavar="PERCENT", help="of a partition's nodes that this program may drain (default 5)")
     parser.add_argument("--total-percent", type=percent, default=25, metavar="PERCENT",

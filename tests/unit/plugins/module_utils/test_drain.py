@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Which nodes are drained, and which are not, with the failures that others have had with draining. Nothing is stubbed."""
+import json
+
 import pytest
 
 from ansible_collections.accelmon.fleet.plugins.module_utils import drain, slurm
@@ -59,10 +61,10 @@ def test_a_node_with_several_verdicts_is_drained_once_for_the_oldest():
 
 
 @pytest.mark.parametrize("labels, since, found", [
-    ({"index": "0", "vendor": "nvidia"}, 5, drain.Verdict("a", "error", "gpu=0", "", 5)),
-    ({"pci_bus_id": "0000:1b:00.0", "kind": "xid", "code": "79"}, 5, drain.Verdict("a", "error", "pci=0000:1b:00.0", "xid-79", 5)),
-    ({"vendor": "amd"}, 5, drain.Verdict("a", "error", "vendor=amd", "", 5)),
-    ({"index": "1 State=RESUME", "code": "x\ny", "kind": "xid"}, 5, drain.Verdict("a", "error", "", "", 5)),
+    ({"index": "0", "vendor": "nvidia"}, 5, drain.Verdict("a", "error", "gpu=0", "", 5, False)),
+    ({"pci_bus_id": "0000:1b:00.0", "kind": "xid", "code": "79"}, 5, drain.Verdict("a", "error", "pci=0000:1b:00.0", "xid-79", 5, False)),
+    ({"vendor": "amd"}, 5, drain.Verdict("a", "error", "vendor=amd", "", 5, False)),
+    ({"index": "1 State=RESUME", "code": "x\ny", "kind": "xid"}, 5, drain.Verdict("a", "error", "", "", 5, False)),
     ({"cause": ""}, 5, None), ({"node": ""}, 5, None), ({}, 0, None), ({}, float("nan"), None), ({}, float("inf"), None),
 ])
 def test_labels_are_a_strangers(labels, since, found):
@@ -233,3 +235,126 @@ def test_observed_nodes_count_for_a_partition_as_drained_ones():
 def test_ten_thousand_nodes_with_verdicts_are_decided_about_at_once():
     found = decide([verdict("n%d" % number, since=NOW - number) for number in range(1, 10001)], fleet(10000))
     assert {why for dummy, why in found.values()} == {"mass"}
+
+
+# Silences.
+
+def matcher(name, value, sign="="):
+    """A matcher as Alertmanager's API has it."""
+    return {"name": name, "value": value, "isRegex": "~" in sign, "isEqual": "!" not in sign}
+
+
+def told(*matchers, node="mon1", at=NOW - 20):
+    """A row of the storage about a silence."""
+    return {"node": node, "matchers": json.dumps(matchers)}, at
+
+
+def looked(node="mon1", at=NOW - 20):
+    """A row of the storage about the last look at all silences."""
+    return {"node": node}, at
+
+
+ALERT = {"alertname": "AcceleratorErrorFatal", "alertstate": "firing", "severity": "critical", "cluster": "west", "node": "gpu7.x", "index": "3",
+         "cause": "error"}
+
+
+@pytest.mark.parametrize("about, matchers", [
+    (True, [matcher("node", "gpu7.x")]), (False, [matcher("node", "gpu7")]), (False, [matcher("node", "gpu8.x")]), (False, [matcher("node", "")]),
+    (False, [matcher("node", "gpu7.x", "!=")]), (True, [matcher("node", "gpu8.x", "!=")]),
+    # The whole label has to match.
+    (True, [matcher("node", "gpu.*", "=~")]), (False, [matcher("node", "gpu7", "=~")]), (False, [matcher("node", "pu7.x", "=~")]),
+    (True, [matcher("node", "gpu6.x|gpu7.x", "=~")]), (True, [matcher("node", "gpu7|gpu7.x", "=~")]), (True, [matcher("node", "(?i)GPU7.X", "=~")]),
+    (False, [matcher("node", "gpu.*", "!~")]), (True, [matcher("node", "gpu7", "!~")]), (True, [matcher("node", "gpu8.*", "!~")]),
+    # All of them.
+    (True, [matcher("node", "gpu7.x"), matcher("alertname", "AcceleratorErrorFatal"), matcher("severity", "info", "!=")]),
+    (False, [matcher("node", "gpu7.x"), matcher("alertname", "AcceleratorLinkDown")]), (False, [matcher("cluster", "east")]),
+    (False, [matcher("severity", "warning")]), (False, [matcher("index", "2")]),
+    # A label that an alert may have got on its way; the rest has to fit.
+    (True, [matcher("replica", "a"), matcher("node", "gpu7.x")]), (True, [matcher("replica", "", "!="), matcher("node", "gpu.*", "=~")]),
+    (False, [matcher("replica", "a"), matcher("index", "2")]), (False, [matcher("replica", "a"), matcher("index", "2"), matcher("node", "gpu7.x")]),
+    # Another alert's label.
+    (False, [matcher("integration", "slack")]), (False, [matcher("integration", "s.*", "=~")]), (False, [matcher("integration", "", "!=")]),
+    (True, [matcher("integration", "slack", "!=")]), (True, [matcher("integration", "")]), (True, [matcher("integration", ".*", "=~")]),
+    # What Python does not understand, or understands in another way than Alertmanager.
+    (True, [matcher("node", r"\pL+\z", "=~")]), (True, [matcher("node", "(", "!~")]),
+    (True, [matcher("node", "[[:alpha:]]pu7[.]x", "=~")]), (True, [matcher("node", "x{99999999999}", "=~")]),
+    (False, [matcher("index", "[[:alpha:]]", "=~"), matcher("node", "gpu8.x")]),
+    (True, [])])
+def test_what_a_silence_is_about(about, matchers):
+    assert drain.is_about(matchers, ALERT) == about
+
+
+@pytest.mark.parametrize("text", ["", "[", "{}", "5", "null", '"abc"', "[5]", '["abc"]', '[{"name": "node"}]', "[" * 1000, "[]"])
+def test_a_silence_that_cannot_be_read_could_be_about_anything(text):
+    (silence,) = drain.known_silences([({"node": "mon1", "matchers": text}, NOW), looked()], NOW)
+    assert drain.is_about(silence, ALERT)
+
+
+def test_strangers_in_a_matcher_do_no_harm():
+    text = json.dumps([{"name": ["a"], "value": {"b": 1}, "isRegex": 0, "isEqual": "yes"}])
+    assert not drain.is_about(drain.matchers_of(text), ALERT)
+    assert drain.is_about([matcher("node", "(" * 490 + ")" * 490, "=~")], ALERT) in (True, False), "some versions of Python refuse that"
+    assert not drain.is_about(drain.matchers_of(json.dumps([{"name": "node", "value": 7, "isRegex": False, "isEqual": True}])), ALERT)
+
+
+A, B = [matcher("node", "a")], [matcher("node", "b")]
+
+
+@pytest.mark.parametrize("rows, known", [
+    ([], []), ([looked()], []), ([told(*A), looked(), told(*B)], [A, B]),
+    # It is over: a later look did not find it.
+    ([told(*A, at=NOW - 120), looked(at=NOW - 20)], []), ([told(*A, at=NOW - 60), looked(at=NOW - 20)], [A]),
+    # Nothing is scraped any more, or Alertmanager does not answer: what was last known counts for a while.
+    ([told(*A, at=NOW - 590), looked(at=NOW - 590)], [A]), ([told(*A, at=NOW - 610), looked(at=NOW - 610)], None), ([looked(at=NOW - 610)], None),
+    # Of two monitoring hosts one is enough, and who does not know does not count.
+    ([told(*A, node="mon2"), looked("mon2"), looked("mon1", NOW - 7200), told(*B, node="mon1", at=NOW - 7200)], [A]),
+    ([told(*A, node="mon2"), looked("mon2"), looked("mon1")], [A]),
+    # Two storages tell the same, one of them later.
+    ([told(*A), looked(), told(*A, at=NOW - 50), looked(at=NOW - 50)], [A, A]),
+    # A row of nobody.
+    ([told(*A, node="mon3"), looked()], []), ([looked(at=float("nan"))], None)])
+def test_which_silences_are_known(rows, known):
+    assert drain.known_silences(rows, NOW) == known
+
+
+def silenced(name, cause="error", **labels):
+    """A verdict with a silence about its node and cause."""
+    row = dict({"node": name, "cause": cause, "index": "3", "kind": "xid", "code": "79"}, **labels)
+    return drain.verdict(row, NOW - 60, silences=[[matcher("node", name), matcher("cause", cause)]])
+
+
+def test_a_silence_keeps_a_node_from_being_drained_and_no_other():
+    assert decide([silenced("n1"), verdict("n2")]) == {"n1": ("left", "silenced"), "n2": DRAINED}
+    assert decide([silenced("n1")], mode="observe") == {"n1": ("left", "silenced")}
+
+
+def test_a_verdict_without_a_silence_drains_and_is_the_reason():
+    found = drain.decide([silenced("n1", index="7"), silenced("n1", "links"), verdict("n1", since=NOW - 30)], fleet(), LIMITS, [], NOW, "drain")
+    assert [(one.action, one.cause, one.reason) for one in found] == [("drain", "error", "accelmon: error gpu=3 xid-79 2026-11-28T21:06Z")]
+
+
+@pytest.mark.parametrize("state, reason, expected", [
+    ("IDLE+DRAIN", "accelmon: error gpu=3", ("kept", "")), ("IDLE+DRAIN", "fan", ("left", "theirs")), ("DOWN", "", ("left", "down")),
+    ("IDLE+MAINT", "", ("left", "busy"))])
+def test_a_silence_hides_nothing_that_is_so_already(state, reason, expected):
+    assert decide([silenced("a")], fleet(a=node(state, reason))) == {"a": expected}
+
+
+def test_the_end_of_a_silence_drains_what_began_before_it_but_nothing_that_somebody_resumed():
+    past = drain.remembered([], drain.decide([silenced("n1")], fleet(), LIMITS, [], NOW, "drain"), NOW)
+    assert past == [] and decide([verdict("n1")], past=past) == {"n1": DRAINED}
+    past = [entry("n1", at=NOW - 30)]
+    assert decide([silenced("n1")], past=past) == {"n1": ("left", "silenced")}
+    assert decide([verdict("n1")], past=past) == {"n1": ("left", "resumed")}
+
+
+def test_silenced_verdicts_tell_of_a_shared_cause_all_the_same():
+    """A silence says that somebody knows of a node; whether a switch or a driver is the cause does not depend on that."""
+    assert decide([silenced("n1"), silenced("n2"), silenced("n3"), verdict("n4")])["n4"] == ("blocked", "mass")
+    assert decide([silenced("n1"), silenced("n2"), verdict("n3")])["n3"] == DRAINED
+
+
+def test_two_monitoring_hosts_agree_about_a_silenced_verdict():
+    assert drain.agreed([[silenced("a")], [silenced("a")]]) == [silenced("a")]
+    # Two alerts about one device, of which only one is silenced.
+    assert drain.agreed([[silenced("a"), verdict("a")], [silenced("a"), verdict("a")]]) == [verdict("a")]

@@ -20,14 +20,16 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.draining impo
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 
 FIRST = 1795860000
-ONE = {"cluster": "c1", "query": "verdicts", "own_percent": 5, "total_percent": 25, "per_hour": 3}
+ONE = {"cluster": "c1", "query": "verdicts", "silences": "silences", "own_percent": 5, "total_percent": 25, "per_hour": 3}
 
 
 class Past:
-    """A storage: verdicts, and what Slurm said, minute by minute. spans: {node: (first minute, last minute)} of verdicts."""
+    """A storage: verdicts, and what Slurm said, minute by minute. spans: {node: (first minute, last minute)} of verdicts; silenced: of silences about
+    nodes, which somebody looked for at each minute until `looked`."""
 
-    def __init__(self, spans, size=100, out=0, flags=(), slurm=True):
+    def __init__(self, spans, size=100, out=0, flags=(), slurm=True, silenced=(), looked=10 ** 6):
         self.spans, self.size, self.out, self.flags, self.slurm = spans, size, out, flags, slurm
+        self.silenced, self.looked = dict(silenced), looked
         self.asked = []
 
     def __call__(self, expression, start, end):
@@ -40,6 +42,8 @@ class Past:
         if expression == "verdicts":
             return [row({"node": node, "cause": "error", "index": "3"}, FIRST + first * 60 - 60, first, last)
                     for node, (first, last) in self.spans.items()]
+        if expression == "silences":
+            return self.silences(minutes)
         if expression.startswith("count(count by (node) (up{"):
             return [row({}, self.size)]
         if not self.slurm:
@@ -49,6 +53,21 @@ class Past:
         if expression.startswith("slurm_node_state_info"):
             return [row({"node": node, "state": "idle"}) for node in self.spans]
         return [row(dict({"node": node}, **labels), 1, first, last) for name, node, labels, first, last in self.flags if expression.startswith(name)]
+
+    def silences(self, minutes):
+        """The rows, of which none ends: each says when it was last seen."""
+        if not self.silenced:
+            return []
+
+        def seen(minute):
+            return FIRST + min(minute, self.looked) * 60
+
+        found = [({"node": "mon1"}, [(float(moment), seen((moment - FIRST) // 60)) for moment in minutes])]
+        for node, (first, last) in self.silenced.items():
+            text = json.dumps([{"name": "node", "value": node, "isRegex": False, "isEqual": True}])
+            found.append(({"node": "mon1", "matchers": text}, [
+                (float(moment), seen(min((moment - FIRST) // 60, last))) for moment in minutes if moment >= FIRST + first * 60]))
+        return found
 
 
 def events(past, minutes=180, **more):
@@ -86,6 +105,13 @@ def test_what_others_did_in_slurm_counts():
     assert events(Past({"n1": (10, 19)}, flags=ours, out=1)) == [(10, "n1", "kept", "")]
 
 
+def test_silences_of_the_past_count():
+    assert events(Past({"n1": (10, 30)}, silenced={"n1": (5, 19)})) == [(10, "n1", "left", "silenced"), (20, "n1", "drain", "")]
+    assert events(Past({"n1": (10, 30)}, silenced={"n2": (5, 19)})) == [(10, "n1", "drain", "")]
+    # From the eleventh minute without an answer of Alertmanager on, nobody knew.
+    assert events(Past({"n1": (10, 30), "n2": (20, 40)}, silenced={"n3": (5, 6)}, looked=9)) == [(10, "n1", "drain", "")]
+
+
 def test_a_past_without_slurm():
     assert events(Past({"n1": (10, 30)}, slurm=False)) == [(10, "n1", "drain", "")]
 
@@ -108,14 +134,14 @@ def test_what_is_rehearsed():
     hostvars = {"ctl": {"inventory_hostname": "ctl", "accelmon_slurm_controller": True, "accelmon_cluster": "west", "slurm_drain_per_hour": "5"},
                 "gpu7": {"inventory_hostname": "gpu7"}}
     found = rehearsed(hostvars, {"accelerator_nodes": ["gpu7", "ctl"], "monitoring": []})
-    assert [{key: value for key, value in one.items() if key != "query"} for one in found] == [
+    assert [{key: value for key, value in one.items() if key not in ("query", "silences")} for one in found] == [
         {"cluster": "west", "own_percent": 5, "total_percent": 25, "per_hour": 5}] and 'cluster="west"' in found[0]["query"]
     with pytest.raises(Problem, match="no host has accelmon_slurm_controller = true"):
         rehearsed(hostvars, {"accelerator_nodes": ["gpu7"]})
 
 
 def test_a_real_storage(tmp_path):
-    """Alerts and states of Slurm as they are stored, through the real query."""
+    """Alerts, a silence and states of Slurm as they are stored, through the real queries."""
     program = shutil.which("victoria-metrics", path=os.environ.get("ACCELMON_PROGRAMS"))
     if not program:
         pytest.skip("no victoria-metrics in ACCELMON_PROGRAMS or on PATH")
@@ -124,14 +150,17 @@ def test_a_real_storage(tmp_path):
         url = "http://127.0.0.1:%d" % probe.getsockname()[1]
     now = int(time.time()) // 60 * 60
     first, moments = now - 7200, range(now - 7200, now + 1, 30)
-    lines = []
+    lines, told = [], json.dumps([{"name": "alertname", "value": "Accelerator.*", "isRegex": True, "isEqual": True},
+                                  {"name": "node", "value": "n1", "isRegex": False, "isEqual": True}])
     for name, labels, begin, value in (
+            ("accelmon_fleet_silences_last_success_timestamp_seconds", {"node": "mon1"}, first, lambda moment: moment),
+            ("accelmon_fleet_silence_seen_timestamp_seconds", {"node": "mon1", "matchers": told}, first + 600, lambda moment: min(moment, first + 3600)),
             ("ALERTS", {"alertname": "AcceleratorRowRemapFailed", "alertstate": "firing", "node": "n1", "index": "3"}, first + 1800, 1),
             ("ALERTS_FOR_STATE", {"alertname": "AcceleratorRowRemapFailed", "node": "n1", "index": "3"}, first + 1740, first + 1740),
             ("slurm_node_state_info", {"job": "slurm_collector", "node": "n1", "state": "mixed"}, first, 1),
             ("slurm_node_state_info", {"job": "slurm_collector", "node": "n2", "state": "idle"}, first, 1)):
         seen = [moment for moment in moments if moment >= begin]
-        lines.append(json.dumps({"metric": dict(labels, __name__=name, cluster="c1"), "values": [value] * len(seen),
+        lines.append(json.dumps({"metric": dict(labels, __name__=name, cluster="c1"), "values": [value(moment) if callable(value) else value for moment in seen],
                                  "timestamps": [moment * 1000 for moment in seen]}))
     with subprocess.Popen([program, "-storageDataPath=%s" % (tmp_path / "data"), "-httpListenAddr=" + url[7:], "-retentionPeriod=1d"],
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as storage:
@@ -150,6 +179,8 @@ def test_a_real_storage(tmp_path):
         finally:
             storage.kill()
     assert found["problems"] == [] and len(found["notes"]) == 1
-    assert [(one["node"], one["action"], one["cause"]) for one in found["rows"]] == [("n1", "drain", "row_remap_failed")]
-    assert abs(found["rows"][0]["at"] - (first + 1800)) <= 60 and found["rows"][0]["reason"].startswith("accelmon: row_remap_failed gpu=3 20")
-    assert found["table"].splitlines()[1].split()[2:] == ["c1", "n1", "drain", "row_remap_failed", "-"]
+    assert [(one["node"], one["action"], one["cause"], one["why"]) for one in found["rows"]] == [
+        ("n1", "left", "row_remap_failed", "silenced"), ("n1", "drain", "row_remap_failed", "")]
+    assert abs(found["rows"][0]["at"] - (first + 1800)) <= 60 and abs(found["rows"][1]["at"] - (first + 3660)) <= 60
+    assert found["rows"][1]["reason"].startswith("accelmon: row_remap_failed gpu=3 20")
+    assert found["table"].splitlines()[2].split()[2:] == ["c1", "n1", "drain", "row_remap_failed", "-"]

@@ -59,7 +59,7 @@ def test_nothing_follows_from_missing_data_from_heat_or_from_a_score(alert):
 
 def test_the_file_of_the_program():
     data = json.loads(draining.verdicts_file("c1"))
-    assert data["causes"] == list(CAUSES) and data["query"] == draining.query("c1")
+    assert data["causes"] == list(CAUSES) and data["query"] == draining.query("c1") and data["silences"] == draining.SILENCES
 
 
 # Alerts as rules that fire when a series of their name is 1, and what is stored of them, minute by minute.
@@ -68,6 +68,8 @@ RULES = {"groups": [{"name": "g", "interval": "1m", "rules": [
     for name in (one["errors"]["alerts"] if "errors" in one else [one["alert"]])]}]}
 DEVICE = 'cluster="c1",node="%s",index="3",vendor="nvidia"'
 ERROR = DEVICE + ',pci_bus_id="0000:1b:00.0",kind="%s",code="%s"'
+# An alert about an error does not have the device's index, which may change.
+ERROR_ALERT = ERROR.replace(',index="3"', "")
 
 
 def rows(name, labels, values):
@@ -79,21 +81,21 @@ INPUT = [rows(one["alert"], DEVICE % one["cause"], "1x1600") for one in CAUSES.v
     rows("AcceleratorMissing", DEVICE % "back", "1x1500 0x100"),
     rows("AcceleratorLinkDown", DEVICE % "flap", "1x1590 0 1x9")]
 for node, kind, code in (("a", "xid", 79), ("b", "xid", 31), ("d", "afid", 20)):
-    INPUT += [rows("AcceleratorErrorFatal", ERROR % (node, kind, code), "1x1600"),
+    INPUT += [rows("AcceleratorErrorFatal", ERROR_ALERT % (node, kind, code), "1x1600"),
               {"series": f"accelerator_error_last_timestamp_seconds{{{ERROR % (node, kind, code)}}}", "values": "90000x1600"}]
-INPUT += [rows("AmdRasUncorrectable", ERROR % ("e", "ras", "ue"), "1x1600"),
+INPUT += [rows("AmdRasUncorrectable", ERROR_ALERT % ("e", "ras", "ue"), "1x1600"),
           {"series": f'accelerator_error_last_timestamp_seconds{{{ERROR % ("e", "ras", "ue")}}}', "values": "90060x1600"},
+          # The same event of the same device, as its host called that before.
+          {"series": f'accelerator_error_last_timestamp_seconds{{{ERROR % ("a", "xid", 79)},uuid="x"}}', "values": "80000x1600"},
           {"series": f'accelerator_error_last_timestamp_seconds{{{ERROR % ("silent", "xid", 79)}}}', "values": "90000x1600"}]
 
 
-def moment(minutes, program, folder, expected):
-    """Have a program evaluate the rules and the query. expected: [(node, cause, since)]"""
-    # The engines name and keep other labels of an alert; these are the verdict's.
-    query = f"sum by (node, cause) ({draining.query('c1')})"
-    samples = [{"labels": f'{{cause="{cause}", node="{node}"}}', "value": since} for node, cause, since in expected]
+def moment(minutes, program, folder, query, samples, inputs=None):
+    """Have a program evaluate the rules and a query. samples: [(labels, value)]; inputs: series in the place of those for the rules"""
+    samples = [{"labels": labels, "value": value} for labels, value in samples]
     key = {"promtool": "promql_expr_test", "vmalert-tool": "metricsql_expr_test"}[program]
     test = {"rule_files": [str(folder / "rules.yml")], "evaluation_interval": "1m", "tests": [
-        {"interval": "1m", "input_series": INPUT, key: [{"expr": query, "eval_time": f"{minutes}m", "exp_samples": samples}]}]}
+        {"interval": "1m", "input_series": inputs or INPUT, key: [{"expr": query, "eval_time": f"{minutes}m", "exp_samples": samples}]}]}
     (folder / "rules.yml").write_text(yaml.safe_dump(RULES))
     (folder / "test.yml").write_text(yaml.safe_dump(test))
     argv = {"promtool": ["promtool", "test", "rules", "test.yml"], "vmalert-tool": ["vmalert-tool", "unittest", "--files=test.yml"]}[program]
@@ -105,9 +107,28 @@ def moment(minutes, program, folder, expected):
 def test_the_query(program, tmp_path):
     if not (PROGRAMS / program).exists():
         pytest.skip(f"no {program}")
-    expected = [(one["cause"], one["cause"], 0) for one in CAUSES.values() if "alert" in one]
-    expected += [("a", "error", 90000), ("e", "error", 90060)]
-    status, said = moment(1600, program, tmp_path, expected)
+    # The engines name and keep other labels of an alert; these are what a verdict is read from, and what most silences are about.
+    query = f"sum by (node, cause, alertname, index, kind, code) ({draining.query('c1')})"
+    expected = [(f'{{alertname="{one["alert"]}", cause="{one["cause"]}", index="3", node="{one["cause"]}"}}', 0) for one in CAUSES.values()
+                if "alert" in one]
+    expected += [('{alertname="AcceleratorErrorFatal", cause="error", code="79", index="3", kind="xid", node="a"}', 90000),
+                 ('{alertname="AmdRasUncorrectable", cause="error", code="ue", index="3", kind="ras", node="e"}', 90060)]
+    status, said = moment(1600, program, tmp_path, query, expected)
+    assert status == 0, said
+
+
+@pytest.mark.parametrize("program", ["promtool", "vmalert-tool"])
+def test_the_query_for_silences(program, tmp_path):
+    """What ended is told by its last time, and that there were any at all for a day."""
+    if not (PROGRAMS / program).exists():
+        pytest.skip(f"no {program}")
+    series = [("silences_last_success", 'node="mon1"', 1600), ("silence_seen", r'node="mon1",matchers="[{\"name\":\"node\"}]"', 1600),
+              ("silence_seen", 'node="mon1",matchers="over"', 1590), ("silence_seen", 'node="mon1",matchers="long over"', 1580),
+              ("silences_last_success", 'node="mon2"', 200), ("silences_last_success", 'node="mon3"', 100)]
+    inputs = [{"series": "accelmon_fleet_%s_timestamp_seconds{%s}" % (what, labels), "values": f"0+60x{last}"} for what, labels, last in series]
+    expected = [('{node="mon1"}', 96000), (r'{matchers="[{\"name\":\"node\"}]", node="mon1"}', 96000), ('{matchers="over", node="mon1"}', 95400),
+                ('{node="mon2"}', 12000)]
+    status, said = moment(1600, program, tmp_path, f"max by (node, matchers) ({draining.SILENCES})", expected, inputs)
     assert status == 0, said
 
 

@@ -50,22 +50,23 @@ class Storage:
                 outer.asked.append((self.path, self.headers.get("Authorization"), body))
                 self.send_response(outer.status)
                 self.end_headers()
-                self.wfile.write(outer.text().encode())
+                self.wfile.write(outer.text(body).encode())
 
             def log_message(self, *_ignored):
                 pass
 
-        self.rows, self.status, self.asked, self.raw = [], 200, [], None
+        self.rows, self.silences, self.status, self.asked, self.raw = [], [], 200, [], None
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = "http://127.0.0.1:%d" % self.server.server_port
 
-    def text(self):
+    def text(self, body):
         """The answer."""
         if self.raw is not None:
             return self.raw
+        rows = self.silences if "query=which+silences" in body else self.rows
         return json.dumps({"status": "success", "data": {"resultType": "vector", "result": [
-            {"metric": labels, "value": [time.time(), str(value)]} for labels, value in self.rows]}})
+            {"metric": labels, "value": [time.time(), str(value)]} for labels, value in rows]}})
 
 
 class Controller:
@@ -76,7 +77,7 @@ class Controller:
         (folder / "scontrol").write_text(SCONTROL % folder)
         (folder / "scontrol").chmod(0o755)
         self.nodes(NODES)
-        (folder / "verdicts.json").write_text('{"query": "the query", "causes": ["error", "links"]}')
+        (folder / "verdicts.json").write_text('{"query": "the query", "silences": "which silences", "causes": ["error", "links"]}')
         (folder / "password").write_text("s3cret\n")
 
     def nodes(self, text):
@@ -139,7 +140,8 @@ def test_a_node_is_drained_once_and_everything_says_so(controller, storage):
     assert found["slurm_drain_decisions_total", 'action="drain",cause="error"'] == 1 and found["slurm_drain_acting", ""] == 1
     assert {value for (name, dummy), value in found.items() if name == "slurm_drain_blocked"} == {0}
     assert found["slurm_drain_success", 'query="nodes"'] == found["slurm_drain_success", 'query="verdicts"'] == 1
-    assert storage.asked == [("/api/v1/query", "Basic dTpzM2NyZXQ=", "query=the+query&latency_offset=1s")]
+    assert found["slurm_drain_success", 'query="silences"'] == 1
+    assert storage.asked == [("/api/v1/query", "Basic dTpzM2NyZXQ=", "query=%s&latency_offset=1s" % query) for query in ("the+query", "which+silences")]
     status, found, said = controller.run()
     assert (status, said, len(controller.updates())) == (0, [], 1)
     assert decided(found) == {'node="n7",action="kept",cause="error",why=""'}
@@ -216,6 +218,7 @@ def test_a_blind_store_decides_nothing(controller, storage, text, status):
     code, found, said = controller.run()
     assert code == 0 and len(controller.updates()) == 1 and said[-1] == "no verdicts: unreachable; nothing is decided"
     assert decided(found) == set() and found["slurm_drain_success", 'query="verdicts"'] == 0 and found["slurm_drain_success", 'query="nodes"'] == 1
+    assert found["slurm_drain_success", 'query="silences"'] == 0
     last = "slurm_drain_last_success_timestamp_seconds", ""
     assert found[last] == before[last] > 0
     storage.raw, storage.status = None, 200
@@ -236,6 +239,55 @@ def test_two_stores_have_to_agree_and_one_may_be_away(controller, storage):
     other.server.server_close()
     found, said = controller.run("observe", urls=[storage.url, other.url])[1:]
     assert len(decided(found)) == 2 and any(other.url in line for line in said)
+
+
+def silence(node, host="mon1", ago=10):
+    """What a monitoring host tells of a silence."""
+    text = json.dumps([{"name": "node", "value": node, "isRegex": False, "isEqual": True}])
+    return [({"node": host, "matchers": text}, time.time() - ago)]
+
+
+def look(host="mon1", ago=10):
+    """What it tells of its last look at them."""
+    return [({"node": host}, time.time() - ago)]
+
+
+def test_a_silence_keeps_a_node_until_it_ends(controller, storage):
+    storage.rows, storage.silences = [row("n7"), row("n8")], silence("n7") + look()
+    found, said = controller.run()[1:]
+    assert said[0] == "n7: left alone (silenced) for error" and said[1].startswith("n8: drained for error")
+    assert 'node="n7",action="left",cause="error",why="silenced"' in decided(found)
+    storage.silences = silence("n7", ago=200) + look()
+    assert controller.run()[2][0].startswith("n7: drained for error")
+
+
+def test_a_silence_has_the_inventorys_name_of_the_node(controller, storage):
+    (controller.folder / "names.json").write_text('{"n7": "n7.example.org"}')
+    storage.rows, storage.silences = [row("n7.example.org")], silence("n7.example.org") + look()
+    assert controller.run("drain", "--names", str(controller.folder / "names.json"))[2] == ["n7: left alone (silenced) for error"]
+
+
+def test_the_silence_of_one_storage_is_enough(controller, storage):
+    storage.rows = [row("n7")]
+    other = Storage()
+    other.rows, other.silences = storage.rows, silence("n7", "mon2") + look("mon2")
+    storage.silences = look("mon1")
+    try:
+        assert controller.run(urls=[storage.url, other.url])[2] == ["n7: left alone (silenced) for error"]
+    finally:
+        other.server.shutdown()
+        other.server.server_close()
+
+
+def test_nothing_is_decided_while_nobody_knows_the_silences(controller, storage):
+    storage.rows, storage.silences = [row("n7")], silence("n8", ago=700) + look(ago=700)
+    status, found, said = controller.run()
+    assert status == 0 and said == ["no silences: no monitoring host has reached its Alertmanager for 10 minutes; nothing is decided"]
+    assert {query: found["slurm_drain_success", 'query="%s"' % query] for query in ("verdicts", "silences", "nodes")} == {
+        "verdicts": 1, "silences": 0, "nodes": 1}
+    assert decided(found) == set() and found["slurm_drain_last_success_timestamp_seconds", ""] == 0 and not controller.updates()
+    storage.silences = []
+    assert controller.run()[2][0].startswith("n7: drained for error"), "nobody has ever told of silences"
 
 
 def test_slurmctld_is_away(controller, storage):
