@@ -393,7 +393,8 @@ nodes without the label only in what asks for an empty one. What they cost is in
 ## The registry
 
 The monitoring host publishes what it knows about the fleet through its own node_exporter, as job `accelmon_fleet`. Series with these names from
-any other exporter are dropped.
+any other exporter are dropped. The two about silences are for [draining](drain.md): `node` is the monitoring host, and `matchers` JSON as in
+Alertmanager's API, `[]` if longer than 1,000 characters. A silence whose time stays behind that of the last success is over.
 
 | Series | Labels |
 |---|---|

@@ -54,6 +54,14 @@ def _backup(fleet, began):
     return f"{FOLDER}/" + fleet.shell("mon1", f"ls {FOLDER}").split()[-1]
 
 
+def test_the_storage_knows_of_the_silence(fleet, began):  # pylint: disable=unused-argument
+    """As who may ask the storage alone does. Its author and its comment stay in Alertmanager."""
+    about = '[{"isEqual":true,"isRegex":false,"name":"node","value":"nvidia1"}]'
+    eventually(lambda: set(fleet.values("accelmon_fleet_silence_seen_timestamp_seconds", "matchers")) == {about}, "the silence is a series")
+    eventually(lambda: [dict(labels)["node"] for labels in fleet.query("time() - accelmon_fleet_silences_last_success_timestamp_seconds < 120")] == ["mon1"],
+               "mon1 looks for silences again and again")
+
+
 def test_its_age_and_size_are_recorded_and_nothing_secret_is_in_clear(fleet, backup):
     eventually(lambda: fleet.values("accelmon_backup_success") == {"mon1": 1}, "the last run is recorded as a success")
     eventually(lambda: fleet.values("accelmon_backup_size_bytes").get("mon1", 0) > 10000, "so is its size")

@@ -68,7 +68,8 @@ def test_a_node_cannot_write_what_others_write_nor_choose_its_rack(fleet):
     """Forged series on a page of text files; what is the node's own arrives."""
     host = next(name for name in fleet.hosts if name not in fleet.monitors)
     names = ["node:accelerator_info:count", "rack:accelerator_power_watts:sum", "accelerator_info", "accelmon_expected_accelerators",
-             "accelmon_fleet_generation", "accelmon_anything", "ALERTS", "up", "scrape_samples_scraped", "vmalert_config_last_reload_successful"]
+             "accelmon_fleet_generation", "accelmon_fleet_silence_seen_timestamp_seconds", "accelmon_anything", "ALERTS", "up",
+             "scrape_samples_scraped", "vmalert_config_last_reload_successful"]
     labels = f'node="{fleet.monitors[0]}",cluster="forged",rack="forged",source="dcgm",forger="yes"'
     page = "".join(f"{name}{{{labels}}} 100000\n" for name in [*names, "test_of_its_own"])
     path = "/var/lib/accelmon/textfile/forged.prom"

@@ -25,7 +25,8 @@ INODES = 1000
 SYSTEMD = (235, 247)
 PYTHON = (3, 6)
 # Roles of whose services programs of ours, which are in Python, are a part.
-WITH_PROGRAMS = ("textfile_collector", "slurm_collector", "slurm_drain", "slurm_hooks", "all_smi", "amd_exporter", "dcgm_exporter", "victoriametrics")
+WITH_PROGRAMS = ("textfile_collector", "slurm_collector", "slurm_drain", "slurm_hooks", "all_smi", "amd_exporter", "dcgm_exporter", "victoriametrics",
+                 "alertmanager")
 
 # Seconds. The first is what the way to a busy host may take and must not be taken for a wrong clock; beyond the second, samples
 # that a node dates itself count as stale, and certificates made a moment ago are not valid yet.

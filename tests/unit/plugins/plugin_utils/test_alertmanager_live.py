@@ -20,6 +20,7 @@ import time
 import urllib.request
 
 import pytest
+from ansible_collections.accelmon.fleet.plugins.module_utils import drain
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import alertmanager, choices
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import Access
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import chosen
@@ -30,6 +31,7 @@ from ansible_collections.accelmon.fleet.tests.unit.plugins.live_programs import 
 PROGRAMS = pathlib.Path(os.environ.get("ACCELMON_PROGRAMS", "/nonexistent"))
 SHARE = PROGRAMS.parent / "share"
 SINKS = pathlib.Path(__file__).parents[4] / "molecule/shared/tests/sinks.py"
+SILENCES = pathlib.Path(__file__).parents[4] / "roles/alertmanager/files/accelmon_alertmanager_silences.py"
 
 
 def namespaces():
@@ -201,6 +203,38 @@ def test_a_silence_is_there_once_and_then_no_more(running):
     assert [alertmanager.create(api, {"node": "gpu7"}, "new fan", "ada", length)[0] for length in (3600, 3600, 7200)] == [True, False, True]
     assert len(api.silences()) == 1 and re.match(r"20\d\d-", alertmanager.shown(api.silences()[0])["ends"])
     assert [alertmanager.expire(api, {"node": "gpu7"})[0] for _time in range(2)] == [True, False] and not api.silences()
+
+
+def published(running, folder):
+    """The silences that are known where the program's file has come to."""
+    output = folder / "accelmon_alertmanager_silences.prom"
+    subprocess.run([sys.executable, "-IS", SILENCES, f"--output={output}", f"--url={running.url}", "--node=mon1"], check=True, timeout=60)
+    rows = re.findall(r'\{node="(.*?)"(?:,matchers="(.*)")?\} (.*)', output.read_text())
+    return drain.known_silences([({"node": node, **({"matchers": json.loads(f'"{told}"')} if told else {})}, float(at)) for node, told, at in rows],
+                                time.time())
+
+
+@pytest.mark.parametrize("matchers", [
+    [("node", "gpu7.x", False, True)], [("node", "gpu7", False, True)], [("node", "gpu7", False, False), ("alertname", "Lost", False, True)],
+    [("node", "gpu[78][.]x", True, True)], [("node", "gpu7", True, True)], [("node", "gpu7|gpu7[.]x", True, True)], [("node", "(?i)GPU7.*", True, True)],
+    [("node", "gpu7.*", True, False), ("cluster", "west", False, True)], [("node", "gpu8.*", True, False), ("cluster", "we.t", True, True)],
+    [("node", "gpu7.x", False, True), ("severity", "info", False, True)], [("integration", "slack", False, True)], [("integration", "s.?", True, True)],
+    [("integration", "slack", False, False), ("node", "gpu7.x", False, True)], [("node", "\\\\d+", True, False), ("alertname", "Lost", False, True)],
+    [("alertname", "Lost", False, True), ("code", 'a"b\n\\ü', False, True)]], ids=str)
+def test_a_silence_is_published_and_about_the_alerts_that_alertmanager_says(running, tmp_path, matchers):
+    labels = {"node": "gpu7.x", "code": 'a"b\n\\ü'}
+    api = running.post(alert("Lost", **labels))
+    before = published(running, tmp_path)
+    wanted = [dict(zip(("name", "value", "isRegex", "isEqual"), one)) for one in matchers]
+    made = json.loads(api.ask("/api/v2/silences", {
+        "matchers": wanted, "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2199-01-01T00:00:00Z", "createdBy": "ada", "comment": "fan"}))["silenceID"]
+    known = published(running, tmp_path)
+    (added,) = [one for one in known if one not in before]
+    assert sorted(added, key=str) == sorted(wanted, key=str)
+    found = [one for one in json.loads(api.ask("/api/v2/alerts")) if one["labels"].get("code") == labels["code"]]
+    assert len(found) == 1 and drain.is_about(added, found[0]["labels"]) == (made in found[0]["status"]["silencedBy"])
+    api.ask("/api/v2/silence/" + made, method="DELETE")
+    assert published(running, tmp_path) == before
 
 
 # ---- receivers that somebody chose ----

@@ -15,7 +15,7 @@ def declared():
     found = {}
     for path in sorted(ROOT.glob("roles/*/vars/main.yml")):
         values = yaml_load(path.read_text()) or {}
-        for name in (path.parts[-3], path.parts[-3] + "_agent", path.parts[-3] + "_test"):
+        for name in (path.parts[-3], path.parts[-3] + "_agent", path.parts[-3] + "_test", path.parts[-3] + "_silences"):
             if values.get(f"{name}_unit"):
                 found[name] = values[f"{name}_unit"]["Service"]
     return found
