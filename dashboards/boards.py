@@ -465,14 +465,15 @@ def jobs():
     shared = "Recorded once a minute. A device that several jobs share counts for each of them."
     none = {"noValue": NO_JOBS}
     return panels.board(JOBS, "Jobs", "Who has which accelerators, and what is done with them. " + JOB_HELP, [
-        panels.variable("cluster", "accelerator_job_info"),
-        panels.variable("partition", 'accelerator_job_info{cluster=~"$cluster"}'),
-        panels.variable("account", 'accelerator_job_info{cluster=~"$cluster",partition=~"$partition"}'),
-        panels.variable("user", 'accelerator_job_info{cluster=~"$cluster",partition=~"$partition",account=~"$account"}'),
-        panels.variable("job_id", 'accelerator_job_info{cluster=~"$cluster",partition=~"$partition",account=~"$account",user=~"$user"}', label="Job"),
+        # One series for each job, while accelerator_job_info has one for each of its devices.
+        panels.variable("cluster", "job:accelerator_job_info:count"),
+        panels.variable("partition", 'job:accelerator_job_info:count{cluster=~"$cluster"}'),
+        panels.variable("account", 'job:accelerator_job_info:count{cluster=~"$cluster",partition=~"$partition"}'),
+        panels.variable("user", 'job:accelerator_job_info:count{cluster=~"$cluster",partition=~"$partition",account=~"$account"}'),
+        panels.variable("job_id", f"job:accelerator_job_info:count{{{owned}}}", label="Job"),
     ], [
         ("Now", [
-            stat("Jobs", "Jobs that have accelerators. " + JOB_HELP, [now(f"count(group by (cluster, job_id) (accelerator_job_info{{{chosen}}}))")], **none),
+            stat("Jobs", "Jobs that have accelerators, once a minute. " + JOB_HELP, [now(f"count(group by (cluster, job_id) (job:accelerator_job_info:count{{{chosen}}}))")], **none),
             stat("In jobs", "Accelerators that jobs have.", [now(f"count(group by ({JOB}) (accelerator_job_info{{{chosen}}}))")], **none),
             stat("Really busy", "Those of them that are busy for at least 10 % of the time.",
                  [now(of_all(f"({utilization} >= bool {busy})", "sum"), "{{cluster}}")], **none),
