@@ -534,7 +534,6 @@ FORMATS = {
     "grafana_settings": passed(grafana.check_settings),
     "host_alert_overrides": alerts.of_hosts,
     "kubernetes_name": passed(kubernetes.check_name),
-    "kubernetes_images": passed(kubernetes.check_images),
     "kubernetes_selectors": passed(kubernetes.check_selectors),
     "label_names": passed(values.strings, lambda value: labels.labels(dict.fromkeys(value, ""))),
     "lock_file": passed(values.path, releases.read_lock),

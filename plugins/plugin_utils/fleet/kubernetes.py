@@ -9,7 +9,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import kubernetes
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS
 
-IMAGES, SELECTORS, RUNTIME_CLASS = "accelmon_kubernetes_images", "accelmon_kubernetes_selectors", "accelmon_kubernetes_runtime_class"
+SELECTORS, RUNTIME_CLASS = "accelmon_kubernetes_selectors", "accelmon_kubernetes_runtime_class"
 SECRET = "accelmon_kubernetes_secret"
 # Labels that the vendors' own operators give to nodes with their devices.
 LABELS = {"nvidia": {"nvidia.com/gpu.present": "true"}, "amd": {"feature.node.kubernetes.io/amd-gpu": "true"}}
@@ -34,8 +34,8 @@ def manifests(hosts, hostvars):
 
     hosts: names, of one cluster; hostvars: the variable of this name
     """
-    known = variables.fleet_variables()
-    reader = fleet.Reader({**fleet.plan_specs(), **{name: known[name] for name in (IMAGES, SELECTORS, RUNTIME_CLASS)}})
+    more = [SELECTORS, RUNTIME_CLASS, *(f"{role}_image" for role in PORT_EXPORTERS)]
+    reader = fleet.Reader({**fleet.plan_specs(), **{name: variables.declared(name) for name in more}})
     found = {name: fleet.HostVariables(hostvars, name) for name in sorted(map(str, hosts))}
     nodes = [Node(name, of_host, reader) for name, of_host in found.items() if "kubernetes_labels" in of_host.raw]
     if not nodes:
@@ -56,10 +56,12 @@ def text(objects):
 def daemon_set(role, nodes, having):
     """The objects of one exporter. having: the nodes that shall have it. Raises Problem."""
     port = same(having, f"{role}_port", lambda node: node.exporters[role][0])
-    images, selectors, runtime, secret = (same(nodes, name, lambda node, name=name: node.values[name]) for name in (IMAGES, SELECTORS, RUNTIME_CLASS, SECRET))
-    image = images.get(role) or (catalogue.load("dcgm")["image"] if role == "dcgm_exporter" else "")
+    selectors, runtime, secret = (same(nodes, name, lambda node, name=name: node.values[name]) for name in (SELECTORS, RUNTIME_CLASS, SECRET))
+    # The same as in a container on a host.
+    name = f"{role}_image"
+    image = same(having, name, lambda node: node.values[name]) or (catalogue.load("dcgm")["image"] if role == "dcgm_exporter" else "")
     if not image:
-        raise Problem(f"no image of {role}, which {having[0].name} is to run; add {role}: NAME@sha256:DIGEST", IMAGES, images)
+        raise Problem(f"{having[0].name} is to run it in a pod; set it to NAME@sha256:DIGEST", name, "")
     reads = set().union(*(node.exporters[role][1] for node in having))
     if "nvidia" in reads and len(reads) > 1:
         raise Problem(f"it would read {' and '.join(sorted(reads))} in one cluster, whose pods differ; use --limit for the nodes of each, with a directory "

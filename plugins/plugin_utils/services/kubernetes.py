@@ -44,15 +44,6 @@ def check_name(name):
         raise Problem("not a name that Kubernetes accepts; use lower-case letters, digits, dots and dashes")
 
 
-def check_images(images):
-    """Raises Problem unless every image has a digest, and is one of an exporter. images: {role: image}"""
-    for role, image in images.items():
-        if role not in EXPORTERS:
-            raise Problem(f"{role}: not an exporter; use {', '.join(EXPORTERS)}")
-        if not isinstance(image, str) or not dcgm.REFERENCE.fullmatch(image):
-            raise Problem(f"{role}: it has no digest, so it could change at any time; write it as NAME@sha256:DIGEST")
-
-
 def check_selectors(selectors):
     """Raises Problem unless there are labels of nodes for each vendor. selectors: {vendor: {label: value}}"""
     for vendor, labels in selectors.items():

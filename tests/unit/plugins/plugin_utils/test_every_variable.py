@@ -192,7 +192,7 @@ SAMPLES = {
     "amd_fields": [], "amd_labels": ["JOB_ID"], "amd_config": {"GPUConfig": {"ProfilerConfig": {"SamplingInterval": 5}}}, "pairs": {"4.8.3": "4.6.0"},
     "counters": [], "grafana_settings": {"smtp": {"enabled": True}}, "collectors": {"pcidevice": True}, "template_files": [], "rule_files": [],
     "label_set": {"node": "gpu7"}, "exporters": ["node_exporter"], "accelerator_source": {"nvidia": "dcgm"}, "batches": ["1", "20%"], "hosts": ["gpu7"],
-    "kubernetes_images": {"all_smi": "example.org/all-smi@sha256:" + "0" * 64}, "kubernetes_selectors": {"amd": {"example.org/gpu": "amd"}},
+    "kubernetes_selectors": {"amd": {"example.org/gpu": "amd"}},
     "paths": ["/srv/rules/*.yml"], "site_passwords": {"east": "of-east-1"}, None: ["--web.max-requests=4"],
 }
 

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 import yaml
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, hosts as fleet, kubernetes as nodes, records
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.inventory import kubectl
@@ -20,8 +21,9 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import kub
 ROOT = pathlib.Path(__file__).parents[4]
 TEXT = (ROOT / "tests" / "fixtures" / "inventory" / "kubectl_nodes.json").read_text()
 DIGEST = "@sha256:" + "0" * 64
-IMAGES = {"node_exporter": "example.org/node-exporter" + DIGEST, "amd_exporter": "example.org/amd" + DIGEST, "all_smi": "example.org/all-smi" + DIGEST}
-SETTINGS = {"accelmon_kubernetes_images": IMAGES, "accelmon_kubernetes_selectors": {"intel_gaudi": {"example.com/accelerator": "gaudi"}}}
+IMAGES = {"node_exporter_image": "example.org/node-exporter" + DIGEST, "amd_exporter_image": "example.org/amd" + DIGEST,
+          "all_smi_image": "example.org/all-smi" + DIGEST}
+SETTINGS = {**IMAGES, "accelmon_kubernetes_selectors": {"intel_gaudi": {"example.com/accelerator": "gaudi"}}}
 MEBIBYTE = {"Mi": 1, "Gi": 1024}
 
 
@@ -100,6 +102,21 @@ def test_exporters_listen_where_targets_are(files):
         assert container["env"][0]["valueFrom"]["fieldRef"]["fieldPath"] == "status.hostIP"
     other = pods(rendered(settings={**SETTINGS, "dcgm_exporter_port": 9555}))["dcgm_exporter.yml"]["containers"][0]
     assert other["ports"][0]["hostPort"] == 9555 and "--address=[$(HOST_IP)]:9555" in other["args"]
+
+
+def test_an_image_is_the_one_that_hosts_with_containers_have(files):
+    images = {name: pod["containers"][0]["image"] for name, pod in pods(files).items()}
+    assert images == {"node_exporter.yml": IMAGES["node_exporter_image"], "amd_exporter.yml": IMAGES["amd_exporter_image"],
+                      "all_smi.yml": IMAGES["all_smi_image"], "dcgm_exporter.yml": load("dcgm")["image"]}
+    own = "example.org/dcgm" + DIGEST
+    assert pods(rendered(settings={**SETTINGS, "dcgm_exporter_image": own}))["dcgm_exporter.yml"]["containers"][0]["image"] == own
+
+
+def test_a_node_needs_no_image_of_what_it_does_not_run():
+    """Only those nodes have to agree that run it."""
+    settings = {name: value for name, value in SETTINGS.items() if name not in ("amd_exporter_image", "all_smi_image")}
+    of_amd = {"amd_exporter_image": IMAGES["amd_exporter_image"]}
+    assert "amd_exporter.yml" in rendered(settings=settings, amd_1=of_amd, gaudi_1=None)
 
 
 def test_pods_have_no_more_than_they_need(files):
@@ -203,13 +220,13 @@ def test_pods_are_replaced_when_their_configuration_changes(monkeypatch):
 
 
 @pytest.mark.parametrize("options, words", [
-    ({"settings": {}}, "accelmon_kubernetes_images = {}: no image of node_exporter, which amd-1 is to run; add node_exporter: NAME@sha256:DIGEST"),
-    ({"settings": {"accelmon_kubernetes_images": IMAGES}}, "no label by which Kubernetes finds the nodes with intel_gaudi, such as gaudi-1; add intel_gaudi:"),
+    ({"settings": {}}, "node_exporter_image = '': amd-1 is to run it in a pod; set it to NAME@sha256:DIGEST"),
+    ({"amd_1": {"node_exporter_image": "example.org/other" + DIGEST}}, "gaudi-1: node_exporter_image = example.org/node-exporter"),
+    ({"settings": IMAGES}, "no label by which Kubernetes finds the nodes with intel_gaudi, such as gaudi-1; add intel_gaudi:"),
     ({"gpu_2": {"kubernetes_labels": {}}}, "gpu-2 lacks the labels of nodes that run"),
     ({"gpu_2": {"accelmon_accelerator_source": "all_smi"}, "gaudi_1": None}, "gpu-1 has the labels of nodes that run all_smi, and is not to run it"),
     ({"amd_1": {"node_exporter_port": 9200}}, "gaudi-1: node_exporter_port = 9100: amd-1 has 9200; all nodes of a cluster need the same"),
-    ({"settings": {**SETTINGS, "accelmon_kubernetes_images": {"node_exporter": "example.org/x:latest"}}}, "node_exporter: it has no digest"),
-    ({"settings": {**SETTINGS, "accelmon_kubernetes_images": {"vmagent": "example.org/x" + DIGEST}}}, "vmagent: not an exporter"),
+    ({"settings": {**SETTINGS, "node_exporter_image": "example.org/x:latest"}}, "node_exporter_image = example.org/x:latest: it has no digest"),
     ({"settings": {**SETTINGS, "accelmon_kubernetes_selectors": {"nvidia": {"a b": "c"}}}}, "nvidia: a b: not a label"),
     ({"settings": {**SETTINGS, "accelmon_kubernetes_selectors": {"nvidia": {"a": True}}}}, "nvidia: a: not a label"),
     ({"settings": {**SETTINGS, "accelmon_kubernetes_secret": "a/b"}}, "accelmon_kubernetes_secret = "),
