@@ -62,14 +62,14 @@ options:
 """
 
 EXAMPLES = r"""
-# prod.kubectl.yml, with nodes.json beside it: kubectl get nodes -o json > nodes.json
+# inventory/prod.kubectl.yml: kubectl get nodes -o json > nodes.json, outside of that folder, where Ansible would take it for an inventory too
 plugin: accelmon.fleet.kubectl
-file: nodes.json
+file: ../nodes.json
 
 ---
 # Two clusters in one inventory: a file for each, with a group for its variables, such as accelmon_cluster.
 plugin: accelmon.fleet.kubectl
-file: nodes-east.json
+file: ../nodes-east.json
 default_groups: [accelerator_nodes, k8s_east]
 labels:
   zone: topology.kubernetes.io/zone
