@@ -65,6 +65,15 @@ def filled_awx(tmp_path_factory, collections):
         yield awx, address, said, list(awx.requests)
 
 
+def test_a_preview_in_an_awx_that_has_nothing_names_what_comes_first(tmp_path, collections):
+    awx = an_awx()
+    with awx_api.serving(awx) as address:
+        code, said, recap = play(tmp_path, [collections], "--check", CONTROLLER_HOST=address, **TOKEN)
+    assert code == 0 and recap["failed"] == "0" and {method for method, dummy in awx.requests} == {"GET"}, said
+    assert ("not in AWX yet: accelmon, accelmon: mail, accelmon: collection, accelmon: inventory, accelmon; a run creates them, and then what needs them"
+            in said), said
+
+
 def test_everything_is_there(filled):
     awx = filled[0]
     objects = wanted.objects({"inventory_hostname": "localhost", "ansible_facts": {}, **SITE})
