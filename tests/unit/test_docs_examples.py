@@ -66,6 +66,22 @@ def test_yaml_that_is_printed_is_yaml(document):
             list(yaml.safe_load_all(code))
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_targets_of_make_exist(document):
+    known = " ".join(re.findall(r"(?m)^([\w -]+):", (ROOT / "Makefile").read_text())).split()
+    for language, code in blocks(document.read_text()):
+        for name in re.findall(r"(?m)(?:^|[$#=] |\b[A-Z_]+=\S+ )make ([a-z][\w-]*)", code):
+            assert name in known, (name, code)
+
+
+def test_what_could_not_be_run_has_a_command_and_says_what_is_right():
+    section = (ROOT / "docs/platforms.md").read_text().partition("## What could not be run here")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 10 and all(len(row) == 3 for row in rows)
+    for what, command, right in rows:
+        assert re.search(r"`([A-Z_]+=\S+ )?(ansible\S*|make|podman|kubectl|systemctl|tests/setup\.sh) ", command) and right, what
+
+
 def links(document):
     """[(file, anchor)] of the links of a document to files here, the anchor "" if there is none."""
     found = LINK.findall(FENCED.sub("", document.read_text()))
