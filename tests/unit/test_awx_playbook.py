@@ -98,6 +98,7 @@ def test_the_workflow_goes_from_step_to_step(filled):
     templates = {one["id"]: name for name, one in awx.by_name("job_templates").items()}
     assert {node["identifier"]: templates[node["unified_job_template"]] for node in nodes.values()} == {
         step: f"accelmon: {step}" for step in ("preflight", "converge", "verify", "report")}
+    assert {node["identifier"]: node["extra_data"] for node in nodes.values() if node.get("extra_data")} == {"verify": {"accelmon_verify_wait": 120}}
 
 
 def test_a_second_run_changes_nothing_and_may_log_in_with_a_password(filled, tmp_path, collections):

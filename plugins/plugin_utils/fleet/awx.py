@@ -141,10 +141,11 @@ def hint(spec):
 
 def workflow(declared, own):
     """The workflow."""
-    steps = declared["steps"]
+    steps, answers = declared["steps"], declared["answers"]
     return {"name": shown(declared["name"]), "description": declared["description"], "ask_limit_on_launch": True, "workflow_nodes": [
         {"identifier": step, "unified_job_template": {"name": shown(step), "type": "job_template", "organization": {"name": own["organization"]}},
-         "related": {"success_nodes": [{"identifier": after} for after in steps[number:number + 1]]}} for number, step in enumerate(steps, 1)]}
+         "related": {"success_nodes": [{"identifier": after} for after in steps[number:number + 1]]},
+         **({"extra_data": answers[step]} if step in answers else {})} for number, step in enumerate(steps, 1)]}
 
 
 def schedule(word, declared):
