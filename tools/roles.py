@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.join(ROOT, ".collections"))
 # pylint: disable=wrong-import-position
 from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import INTERNAL_ROLES, fleet_variables, role_variables, roles
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs.packages import APT, DNF
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.errors import fatal
 
 BEGIN = "      # --- written by tools/roles.py: begin"
@@ -113,11 +113,11 @@ def read_anywhere():
 
 
 def constants():
-    """Text of the role accelmon's vars: the paths on a host, and the distributions with apt."""
+    """Text of the role accelmon's vars: the paths on a host, and the distributions with apt and with dnf."""
     names = [name for name in vars(paths) if name.isupper()]
     text = "".join(f"  {name.lower()}: {literal(getattr(paths, name))}\n" for name in names)
     values = "".join(value(name, spec["default"]) for name, spec in fleet_variables().items() if name in read_anywhere())
-    return CONSTANTS + f"accelmon_paths:\n{text}accelmon_apt: [{', '.join(APT)}]\n{VALUES_BEGIN}{values}"
+    return CONSTANTS + f"accelmon_paths:\n{text}accelmon_apt: [{', '.join(APT)}]\naccelmon_dnf: [{', '.join(DNF)}]\n{VALUES_BEGIN}{values}"
 
 
 def literal(value):
