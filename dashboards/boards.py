@@ -473,7 +473,8 @@ def jobs():
         panels.variable("job_id", f"job:accelerator_job_info:count{{{owned}}}", label="Job"),
     ], [
         ("Now", [
-            stat("Jobs", "Jobs that have accelerators, once a minute. " + JOB_HELP, [now(f"count(group by (cluster, job_id) (job:accelerator_job_info:count{{{chosen}}}))")], **none),
+            stat("Jobs", "Jobs that have accelerators, once a minute. " + JOB_HELP,
+                 [now(f"count(group by (cluster, job_id) (job:accelerator_job_info:count{{{chosen}}}))")], **none),
             stat("In jobs", "Accelerators that jobs have.", [now(f"count(group by ({JOB}) (accelerator_job_info{{{chosen}}}))")], **none),
             stat("Really busy", "Those of them that are busy for at least 10 % of the time.",
                  [now(of_all(f"({utilization} >= bool {busy})", "sum"), "{{cluster}}")], **none),

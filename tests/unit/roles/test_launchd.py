@@ -44,7 +44,7 @@ def written_job(tmp_path_factory):
 
 def test_every_key_is_one_of_launchd_s_and_of_its_type(job):
     assert {key: type(value) for key, value in job.items()} == TYPES
-    assert all(type(word) is str for word in [*job["ProgramArguments"], *job["EnvironmentVariables"], *job["EnvironmentVariables"].values()])
+    assert all(isinstance(word, str) for word in [*job["ProgramArguments"], *job["EnvironmentVariables"], *job["EnvironmentVariables"].values()])
 
 
 def test_it_runs_the_program_of_homebrew_with_what_was_asked_for(job):

@@ -160,7 +160,8 @@ def test_a_real_storage(tmp_path):
             ("slurm_node_state_info", {"job": "slurm_collector", "node": "n1", "state": "mixed"}, first, 1),
             ("slurm_node_state_info", {"job": "slurm_collector", "node": "n2", "state": "idle"}, first, 1)):
         seen = [moment for moment in moments if moment >= begin]
-        lines.append(json.dumps({"metric": dict(labels, __name__=name, cluster="c1"), "values": [value(moment) if callable(value) else value for moment in seen],
+        values = [value(moment) if callable(value) else value for moment in seen]
+        lines.append(json.dumps({"metric": dict(labels, __name__=name, cluster="c1"), "values": values,
                                  "timestamps": [moment * 1000 for moment in seen]}))
     with subprocess.Popen([program, "-storageDataPath=%s" % (tmp_path / "data"), "-httpListenAddr=" + url[7:], "-retentionPeriod=1d"],
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as storage:
