@@ -174,14 +174,16 @@ def act(decision, options, state, now):
 def answers_of(options, now):
     """{one of QUERIES: its answer}. What there is none for is said."""
     answers = {}
-    for what, function in (("verdicts", lambda: rows_of(options)), ("silences", lambda: silences_of(answers["verdicts"], now)),
-                           ("nodes", lambda: nodes_of(options))):
-        if what == "silences" and "verdicts" not in answers:
-            continue  # they come from the storages too
+
+    def add(what, function, *arguments):
         try:
-            answers[what] = function()
+            answers[what] = function(*arguments)
         except Failure as failure:
             say("no %s: %s; nothing is decided" % (what, failure.args[0]))
+    add("verdicts", rows_of, options)
+    if "verdicts" in answers:  # silences come from the storages too
+        add("silences", silences_of, answers["verdicts"], now)
+    add("nodes", nodes_of, options)
     return answers
 
 
