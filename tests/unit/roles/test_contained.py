@@ -6,12 +6,9 @@
 
 Stubbed: what the module container_image returns. The variables of the roles are real; none of their tasks runs, so nothing is known of the host's
 addresses. No container is run: molecule/release does that."""
-import json
-import os
 import pathlib
 import shlex
 import subprocess
-import sys
 
 import pytest
 import yaml
@@ -19,6 +16,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.check import IMAGES
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.hosts import BUNDLED
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import declaration
+from ansible_collections.accelmon.fleet.tests.unit.roles.role_variables import rendered
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 ROLES = tuple(role for role in IMAGES if role not in BUNDLED)
@@ -48,22 +46,7 @@ def declared(tmp_path_factory):
     images = {name: f"registry.example/{name}@sha256:{'0' * 64}" for names in IMAGES.values() for name in names}
     read = {role: f"{role}_container" for role in ROLES}
     read.update(checkers="[prometheus_checker, alertmanager_checker, vmagent_program, vmalert_program, victoriametrics_auth]")
-    content = "{{ {" + ", ".join(f"'{name}': {expression}" for name, expression in read.items()) + "} | to_json }}"
-    play = {"hosts": "monitoring", "gather_facts": False, "vars_files": [str(ROOT / "roles" / role / "vars/main.yml") for role in ("accelmon",) + ROLES],
-            "tasks": [{"ansible.builtin.copy": {"dest": f"{folder}/read.json", "mode": "0600", "content": content}}]}
-    defaults = {}
-    for role in ("accelmon",) + ROLES:
-        defaults.update(yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()))
-    (folder / "play.yml").write_text(json.dumps([play]))
-    (folder / "inventory.json").write_text(json.dumps({"all": {
-        "vars": dict(defaults, ansible_connection="local", ansible_python_interpreter=sys.executable, accelmon_source="container", **images),
-        "children": {"monitoring": {"hosts": {"mon": {}}}}}}))
-    done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", "play.yml"], cwd=str(folder), check=False, timeout=600,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-        env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1"))
-    assert done.returncode == 0, done.stdout
-    return json.loads((folder / "read.json").read_text())
+    return rendered(folder, ROLES, read, {"mon": {}}, given={"accelmon_source": "container", **images})["mon"]
 
 
 def containers(declared):

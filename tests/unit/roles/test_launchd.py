@@ -5,15 +5,11 @@
 """The job of launchd that the role all_smi writes on macOS, as far as it can be checked without a Mac: its keys and their types, as launchd.plist(5) has
 them. The variables are real and evaluated by Ansible; nothing else of the role runs.
 """
-import json
-import os
 import pathlib
 import plistlib
-import subprocess
-import sys
 
 import pytest
-import yaml
+from ansible_collections.accelmon.fleet.tests.unit.roles.role_variables import rendered
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TYPES = {"Label": str, "ProgramArguments": list, "EnvironmentVariables": dict, "UserName": str, "RunAtLoad": bool, "KeepAlive": bool,
@@ -23,23 +19,9 @@ TYPES = {"Label": str, "ProgramArguments": list, "EnvironmentVariables": dict, "
 @pytest.fixture(name="job", scope="module")
 def written_job(tmp_path_factory):
     """The property list of a host whose variables are text, as a survey sends them."""
-    folder = tmp_path_factory.mktemp("launchd")
-    play = {"hosts": "all", "gather_facts": False, "vars_files": [str(ROOT / "roles" / role / "vars/main.yml") for role in ("accelmon", "all_smi")],
-            "tasks": [{"ansible.builtin.copy": {"dest": f"{folder}/job.plist", "mode": "0600",
-                                                "content": "{{ all_smi_launchd | accelmon.fleet._launchd_job }}"}}]}
-    given = {}
-    for role in ("accelmon", "all_smi"):
-        given.update(yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()))
-    given.update(ansible_connection="local", ansible_python_interpreter=sys.executable, all_smi_port="9402", all_smi_processes="true", all_smi_interval="7",
-                 all_smi_extra_args=["--a=<&>"])
-    (folder / "play.yml").write_text(json.dumps([play]))
-    (folder / "inventory.json").write_text(json.dumps({"all": {"vars": given, "hosts": {"mac": {}}}}))
-    done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", "play.yml"], cwd=str(folder), check=False, timeout=600,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-        env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1"))
-    assert done.returncode == 0, done.stdout
-    return plistlib.loads((folder / "job.plist").read_bytes())
+    given = {"all_smi_port": "9402", "all_smi_processes": "true", "all_smi_interval": "7", "all_smi_extra_args": ["--a=<&>"]}
+    found = rendered(tmp_path_factory.mktemp("launchd"), ["all_smi"], {"job": "all_smi_launchd | accelmon.fleet._launchd_job"}, {"mac": {}}, given=given)
+    return plistlib.loads(found["mac"]["job"].encode())
 
 
 def test_every_key_is_one_of_launchd_s_and_of_its_type(job):

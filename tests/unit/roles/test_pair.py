@@ -5,16 +5,10 @@
 """The units of the stack on one monitoring host and on two, by ansible-playbook itself.
 
 Stubbed: nothing. The variables of the roles are real; none of their tasks runs, so nothing is known of addresses of the hosts."""
-import json
-import os
-import pathlib
-import subprocess
-import sys
-
 import pytest
 import yaml
+from ansible_collections.accelmon.fleet.tests.unit.roles.role_variables import rendered
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
 ROLES = ("victoriametrics", "vmagent", "vmalert")
 PASSWORD = ["-httpAuth.username=accelmon", "-httpAuth.password=file:///etc/accelmon/secrets/stack_password"]
 # As they were before there could be several hosts, which must be no reason to restart anything where there is one.
@@ -43,33 +37,14 @@ READ = {"victoriametrics": "victoriametrics_unit.Service.ExecStart", "agent": "v
         "listen": "victoriametrics_seen.own.address"}
 
 
-def rendered(folder, hosts):
-    """{host: {name of READ: value}} of monitoring hosts. hosts: {name: its variables}"""
-    content = "{{ {" + ", ".join(f"'{name}': {expression}" for name, expression in READ.items()) + "} | to_json }}"
-    play = {"hosts": "monitoring", "gather_facts": False, "vars_files": [str(ROOT / "roles" / role / "vars/main.yml") for role in ("accelmon",) + ROLES],
-            "tasks": [{"ansible.builtin.copy": {"dest": str(folder) + "/{{ inventory_hostname }}.json", "mode": "0600", "content": content}}]}
-    defaults = {}
-    for role in ("accelmon",) + ROLES:
-        defaults.update(yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()))
-    (folder / "play.yml").write_text(json.dumps([play]))
-    (folder / "inventory.json").write_text(json.dumps({"all": {
-        "vars": dict(defaults, ansible_connection="local", ansible_python_interpreter=sys.executable), "children": {"monitoring": {"hosts": hosts}}}}))
-    done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", "play.yml"], cwd=str(folder), check=False, timeout=600,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-        env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1"))
-    assert done.returncode == 0, done.stdout
-    return {host: json.loads((folder / f"{host}.json").read_text()) for host in hosts}
-
-
 @pytest.fixture(name="alone", scope="module")
 def _alone(tmp_path_factory):
-    return rendered(tmp_path_factory.mktemp("alone"), {"mon1": {}})["mon1"]
+    return rendered(tmp_path_factory.mktemp("alone"), ROLES, READ, {"mon1": {}})["mon1"]
 
 
 @pytest.fixture(name="pair", scope="module")
 def _pair(tmp_path_factory):
-    return rendered(tmp_path_factory.mktemp("pair"), {"mon1": {"accelmon_address": "10.0.0.1"}, "mon2": {"accelmon_address": "10.0.0.2"}})
+    return rendered(tmp_path_factory.mktemp("pair"), ROLES, READ, {"mon1": {"accelmon_address": "10.0.0.1"}, "mon2": {"accelmon_address": "10.0.0.2"}})
 
 
 def test_one_monitoring_host_is_as_it_always_was(alone):

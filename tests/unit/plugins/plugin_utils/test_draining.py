@@ -92,6 +92,8 @@ INPUT += [rows("AmdRasUncorrectable", ERROR_ALERT % ("e", "ras", "ue"), "1x1600"
 
 def moment(minutes, program, folder, query, samples, inputs=None):
     """Have a program evaluate the rules and a query. samples: [(labels, value)]; inputs: series in the place of those for the rules"""
+    if not (PROGRAMS / program).exists():
+        pytest.skip(f"no {program}")
     samples = [{"labels": labels, "value": value} for labels, value in samples]
     key = {"promtool": "promql_expr_test", "vmalert-tool": "metricsql_expr_test"}[program]
     test = {"rule_files": [str(folder / "rules.yml")], "evaluation_interval": "1m", "tests": [
@@ -105,8 +107,6 @@ def moment(minutes, program, folder, query, samples, inputs=None):
 
 @pytest.mark.parametrize("program", ["promtool", "vmalert-tool"])
 def test_the_query(program, tmp_path):
-    if not (PROGRAMS / program).exists():
-        pytest.skip(f"no {program}")
     # The engines name and keep other labels of an alert; these are what a verdict is read from, and what most silences are about.
     query = f"sum by (node, cause, alertname, index, kind, code) ({draining.query('c1')})"
     expected = [(f'{{alertname="{one["alert"]}", cause="{one["cause"]}", index="3", node="{one["cause"]}"}}', 0) for one in CAUSES.values()
@@ -120,8 +120,6 @@ def test_the_query(program, tmp_path):
 @pytest.mark.parametrize("program", ["promtool", "vmalert-tool"])
 def test_the_query_for_silences(program, tmp_path):
     """What ended is told by its last time, and that there were any at all for a day."""
-    if not (PROGRAMS / program).exists():
-        pytest.skip(f"no {program}")
     series = [("silences_last_success", 'node="mon1"', 1600), ("silence_seen", r'node="mon1",matchers="[{\"name\":\"node\"}]"', 1600),
               ("silence_seen", 'node="mon1",matchers="over"', 1590), ("silence_seen", 'node="mon1",matchers="long over"', 1580),
               ("silences_last_success", 'node="mon2"', 200), ("silences_last_success", 'node="mon3"', 100)]
