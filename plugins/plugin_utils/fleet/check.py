@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, UNEVALUATED, Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import (
-    alerting, draining, facts, hosts as fleet, plan, sites, upgrades, variables, written)
+    alerting, draining, facts, hosts as fleet, placement, plan, sites, upgrades, variables, written)
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import receivers
@@ -58,6 +58,7 @@ def fleet_check(groups, hostvars, sources=(), needed=tuple(GROUPS)):
             errors[host] = checker.check(host, fleet.HostVariables(hostvars, host))
         except facts.Untrusted as error:
             errors[host] = [error.problem]
+    fleet_errors += map(str, placement.problems(groups, checker.roles))
     names = {host: name_problems(host, groups) for host in hosts}
     monitoring = groups.get("monitoring", ())
     stray = {host: [str(problem) for problem in found] for host, found in alerting.strays(checker.fleet_wide, monitoring).items()}
@@ -119,6 +120,7 @@ class Checker:
     asking: {host: its accelmon_drain} of Slurm controllers that ask the storages of the fleet
     asked: {host: its values of draining.ASKED}
     labels: names of labels that hosts have
+    roles: those of the stack that monitoring hosts run, unless a group places them
     """
 
     def __init__(self, groups=None):
@@ -135,6 +137,7 @@ class Checker:
         self.asking = {}
         self.asked = {}
         self.labels = set()
+        self.roles = set()
         # Names met so far that are none of ours, or that are ours and no user's.
         self.ignored = set(variables.catalogue()["internal"])
 
@@ -149,6 +152,7 @@ class Checker:
         self.labels.update(values.get("accelmon_labels") or ())
         self.access[host] = {name: values.get(name, self.defaults[name]) for name in ACCESS}
         self.note_draining(host, values)
+        self.roles |= placement.roles(self.meant(values)) if self.is_monitoring(host) else set()
         errors.extend(self.place(host, variables_of_host, values))
         return errors
 
@@ -200,22 +204,30 @@ class Checker:
         ours, others = exporter_listeners(exporters, values)
         return shared_ports(ours + self.stack_listeners(host, values) + others)
 
+    def is_monitoring(self, host):
+        """Whether a host is a monitoring host."""
+        return host in self.groups.get("monitoring", ())
+
+    def meant(self, values, host=None):
+        """{variable: value} of all variables of a host that has `values`; with `host`, of roles that groups place elsewhere that it has none."""
+        found = dict(self.reader.defaults, **values)
+        if self.is_monitoring(host):
+            placement.follow(found, host, self.groups)
+        return found
+
     def stack_listeners(self, host, values):
         """The Listeners of the stack on a host."""
-        monitoring = self.groups.get("monitoring", ())
-        value = dict({name: spec.get("default") for name, spec in self.reader.specs.items()}, **values)
-        found = []
-        for role in stack.services(value["accelmon_backend"], value["accelmon_grafana"]) if host in monitoring else ():
+        value, found = self.meant(values, host), []
+        for role in stack.services(value["accelmon_backend"], value["accelmon_grafana"]) if self.is_monitoring(host) else ():
             if value[f"{role}_state"] == "present":
                 found.append(listener(f"{role}_port", value[f"{role}_port"], value[f"{role}_listen"]))
-                if role == "alertmanager" and len(monitoring) > 1:
+                if role == "alertmanager" and len(placement.hosts(role, self.groups)) > 1:
                     found.append(listener("alertmanager_gossip_port", value["alertmanager_gossip_port"], value["alertmanager_listen"]))
         return found
 
     def container_roles(self, host, values):
         """{role: variable that says so} of the roles of a host whose programs run in containers of images that only the inventory can name."""
-        value = dict({name: spec.get("default") for name, spec in self.reader.specs.items()}, **values)
-        found = {}
+        value, found = self.meant(values, host), {}
         for role in IMAGES:
             source, variable = fleet.source_of(role, value, values)
             # What is set for a role has to be right wherever it is; what is set for all only where the role runs.
@@ -229,7 +241,7 @@ class Checker:
             return False
         if role in PORT_EXPORTERS:
             return value[f"{role}_managed"] == "install" and (value["accelmon_exporters"] == "auto" or role in value["accelmon_exporters"])
-        return host in self.groups.get("monitoring", ()) and role in stack.services(value["accelmon_backend"], value["accelmon_grafana"])
+        return self.is_monitoring(host) and role in stack.services(value["accelmon_backend"], value["accelmon_grafana"])
 
     def unknown_labels(self):
         """{host: [error]} about labels for alerts that no host has."""

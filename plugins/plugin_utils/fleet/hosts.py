@@ -9,7 +9,7 @@ from ansible.release import __version__ as ansible_version
 from jinja2 import Undefined
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, UNEVALUATED, Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, placement, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address, means_itself
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import normalise, unanswered
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, decrypted
@@ -199,6 +199,7 @@ class Reader:
         values = dict(self.defaults, **given)
         follow_bundle(values, given)
         follow_scrape_only(values)
+        follow_groups(values, variables_of_host)
         return values, sorted(errors, key=str)
 
 
@@ -211,9 +212,11 @@ def settings(host_variables, names):
     variables_of_host = HostVariables({host: host_variables}, host)
     reader = Reader({name: variables.declared(name) for name in names})
     try:
-        return {name: reader.read(variables_of_host, name) for name in names}
+        values = {name: reader.read(variables_of_host, name) for name in names}
     except Problem as problem:
         raise problem.of(host) from None
+    follow_groups(values, variables_of_host)
+    return values
 
 
 def setting(host_variables, name):
@@ -253,6 +256,12 @@ def follow_scrape_only(values):
     """Leave the exporters of a host that Ansible does not log in to, whatever else is said of them, to who runs them."""
     if values.get("accelmon_scrape_only"):
         values.update((f"{role}_managed", "external") for role in PORT_EXPORTERS if f"{role}_managed" in values)
+
+
+def follow_groups(values, variables_of_host):
+    """Leave to other monitoring hosts what a group places there."""
+    if placement.ABSENT.keys() & values.keys() and "monitoring" in variables_of_host.raw.get("group_names", ()):
+        placement.follow(values, variables_of_host.host, variables_of_host.raw.get("groups") or {})
 
 
 def host_address(host, variables_of_host, declared):

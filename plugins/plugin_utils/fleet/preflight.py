@@ -90,7 +90,7 @@ class Host:
                 found.append((role, plan.listen_address(values, self.address, self.facts), values[f"{role}_port"]))
         if self.monitoring:
             found += [(role, values[f"{role}_listen"] or "127.0.0.1", values[f"{role}_port"])
-                      for role in stack.services(values["accelmon_backend"], values["accelmon_grafana"])]
+                      for role in stack.services(values["accelmon_backend"], values["accelmon_grafana"]) if values[f"{role}_state"] != "absent"]
         return found
 
     def source(self, role):

@@ -16,7 +16,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader im
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import (
-    access, hosts as fleet, neighbours as nearby, sites, storages as stores, variables)
+    access, hosts as fleet, neighbours as nearby, placement, sites, storages as stores, variables)
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, removal, slurm, stack, units
 
@@ -120,12 +120,13 @@ def grafana_sub_path(root_url):
 
 @as_filter
 def grafana_sources(password, host, hostvars, monitoring):
-    """Text of the file of Grafana's data sources on a monitoring host: its own storage, those of the others, and its own Alertmanager."""
+    """Text of the file of Grafana's data sources on a monitoring host: its own storage, those of the others, and its own Alertmanager, else the first."""
     own, others = nearby.neighbours(hostvars[host])["prometheus"], []
     if fleet.setting(hostvars[host], "accelmon_backend") == "victoriametrics":
         own, *others = stores.seen(str(host), hostvars, [str(name) for name in monitoring], unseen=True)["services"]
     seen = alertmanagers(monitoring, hostvars, str(host), unseen=True)
-    return grafana.data_sources(str(password), own, seen["own"].get("alertmanager"), fleet.setting(hostvars[host], "accelmon_scrape_interval"), others)
+    receiver = seen["own"].get("alertmanager") or next(iter(seen["services"]), {})
+    return grafana.data_sources(str(password), own, receiver, fleet.setting(hostvars[host], "accelmon_scrape_interval"), others)
 
 
 @as_filter
@@ -141,7 +142,8 @@ def storages(hosts, hostvars, host):
 def alertmanagers(hosts, hostvars, host, unseen=False):
     """The Alertmanagers of all monitoring hosts, as one of them sees them.
 
-    One alone listens on loopback. Several listen at the address by which the others reach them, with TLS, and gossip.
+    Where there is one monitoring host, it listens on loopback. Elsewhere they listen at the address by which the others reach them, with TLS.
+    Several gossip.
 
     unseen: whether nobody looked at the host in this run, so that the address by which the others reach it is taken for one of its own
     """
@@ -161,7 +163,7 @@ def alertmanagers(hosts, hostvars, host, unseen=False):
     if host in members:
         facts = fleet.facts_of(fleet.HostVariables(hostvars, host))
         own = facts["addresses"] if facts else [members[host]["address"]] * unseen
-        members[host]["listen"], gossip = stack.places(members[host], own, len(members) > 1)
+        members[host]["listen"], gossip = stack.places(members[host], own, len(hosts) > 1)
         gossip_listen = stack.gossip_listener(gossip, members[host]["listen"], own)
     return {**stack.alertmanagers(host, members), "listen": members.get(host, {}).get("listen", "127.0.0.1"), "gossip": gossip,
             "gossip_listen": gossip_listen}
@@ -196,6 +198,16 @@ def stack_urls(host, hostvars, monitoring):
             "listeners": {**urls, **own}}
 
 
+def placed_hosts(groups, role):
+    """The monitoring hosts that run a role of the stack, as far as groups say so."""
+    return placement.hosts(str(role), groups)
+
+
+def placed(groups, role):
+    """The pattern of hosts for a play about a role of the stack that every backend has: all monitoring hosts, or those of the group that places it."""
+    return placement.pattern(str(role), groups)
+
+
 @as_filter
 def neighbours(host_variables):
     """Where a role reaches the services of its own host that other roles run, from the host's `hostvars` entry.
@@ -209,9 +221,10 @@ def neighbours(host_variables):
 @as_filter
 def unwanted_services(host_variables):
     """The services that a monitoring host does not run, in the order in which they stop: Grafana, what evaluates, the storage last."""
-    chosen = fleet.settings(host_variables, ("accelmon_backend", "accelmon_grafana", "accelmon_backup_directory"))
+    chosen = fleet.settings(host_variables, ("accelmon_backend", "accelmon_grafana", "accelmon_backup_directory", *placement.ABSENT))
     return ["grafana"] * (not chosen["accelmon_grafana"]) + ["backup"] * (not chosen["accelmon_backup_directory"]) + [
-        service for name, backend in stack.BACKENDS.items() if name != chosen["accelmon_backend"] for service in reversed(backend.services)]
+        service for name, backend in stack.BACKENDS.items() for service in reversed(backend.services)
+        if name != chosen["accelmon_backend"] or chosen.get(f"{service}_state") == "absent"] + ["alertmanager"] * (chosen["alertmanager_state"] == "absent")
 
 
 def slurm_advice(text, prolog, epilog):
@@ -241,4 +254,4 @@ class FilterModule:
         """Name to function."""
         return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, stack.vm_log_level, vm_client, vm_authorities,
                         gossip_arguments, vmauth_config, global_place, grafana_files, grafana_sub_path, grafana_sources, storages, alertmanagers,
-                        stack_urls, neighbours, slurm_advice, slurm_named, unwanted_services, removable, kept_data)
+                        stack_urls, placed_hosts, placed, neighbours, slurm_advice, slurm_named, unwanted_services, removable, kept_data)

@@ -1,0 +1,169 @@
+# Copyright (c) 2026 accelmon.fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which monitoring hosts run which role. Stubbed: `hostvars` is a dictionary."""
+import json
+import pathlib
+import re
+
+import pytest
+
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import check, hosts as fleet, placement, preflight, upgrades
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters import services
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
+
+MONITORING = ["mon1", "mon2", "mon3"]
+
+
+def grouped(**placed):
+    """The groups of an inventory with three monitoring hosts. placed: {role: hosts of its group}"""
+    return {"monitoring": MONITORING, "accelerator_nodes": ["gpu1"], **placed}
+
+
+def hostvars_of(groups, everywhere=None, **given):
+    """`hostvars` of the monitoring hosts, which were looked at. given: {host: its variables}"""
+    return {host: {"inventory_hostname": host, "group_names": [name for name in groups if host in groups[name]], "groups": groups,
+                   "ansible_host": f"10.0.0.{host[-1]}", **(everywhere or {}), **given.get(host, {}),
+                   "ansible_facts": {"accelerators": {}, "accelmon_node": {"addresses": [f"10.0.0.{host[-1]}"]}}} for host in MONITORING}
+
+
+def checked(groups, **given):
+    """What the variable check says of the fleet. given: {host: its variables}"""
+    hostvars = {host: given.get(host, {}) for hosts in groups.values() for host in hosts}
+    return check.fleet_check(groups, hostvars)["fleet"]
+
+
+@pytest.mark.parametrize("members,placed", [
+    (None, MONITORING), ([], MONITORING), (MONITORING, MONITORING), (["mon3", "mon1"], ["mon1", "mon3"]),
+    # A group of the site's own.
+    (["other"], MONITORING)])
+def test_a_group_places_a_role_on_its_monitoring_hosts_in_the_order_of_the_inventory(members, placed):
+    groups = grouped(**({} if members is None else {"alertmanager": members}))
+    assert placement.hosts("alertmanager", groups) == placed
+    restricted = placed != MONITORING
+    assert placement.is_restricted("alertmanager", groups) == restricted
+    assert placement.pattern("alertmanager", groups) == ("monitoring:&alertmanager" if restricted else "monitoring")
+    assert placement.pattern("alertmanager", groups, "accelmon_on_x") == "accelmon_on_x" + ":&alertmanager" * restricted
+    for host in MONITORING:
+        values = {"alertmanager_state": "present", "accelmon_grafana": True}
+        placement.follow(values, host, groups)
+        assert values == {"alertmanager_state": "present" if host in placed else "absent", "accelmon_grafana": True}
+
+
+def test_without_monitoring_hosts_nothing_is_placed():
+    assert placement.hosts("alertmanager", {"alertmanager": ["a"]}) == [] and not placement.is_restricted("alertmanager", {"alertmanager": ["a"]})
+
+
+def test_variables_of_a_host_say_that_it_lacks_what_is_placed_elsewhere():
+    groups = grouped(grafana=["mon1"], alertmanager=["mon2"])
+
+    def has(host, names=("monitoring",)):
+        entry = {"inventory_hostname": host, "group_names": list(names), "groups": groups, "accelmon_grafana": "yes", "alertmanager_state": "present"}
+        asked = ("accelmon_grafana", "alertmanager_state", "accelmon_backend")
+        found = fleet.settings(entry, asked)
+        reader = fleet.Reader({name: check.variables.declared(name) for name in asked})
+        assert reader.read_all(fleet.HostVariables({host: entry}, host)) == (found, [])
+        return list(found.values())
+    assert has("mon1") == [True, "absent", "victoriametrics"]
+    assert has("mon2") == [False, "present", "victoriametrics"]
+    assert has("mon3") == [False, "absent", "victoriametrics"]
+    # Its role runs by itself, as in a playbook of the site's own.
+    assert has("other", ["alertmanager"]) == [True, "present", "victoriametrics"]
+
+
+@pytest.mark.parametrize("groups", [
+    {}, {"alertmanager": ["mon1"]}, {"vmagent": MONITORING}, {"grafana": ["mon2"]},
+    # Of the site's own: nobody of it is a monitoring host, or no monitoring host runs such a role.
+    {"alertmanager": ["other"], "vmagent": ["other"]}, {"prometheus": ["mon1", "other"], "grafana": ["mon1", "other"]}])
+def test_groups_that_place_roles_or_have_nothing_to_do_with_them(groups):
+    assert checked(grouped(**groups)) == []
+
+
+@pytest.mark.parametrize("groups,everywhere,line", [
+    ({"alertmanager": ["mon1", "am1", "am2"]}, {}, 'inventory: alertmanager = ["mon1", "am1", "am2"]: this group places the role alertmanager, and not all of '
+     "it are monitoring hosts; add am1, am2 to the group monitoring, or remove it from alertmanager"),
+    ({"grafana": ["mon1", "g1"]}, {"accelmon_grafana": True}, 'inventory: grafana = ["mon1", "g1"]: this group places the role grafana, and not all of it are '
+     "monitoring hosts; add g1 to the group monitoring, or remove it from grafana"),
+    ({"vmagent": ["mon1"]}, {}, 'inventory: vmagent = ["mon1"]: vmagent has to run on every monitoring host; add mon2, mon3, or give the group another name')])
+def test_groups_that_cannot_place_a_role_are_refused_before_anything_is_done(groups, everywhere, line):
+    assert checked(grouped(**groups), **{host: everywhere for host in MONITORING}) == [line]
+
+
+def test_who_has_no_role_is_not_asked_for_what_it_needs():
+    """Neither an image nor a port."""
+    groups = grouped(alertmanager=["mon1"], grafana=["mon1"])
+    contained = {"accelmon_source": "container", "accelmon_grafana": True, "grafana_source": "release",
+                 **{name: "docker.io/x@sha256:" + 64 * "0" for role in stack.services("victoriametrics", False) + ("node_exporter",) if role != "alertmanager"
+                    for name in check.IMAGES[role]}}
+    hostvars = {host: contained if host in MONITORING else {} for host in MONITORING + ["gpu1"]}
+    found = check.fleet_check(groups, hostvars)["hosts"]
+    assert list(found) == ["mon1"] and found["mon1"].startswith("mon1: alertmanager_image = ''"), found
+    same = {"alertmanager_port": 3000, "accelmon_grafana": True}
+    found = check.fleet_check(groups, {host: same if host in MONITORING else {} for host in MONITORING + ["gpu1"]})["hosts"]
+    assert list(found) == ["mon1"], found
+
+
+def test_one_alertmanager_of_several_monitoring_hosts_is_reached_by_the_others_and_gossips_with_nobody():
+    hostvars = hostvars_of(grouped(alertmanager=["mon2"]))
+    own = services.alertmanagers(MONITORING, hostvars, "mon2")
+    assert (own["listen"], own["pair"], own["peers"]) == ("10.0.0.2", False, [])
+    assert services.gossip_arguments(own, 9094, "/g.yml") == ["--cluster.listen-address="]
+    assert stack.listener(own["listen"], 9093)["web_config"].endswith("/stack_tls.yml")
+    seen = services.alertmanagers(MONITORING, hostvars, "mon1")
+    assert [(one["url"], one["server_name"]) for one in seen["services"]] == [("https://10.0.0.2:9093", "10.0.0.2")]
+    # It has none that it watches; that of mon2 is watched by the scraper there.
+    assert seen["own"] == {} and list(own["own"]) == ["alertmanager"]
+
+
+def test_two_alertmanagers_of_three_monitoring_hosts_gossip_with_each_other():
+    hostvars = hostvars_of(grouped(alertmanager=["mon3", "mon2"]))
+    assert [services.alertmanagers(MONITORING, hostvars, host)["peers"] for host in ("mon2", "mon3")] == [["10.0.0.3:9094"], ["10.0.0.2:9094"]]
+    assert [one["host"] for one in services.alertmanagers(MONITORING, hostvars, "mon1")["services"]] == ["mon2", "mon3"]
+
+
+@pytest.mark.parametrize("groups", [{}, {"alertmanager": MONITORING, "grafana": MONITORING}, {"alertmanager": ["am1"], "grafana": ["g1"]}])
+@pytest.mark.parametrize("monitoring", [["mon1"], ["mon1", "mon2"], MONITORING])
+def test_groups_that_keep_no_role_from_a_host_change_nothing(groups, monitoring):
+    """What is rendered for each host is the same as without `groups`."""
+    def rendered(hostvars):
+        made = []
+        for host in monitoring:
+            entry = hostvars[host]
+            made.append([services.alertmanagers(monitoring, hostvars, host), services.storages(monitoring, hostvars, host),
+                         services.stack_urls(host, hostvars, monitoring), services.neighbours(entry), services.unwanted_services(entry),
+                         services.grafana_sources("x", host, hostvars, monitoring), preflight.wants(host, hostvars), upgrades.Stack(host, hostvars).services])
+        return json.dumps(made, default=str)
+    settings = {"accelmon_grafana": True}
+    placed = {name: [host for host in hosts if host in monitoring or host not in MONITORING] for name, hosts in groups.items()}
+    with_groups = hostvars_of({"monitoring": monitoring, **placed}, settings)
+    without = {host: {name: value for name, value in entry.items() if name != "groups"} for host, entry in with_groups.items()}
+    assert rendered(with_groups) == rendered(without)
+
+
+def test_everything_that_knows_the_services_of_a_host_knows_which_are_placed_elsewhere():
+    hostvars = hostvars_of(grouped(alertmanager=["mon2", "mon3"], grafana=["mon2"]), {"accelmon_grafana": True})
+    has = {"alertmanager", "grafana"}
+    for host, lacks in (("mon1", has), ("mon2", set()), ("mon3", {"grafana"})):
+        assert set(services.stack_urls(host, hostvars, MONITORING)["listeners"]) & has == has - lacks
+        assert set(services.unwanted_services(hostvars[host])) & has == lacks
+        assert set(upgrades.Stack(host, hostvars).services) & has == has - lacks
+        ports = {port["variable"] for port in preflight.wants(host, hostvars)["ports"]}
+        assert {f"{role}_port" for role in has} & ports == {f"{role}_port" for role in has - lacks}
+    assert services.placed_hosts(grouped(alertmanager=["mon3", "mon2"]), "alertmanager") == ["mon2", "mon3"]
+
+
+def test_grafana_shows_the_alertmanager_of_another_host_where_its_own_has_none():
+    hostvars = hostvars_of(grouped(alertmanager=["mon2"], grafana=["mon1"]), {"accelmon_grafana": True})
+    found = json.loads(services.grafana_sources("x", "mon1", hostvars, MONITORING))["datasources"]
+    assert [(one["url"], one["jsonData"]["serverName"]) for one in found if one["type"] == "alertmanager"] == [("https://10.0.0.2:9093", "10.0.0.2")]
+
+
+def test_no_playbook_runs_a_role_where_a_group_keeps_it_from():
+    """Roles with a play of their own, by its pattern, or by the plan of each host."""
+    root = pathlib.Path(__file__).resolve().parents[4] / "playbooks"
+    for path in [root / "site.yml", *root.glob("*.yml"), *root.glob("parts/*.yml")]:
+        for play in re.split(r"^- name: ", path.read_text(), flags=re.MULTILINE):
+            for role in re.findall(r"name: accelmon[.]fleet[.](\w+)$", play, re.MULTILINE):
+                if role in placement.PLACED:
+                    assert re.search(rf"_(?:placed|planned)\('{role}'\)", play.partition("tasks:")[0]), f"{path.name}: {role}"
