@@ -5,9 +5,22 @@
 """What a client of the fleet's own services brings along: a password, whom it trusts, and a certificate of its own."""
 import base64
 import os
+import socket
 import ssl
 
 USER = "accelmon"
+
+
+def is_here(host):
+    """Whether an address, or a name with all of its addresses, is of this machine."""
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+        for family, kind, protocol, dummy, place in found:
+            with socket.socket(family, kind, protocol) as one:
+                one.bind(place)
+    except (OSError, UnicodeError):
+        return False
+    return bool(found)
 
 
 class Access(object):
@@ -16,7 +29,7 @@ class Access(object):
     password_file: holds the password of the user accelmon
     ca_file: authorities that a server's certificate must lead to, name included unless `names` says otherwise
     certificate_file, key_file: the client's own
-    names: whether the server's name must be in its certificate; a service of this very host need not have one for its address
+    names: whether a server's name must be in its certificate even if the server is this very host, whose services need not have one for its address
     """
 
     def __init__(self, password_file="", ca_file="", certificate_file="", key_file="", names=True):
@@ -26,7 +39,7 @@ class Access(object):
             with open(password_file, encoding="utf-8") as stream:
                 self.password = stream.read().strip()
         self._files = tuple(path if path and os.path.exists(path) else "" for path in (ca_file, certificate_file, key_file))
-        self._context = None
+        self._contexts = {}
 
     def headers(self):
         """Headers of a request; they must not follow a redirect."""
@@ -34,15 +47,17 @@ class Access(object):
             return {}
         return {"Authorization": "Basic " + base64.b64encode(("%s:%s" % (USER, self.password)).encode("utf-8")).decode("ascii")}
 
-    def context(self):
-        """Settings for TLS."""
-        if self._context is None:
+    def context(self, host=""):
+        """Settings for TLS with a host; of "" nobody knows where it is."""
+        named = self._names or not (host and is_here(host))
+        if named not in self._contexts:
             ca_file, certificate_file, key_file = self._files
-            self._context = ssl.create_default_context(cafile=ca_file or None)
-            self._context.check_hostname = self._names
+            context = ssl.create_default_context(cafile=ca_file or None)
+            context.check_hostname = named
             if certificate_file and key_file:
-                self._context.load_cert_chain(certificate_file, key_file)
-        return self._context
+                context.load_cert_chain(certificate_file, key_file)
+            self._contexts[named] = context
+        return self._contexts[named]
 
 
 class Stranger(object):
@@ -52,8 +67,8 @@ class Stranger(object):
         """None."""
         return {}
 
-    def context(self):
-        """Settings for TLS."""
+    def context(self, host=""):
+        """Settings for TLS with any host."""
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -14,7 +14,7 @@ import socket
 import ssl
 import time
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
@@ -74,7 +74,7 @@ def get_text(what, url, timeout, form=None, access=None, document=None, method=N
     if document is not None:
         body = json.dumps(document).encode("utf-8")
     try:
-        handlers = [ProxyHandler({})] + ([HTTPSHandler(context=access.context())] if url.startswith("https:") else [])
+        handlers = [ProxyHandler({})] + ([HTTPSHandler(context=access.context(urlsplit(url).hostname))] if url.startswith("https:") else [])
         request = Request(url, data=body, method=method)
         if document is not None:
             request.add_header("Content-Type", "application/json")

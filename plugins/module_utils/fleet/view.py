@@ -36,9 +36,9 @@ ARGUMENTS = dict(
 )
 
 
-def stack_access(params, names=False):
-    """The access to services of the stack on this host; with `names` to those of other hosts."""
-    return Access(params["password_file"], params["ca_file"], names=names)
+def stack_access(params):
+    """The access to services of the stack, on this host and on others."""
+    return Access(params["password_file"], params["ca_file"], names=False)
 
 
 def asking(params):
@@ -253,7 +253,7 @@ def arrivals(params):
     for url in params["alertmanager_urls"]:
         error, arrived = None, not params["watchdog"]
         try:
-            arrived = bool(query.received_alerts(url, params["watchdog"] or "Watchdog", params["query_timeout"], stack_access(params, True))) or arrived
+            arrived = bool(query.received_alerts(url, params["watchdog"] or "Watchdog", params["query_timeout"], stack_access(params))) or arrived
         except Failure as problem:
             error = str(problem)
         found.append((url, error, arrived))
