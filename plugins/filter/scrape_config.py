@@ -77,6 +77,18 @@ options:
         description: Services of the stack to scrape, as job to C(host:port), or to C(target), C(scheme) and C(server_name).
         type: dict
         default: {}
+      elsewhere:
+        description: >-
+          Services of the stack on hosts that have no scraper of their own, C(job), C(target), C(scheme), C(server_name), C(cluster) and C(node) of each.
+        type: list
+        elements: dict
+        default: []
+      shard:
+        description: >-
+          Which nodes this scraper asks, where each is asked by some of several scrapers, C(number), from 0, of C(members), and C(copies), how many
+          of them ask each node. Without it, all nodes.
+        type: dict
+        default: {}
       limits:
         description: >-
           The most series a page may have, by C(dcgm_exporter), C(amd_exporter), C(all_smi), C(node_exporter) and C(custom), where it

@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.access.certificates
 from ansible_collections.accelmon.fleet.plugins.module_utils.durations import seconds
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDEN, UNEVALUATED, Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import (
-    alerting, draining, facts, hosts as fleet, placement, plan, sites, upgrades, variables, written)
+    alerting, draining, facts, hosts as fleet, neighbours, placement, plan, sites, storages, upgrades, variables, written)
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import bundle
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import receivers
@@ -63,7 +63,7 @@ def fleet_check(groups, hostvars, sources=(), needed=tuple(GROUPS)):
     monitoring = groups.get("monitoring", ())
     stray = {host: [str(problem) for problem in found] for host, found in alerting.strays(checker.fleet_wide, monitoring).items()}
     for found_by in (names, stray, checker.unknown_labels(), selves(checker.addresses, monitoring), clashes(checker.places),
-                     shut_out(checker.access, monitoring), checker.deaf(monitoring)):
+                     shut_out(checker.access, monitoring), checker.deaf(monitoring), checker.apart()):
         for host, found in found_by.items():
             errors[host].extend(found)
     return arrange(fleet_errors, errors)
@@ -118,7 +118,7 @@ class Checker:
     access: {host: {variable of ACCESS: its value}}
     fleet_wide: {host: {variable of alerting.FLEET_WIDE that it has: its value}}
     asking: {host: its accelmon_drain} of Slurm controllers that ask the storages of the fleet
-    asked: {host: its values of draining.ASKED}
+    monitors: {monitoring host: the values of all its variables}
     labels: names of labels that hosts have
     roles: those of the stack that monitoring hosts run, unless a group places them
     """
@@ -135,7 +135,7 @@ class Checker:
         self.access = {}
         self.fleet_wide = {}
         self.asking = {}
-        self.asked = {}
+        self.monitors = {}
         self.labels = set()
         self.roles = set()
         # Names met so far that are none of ours, or that are ours and no user's.
@@ -152,21 +152,29 @@ class Checker:
         self.labels.update(values.get("accelmon_labels") or ())
         self.access[host] = {name: values.get(name, self.defaults[name]) for name in ACCESS}
         self.note_draining(host, values)
-        self.roles |= placement.roles(self.meant(values)) if self.is_monitoring(host) else set()
+        if self.is_monitoring(host):
+            self.monitors[host] = self.meant(values, host)
+            self.roles |= placement.roles(self.meant(values))
         errors.extend(self.place(host, variables_of_host, values))
         return errors
 
     def note_draining(self, host, values):
-        """Note whether a host asks storages for verdicts, and how it would be asked itself."""
-        asking, self.asked[host] = ({name: values.get(name, self.reader.defaults[name]) for name in names} for names in (draining.ASKING, draining.ASKED))
+        """Note whether a host asks storages for verdicts."""
+        asking = {name: values.get(name, self.reader.defaults[name]) for name in draining.ASKING}
         if plan.asks_for_verdicts(asking):
             self.asking[host] = asking["accelmon_drain"]
 
     def deaf(self, monitoring):
         """{host: [error]} about controllers that cannot ask a monitoring host."""
         asking = {host: value for host, value in self.asking.items() if host not in monitoring}
-        found = draining.deaf(asking, {host: self.asked[host] for host in monitoring if host in self.asked})
+        found = draining.deaf(asking, {host: self.monitors[host] for host in monitoring if host in self.monitors})
         return {host: [str(problem) for problem in problems] for host, problems in found.items()}
+
+    def apart(self):
+        """{host: [error]} about services of monitoring hosts that would not find one another."""
+        restricted = {role for role in self.roles if placement.is_restricted(role, self.groups)}
+        found = storages.problems(self.monitors)
+        return {host: [str(problem) for problem in neighbours.unreached(values, restricted) + found.get(host, [])] for host, values in self.monitors.items()}
 
     def variables(self, variables_of_host):
         """({name: checked value} of what one host has, {name: text about what is wrong with it})."""

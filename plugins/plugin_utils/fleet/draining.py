@@ -15,7 +15,6 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import drai
 ASKING = ("accelmon_drain", "accelmon_slurm_controller", "slurm_drain_state", "slurm_drain_storage_urls")
 LIMITS = ("own_percent", "total_percent", "per_hour")
 REHEARSED = ("accelmon_cluster", "accelmon_slurm_controller") + tuple(f"slurm_drain_{name}" for name in LIMITS)
-ASKED = stores.READ
 
 
 def is_asked(hostvars, groups):
@@ -68,7 +67,7 @@ def storages(groups, hostvars, host):
 def deaf(asking, asked):
     """{host: [Problem]} of controllers that cannot ask a monitoring host.
 
-    asking: {controller: its accelmon_drain} of those that are no monitoring hosts; asked: {monitoring host: its values of ASKED}
+    asking: {controller: its accelmon_drain} of those that are no monitoring hosts; asked: {monitoring host: its values, of storages.READ among them}
     """
     found = {}
     alone = "" if stores.is_pair(asked) else "127.0.0.1"

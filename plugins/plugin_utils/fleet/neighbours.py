@@ -2,9 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the services of one host reach one another: each role runs one service, and reads from here where the others are."""
+"""Where the services of one host reach one another: each role runs one service, and reads from here where the others are.
+
+Also those of hosts that have no scraper, which the scrapers of other hosts watch.
+"""
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts as fleet, listening
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_loopback
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, listening
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import grafana, stack
 
 # Where VictoriaMetrics is depends on other hosts: see storages.py.
@@ -12,6 +17,9 @@ SERVICES = tuple(service for backend in stack.BACKENDS.values() for service in b
 NAMES = tuple(f"{service}_{word}" for service in SERVICES for word in ("listen", "port")) + (
     "node_exporter_port", "node_exporter_metrics_path", "node_exporter_managed", "accelmon_exporter_tls", "accelmon_grafana", "grafana_listen",
     "grafana_port", "grafana_root_url")
+STACK = tuple(dict.fromkeys(role for backend in stack.BACKENDS for role in stack.services(backend, True)))
+WATCHED = ("accelmon_backend", "accelmon_grafana", "accelmon_cluster", "grafana_root_url") + tuple(
+    f"{role}_{word}" for role in STACK for word in ("state", "listen", "port"))
 
 
 def neighbours(host_variables):
@@ -31,4 +39,44 @@ def neighbours(host_variables):
                               "path": values["node_exporter_metrics_path"]}
     if values["accelmon_grafana"]:
         found["grafana"] = grafana.listener(values["grafana_listen"], values["grafana_port"], values["grafana_root_url"])
+    return found
+
+
+def present(services, host_variables):
+    """Those of {role: ...} whose role a host has."""
+    states = fleet.settings(host_variables, [f"{role}_state" for role in services])
+    return {role: service for role, service in services.items() if states[f"{role}_state"] != "absent"}
+
+
+def unwatched(values):
+    """Roles of the services of a monitoring host that has no scraper, by its values of WATCHED; none if it has one."""
+    if values[f"{stack.BACKENDS[values['accelmon_backend']].scraper}_state"] != "absent":
+        return []
+    return [role for role in stack.services(values["accelmon_backend"], values["accelmon_grafana"]) if values[f"{role}_state"] != "absent"]
+
+
+def unreached(values, restricted):
+    """[Problem] about services of a monitoring host, by its values of WATCHED, that no scraper can watch. restricted: roles that groups place"""
+    scraper = stack.BACKENDS[values["accelmon_backend"]].scraper
+    names = [f"{role}_listen" for role in unwatched(values) if scraper in restricted]
+    return [Problem(f"{scraper} of other hosts cannot watch it there, and this one has none; set it to an address of this host, where it speaks TLS, or add "
+                    f"the host to the group {scraper}", name, values[name]) for name in names if values[name] and is_loopback(values[name])]
+
+
+def elsewhere(host, hostvars, monitoring):
+    """[{"job", "cluster", "node", "target", "scheme", "server_name", "path"?, "series"?}] of what a scraper watches on hosts that have none.
+
+    A service that listens on loopback alone is out of reach. Raises Problem.
+    """
+    found = []
+    for name in monitoring if host in monitoring else ():
+        values = fleet.settings(hostvars[name], WATCHED) if name != host else None
+        for role in unwatched(values) if values else ():
+            if values[f"{role}_listen"] and is_loopback(values[f"{role}_listen"]):
+                continue
+            member = {"address": access.host_names(name, fleet.HostVariables(hostvars, name))["address"], "port": values[f"{role}_port"]}
+            (service,) = stack.reached("", {name: member})
+            page = grafana.listener("", 0, values["grafana_root_url"]) if role == "grafana" else {}
+            parts = {**{key: service[key] for key in ("target", "scheme", "server_name")}, **{key: page[key] for key in ("path", "series") if key in page}}
+            found.append({"job": role, "cluster": values["accelmon_cluster"], "node": name, **parts})
     return found

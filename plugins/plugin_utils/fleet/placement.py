@@ -10,7 +10,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 # Roles that a group can place.
-PLACED = ("alertmanager", "grafana")
+PLACED = ("alertmanager", "grafana", "vmagent")
 # Variables that say whether a role runs on a host, and what they say where it is not placed.
 ABSENT = {"accelmon_grafana": ("grafana", False), **{f"{role}_state": (role, "absent") for role in PLACED if role != "grafana"}}
 

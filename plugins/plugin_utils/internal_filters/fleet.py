@@ -14,9 +14,9 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue import reader as catalogue
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import adoption as adopted, answers, awx, bundled, check, draining, facts
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import formats, hardware as devices, hosts as fleet, kubernetes, listening, plan as plans
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import preflight, records, slurm_names as slurm, storages, topology as connections
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import upgrades, variables
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import formats, hardware as devices, hosts as fleet, kubernetes, listening, placement
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import plan as plans, preflight, records, slurm_names as slurm, storages
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import topology as connections, upgrades, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_answer, as_filter, internal
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS
 
@@ -88,10 +88,15 @@ def listen(host_variables):
     return listening.usual(host_variables)
 
 
-def planned(groups, role):
-    """The pattern of hosts for a play about one role: what `group_by` made of the plans, or a pattern of no host, which warns of nothing."""
+def planned(groups, role, placed=None):
+    """The pattern of hosts for a play about one role: what `group_by` made of the plans, or a pattern of no host, which warns of nothing.
+
+    placed: a role that belongs to the planned one, a backend, and that a group may place
+    """
     name = f"accelmon_on_{role}"
-    return name if name in groups else "all:!all"
+    if name not in groups:
+        return "all:!all"
+    return placement.pattern(placed, groups, name) if placed else name
 
 
 def loaded(pattern):

@@ -219,6 +219,18 @@ def neighbours(host_variables):
 
 
 @as_filter
+def present(services, host_variables):
+    """Those of {role: ...} whose role a host has, from the host's `hostvars` entry: groups may place some elsewhere."""
+    return nearby.present(services, host_variables)
+
+
+@as_filter
+def watched_elsewhere(hosts, hostvars, host):
+    """The option `elsewhere` of the filter `scrape_config`: services of monitoring hosts that have no scraper, for that of one which has."""
+    return nearby.elsewhere(str(host), hostvars, [str(name) for name in hosts])
+
+
+@as_filter
 def unwanted_services(host_variables):
     """The services that a monitoring host does not run, in the order in which they stop: Grafana, what evaluates, the storage last."""
     chosen = fleet.settings(host_variables, ("accelmon_backend", "accelmon_grafana", "accelmon_backup_directory", *placement.ABSENT))
@@ -254,4 +266,5 @@ class FilterModule:
         """Name to function."""
         return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, stack.vm_log_level, vm_client, vm_authorities,
                         gossip_arguments, vmauth_config, global_place, grafana_files, grafana_sub_path, grafana_sources, storages, alertmanagers,
-                        stack_urls, placed_hosts, placed, neighbours, slurm_advice, slurm_named, unwanted_services, removable, kept_data)
+                        stack_urls, placed_hosts, placed, neighbours, present, watched_elsewhere, slurm_advice, slurm_named, unwanted_services,
+                        removable, kept_data)

@@ -193,15 +193,15 @@ def is_shared(listen):
     return not (listen and is_loopback(listen))
 
 
-def storages(host, members):
+def storages(host, members, stored=True):
     """What there is of VictoriaMetrics, as one monitoring host sees it.
 
-    members: as `reached` takes them, with the host
+    members: as `reached` takes them, with the host; stored: whether that has a storage itself
     -> {"services": those that it writes to, as `reached` returns them, "own": its own `listener`, with "address" and "port"}
 
     Its own comes first, the others in the order of the inventory: what waits for a storage on vmagent's disk belongs to a place in this list.
     """
     member = members[host]
     others = {name: other for name, other in members.items() if name != host and is_shared(other["listen"])}
-    return {"services": reached(host, {host: member, **others}),
+    return {"services": reached(host, {**({host: member} if stored else {}), **others}),
             "own": dict(listener(member["listen"], member["port"]), address=member["listen"], port=member["port"])}

@@ -31,6 +31,8 @@ DEFAULTS = {
     "exporter_tls": False,
     "exporter_password_file": None,
     "stack": {},
+    "elsewhere": [],
+    "shard": {},
     "stack_password_file": None,
     "alertmanagers": [],
     "global_place": [],
@@ -61,6 +63,8 @@ TARGET_LABELS = ("rack",)
 TEXTFILE_ONLY = {"params": {"collect[]": ["textfile"]}}
 # Names of labels that only relabelling has; a page may try to bring them.
 LAST_NAME, LET_THROUGH, OF_DEVICE = "__accelmon_name", "__accelmon_through", "__accelmon_device"
+# A label of a target that no series gets.
+SHARD = "__tmp_shard"
 # The value of the last one for a source's series of devices. vmagent remembers every text that it matched for minutes: of names with the values of
 # labels that would be each series of the fleet, of this with the values it is each device. And what begins with it and goes on with (.+) is not
 # matched as an expression at all.
@@ -108,9 +112,12 @@ def checked(options):
     for name in ("cluster", "node"):
         if not isinstance(chosen[name], str) or not chosen[name]:
             raise Problem(f"not a name; give the {name} of the host that scrapes", name, chosen[name])
+    if chosen["shard"] and not 0 <= chosen["shard"]["number"] < chosen["shard"]["members"] > chosen["shard"]["copies"] > 0:
+        raise Problem("number must be less than members, and so must copies, which is at least 1", "shard", chosen["shard"])
     chosen["limits"] = _checked_limits(chosen["limits"])
     chosen["stack"] = _checked_stack(chosen["stack"])
     targets = {f"stack.{job}": service.get("target") for job, service in chosen["stack"].items()}
+    targets.update((f"elsewhere.{service['job']}", service.get("target")) for service in chosen["elsewhere"])
     for name, value in {"node_exporter": chosen["node_exporter"], **targets}.items():
         match = HOST_PORT.match(str(value))
         if not match or not 0 < int(match.group(1)) < 65536:
@@ -267,6 +274,18 @@ def service_page(service):
             **({"metric_relabel_configs": series} if series else {})}
 
 
+def own_shard(shard):
+    """Relabelling of targets that keeps those of the nodes that are this scraper's; {} is all.
+
+    Of "members" scrapers each node has "copies" that follow one another; this one is "number", from 0. All exporters of a node are asked by the same.
+    """
+    if not shard:
+        return []
+    own = sorted((shard["number"] - further) % shard["members"] for further in range(shard["copies"]))
+    return [{"source_labels": ["cluster", "node"], "modulus": shard["members"], "target_label": SHARD, "action": "hashmod"},
+            {"source_labels": [SHARD], "regex": "|".join(map(str, own)), "action": "keep"}]
+
+
 def page_relabelling(job, backend, bare):
     """Relabelling before any other of a page that a node writes. bare: of targets without the labels that not every target has."""
     labels = "|".join(OUR_LABELS + (TARGET_LABELS if bare else ()))
@@ -292,7 +311,8 @@ def file_jobs(job, pattern, relabelling, chosen, access=None, suffix="", targets
         named = [{"source_labels": ["job"], "regex": name, "target_label": "job", "replacement": job}] if name != job else []
         made.append({
             "job_name": name, **(access or {}), **CAREFUL, **limits.keys(job, chosen["backend"], chosen["limits"]), "file_sd_configs": [files],
-            "relabel_configs": [*targets, {"source_labels": list(TARGET_LABELS), "regex": ".+", "action": "drop" if bare else "keep"}, *named],
+            "relabel_configs": [*own_shard(chosen["shard"]), *targets,
+                                {"source_labels": list(TARGET_LABELS), "regex": ".+", "action": "drop" if bare else "keep"}, *named],
             "metric_relabel_configs": page_relabelling(job, chosen["backend"], bare) + relabelling})
     return made
 
@@ -308,6 +328,16 @@ def exporter_jobs(job, folder, relabelling, chosen, asked=None):
     return [made for suffix, action, access in (("", "keep", {**asked, **tls, **secret}), ("_plain", "drop", asked))
             for made in file_jobs(job, pattern, relabelling, chosen, access, suffix,
                                   [{"source_labels": ["__scheme__"], "regex": "https", "action": action}])]
+
+
+def stack_jobs(chosen):
+    """The jobs of the stack's services: of those of this host, and of those on hosts that have no scraper of their own."""
+    here = {"cluster": chosen["cluster"], "node": chosen["node"]}
+    watched = [(job, service, here) for job, service in sorted(chosen["stack"].items())]
+    watched += [(f"{service['job']} on {service['node']}", service, {name: service[name] for name in ("job", "cluster", "node")})
+                for service in chosen["elsewhere"]]
+    return [{"job_name": name, **CAREFUL, **service_page(service), **service_access(service, chosen["stack_password_file"]),
+             "static_configs": [{"targets": [service["target"]], "labels": labels}]} for name, service, labels in watched]
 
 
 def prometheus_sections(chosen):
@@ -353,10 +383,7 @@ def scrape_file(options):
         "static_configs": [own],
         "metric_relabel_configs": (ONE_NAME if backend == "vmagent" else []) + [REGISTRY] + [ANYBODY] * chosen["pair"],
     })
-    labels = {"cluster": chosen["cluster"], "node": chosen["node"]}
-    for job, service in sorted(chosen["stack"].items()):
-        configs.append({"job_name": job, **CAREFUL, **service_page(service), **service_access(service, chosen["stack_password_file"]),
-                        "static_configs": [{"targets": [service["target"]], "labels": labels}]})
+    configs += stack_jobs(chosen)
     if chosen["global_place"] and backend == "vmagent":
         storage = chosen["stack"]["victoriametrics"]
         configs.append(rollups.job(storage["target"], service_access(storage, chosen["stack_password_file"]), chosen["cluster"]))

@@ -85,7 +85,7 @@ def test_groups_that_place_roles_or_have_nothing_to_do_with_them(groups):
      "it are monitoring hosts; add am1, am2 to the group monitoring, or remove it from alertmanager"),
     ({"grafana": ["mon1", "g1"]}, {"accelmon_grafana": True}, 'inventory: grafana = ["mon1", "g1"]: this group places the role grafana, and not all of it are '
      "monitoring hosts; add g1 to the group monitoring, or remove it from grafana"),
-    ({"vmagent": ["mon1"]}, {}, 'inventory: vmagent = ["mon1"]: vmagent has to run on every monitoring host; add mon2, mon3, or give the group another name')])
+    ({"vmalert": ["mon1"]}, {}, 'inventory: vmalert = ["mon1"]: vmalert has to run on every monitoring host; add mon2, mon3, or give the group another name')])
 def test_groups_that_cannot_place_a_role_are_refused_before_anything_is_done(groups, everywhere, line):
     assert checked(grouped(**groups), **{host: everywhere for host in MONITORING}) == [line]
 
@@ -122,7 +122,7 @@ def test_two_alertmanagers_of_three_monitoring_hosts_gossip_with_each_other():
     assert [one["host"] for one in services.alertmanagers(MONITORING, hostvars, "mon1")["services"]] == ["mon2", "mon3"]
 
 
-@pytest.mark.parametrize("groups", [{}, {"alertmanager": MONITORING, "grafana": MONITORING}, {"alertmanager": ["am1"], "grafana": ["g1"]}])
+@pytest.mark.parametrize("groups", [{}, {role: MONITORING for role in placement.PLACED}, {"alertmanager": ["am1"], "grafana": ["g1"]}])
 @pytest.mark.parametrize("monitoring", [["mon1"], ["mon1", "mon2"], MONITORING])
 def test_groups_that_keep_no_role_from_a_host_change_nothing(groups, monitoring):
     """What is rendered for each host is the same as without `groups`."""
@@ -132,6 +132,7 @@ def test_groups_that_keep_no_role_from_a_host_change_nothing(groups, monitoring)
             entry = hostvars[host]
             made.append([services.alertmanagers(monitoring, hostvars, host), services.storages(monitoring, hostvars, host),
                          services.stack_urls(host, hostvars, monitoring), services.neighbours(entry), services.unwanted_services(entry),
+                         services.present({"vmagent": 1, "vmalert": 2}, entry), services.watched_elsewhere(monitoring, hostvars, host),
                          services.grafana_sources("x", host, hostvars, monitoring), preflight.wants(host, hostvars), upgrades.Stack(host, hostvars).services])
         return json.dumps(made, default=str)
     settings = {"accelmon_grafana": True}
@@ -159,6 +160,26 @@ def test_grafana_shows_the_alertmanager_of_another_host_where_its_own_has_none()
     assert [(one["url"], one["jsonData"]["serverName"]) for one in found if one["type"] == "alertmanager"] == [("https://10.0.0.2:9093", "10.0.0.2")]
 
 
+def test_services_of_a_host_without_a_scraper_are_watched_by_those_of_the_others():
+    """But for its vmalert, which is for itself alone; the check of the inventory says so."""
+    groups = grouped(vmagent=["mon1", "mon3"])
+    hostvars = hostvars_of(groups, mon2={"accelmon_grafana": True, "grafana_listen": "0.0.0.0", "accelmon_cluster": "c2"})
+    found = services.watched_elsewhere(MONITORING, hostvars, "mon1")
+    assert [(one["job"], one["target"], one["server_name"], one["cluster"], one["node"]) for one in found] == [
+        (job, f"10.0.0.2:{port}", "10.0.0.2", "c2", "mon2") for job, port in (("victoriametrics", 8428), ("alertmanager", 9093), ("grafana", 3000))]
+    assert found[-1]["path"] == "/metrics" and found[-1]["series"]
+    assert found == services.watched_elsewhere(MONITORING, hostvars, "mon3")
+    # It listens where it is watched.
+    assert services.storages(MONITORING, hostvars, "mon2")["own"]["target"] == "10.0.0.2:8428"
+    assert services.present({"vmagent": 1, "vmalert": 2, "victoriametrics": 3}, hostvars["mon2"]) == {"vmalert": 2, "victoriametrics": 3}
+    said = check.fleet_check(groups, {**hostvars, "gpu1": {}})["hosts"]
+    assert said == {"mon2": "mon2: vmalert_listen = 127.0.0.1: vmagent of other hosts cannot watch it there, and this one has none; set it to an address of "
+                    "this host, where it speaks TLS, or add the host to the group vmagent"}
+    hostvars["mon2"]["vmalert_listen"] = "0.0.0.0"
+    assert check.fleet_check(groups, {**hostvars, "gpu1": {}})["hosts"] == {}
+    assert "vmalert" in {one["job"] for one in services.watched_elsewhere(MONITORING, hostvars, "mon1")}
+
+
 def test_no_playbook_runs_a_role_where_a_group_keeps_it_from():
     """Roles with a play of their own, by its pattern, or by the plan of each host."""
     root = pathlib.Path(__file__).resolve().parents[4] / "playbooks"
@@ -166,4 +187,4 @@ def test_no_playbook_runs_a_role_where_a_group_keeps_it_from():
         for play in re.split(r"^- name: ", path.read_text(), flags=re.MULTILINE):
             for role in re.findall(r"name: accelmon[.]fleet[.](\w+)$", play, re.MULTILINE):
                 if role in placement.PLACED:
-                    assert re.search(rf"_(?:placed|planned)\('{role}'\)", play.partition("tasks:")[0]), f"{path.name}: {role}"
+                    assert re.search(rf"_(?:placed|planned)\((?:'victoriametrics', )?'{role}'\)", play.partition("tasks:")[0]), f"{path.name}: {role}"

@@ -44,6 +44,43 @@ def test_jobs_and_where_their_targets_are():
     assert found["vmagent"]["static_configs"] == [{"targets": ["[::1]:8429"], "labels": {"cluster": "c1", "node": "mon1"}}]
 
 
+@pytest.mark.parametrize("members,copies", [(2, 1), (3, 2), (5, 2), (5, 4)])
+def test_each_node_has_its_copies_among_the_scrapers_and_all_of_its_exporters_have_the_same(members, copies):
+    kept = []
+    for number in range(members):
+        found = jobs(shard={"number": number, "members": members, "copies": copies}, stack={"vmagent": "127.0.0.1:8429"}, exporter_tls=True,
+                     exporter_password_file=PASSWORD)
+        sharded = {name for name, job in found.items() if "hashmod" in str(job)}
+        assert sharded == {name for name, job in found.items() if "file_sd_configs" in job}
+        (rules,) = {str(found[name]["relabel_configs"][:2]) for name in sharded}
+        hashed, own = found["node_exporter"]["relabel_configs"][:2]
+        assert str([hashed, own]) == rules and hashed["source_labels"] == ["cluster", "node"] and hashed["modulus"] == members
+        assert hashed["target_label"].startswith("__tmp") and own["source_labels"] == [hashed["target_label"]]
+        kept += [place for place in range(members) if re.fullmatch(own["regex"], str(place))]
+    assert collections.Counter(kept) == dict.fromkeys(range(members), copies)
+
+
+@pytest.mark.parametrize("shard", [
+    {"number": 2, "members": 2, "copies": 1}, {"number": 0, "members": 2, "copies": 2}, {"number": 0, "members": 2, "copies": 0}])
+def test_a_shard_that_is_none_is_refused(shard):
+    with pytest.raises(Problem, match="^shard = "):
+        scrape_file({**OPTIONS, "shard": shard})
+
+
+def test_what_has_no_scraper_on_its_host_is_watched_as_what_it_is_and_where():
+    service = {"job": "vmalert", "target": "10.0.0.9:8880", "scheme": "https", "server_name": "10.0.0.9", "cluster": "c2", "node": "mon2"}
+    page = grafana.listener("0.0.0.0", 3000, "https://x/grafana/")
+    other = {**service, "job": "grafana", "target": "10.0.0.9:3000", "path": page["path"], "series": page["series"]}
+    found = jobs(stack={"vmalert": "127.0.0.1:8880"}, elsewhere=[service, other], stack_password_file="/p")
+    assert list(found)[-3:] == ["vmalert", "vmalert on mon2", "grafana on mon2"]
+    job = found["vmalert on mon2"]
+    assert job["static_configs"] == [{"targets": ["10.0.0.9:8880"], "labels": {"job": "vmalert", "cluster": "c2", "node": "mon2"}}]
+    assert job["scheme"] == "https" and job["tls_config"]["server_name"] == "10.0.0.9" and job["basic_auth"]["password_file"] == "/p"
+    assert found["grafana on mon2"]["metrics_path"] == "/grafana/metrics" and found["grafana on mon2"]["metric_relabel_configs"]
+    with pytest.raises(Problem, match="^elsewhere.vmalert = null: not host:port"):
+        scrape_file({**OPTIONS, "elsewhere": [{**service, "target": None}]})
+
+
 def test_only_prometheus_gets_a_refresh_interval():
     assert "refresh_interval" not in scrape_file(OPTIONS)
     assert scrape_file({**OPTIONS, "backend": "prometheus"}).count("refresh_interval: 15s") == 12

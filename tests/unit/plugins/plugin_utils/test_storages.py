@@ -6,7 +6,7 @@
 import pytest
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import storages
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import hosts, storages
 
 ADDRESSES = {"mon1": "10.0.0.1", "mon2": "10.0.0.2", "mon3": "mon3.example.org"}
 
@@ -58,10 +58,52 @@ def test_another_one_at_the_end_moves_no_queue():
         assert after[:2] == before
 
 
-@pytest.mark.parametrize("other", [{"accelmon_backend": "prometheus"}, {"victoriametrics_state": "absent"}])
-def test_who_has_no_such_storage_makes_no_pair(other):
+@pytest.mark.parametrize("other", [
+    {"accelmon_backend": "prometheus"}, {"victoriametrics_state": "absent", "vmagent_state": "absent"},
+    {"victoriametrics_state": "absent", "vmagent_remote_write_url": "https://store.example/api/v1/write"}])
+def test_who_has_no_such_storage_and_writes_to_none_makes_no_pair(other):
     found = storages.seen("mon1", fleet(["mon1"], mon2=other), ["mon1", "mon2"])
     assert urls(found) == ["http://127.0.0.1:8428"] and not found["pair"]
+
+
+def test_a_vmagent_without_a_storage_of_its_own_writes_to_those_of_the_others():
+    hostvars = fleet(ADDRESSES, mon2={"victoriametrics_state": "absent"})
+    found = storages.seen("mon2", hostvars, list(ADDRESSES))
+    assert urls(found) == ["https://10.0.0.1:8428", "https://mon3.example.org:8428"] and found["pair"]
+    assert [service["server_name"] for service in found["services"]] == ["10.0.0.1", "mon3.example.org"]
+    assert urls(storages.seen("mon1", hostvars, list(ADDRESSES))) == ["https://10.0.0.1:8428", "https://mon3.example.org:8428"]
+
+
+def test_one_storage_that_the_vmagent_of_another_host_writes_to_listens_there():
+    hostvars = fleet(ADDRESSES, mon1={"vmagent_state": "absent"}, mon2={"victoriametrics_state": "absent"})
+    storage, writer = (storages.seen(host, hostvars, ["mon1", "mon2"]) for host in ("mon1", "mon2"))
+    assert (storage["own"]["address"], storage["own"]["scheme"], storage["pair"]) == ("10.0.0.1", "https", True)
+    assert urls(writer) == ["https://10.0.0.1:8428"]
+
+
+def test_each_node_is_scraped_by_as_many_vmagents_as_wanted():
+    def numbers(copies, **more):
+        hostvars = fleet(ADDRESSES, {"vmagent_replication_factor": copies}, **more)
+        return [storages.seen(host, hostvars, list(ADDRESSES))["shard"] for host in ADDRESSES]
+    assert numbers(2) == [{"number": number, "members": 3, "copies": 2} for number in range(3)]
+    # As many as there are, or more, are all.
+    assert numbers(0) == numbers(3) == numbers(9) == [{}, {}, {}]
+    # Who does not scrape, or writes elsewhere, is none of them.
+    assert numbers(1, mon2={"vmagent_state": "absent"}) == [{"number": 0, "members": 2, "copies": 1}, {}, {"number": 1, "members": 2, "copies": 1}]
+    assert numbers(2, mon2={"vmagent_remote_write_url": "https://store.example"}, mon3={"accelmon_backend": "prometheus"}) == [{}, {}, {}]
+
+
+def test_vmagents_that_would_leave_nodes_to_nobody_are_told():
+    def told(**given):
+        members = {host: hosts.settings(entry, storages.READ) for host, entry in fleet(**given).items()}
+        return {host: [str(problem) for problem in found] for host, found in storages.problems(members).items()}
+    name = "vmagent_replication_factor"
+    assert told(everywhere={name: 2}) == told() == told(everywhere={name: 3, "victoriametrics_listen": "127.0.0.1"}) == {}
+    assert told(mon1={name: 2}, mon2={name: 2}) == {
+        "mon3": [f"{name} = 0: mon1 has 2, so some nodes would be scraped by nobody; set the same for all monitoring hosts"]}
+    assert told(everywhere={name: 2}, mon2={"victoriametrics_listen": "127.0.0.1"}) == {
+        "mon2": [f"victoriametrics_listen = 127.0.0.1: only its own vmagent writes there, and with {name} that scrapes a part of the nodes; remove it, or "
+                 f"{name}"]}
 
 
 def test_a_storage_on_loopback_gets_nothing_from_others():
