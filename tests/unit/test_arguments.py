@@ -73,7 +73,7 @@ READ = {"_rule_groups": {"accelmon_scrape_interval", "accelmon_backend", "accelm
         "_alert_inputs": {"accelmon_scrape_interval", "accelmon_alert_overrides", "accelmon_alert_presets"},
         "_rehearsed_rules": {"accelmon_scrape_interval", "accelmon_scrape_limits", *alerting.OPTIONS.values()},
         "_receivers": set(notified.SETTINGS),
-        "_not_replayed": {"accelmon_backend", "vmalert_storage_url", "accelmon_source", "vmalert_source"}}
+        "_not_replayed": {"accelmon_backend", "vmalert_state", "vmalert_storage_url", "accelmon_source", "vmalert_source"}}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml") if "parts/check.yml" not in path.read_text()))

@@ -173,8 +173,10 @@ class Checker:
     def apart(self):
         """{host: [error]} about services of monitoring hosts that would not find one another."""
         restricted = {role for role in self.roles if placement.is_restricted(role, self.groups)}
-        found = storages.problems(self.monitors)
-        return {host: [str(problem) for problem in neighbours.unreached(values, restricted) + found.get(host, [])] for host, values in self.monitors.items()}
+        found = storages.problems(self.monitors, restricted)
+        for host, values in self.monitors.items():
+            found.setdefault(host, []).extend(neighbours.unreached(values, restricted) + neighbours.homeless(values, restricted))
+        return {host: [str(problem) for problem in problems] for host, problems in found.items()}
 
     def variables(self, variables_of_host):
         """({name: checked value} of what one host has, {name: text about what is wrong with it})."""

@@ -8,7 +8,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets import instance
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import is_loopback
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, neighbours, plan, storages as stores
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet, plan, storages as stores
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import draining
 
@@ -53,12 +53,13 @@ def storages(groups, hostvars, host):
         value = fleet.setting(hostvars[host], "accelmon_drain")
         raise Problem("no host of the group monitoring can be asked; set slurm_drain_storage_urls", "accelmon_drain", value)
     if host in monitoring:
-        stored = fleet.setting(hostvars[host], "accelmon_backend") == "victoriametrics"
-        own = stores.seen(host, hostvars, monitoring)["own"] if stored else neighbours.neighbours(hostvars[host])["prometheus"]
+        own = stores.read(host, hostvars, monitoring)
         return {"urls": [own["url"]], "user": stack.USER, "password_file": paths.STACK_PASSWORD, "ca": paths.CA if own["scheme"] == "https" else "",
                 "needs": [paths.STACK_PASSWORD]}
     urls = []
     for name in monitoring:
+        if fleet.setting(hostvars[name], "victoriametrics_state") == "absent":
+            continue
         address = access.host_names(name, fleet.HostVariables(hostvars, name))["address"]
         urls.append(f"https://{instance(address, fleet.setting(hostvars[name], 'victoriametrics_port'))}")
     return {"urls": urls, "user": stack.DRAINER, "password_file": paths.DRAIN_PASSWORD, "ca": paths.CA, "needs": [paths.DRAIN_PASSWORD, paths.CA]}
@@ -75,6 +76,8 @@ def deaf(asking, asked):
         found[host] = []
         for store, values in asked.items():
             wrong, listen = None, values["victoriametrics_listen"] or alone
+            if values["victoriametrics_state"] == "absent":
+                continue
             if values["accelmon_backend"] != "victoriametrics":
                 wrong = f"the storage of {store} is Prometheus, which has no user that may only ask; put the controller into the group monitoring"
             elif is_loopback(listen):

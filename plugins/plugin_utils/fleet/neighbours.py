@@ -56,11 +56,27 @@ def unwatched(values):
 
 
 def unreached(values, restricted):
-    """[Problem] about services of a monitoring host, by its values of WATCHED, that no scraper can watch. restricted: roles that groups place"""
-    scraper = stack.BACKENDS[values["accelmon_backend"]].scraper
-    names = [f"{role}_listen" for role in unwatched(values) if scraper in restricted]
-    return [Problem(f"{scraper} of other hosts cannot watch it there, and this one has none; set it to an address of this host, where it speaks TLS, or add "
-                    f"the host to the group {scraper}", name, values[name]) for name in names if values[name] and is_loopback(values[name])]
+    """[Problem] about services of a monitoring host, by its values of WATCHED, that others have to reach and cannot: to watch what has no scraper beside it,
+    and to ask an evaluator that they have none of.
+
+    restricted: roles that groups keep from some monitoring hosts
+    """
+    backend = stack.BACKENDS[values["accelmon_backend"]]
+    needed = unwatched(values) if backend.scraper in restricted else []
+    needed += [backend.evaluator] if backend.evaluator in restricted and values[f"{backend.evaluator}_state"] != "absent" else []
+    return [Problem("other monitoring hosts have to reach it, as groups keep some roles of the stack from some of them; set it to 0.0.0.0 or an address of "
+                    "this host, where it speaks TLS and asks for the password", name, values[name])
+            for name in dict.fromkeys(f"{role}_listen" for role in needed) if values[name] and is_loopback(values[name])]
+
+
+def homeless(values, restricted):
+    """[Problem] about settings of a monitoring host that need the storage that groups keep from it. values, restricted: as `unreached` takes them"""
+    storage = stack.BACKENDS[values["accelmon_backend"]].storage
+    if storage not in restricted or values[f"{storage}_state"] != "absent":
+        return []
+    return [Problem(f"{what} the storage of this host, which the group {storage} keeps from it; set it for the hosts of that group alone, or add this one",
+                    name, values[name])
+            for name, what in (("accelmon_backup_directory", "a backup is of"), ("accelmon_global_url", "roll-ups come from")) if values[name]]
 
 
 def elsewhere(host, hostvars, monitoring):

@@ -9,10 +9,9 @@ A group without any monitoring host places nothing: many inventories have a `gra
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
-# Roles that a group can place.
-PLACED = ("alertmanager", "grafana", "vmagent")
 # Variables that say whether a role runs on a host, and what they say where it is not placed.
-ABSENT = {"accelmon_grafana": ("grafana", False), **{f"{role}_state": (role, "absent") for role in PLACED if role != "grafana"}}
+ABSENT = {"accelmon_grafana": ("grafana", False),
+          **{f"{role}_state": (role, "absent") for backend in stack.BACKENDS for role in stack.services(backend, False)}}
 
 
 def is_restricted(role, groups):
@@ -46,16 +45,10 @@ def problems(groups, wanted):
         members = [str(host) for host in groups.get(role, ())]
         if not set(members).intersection(monitoring):
             continue
-        strangers = [host for host in members if host not in monitoring]
-        missing = [host for host in monitoring if host not in members]
-        wrong = None
+        strangers = ", ".join(host for host in members if host not in monitoring)
         if strangers:
-            named = ", ".join(strangers)
-            wrong = f"this group places the role {role}, and not all of it are monitoring hosts; add {named} to the group monitoring, or remove it from {role}"
-        elif missing and role not in PLACED:
-            wrong = f"{role} has to run on every monitoring host; add {', '.join(missing)}, or give the group another name"
-        if wrong:
-            found.append(Problem(wrong, f"inventory: {role}", members))
+            found.append(Problem(f"this group places the role {role}, and not all of it are monitoring hosts; add {strangers} to the group monitoring, or "
+                                 f"remove it from {role}", f"inventory: {role}", members))
     return found
 
 

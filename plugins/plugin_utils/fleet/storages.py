@@ -5,13 +5,16 @@
 """Which storages the vmagent of a monitoring host writes to: its own, if it has one, and those of all other monitoring hosts with VictoriaMetrics.
 
 So each storage has all samples, from several vmagents, and keeps one of each. With one monitoring host, everything stays on its loopback.
+
+A vmalert evaluates on one storage, its host's own, and records there. Those on hosts that have none take turns at storages that have no vmalert beside them.
 """
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 READ = ("accelmon_backend", "victoriametrics_state", "victoriametrics_listen", "victoriametrics_port", "vmagent_state", "vmagent_remote_write_url",
-        "vmagent_replication_factor")
+        "vmagent_replication_factor", "vmalert_state", "vmalert_storage_url", "vmalert_listen", "vmalert_port")
+PROMETHEUS = ("accelmon_backend", "prometheus_state", "prometheus_listen", "prometheus_port")
 
 
 def is_pair(members):
@@ -20,7 +23,12 @@ def is_pair(members):
     members: {monitoring host: its values of READ}
     """
     shared = any(stack.is_shared(values["victoriametrics_listen"]) for values in members.values() if is_store(values))
-    return shared and len([values for values in members.values() if is_store(values) or is_writer(values)]) > 1
+    return shared and len([values for values in members.values() if takes_part(values)]) > 1
+
+
+def takes_part(values):
+    """Whether a monitoring host with these values of READ has a storage, or a service that needs one."""
+    return is_store(values) or is_writer(values) or is_evaluator(values)
 
 
 def is_store(values):
@@ -33,6 +41,37 @@ def is_writer(values):
     return values["accelmon_backend"] == "victoriametrics" and values["vmagent_state"] != "absent" and not values["vmagent_remote_write_url"]
 
 
+def is_evaluator(values):
+    """Whether a monitoring host with these values of READ has a vmalert that evaluates on a storage of the fleet."""
+    return values["accelmon_backend"] == "victoriametrics" and values["vmalert_state"] != "absent" and not values["vmalert_storage_url"]
+
+
+def readers(members):
+    """{monitoring host with VictoriaMetrics: the host whose storage it asks, and on which its vmalert evaluates}, without those that reach none.
+
+    members: as `is_pair` takes them, in the order of the inventory
+    """
+    shared = [host for host, values in members.items() if is_store(values) and stack.is_shared(values["victoriametrics_listen"])]
+    alone = [host for host in shared if not is_evaluator(members[host])] or shared
+    found, turns = {}, 0
+    for host, values in members.items():
+        if is_store(values):
+            found[host] = host
+        elif values["accelmon_backend"] == "victoriametrics" and shared:
+            found[host] = alone[turns % len(alone)] if is_evaluator(values) else shared[0]
+            turns += is_evaluator(values)
+    return found
+
+
+def evaluator(host, members):
+    """The host whose vmalert is asked about the rules that are evaluated on the storage that a host asks; "" if there is none."""
+    if members[host]["vmalert_state"] != "absent":
+        return host
+    asked = readers(members)
+    having = [name for name in asked if members[name]["vmalert_state"] != "absent"]
+    return next((name for name in having if asked[name] == asked.get(host)), having[0] if having else "")
+
+
 def shard(host, members):
     """{"number", "members", "copies"}: which of several vmagents one is, and how many of them scrape each node; {} where all of them do."""
     writers, copies = [name for name, values in members.items() if is_writer(values)], members[host]["vmagent_replication_factor"]
@@ -41,8 +80,27 @@ def shard(host, members):
     return {"number": writers.index(host), "members": len(writers), "copies": copies}
 
 
-def problems(members):
-    """{host: [Problem]} about vmagents that do not go together. members: as `is_pair` takes them"""
+def problems(members, restricted):
+    """{host: [Problem]} about services of VictoriaMetrics that do not go together.
+
+    members: as `is_pair` takes them; restricted: roles that groups keep from some monitoring hosts
+    """
+    found = sharing(members)
+    asked, evaluating = readers(members), [host for host, values in members.items() if is_evaluator(values)]
+    for host, values in members.items() if {"victoriametrics", "vmalert"} & restricted else ():
+        wrong = None
+        if takes_part(values) and host not in asked:
+            wrong = ("its services reach no storage of another host, and it has none; let one listen beyond loopback, or add this host to the group "
+                     "victoriametrics")
+        elif is_store(values) and not any(asked.get(other) == host for other in evaluating):
+            wrong = "no vmalert evaluates rules on its storage, which needs one for itself; add a host without a storage to the group vmalert, or this one"
+        if wrong:
+            found.setdefault(host, []).append(Problem(wrong))
+    return found
+
+
+def sharing(members):
+    """{host: [Problem]} about vmagents that would leave nodes to nobody. members: as `is_pair` takes them"""
     found, name = {}, "vmagent_replication_factor"
     factors = {host: values[name] for host, values in members.items() if is_writer(values)}
     first = next(iter(factors), None)
@@ -63,9 +121,9 @@ def not_replayed(hosts, hostvars):
     """
     found = []
     for host in map(str, hosts):
-        values = fleet.settings(hostvars[host], ("accelmon_backend", "vmalert_storage_url"))
+        values = fleet.settings(hostvars[host], ("accelmon_backend", "vmalert_state", "vmalert_storage_url"))
         source, name = fleet.source_on(hostvars[host], "vmalert")
-        if values["accelmon_backend"] != "victoriametrics":
+        if values["accelmon_backend"] != "victoriametrics" or values["vmalert_state"] == "absent":
             continue
         if values["vmalert_storage_url"]:
             # Its credentials are somewhere in vmalert_extra_args, and another storage than VictoriaMetrics need not take what was long ago.
@@ -79,13 +137,14 @@ def not_replayed(hosts, hostvars):
 
 
 def seen(host, hostvars, monitoring, unseen=False):
-    """{"services", "own"} as `stack.storages` returns them, "pair": whether storages get the samples of several hosts, and `shard`. Raises Problem.
+    """{"services", "own"} as `stack.storages` returns them, "read": the one of these services that it asks, and on which its vmalert evaluates,
+    "pair": whether storages get the samples of several hosts, and `shard`. Raises Problem.
 
     monitoring: the monitoring hosts, in the order of the inventory; a host that is none has its own storage alone
     unseen: whether nobody looked at the host in this run, so that the address by which the others reach it is taken for one of its own
     """
-    found = {str(name): fleet.settings(hostvars[name], READ) for name in (monitoring if host in monitoring else [host])}
-    pair = (is_store(found[host]) or is_writer(found[host])) and is_pair(found)
+    found = members_of(host, hostvars, monitoring, READ)
+    pair = takes_part(found[host]) and is_pair(found)
     members = {}
     for name, values in found.items() if pair else [(host, found[host])]:
         if name == host or is_store(values):
@@ -94,5 +153,40 @@ def seen(host, hostvars, monitoring, unseen=False):
     facts = fleet.facts_of(fleet.HostVariables(hostvars, host))
     own = facts["addresses"] if facts else [members[host]["address"]] * unseen
     members[host]["listen"] = stack.places(members[host], own, pair)[0]
-    stored = is_store(found[host]) or not pair
-    return {**stack.storages(host, members, stored), "pair": pair, "shard": shard(host, found)}
+    made = stack.storages(host, members, is_store(found[host]) or not pair)
+    asked = readers(found).get(host, host)
+    read = next((service for service in made["services"] if service["host"] == asked), made["services"][0])
+    return {**made, "read": read, "pair": pair, "shard": shard(host, found)}
+
+
+def members_of(host, hostvars, monitoring, names):
+    """{monitoring host: its values of names}; of a host that is none, itself alone."""
+    return {str(name): fleet.settings(hostvars[name], names) for name in (monitoring if host in monitoring else [host])}
+
+
+def asked(host, hostvars, monitoring):
+    """{"storage", "rules"}: URLs at which a monitoring host asks for series and for rules; "rules" is missing where these are its own. Raises Problem."""
+    storage = read(host, hostvars, monitoring, unseen=True)["url"]
+    if fleet.setting(hostvars[host], "accelmon_backend") == "prometheus":
+        return {"storage": storage, "rules": storage}
+    found = members_of(host, hostvars, monitoring, READ)
+    evaluating = evaluator(host, found)
+    rules = {} if evaluating in ("", host) else {"rules": reached(evaluating, hostvars, found[evaluating]["vmalert_port"])["url"]}
+    return {"storage": storage, **rules}
+
+
+def read(host, hostvars, monitoring, unseen=False):
+    """The storage that a monitoring host asks, as `stack.reached` returns it: its own, if it has one. Raises Problem. unseen: as `seen` takes it"""
+    if fleet.setting(hostvars[host], "accelmon_backend") == "victoriametrics":
+        return seen(host, hostvars, monitoring, unseen)["read"]
+    found = members_of(host, hostvars, monitoring, PROMETHEUS)
+    having = [name for name, values in found.items() if values["accelmon_backend"] == "prometheus" and values["prometheus_state"] != "absent"]
+    if host in having or not having:
+        return stack.listener(found[host]["prometheus_listen"], found[host]["prometheus_port"])
+    return reached(having[0], hostvars, found[having[0]]["prometheus_port"])
+
+
+def reached(host, hostvars, port):
+    """A service of a host as other hosts reach it; see `stack.reached`. Raises Problem."""
+    address = access.host_names(host, fleet.HostVariables(hostvars, host))["address"]
+    return stack.reached("", {host: {"address": address, "port": port}})[0]

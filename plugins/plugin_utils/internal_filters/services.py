@@ -121,9 +121,10 @@ def grafana_sub_path(root_url):
 @as_filter
 def grafana_sources(password, host, hostvars, monitoring):
     """Text of the file of Grafana's data sources on a monitoring host: its own storage, those of the others, and its own Alertmanager, else the first."""
-    own, others = nearby.neighbours(hostvars[host])["prometheus"], []
+    names, others = [str(name) for name in monitoring], []
+    own = stores.read(str(host), hostvars, names, unseen=True)
     if fleet.setting(hostvars[host], "accelmon_backend") == "victoriametrics":
-        own, *others = stores.seen(str(host), hostvars, [str(name) for name in monitoring], unseen=True)["services"]
+        others = [service for service in stores.seen(str(host), hostvars, names, unseen=True)["services"] if service != own]
     seen = alertmanagers(monitoring, hostvars, str(host), unseen=True)
     receiver = seen["own"].get("alertmanager") or next(iter(seen["services"]), {})
     return grafana.data_sources(str(password), own, receiver, fleet.setting(hostvars[host], "accelmon_scrape_interval"), others)
@@ -171,20 +172,22 @@ def alertmanagers(hosts, hostvars, host, unseen=False):
 
 @as_filter
 def stack_urls(host, hostvars, monitoring):
-    """{"storage", "rules", "alertmanagers", "listeners"}: where a monitoring host's services are asked from that host.
+    """{"storage", "rules", "alertmanagers", "listeners"}: where a monitoring host's services are asked from that host, and those of others that it has none of.
 
-    With Prometheus, storage and rules are the same.
+    With Prometheus, storage and rules are the same. listeners: of the host's own services
     """
     names = ["accelmon_backend", "accelmon_grafana", "grafana_listen", "grafana_port", "grafana_root_url"]
-    names += [f"{service}_{name}" for backend in stack.BACKENDS.values() for service in backend.services for name in ("listen", "port")]
+    names += [f"{service}_{name}" for backend in stack.BACKENDS.values() for service in backend.services for name in ("state", "listen", "port")]
     specs = {name: variables.declared(name) for name in names}
     # The variable check reports a bad value; what can be asked is asked all the same.
     values = fleet.Reader(specs).read_all(fleet.HostVariables(hostvars, str(host)))[0]
     backend = stack.BACKENDS[values["accelmon_backend"]]
     urls = {service: stack.listener(values[f"{service}_listen"] or "127.0.0.1", values[f"{service}_port"])["url"] for service in backend.services}
+    asked = {"storage": urls[backend.storage], "rules": urls[backend.evaluator]}
     try:
         if backend.storage == "victoriametrics":
             urls["victoriametrics"] = stores.seen(str(host), hostvars, [str(name) for name in monitoring], unseen=True)["own"]["url"]
+        asked.update(stores.asked(str(host), hostvars, [str(name) for name in monitoring]))
     except Problem:
         pass
     try:
@@ -194,8 +197,8 @@ def stack_urls(host, hostvars, monitoring):
     own = {name: service["url"] for name, service in receivers["own"].items()}
     if values["accelmon_grafana"]:
         own["grafana"] = grafana.listener(values["grafana_listen"], values["grafana_port"], values["grafana_root_url"])["url"]
-    return {"storage": urls[backend.storage], "rules": urls[backend.evaluator], "alertmanagers": [service["url"] for service in receivers["services"]],
-            "listeners": {**urls, **own}}
+    own.update((service, url) for service, url in urls.items() if values[f"{service}_state"] != "absent")
+    return {**asked, "alertmanagers": [service["url"] for service in receivers["services"]], "listeners": own}
 
 
 def placed_hosts(groups, role):
@@ -222,6 +225,13 @@ def neighbours(host_variables):
 def present(services, host_variables):
     """Those of {role: ...} whose role a host has, from the host's `hostvars` entry: groups may place some elsewhere."""
     return nearby.present(services, host_variables)
+
+
+@as_filter
+def evaluates(host_variables):
+    """Whether a monitoring host evaluates rules, from its `hostvars` entry: groups may leave that to others."""
+    name = f"{stack.BACKENDS[fleet.setting(host_variables, 'accelmon_backend')].evaluator}_state"
+    return fleet.setting(host_variables, name) != "absent"
 
 
 @as_filter
@@ -266,5 +276,5 @@ class FilterModule:
         """Name to function."""
         return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, stack.vm_log_level, vm_client, vm_authorities,
                         gossip_arguments, vmauth_config, global_place, grafana_files, grafana_sub_path, grafana_sources, storages, alertmanagers,
-                        stack_urls, placed_hosts, placed, neighbours, present, watched_elsewhere, slurm_advice, slurm_named, unwanted_services,
+                        stack_urls, placed_hosts, placed, neighbours, present, evaluates, watched_elsewhere, slurm_advice, slurm_named, unwanted_services,
                         removable, kept_data)

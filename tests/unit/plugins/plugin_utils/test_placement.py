@@ -14,6 +14,11 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters im
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 MONITORING = ["mon1", "mon2", "mon3"]
+ROLES = {role for backend in stack.BACKENDS for role in stack.services(backend, True)}
+
+
+REACHED = ("other monitoring hosts have to reach it, as groups keep some roles of the stack from some of them; set it to 0.0.0.0 or an address of this host, "
+           "where it speaks TLS and asks for the password")
 
 
 def grouped(**placed):
@@ -85,7 +90,8 @@ def test_groups_that_place_roles_or_have_nothing_to_do_with_them(groups):
      "it are monitoring hosts; add am1, am2 to the group monitoring, or remove it from alertmanager"),
     ({"grafana": ["mon1", "g1"]}, {"accelmon_grafana": True}, 'inventory: grafana = ["mon1", "g1"]: this group places the role grafana, and not all of it are '
      "monitoring hosts; add g1 to the group monitoring, or remove it from grafana"),
-    ({"vmalert": ["mon1"]}, {}, 'inventory: vmalert = ["mon1"]: vmalert has to run on every monitoring host; add mon2, mon3, or give the group another name')])
+    ({"vmalert": ["mon1", "x"]}, {}, 'inventory: vmalert = ["mon1", "x"]: this group places the role vmalert, and not all of it are monitoring hosts; add x to '
+     "the group monitoring, or remove it from vmalert")])
 def test_groups_that_cannot_place_a_role_are_refused_before_anything_is_done(groups, everywhere, line):
     assert checked(grouped(**groups), **{host: everywhere for host in MONITORING}) == [line]
 
@@ -122,10 +128,11 @@ def test_two_alertmanagers_of_three_monitoring_hosts_gossip_with_each_other():
     assert [one["host"] for one in services.alertmanagers(MONITORING, hostvars, "mon1")["services"]] == ["mon2", "mon3"]
 
 
-@pytest.mark.parametrize("groups", [{}, {role: MONITORING for role in placement.PLACED}, {"alertmanager": ["am1"], "grafana": ["g1"]}])
+@pytest.mark.parametrize("groups", [{}, {role: MONITORING for role in ROLES}, {"alertmanager": ["am1"], "grafana": ["g1"]}])
+@pytest.mark.parametrize("backend", stack.BACKENDS)
 @pytest.mark.parametrize("monitoring", [["mon1"], ["mon1", "mon2"], MONITORING])
-def test_groups_that_keep_no_role_from_a_host_change_nothing(groups, monitoring):
-    """What is rendered for each host is the same as without `groups`."""
+def test_groups_that_keep_no_role_from_a_host_change_nothing(groups, monitoring, backend):
+    """What is rendered for each host is the same as without `groups`, with either backend."""
     def rendered(hostvars):
         made = []
         for host in monitoring:
@@ -135,7 +142,7 @@ def test_groups_that_keep_no_role_from_a_host_change_nothing(groups, monitoring)
                          services.present({"vmagent": 1, "vmalert": 2}, entry), services.watched_elsewhere(monitoring, hostvars, host),
                          services.grafana_sources("x", host, hostvars, monitoring), preflight.wants(host, hostvars), upgrades.Stack(host, hostvars).services])
         return json.dumps(made, default=str)
-    settings = {"accelmon_grafana": True}
+    settings = {"accelmon_grafana": True, "accelmon_backend": backend}
     placed = {name: [host for host in hosts if host in monitoring or host not in MONITORING] for name, hosts in groups.items()}
     with_groups = hostvars_of({"monitoring": monitoring, **placed}, settings)
     without = {host: {name: value for name, value in entry.items() if name != "groups"} for host, entry in with_groups.items()}
@@ -173,11 +180,107 @@ def test_services_of_a_host_without_a_scraper_are_watched_by_those_of_the_others
     assert services.storages(MONITORING, hostvars, "mon2")["own"]["target"] == "10.0.0.2:8428"
     assert services.present({"vmagent": 1, "vmalert": 2, "victoriametrics": 3}, hostvars["mon2"]) == {"vmalert": 2, "victoriametrics": 3}
     said = check.fleet_check(groups, {**hostvars, "gpu1": {}})["hosts"]
-    assert said == {"mon2": "mon2: vmalert_listen = 127.0.0.1: vmagent of other hosts cannot watch it there, and this one has none; set it to an address of "
-                    "this host, where it speaks TLS, or add the host to the group vmagent"}
+    assert said == {"mon2": "mon2: vmalert_listen = 127.0.0.1: " + REACHED}
     hostvars["mon2"]["vmalert_listen"] = "0.0.0.0"
     assert check.fleet_check(groups, {**hostvars, "gpu1": {}})["hosts"] == {}
     assert "vmalert" in {one["job"] for one in services.watched_elsewhere(MONITORING, hostvars, "mon1")}
+
+
+# Storages on two hosts, scrapers on two, evaluators on two others, Alertmanagers on three.
+LARGE = {"victoriametrics": ["s1", "s2"], "vmagent": ["a1", "a2"], "vmalert": ["e1", "e2"], "alertmanager": ["s1", "a1", "e1"]}
+
+
+def large(everywhere=None, **groups):
+    """(groups, `hostvars`) of a fleet that has each role on other hosts. groups: instead of those of LARGE"""
+    placed = {**LARGE, **groups}
+    monitoring = list(dict.fromkeys(host for hosts in placed.values() for host in hosts))
+    made = {"monitoring": monitoring, "accelerator_nodes": [], **placed}
+    return made, {host: {"inventory_hostname": host, "group_names": [name for name in made if host in made[name]], "groups": made,
+                         "ansible_host": f"10.0.0.{number}", "vmalert_listen": "0.0.0.0", **(everywhere or {}),
+                         "ansible_facts": {"accelerators": {}, "accelmon_node": {"addresses": [f"10.0.0.{number}"]}}}
+                  for number, host in enumerate(monitoring, 1)}
+
+
+def test_each_role_on_other_hosts_and_every_way_between_them_has_tls():
+    groups, hostvars = large()
+    monitoring = groups["monitoring"]
+    assert check.fleet_check(groups, hostvars, needed=["monitoring"]) == {"fleet": [], "hosts": {}}
+    seen = {host: services.storages(monitoring, hostvars, host) for host in monitoring}
+    both = ["https://10.0.0.1:8428", "https://10.0.0.2:8428"]
+    assert {host: [one["url"] for one in seen[host]["services"]] for host in monitoring} == {
+        "s1": both, "s2": both[::-1], **dict.fromkeys(monitoring[2:], both)}
+    assert all(one["pair"] for one in seen.values()) and {seen[host]["own"]["address"] for host in ("s1", "s2")} == {"10.0.0.1", "10.0.0.2"}
+    # Each storage has a vmalert of its own, though on another host.
+    assert [seen[host]["read"]["url"] for host in ("e1", "e2")] == both
+    for host in monitoring:
+        lacks = {f"{role}_state" for role in LARGE if host not in LARGE[role]}
+        assert {f"{role}_state" for role in services.unwanted_services(hostvars[host]) if role in LARGE} == lacks
+        assert services.evaluates(hostvars[host]) == (host in LARGE["vmalert"])
+
+
+def test_where_each_host_is_asked_when_each_role_is_on_others():
+    groups, hostvars = large()
+    monitoring, both = groups["monitoring"], ["https://10.0.0.1:8428", "https://10.0.0.2:8428"]
+    asked = {host: services.stack_urls(host, hostvars, monitoring) for host in monitoring}
+    assert {host: (urls["storage"], urls["rules"]) for host, urls in asked.items()} == {
+        "s1": (both[0], "https://10.0.0.5:8880"), "s2": (both[1], "https://10.0.0.6:8880"), "a1": (both[0], "https://10.0.0.5:8880"),
+        "a2": (both[0], "https://10.0.0.5:8880"), "e1": (both[0], "https://127.0.0.1:8880"), "e2": (both[1], "https://127.0.0.1:8880")}
+    assert {host: sorted(urls["listeners"]) for host, urls in asked.items()} == {
+        "s1": ["alertmanager", "victoriametrics"], "s2": ["victoriametrics"], "a1": ["alertmanager", "vmagent"], "a2": ["vmagent"],
+        "e1": ["alertmanager", "vmalert"], "e2": ["vmalert"]}
+
+
+def test_what_is_watched_when_each_role_is_on_others():
+    groups, hostvars = large()
+    monitoring = groups["monitoring"]
+    watched = services.watched_elsewhere(monitoring, hostvars, "a1")
+    assert watched == services.watched_elsewhere(monitoring, hostvars, "a2")
+    assert {(one["job"], one["node"]) for one in watched} == {
+        ("victoriametrics", "s1"), ("alertmanager", "s1"), ("victoriametrics", "s2"), ("vmalert", "e1"), ("alertmanager", "e1"), ("vmalert", "e2")}
+    assert {one["scheme"] for one in watched} == {"https"} and all(one["server_name"] in one["target"] for one in watched)
+
+
+def test_more_evaluators_than_storages_take_turns():
+    groups, hostvars = large(vmalert=["e1", "e2", "e3"])
+    assert [services.storages(groups["monitoring"], hostvars, host)["read"]["host"] for host in ("e1", "e2", "e3")] == ["s1", "s2", "s1"]
+    # A storage that has a vmalert beside it needs no other one.
+    groups, hostvars = large(vmalert=["s1", "e1", "e2"])
+    assert [services.storages(groups["monitoring"], hostvars, host)["read"]["host"] for host in ("s1", "e1", "e2")] == ["s1", "s2", "s2"]
+    assert check.fleet_check(groups, hostvars, needed=["monitoring"])["hosts"] == {}
+
+
+@pytest.mark.parametrize("groups,everywhere,said", [
+    ({"vmalert": ["e1"]}, {}, {"s2": "s2: no vmalert evaluates rules on its storage, which needs one for itself; add a host without a storage to the group "
+                               "vmalert, or this one"}),
+    ({}, {"victoriametrics_listen": "127.0.0.1"}, dict.fromkeys(
+        ("a1", "a2", "e1", "e2"), "its services reach no storage of another host, and it has none; let one listen beyond loopback, or add this host to the "
+        "group victoriametrics")),
+    ({}, {"vmalert_listen": "127.0.0.1"}, dict.fromkeys(("e1", "e2"), f"vmalert_listen = 127.0.0.1: {REACHED}")),
+    ({}, {"accelmon_global_url": "https://g.example/api/v1/write", "accelmon_global_password": "geheim-1", "accelmon_cluster": "east"},
+     dict.fromkeys(("a1", "a2", "e1", "e2"), "accelmon_global_url = https://g.example/api/v1/write: roll-ups come from the storage of this host, which the "
+                   "group victoriametrics keeps from it; set it for the hosts of that group alone, or add this one"))])
+def test_placements_that_would_lose_something_are_refused(groups, everywhere, said):
+    made, hostvars = large(everywhere, **groups)
+    found = check.fleet_check(made, hostvars, needed=["monitoring"])["hosts"]
+    for host, line in said.items():
+        assert line in found[host], found
+    assert set(found) <= set(said) | {"s1", "s2"}, found
+
+
+def test_prometheus_on_one_of_two_hosts_with_that_backend():
+    groups = {"monitoring": ["mon1", "mon2"], "prometheus": ["mon2"]}
+    hostvars = hostvars_of(groups, {"accelmon_backend": "prometheus", "prometheus_listen": "0.0.0.0", "accelmon_grafana": True, "grafana_listen": "0.0.0.0"})
+    del hostvars["mon3"]
+    assert check.fleet_check(groups, hostvars, needed=["monitoring"])["hosts"] == {}
+    for host, url in (("mon1", "https://10.0.0.2:9090"), ("mon2", "https://127.0.0.1:9090")):
+        found = services.stack_urls(host, hostvars, ["mon1", "mon2"])
+        assert found["storage"] == found["rules"] == url and ("prometheus" in found["listeners"]) == (host == "mon2")
+        (storage, *_rest) = json.loads(services.grafana_sources("x", host, hostvars, ["mon1", "mon2"]))["datasources"]
+        assert storage["url"] == url
+    assert [(one["job"], one["node"]) for one in services.watched_elsewhere(["mon1", "mon2"], hostvars, "mon2")] == [
+        ("alertmanager", "mon1"), ("grafana", "mon1")]
+    assert services.evaluates(hostvars["mon2"]) and not services.evaluates(hostvars["mon1"])
+    assert "prometheus" in services.unwanted_services(hostvars["mon1"]) and "prometheus" not in services.unwanted_services(hostvars["mon2"])
 
 
 def test_no_playbook_runs_a_role_where_a_group_keeps_it_from():
@@ -186,5 +289,5 @@ def test_no_playbook_runs_a_role_where_a_group_keeps_it_from():
     for path in [root / "site.yml", *root.glob("*.yml"), *root.glob("parts/*.yml")]:
         for play in re.split(r"^- name: ", path.read_text(), flags=re.MULTILINE):
             for role in re.findall(r"name: accelmon[.]fleet[.](\w+)$", play, re.MULTILINE):
-                if role in placement.PLACED:
-                    assert re.search(rf"_(?:placed|planned)\((?:'victoriametrics', )?'{role}'\)", play.partition("tasks:")[0]), f"{path.name}: {role}"
+                if role in ROLES and "end_host" not in play and "tasks_from" not in play:
+                    assert re.search(rf"_placed\('{role}'\)|_planned\('grafana'\)|_planned\('\w+', '{role}'\)", play), f"{path.name}: {role}"

@@ -59,8 +59,8 @@ def test_another_one_at_the_end_moves_no_queue():
 
 
 @pytest.mark.parametrize("other", [
-    {"accelmon_backend": "prometheus"}, {"victoriametrics_state": "absent", "vmagent_state": "absent"},
-    {"victoriametrics_state": "absent", "vmagent_remote_write_url": "https://store.example/api/v1/write"}])
+    {"accelmon_backend": "prometheus"}, {"victoriametrics_state": "absent", "vmagent_state": "absent", "vmalert_state": "absent"},
+    {"victoriametrics_state": "absent", "vmagent_remote_write_url": "https://store.example/api/v1/write", "vmalert_storage_url": "https://store.example"}])
 def test_who_has_no_such_storage_and_writes_to_none_makes_no_pair(other):
     found = storages.seen("mon1", fleet(["mon1"], mon2=other), ["mon1", "mon2"])
     assert urls(found) == ["http://127.0.0.1:8428"] and not found["pair"]
@@ -96,7 +96,7 @@ def test_each_node_is_scraped_by_as_many_vmagents_as_wanted():
 def test_vmagents_that_would_leave_nodes_to_nobody_are_told():
     def told(**given):
         members = {host: hosts.settings(entry, storages.READ) for host, entry in fleet(**given).items()}
-        return {host: [str(problem) for problem in found] for host, found in storages.problems(members).items()}
+        return {host: [str(problem) for problem in found] for host, found in storages.problems(members, set()).items()}
     name = "vmagent_replication_factor"
     assert told(everywhere={name: 2}) == told() == told(everywhere={name: 3, "victoriametrics_listen": "127.0.0.1"}) == {}
     assert told(mon1={name: 2}, mon2={name: 2}) == {
