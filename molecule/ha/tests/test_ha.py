@@ -173,6 +173,46 @@ def test_what_was_not_recorded_is_recorded_afterwards(fleet):
     assert run.code == 0 and run.changed() == 0 and "nothing is missing" in run.output, run.output
 
 
+def scraped(fleet, monitor):
+    """Nodes that the vmagent of a monitoring host scrapes."""
+    targets = fleet.fetch("http://127.0.0.1:8429/api/v1/targets?state=active", monitor=monitor)["data"]["activeTargets"]
+    return [target["labels"]["node"] for target in targets if target["labels"]["job"] == "node_exporter"]
+
+
+def test_groups_place_roles_and_take_them_back(fleet, tmp_path):
+    """The storage is on mon1 alone and the Alertmanager on mon2 alone; each vmagent has a part of the nodes, and then all of them."""
+    groups = {"monitoring": fleet.monitors, "accelerator_nodes": ["nvidia1"], "victoriametrics": ["mon1"], "alertmanager": ["mon2"]}
+    settings = {"vmagent_replication_factor": 1, "vmalert_listen": "0.0.0.0"}
+    inventory = fleet.inventory_of(tmp_path / "inventory.json", groups=groups, settings=settings)
+    fleet.site(inventory=inventory)
+    for host, gone in (("mon1", "alertmanager"), ("mon2", "victoriametrics")):
+        assert "not-found" in fleet.shell(host, f"systemctl show -P LoadState accelmon-{gone}")
+        assert fleet.shell(host, f"ls /var/lib/accelmon/{gone}").strip(), "data stay"
+    eventually(lambda: fleet.values('up{job="vmagent"}') == {"mon1": 1, "mon2": 1}, "both write to the one storage")
+    assert fleet.values('up{job="alertmanager"}') == {"mon2": 1}
+    eventually(lambda: sorted(scraped(fleet, "mon1") + scraped(fleet, "mon2")) == sorted(fleet.hosts), "each node is scraped by one of them")
+    fleet.well(inventory=inventory)
+    assert fleet.site(inventory=inventory).changed() == 0
+    # Whose evaluator goes has the other's, with an Alertmanager on another host and a storage on yet another.
+    both = fleet.inventory_of(tmp_path / "both.json", groups=groups, settings={**settings, "vmagent_replication_factor": 2})
+    fleet.site(inventory=both)
+    eventually(lambda: sorted(scraped(fleet, "mon1")) == sorted(scraped(fleet, "mon2")) == sorted(fleet.hosts), "both scrape all")
+    begin = time.time()
+    fleet.shell("mon1", "systemctl stop accelmon-vmagent accelmon-vmalert")
+    try:
+        raise_alert(fleet, "host", 1)
+        eventually(lambda: [moment for moment in told(fleet, "WithoutHost", "firing") if moment > begin], "the alert is told")
+    finally:
+        fleet.shell("mon1", "systemctl start accelmon-vmagent accelmon-vmalert")
+    end = time.time()
+    eventually(lambda: max(gaps(fleet, "mon1", begin, end).values()) < 2.2, "no sample of that time is missing")
+    raise_alert(fleet, "host", 0)
+    eventually(lambda: [moment for moment in told(fleet, "WithoutHost", "resolved") if moment > begin], "its end is told")
+    fleet.site()
+    eventually(lambda: fleet.values('up{job="victoriametrics"}', monitor="mon2") == {"mon1": 1, "mon2": 1}, "each has everything again")
+    fleet.well()
+
+
 # The last test: the second host is no more.
 def test_the_second_host_goes_and_the_first_one_is_whole(fleet, tmp_path):
     begin = time.time()

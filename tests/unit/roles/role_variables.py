@@ -14,11 +14,11 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
-def rendered(folder, roles, read, hosts, given=None, play=None):
+def rendered(folder, roles, read, hosts, given=None, play=None, groups=None):
     """{host: {name of read: value}} of monitoring hosts.
 
     roles: whose defaults and vars there are, besides those of accelmon; read: {name: expression}; hosts: {name: its variables}; given: variables of all
-    hosts; play: variables of the play
+    hosts; play: variables of the play; groups: {group: its hosts}
     """
     roles = ("accelmon", *roles)
     content = "{{ {" + ", ".join(f"'{name}': {expression}" for name, expression in read.items()) + "} | to_json }}"
@@ -30,7 +30,8 @@ def rendered(folder, roles, read, hosts, given=None, play=None):
     (folder / "play.yml").write_text(json.dumps([{
         "hosts": "monitoring", "gather_facts": False, "vars": play or {}, "vars_files": [str(ROOT / "roles" / role / "vars/main.yml") for role in roles],
         "tasks": tasks}]))
-    (folder / "inventory.json").write_text(json.dumps({"all": {"vars": variables, "children": {"monitoring": {"hosts": hosts}}}}))
+    children = {"monitoring": {"hosts": hosts}, **{group: {"hosts": dict.fromkeys(members, {})} for group, members in (groups or {}).items()}}
+    (folder / "inventory.json").write_text(json.dumps({"all": {"vars": variables, "children": children}}))
     done = subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", "play.yml"], cwd=str(folder), check=False, timeout=600,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,

@@ -73,3 +73,16 @@ def test_the_registry_of_two_hosts_is_told_in_the_same_series(pair):
     shared = fleet["metric_relabel_configs"][-1]
     assert (shared["target_label"], shared["replacement"]) == ("instance", "") and "accelmon_fleet_node_info" in shared["regex"].split("|")
     assert "accelmon_fleet_generation" not in shared["regex"], "verify.yml looks for that of the host"
+
+
+def test_a_group_places_the_storage_and_whoever_has_none_uses_it_over_tls(tmp_path):
+    hosts = {f"mon{number}": {"accelmon_address": f"10.0.0.{number}", "vmalert_listen": "0.0.0.0"} for number in (1, 2)}
+    placed = rendered(tmp_path, ROLES, READ, hosts, groups={"victoriametrics": ["mon1"], "vmagent": ["mon2"], "vmalert": ["mon2"]})
+    for kind, path in (("remoteWrite", "/api/v1/write"), ("datasource", ""), ("remoteRead", "")):
+        program = placed["mon2"]["vmagent" if path else "vmalert"]
+        assert [word for word in program if word.startswith((f"-{kind}.url", f"-{kind}.tls"))] == [
+            f"-{kind}.url=https://10.0.0.1:8428{path}", f"-{kind}.tlsCAFile=/etc/accelmon/tls/ca.crt", f"-{kind}.tlsServerName=10.0.0.1"]
+    jobs = [job["job_name"] for job in yaml.safe_load(placed["mon2"]["scrape"])["scrape_configs"]]
+    assert jobs[jobs.index("accelmon_fleet") + 1:] == ["alertmanager", "vmagent", "vmalert", "victoriametrics on mon1", "alertmanager on mon1"]
+    # Nobody looked at the host, so that it listens at all of its addresses, with TLS.
+    assert placed["mon1"]["listen"] == "" and "-tls" in placed["mon1"]["agent"] and "-dedup.minScrapeInterval=15s" in placed["mon1"]["victoriametrics"]
