@@ -66,6 +66,7 @@ options:
     description:
       - Base URLs of all listeners of the stack on this host, by name. C(/metrics) is requested from them without a password, as are the kinds
         of paths that VictoriaMetrics' programs are known to serve without it. No body is sent, so nothing is stored.
+      - Where there are some, and neither C(vmagent) nor C(prometheus) is one of them, nobody scrapes the registry of this host.
     type: dict
     default: {}
   certificate_file:
@@ -180,6 +181,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.client import
 
 # Seconds between two tries while waiting.
 PAUSE = 5
+SCRAPERS = frozenset(("vmagent", "prometheus"))
 
 
 ARGUMENTS = dict(
@@ -210,6 +212,7 @@ def judge(params, monitor, dials=None, seen=None):
         seen = view.observe(params, clusters, rules=True)
         seen["alertmanagers"] = view.arrivals(params)
         seen["grafana"] = view.grafana_error(params)
+        seen["scraped"] = not params["stack_urls"] or bool(SCRAPERS.intersection(params["stack_urls"]))
         try:
             seen["unrecorded"] = view.unrecorded(params, clusters, params["recorded_series"])
             seen["readings"] = view.present_readings(params, clusters, params["alert_inputs"])

@@ -381,6 +381,15 @@ def test_one_of_several_published_generations_is_enough():
     assert judge(clusters, seen)["failures"] == []
 
 
+def test_a_registry_that_nobody_scrapes_may_have_another_generation_than_those_of_other_hosts():
+    clusters = fleet({"gpu7": node()})
+    seen = healthy(clusters)
+    seen.update(generations={"west": {2}}, scraped=False)
+    assert judge(clusters, seen)["failures"] == []
+    seen["generations"] = {}
+    assert one(judge(clusters, seen))["check"] == "generation"
+
+
 def rules_of(*rules):
     seen = healthy({})
     seen["groups"] = [{"name": "g", "rules": [dict({"name": "R", "type": "alerting", "health": "ok", "last_error": "", "state": ""}, **rule)
