@@ -95,7 +95,7 @@ def run(folder, playbook, arguments, monitoring, alertmanager=None):
 
 def test_every_playbook_that_asks_all_monitoring_hosts_is_tried_here():
     asking = {name for name, path in PLAYBOOKS.items() for play in yaml.safe_load(path.read_text()) for task in play.get("tasks", [])
-              if "groups['monitoring']" in str(task.get("loop", "")) and task.get("register") == "accelmon_answers"}
+              if re.search(r"groups\['monitoring'\]|accelmon_receiving", str(task.get("loop", ""))) and task.get("register") == "accelmon_answers"}
     assert asking == set(ASKING) | {"verify"}, "verify.yml has its own tests"
 
 
