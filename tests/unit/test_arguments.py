@@ -73,6 +73,7 @@ READ = {"_rule_groups": {"accelmon_scrape_interval", "accelmon_backend", "accelm
         "_alert_inputs": {"accelmon_scrape_interval", "accelmon_alert_overrides", "accelmon_alert_presets"},
         "_rehearsed_rules": {"accelmon_scrape_interval", "accelmon_scrape_limits", *alerting.OPTIONS.values()},
         "_receivers": set(notified.SETTINGS),
+        "_has_part": {"accelmon_backend", "victoriametrics_state", "prometheus_state"},
         "_not_replayed": {"accelmon_backend", "vmalert_state", "vmalert_storage_url", "accelmon_source", "vmalert_source"}}
 
 

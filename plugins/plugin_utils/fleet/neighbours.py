@@ -70,13 +70,16 @@ def unreached(values, restricted):
 
 
 def homeless(values, restricted):
-    """[Problem] about settings of a monitoring host that need the storage that groups keep from it. values, restricted: as `unreached` takes them"""
-    storage = stack.BACKENDS[values["accelmon_backend"]].storage
-    if storage not in restricted or values[f"{storage}_state"] != "absent":
-        return []
-    return [Problem(f"{what} the storage of this host, which the group {storage} keeps from it; set it for the hosts of that group alone, or add this one",
-                    name, values[name])
-            for name, what in (("accelmon_backup_directory", "a backup is of"), ("accelmon_global_url", "roll-ups come from")) if values[name]]
+    """[Problem] about settings of a monitoring host that need roles that groups keep from it. values, restricted: as `unreached` takes them"""
+    backend, found = stack.BACKENDS[values["accelmon_backend"]], []
+    lacking = [role for role in dict.fromkeys((backend.storage, backend.scraper)) if role in restricted and values[f"{role}_state"] == "absent"]
+    for name, what, needed in (("accelmon_backup_directory", "a backup is of the storage", {backend.storage}),
+                               ("accelmon_global_url", "a scraper reads roll-ups out of the storage beside it", {backend.storage, backend.scraper})):
+        missing = [role for role in lacking if role in needed]
+        if missing and values[name]:
+            found.append(Problem(f"{what}, and groups keep {' and '.join(missing)} from this host; remove it here, or add the host to the group", name,
+                                 values[name]))
+    return found
 
 
 def elsewhere(host, hostvars, monitoring):

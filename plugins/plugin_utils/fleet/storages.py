@@ -13,7 +13,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 READ = ("accelmon_backend", "victoriametrics_state", "victoriametrics_listen", "victoriametrics_port", "vmagent_state", "vmagent_remote_write_url",
-        "vmagent_replication_factor", "vmalert_state", "vmalert_storage_url", "vmalert_listen", "vmalert_port")
+        "vmagent_replication_factor", "vmalert_state", "vmalert_storage_url", "vmalert_port")
 PROMETHEUS = ("accelmon_backend", "prometheus_state", "prometheus_listen", "prometheus_port")
 
 
@@ -67,9 +67,9 @@ def evaluator(host, members):
     """The host whose vmalert is asked about the rules that are evaluated on the storage that a host asks; "" if there is none."""
     if members[host]["vmalert_state"] != "absent":
         return host
-    asked = readers(members)
-    having = [name for name in asked if members[name]["vmalert_state"] != "absent"]
-    return next((name for name in having if asked[name] == asked.get(host)), having[0] if having else "")
+    storage_of = readers(members)
+    having = [name for name in storage_of if members[name]["vmalert_state"] != "absent"]
+    return next((name for name in having if storage_of[name] == storage_of.get(host)), having[0] if having else "")
 
 
 def shard(host, members):
@@ -86,13 +86,13 @@ def problems(members, restricted):
     members: as `is_pair` takes them; restricted: roles that groups keep from some monitoring hosts
     """
     found = sharing(members)
-    asked, evaluating = readers(members), [host for host, values in members.items() if is_evaluator(values)]
+    storage_of, evaluating = readers(members), [host for host, values in members.items() if is_evaluator(values)]
     for host, values in members.items() if {"victoriametrics", "vmalert"} & restricted else ():
         wrong = None
-        if takes_part(values) and host not in asked:
+        if takes_part(values) and host not in storage_of:
             wrong = ("its services reach no storage of another host, and it has none; let one listen beyond loopback, or add this host to the group "
                      "victoriametrics")
-        elif is_store(values) and not any(asked.get(other) == host for other in evaluating):
+        elif is_store(values) and not any(storage_of.get(other) == host for other in evaluating):
             wrong = "no vmalert evaluates rules on its storage, which needs one for itself; add a host without a storage to the group vmalert, or this one"
         if wrong:
             found.setdefault(host, []).append(Problem(wrong))
@@ -154,9 +154,9 @@ def seen(host, hostvars, monitoring, unseen=False):
     own = facts["addresses"] if facts else [members[host]["address"]] * unseen
     members[host]["listen"] = stack.places(members[host], own, pair)[0]
     made = stack.storages(host, members, is_store(found[host]) or not pair)
-    asked = readers(found).get(host, host)
-    read = next((service for service in made["services"] if service["host"] == asked), made["services"][0])
-    return {**made, "read": read, "pair": pair, "shard": shard(host, found)}
+    name = readers(found).get(host, host)
+    chosen = next((service for service in made["services"] if service["host"] == name), made["services"][0])
+    return {**made, "read": chosen, "pair": pair, "shard": shard(host, found)}
 
 
 def members_of(host, hostvars, monitoring, names):

@@ -228,10 +228,13 @@ def present(services, host_variables):
 
 
 @as_filter
-def evaluates(host_variables):
-    """Whether a monitoring host evaluates rules, from its `hostvars` entry: groups may leave that to others."""
-    name = f"{stack.BACKENDS[fleet.setting(host_variables, 'accelmon_backend')].evaluator}_state"
-    return fleet.setting(host_variables, name) != "absent"
+def has_part(host_variables, part):
+    """Whether a monitoring host has a part of its backend, from its `hostvars` entry: groups may place it elsewhere.
+
+    part: scraper, storage or evaluator
+    """
+    role = getattr(stack.BACKENDS[fleet.setting(host_variables, "accelmon_backend")], part)
+    return fleet.setting(host_variables, f"{role}_state") != "absent"
 
 
 @as_filter
@@ -276,5 +279,5 @@ class FilterModule:
         """Name to function."""
         return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, stack.vm_log_level, vm_client, vm_authorities,
                         gossip_arguments, vmauth_config, global_place, grafana_files, grafana_sub_path, grafana_sources, storages, alertmanagers,
-                        stack_urls, placed_hosts, placed, neighbours, present, evaluates, watched_elsewhere, slurm_advice, slurm_named, unwanted_services,
+                        stack_urls, placed_hosts, placed, neighbours, present, has_part, watched_elsewhere, slurm_advice, slurm_named, unwanted_services,
                         removable, kept_data)

@@ -215,7 +215,8 @@ def test_each_role_on_other_hosts_and_every_way_between_them_has_tls():
     for host in monitoring:
         lacks = {f"{role}_state" for role in LARGE if host not in LARGE[role]}
         assert {f"{role}_state" for role in services.unwanted_services(hostvars[host]) if role in LARGE} == lacks
-        assert services.evaluates(hostvars[host]) == (host in LARGE["vmalert"])
+        for part, role in (("scraper", "vmagent"), ("storage", "victoriametrics"), ("evaluator", "vmalert")):
+            assert services.has_part(hostvars[host], part) == (host in LARGE[role])
 
 
 def test_where_each_host_is_asked_when_each_role_is_on_others():
@@ -257,14 +258,24 @@ def test_more_evaluators_than_storages_take_turns():
         "group victoriametrics")),
     ({}, {"vmalert_listen": "127.0.0.1"}, dict.fromkeys(("e1", "e2"), f"vmalert_listen = 127.0.0.1: {REACHED}")),
     ({}, {"accelmon_global_url": "https://g.example/api/v1/write", "accelmon_global_password": "geheim-1", "accelmon_cluster": "east"},
-     dict.fromkeys(("a1", "a2", "e1", "e2"), "accelmon_global_url = https://g.example/api/v1/write: roll-ups come from the storage of this host, which the "
-                   "group victoriametrics keeps from it; set it for the hosts of that group alone, or add this one"))])
+     {host: "accelmon_global_url = https://g.example/api/v1/write: a scraper reads roll-ups out of the storage beside it, and groups keep "
+      f"{roles} from this host; remove it here, or add the host to the group"
+      for host, roles in (("s1", "vmagent"), ("a1", "victoriametrics"), ("e1", "victoriametrics and vmagent"))})])
 def test_placements_that_would_lose_something_are_refused(groups, everywhere, said):
     made, hostvars = large(everywhere, **groups)
     found = check.fleet_check(made, hostvars, needed=["monitoring"])["hosts"]
     for host, line in said.items():
         assert line in found[host], found
-    assert set(found) <= set(said) | {"s1", "s2"}, found
+    assert [host for host in found if host[0] not in {name[0] for name in said} | {"s"}] == []
+
+
+def test_backups_are_refused_where_there_is_no_storage(tmp_path):
+    (tmp_path / "recipient.pem").write_text("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n")
+    made, hostvars = large({"accelmon_backup_directory": "/mnt/backup", "accelmon_backup_recipient": str(tmp_path / "recipient.pem"),
+                            "accelmon_backup_secret": "x" * 32})
+    found = check.fleet_check(made, hostvars, needed=["monitoring"])["hosts"]
+    assert [host for host, text in found.items() if "accelmon_backup_directory = /mnt/backup: a backup is of the storage, and groups keep victoriametrics from "
+            "this host; remove it here, or add the host to the group" in text] == ["a1", "a2", "e1", "e2"]
 
 
 def test_prometheus_on_one_of_two_hosts_with_that_backend():
@@ -279,7 +290,7 @@ def test_prometheus_on_one_of_two_hosts_with_that_backend():
         assert storage["url"] == url
     assert [(one["job"], one["node"]) for one in services.watched_elsewhere(["mon1", "mon2"], hostvars, "mon2")] == [
         ("alertmanager", "mon1"), ("grafana", "mon1")]
-    assert services.evaluates(hostvars["mon2"]) and not services.evaluates(hostvars["mon1"])
+    assert [services.has_part(hostvars[host], "evaluator") for host in ("mon1", "mon2")] == [False, True]
     assert "prometheus" in services.unwanted_services(hostvars["mon1"]) and "prometheus" not in services.unwanted_services(hostvars["mon2"])
 
 
