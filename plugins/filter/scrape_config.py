@@ -79,7 +79,8 @@ options:
         default: {}
       elsewhere:
         description: >-
-          Services of the stack on hosts that have no scraper of their own, C(job), C(target), C(scheme), C(server_name), C(cluster) and C(node) of each.
+          Services of the stack on hosts that have no scraper of their own, C(job), C(target), C(scheme), C(server_name), C(cluster) and C(node) of each,
+          and as C(accelmon_fleet) their node_exporters, of which the registry's series are read with C(pair).
         type: list
         elements: dict
         default: []

@@ -48,9 +48,14 @@ def present(services, host_variables):
     return {role: service for role, service in services.items() if states[f"{role}_state"] != "absent"}
 
 
+def is_watched(values):
+    """Whether a monitoring host, by its values of WATCHED, has a scraper."""
+    return values[f"{stack.BACKENDS[values['accelmon_backend']].scraper}_state"] != "absent"
+
+
 def unwatched(values):
     """Roles of the services of a monitoring host that has no scraper, by its values of WATCHED; none if it has one."""
-    if values[f"{stack.BACKENDS[values['accelmon_backend']].scraper}_state"] != "absent":
+    if is_watched(values):
         return []
     return [role for role in stack.services(values["accelmon_backend"], values["accelmon_grafana"]) if values[f"{role}_state"] != "absent"]
 
@@ -62,11 +67,11 @@ def unreached(values, restricted):
     restricted: roles that groups keep from some monitoring hosts
     """
     backend = stack.BACKENDS[values["accelmon_backend"]]
-    needed = unwatched(values) if backend.scraper in restricted else []
+    needed = unwatched(values) + ["node_exporter"] * (not is_watched(values)) if backend.scraper in restricted else []
     needed += [backend.evaluator] if backend.evaluator in restricted and values[f"{backend.evaluator}_state"] != "absent" else []
     return [Problem("other monitoring hosts have to reach it, as groups keep some roles of the stack from some of them; set it to 0.0.0.0 or an address of "
-                    "this host, where it speaks TLS and asks for the password", name, values[name])
-            for name in dict.fromkeys(f"{role}_listen" for role in needed) if values[name] and is_loopback(values[name])]
+                    "this host" + ", where it speaks TLS and asks for the password" * (name != "node_exporter_listen"), name, values[name])
+            for name in dict.fromkeys(f"{role}_listen" for role in needed) if not is_reachable(values[name])]
 
 
 def homeless(values, restricted):
@@ -83,19 +88,33 @@ def homeless(values, restricted):
 
 
 def elsewhere(host, hostvars, monitoring):
-    """[{"job", "cluster", "node", "target", "scheme", "server_name", "path"?, "series"?}] of what a scraper watches on hosts that have none.
+    """[{"job", "cluster", "node", "target", "scheme", "server_name", "path"?, "series"?}] of what a scraper watches on hosts that have none: the services
+    of the stack, and as `accelmon_fleet` the node_exporter, which publishes the registry and the silences of an Alertmanager.
 
-    A service that listens on loopback alone is out of reach. Raises Problem.
+    What listens on loopback alone is out of reach. Raises Problem.
     """
     found = []
     for name in monitoring if host in monitoring else ():
         values = fleet.settings(hostvars[name], WATCHED) if name != host else None
-        for role in unwatched(values) if values else ():
-            if values[f"{role}_listen"] and is_loopback(values[f"{role}_listen"]):
-                continue
-            member = {"address": access.host_names(name, fleet.HostVariables(hostvars, name))["address"], "port": values[f"{role}_port"]}
-            (service,) = stack.reached("", {name: member})
-            page = grafana.listener("", 0, values["grafana_root_url"]) if role == "grafana" else {}
-            parts = {**{key: service[key] for key in ("target", "scheme", "server_name")}, **{key: page[key] for key in ("path", "series") if key in page}}
-            found.append({"job": role, "cluster": values["accelmon_cluster"], "node": name, **parts})
+        if not values or is_watched(values):
+            continue
+        address = access.host_names(name, fleet.HostVariables(hostvars, name))["address"]
+        whose = {"cluster": values["accelmon_cluster"], "node": name}
+        found += [{"job": role, **whose, **page(role, address, values)} for role in unwatched(values) if is_reachable(values[f"{role}_listen"])]
+        if is_reachable(listening.of_role(hostvars[name], "node_exporter")):
+            port = fleet.setting(hostvars[name], "node_exporter_port")
+            found.append({"job": "accelmon_fleet", **whose, **neighbours(hostvars[name])["node_exporter"], "target": instance(address, port),
+                          "server_name": stack.NAME})
     return found
+
+
+def is_reachable(listen):
+    """Whether other hosts reach what listens at an address; "" is all, or one that they reach."""
+    return not (listen and is_loopback(listen))
+
+
+def page(role, address, values):
+    """Where others read the series of a service of a host. address: of the host; values: as `is_watched` takes them"""
+    (service,) = stack.reached("", {role: {"address": address, "port": values[f"{role}_port"]}})
+    own = grafana.listener("", 0, values["grafana_root_url"]) if role == "grafana" else {}
+    return {**{key: service[key] for key in ("target", "scheme", "server_name")}, **{key: own[key] for key in ("path", "series") if key in own}}

@@ -51,6 +51,7 @@ OWN_JOBS = tuple(dict.fromkeys(source["job"] for source in load("sources")["sour
 
 # Series of the registry come from the monitoring host through a job of their own; no other exporter may speak for it.
 REGISTRY = {"source_labels": ["__name__"], "regex": "|".join(load("sources")["registry"]), "action": "keep"}
+REGISTRY_JOB = "accelmon_fleet"
 # Where storages have the registries of several hosts, each tells the same series, but for how often it was written.
 OWN_COUNT = "accelmon_fleet_generation"
 ANYBODY = {"source_labels": ["__name__"], "regex": "|".join(name for name in load("sources")["registry"] if name != OWN_COUNT), "target_label": "instance",
@@ -117,7 +118,7 @@ def checked(options):
     chosen["limits"] = _checked_limits(chosen["limits"])
     chosen["stack"] = _checked_stack(chosen["stack"])
     targets = {f"stack.{job}": service.get("target") for job, service in chosen["stack"].items()}
-    targets.update((f"elsewhere.{service['job']}", service.get("target")) for service in chosen["elsewhere"])
+    targets.update((f"elsewhere.{service['job']} on {service['node']}", service.get("target")) for service in chosen["elsewhere"])
     for name, value in {"node_exporter": chosen["node_exporter"], **targets}.items():
         match = HOST_PORT.match(str(value))
         if not match or not 0 < int(match.group(1)) < 65536:
@@ -330,12 +331,37 @@ def exporter_jobs(job, folder, relabelling, chosen, asked=None):
                                   [{"source_labels": ["__scheme__"], "regex": "https", "action": action}])]
 
 
+def registry_jobs(chosen):
+    """The jobs of what node_exporters of monitoring hosts publish of the registry: that of this host, and those of hosts that have no scraper."""
+    own = {"target": chosen["node_exporter"], "scheme": chosen["node_exporter_scheme"], "path": chosen["node_exporter_path"]}
+    # The node_exporters of two hosts may have one address there, as each sees its own.
+    read = [(REGISTRY_JOB, own, {"labels": {"instance": chosen["node"]}} if chosen["pair"] else {})]
+    # Where series of several hosts are not the same, there would be two of each.
+    read += [(f"{REGISTRY_JOB} on {other['node']}", other, {"labels": {"job": REGISTRY_JOB, "instance": other["node"]}})
+             for other in chosen["elsewhere"] if other["job"] == REGISTRY_JOB and chosen["pair"]]
+
+    def secret(page):
+        """The password, but for another host's that speaks no TLS where exporters do."""
+        return None if page is not own and chosen["exporter_tls"] and page["scheme"] != "https" else chosen["exporter_password_file"]
+    return [{
+        "job_name": name,
+        **CAREFUL,
+        "honor_labels": True,
+        **TEXTFILE_ONLY,
+        **({"metrics_path": page["path"]} if page["path"] != "/metrics" else {}),
+        **({"scheme": "https", **exporter_tls(NAME)} if page["scheme"] == "https" else {}),
+        **basic_auth(secret(page)),
+        "static_configs": [{"targets": [page["target"]], **labels}],
+        "metric_relabel_configs": (ONE_NAME if chosen["backend"] == "vmagent" else []) + [REGISTRY] + [ANYBODY] * chosen["pair"],
+    } for name, page, labels in read]
+
+
 def stack_jobs(chosen):
     """The jobs of the stack's services: of those of this host, and of those on hosts that have no scraper of their own."""
     here = {"cluster": chosen["cluster"], "node": chosen["node"]}
     watched = [(job, service, here) for job, service in sorted(chosen["stack"].items())]
     watched += [(f"{service['job']} on {service['node']}", service, {name: service[name] for name in ("job", "cluster", "node")})
-                for service in chosen["elsewhere"]]
+                for service in chosen["elsewhere"] if service["job"] != REGISTRY_JOB]
     return [{"job_name": name, **CAREFUL, **service_page(service), **service_access(service, chosen["stack_password_file"]),
              "static_configs": [{"targets": [service["target"]], "labels": labels}]} for name, service, labels in watched]
 
@@ -367,23 +393,7 @@ def scrape_file(options):
     # A target's own label `job` wins over the name of this job: each custom exporter appears under its own.
     # Some other program's exporter: none of our passwords goes there.
     configs += file_jobs("custom", f"{folder}/custom/*.json", [], chosen)
-    closed = chosen["node_exporter_scheme"] == "https"
-    own = {"targets": [chosen["node_exporter"]]}
-    if chosen["pair"]:
-        # The node_exporters of two hosts may have one address there, as each sees its own.
-        own["labels"] = {"instance": chosen["node"]}
-    configs.append({
-        "job_name": "accelmon_fleet",
-        **CAREFUL,
-        "honor_labels": True,
-        **TEXTFILE_ONLY,
-        **({"metrics_path": chosen["node_exporter_path"]} if chosen["node_exporter_path"] != "/metrics" else {}),
-        **({"scheme": "https", **exporter_tls(NAME)} if closed else {}),
-        **basic_auth(chosen["exporter_password_file"]),
-        "static_configs": [own],
-        "metric_relabel_configs": (ONE_NAME if backend == "vmagent" else []) + [REGISTRY] + [ANYBODY] * chosen["pair"],
-    })
-    configs += stack_jobs(chosen)
+    configs += registry_jobs(chosen) + stack_jobs(chosen)
     if chosen["global_place"] and backend == "vmagent":
         storage = chosen["stack"]["victoriametrics"]
         configs.append(rollups.job(storage["target"], service_access(storage, chosen["stack_password_file"]), chosen["cluster"]))

@@ -83,6 +83,7 @@ def test_a_group_places_the_storage_and_whoever_has_none_uses_it_over_tls(tmp_pa
         assert [word for word in program if word.startswith((f"-{kind}.url", f"-{kind}.tls"))] == [
             f"-{kind}.url=https://10.0.0.1:8428{path}", f"-{kind}.tlsCAFile=/etc/accelmon/tls/ca.crt", f"-{kind}.tlsServerName=10.0.0.1"]
     jobs = [job["job_name"] for job in yaml.safe_load(placed["mon2"]["scrape"])["scrape_configs"]]
-    assert jobs[jobs.index("accelmon_fleet") + 1:] == ["alertmanager", "vmagent", "vmalert", "victoriametrics on mon1", "alertmanager on mon1"]
+    assert jobs[jobs.index("accelmon_fleet") + 1:] == [
+        "accelmon_fleet on mon1", "alertmanager", "vmagent", "vmalert", "victoriametrics on mon1", "alertmanager on mon1"]
     # Nobody looked at the host, so that it listens at all of its addresses, with TLS.
     assert placed["mon1"]["listen"] == "" and "-tls" in placed["mon1"]["agent"] and "-dedup.minScrapeInterval=15s" in placed["mon1"]["victoriametrics"]

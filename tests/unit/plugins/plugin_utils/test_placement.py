@@ -173,15 +173,20 @@ def test_services_of_a_host_without_a_scraper_are_watched_by_those_of_the_others
     hostvars = hostvars_of(groups, mon2={"accelmon_grafana": True, "grafana_listen": "0.0.0.0", "accelmon_cluster": "c2"})
     found = services.watched_elsewhere(MONITORING, hostvars, "mon1")
     assert [(one["job"], one["target"], one["server_name"], one["cluster"], one["node"]) for one in found] == [
-        (job, f"10.0.0.2:{port}", "10.0.0.2", "c2", "mon2") for job, port in (("victoriametrics", 8428), ("alertmanager", 9093), ("grafana", 3000))]
-    assert found[-1]["path"] == "/metrics" and found[-1]["series"]
+        (job, f"10.0.0.2:{port}", name, "c2", "mon2") for job, port, name in (
+            ("victoriametrics", 8428, "10.0.0.2"), ("alertmanager", 9093, "10.0.0.2"), ("grafana", 3000, "10.0.0.2"), ("accelmon_fleet", 9100, "localhost"))]
+    assert found[2]["path"] == "/metrics" and found[2]["series"] and (found[3]["scheme"], found[3]["path"]) == ("http", "/metrics")
     assert found == services.watched_elsewhere(MONITORING, hostvars, "mon3")
     # It listens where it is watched.
     assert services.storages(MONITORING, hostvars, "mon2")["own"]["target"] == "10.0.0.2:8428"
     assert services.present({"vmagent": 1, "vmalert": 2, "victoriametrics": 3}, hostvars["mon2"]) == {"vmalert": 2, "victoriametrics": 3}
     said = check.fleet_check(groups, {**hostvars, "gpu1": {}})["hosts"]
     assert said == {"mon2": "mon2: vmalert_listen = 127.0.0.1: " + REACHED}
-    hostvars["mon2"]["vmalert_listen"] = "0.0.0.0"
+    hostvars["mon2"].update(vmalert_listen="0.0.0.0", node_exporter_listen="127.0.0.1")
+    assert check.fleet_check(groups, {**hostvars, "gpu1": {}})["hosts"] == {
+        "mon2": f"mon2: node_exporter_listen = 127.0.0.1: {REACHED.partition(', where')[0]}"}
+    assert "accelmon_fleet" not in {one["job"] for one in services.watched_elsewhere(MONITORING, hostvars, "mon1")}
+    del hostvars["mon2"]["node_exporter_listen"]
     assert check.fleet_check(groups, {**hostvars, "gpu1": {}})["hosts"] == {}
     assert "vmalert" in {one["job"] for one in services.watched_elsewhere(MONITORING, hostvars, "mon1")}
 
@@ -237,8 +242,10 @@ def test_what_is_watched_when_each_role_is_on_others():
     watched = services.watched_elsewhere(monitoring, hostvars, "a1")
     assert watched == services.watched_elsewhere(monitoring, hostvars, "a2")
     assert {(one["job"], one["node"]) for one in watched} == {
-        ("victoriametrics", "s1"), ("alertmanager", "s1"), ("victoriametrics", "s2"), ("vmalert", "e1"), ("alertmanager", "e1"), ("vmalert", "e2")}
-    assert {one["scheme"] for one in watched} == {"https"} and all(one["server_name"] in one["target"] for one in watched)
+        ("victoriametrics", "s1"), ("alertmanager", "s1"), ("victoriametrics", "s2"), ("vmalert", "e1"), ("alertmanager", "e1"), ("vmalert", "e2"),
+        *(("accelmon_fleet", host) for host in ("s1", "s2", "e1", "e2"))}
+    stacked = [one for one in watched if one["job"] != "accelmon_fleet"]
+    assert {one["scheme"] for one in stacked} == {"https"} and all(one["server_name"] in one["target"] for one in stacked)
 
 
 def test_more_evaluators_than_storages_take_turns():
@@ -289,7 +296,7 @@ def test_prometheus_on_one_of_two_hosts_with_that_backend():
         (storage, *_rest) = json.loads(services.grafana_sources("x", host, hostvars, ["mon1", "mon2"]))["datasources"]
         assert storage["url"] == url
     assert [(one["job"], one["node"]) for one in services.watched_elsewhere(["mon1", "mon2"], hostvars, "mon2")] == [
-        ("alertmanager", "mon1"), ("grafana", "mon1")]
+        ("alertmanager", "mon1"), ("grafana", "mon1"), ("accelmon_fleet", "mon1")]
     assert [services.has_part(hostvars[host], "evaluator") for host in ("mon1", "mon2")] == [False, True]
     assert "prometheus" in services.unwanted_services(hostvars["mon1"]) and "prometheus" not in services.unwanted_services(hostvars["mon2"])
 

@@ -77,8 +77,24 @@ def test_what_has_no_scraper_on_its_host_is_watched_as_what_it_is_and_where():
     assert job["static_configs"] == [{"targets": ["10.0.0.9:8880"], "labels": {"job": "vmalert", "cluster": "c2", "node": "mon2"}}]
     assert job["scheme"] == "https" and job["tls_config"]["server_name"] == "10.0.0.9" and job["basic_auth"]["password_file"] == "/p"
     assert found["grafana on mon2"]["metrics_path"] == "/grafana/metrics" and found["grafana on mon2"]["metric_relabel_configs"]
-    with pytest.raises(Problem, match="^elsewhere.vmalert = null: not host:port"):
+    with pytest.raises(Problem, match="^elsewhere.vmalert on mon2 = null: not host:port"):
         scrape_file({**OPTIONS, "elsewhere": [{**service, "target": None}]})
+
+
+def test_the_registry_of_a_host_without_a_scraper_is_read_where_series_of_several_hosts_are_the_same():
+    page = {"job": "accelmon_fleet", "target": "10.0.0.9:9100", "scheme": "https", "server_name": "localhost", "path": "/m", "cluster": "c2", "node": "mon2"}
+    found = jobs(elsewhere=[page], pair=True, exporter_tls=True, exporter_password_file=PASSWORD)
+    own, other = found["accelmon_fleet"], found["accelmon_fleet on mon2"]
+    assert other["static_configs"] == [{"targets": ["10.0.0.9:9100"], "labels": {"job": "accelmon_fleet", "instance": "mon2"}}]
+    assert other["metrics_path"] == "/m" and other["scheme"] == "https" and other["tls_config"] == {**CERTIFICATE, "server_name": "localhost"}
+    same = ("honor_labels", "params", "basic_auth", "metric_relabel_configs")
+    assert {name: other[name] for name in same} == {name: own[name] for name in same}
+    # In the clear over the network it gets no password where exporters have TLS.
+    assert "basic_auth" not in jobs(elsewhere=[{**page, "scheme": "http"}], pair=True, exporter_tls=True, exporter_password_file=PASSWORD)[
+        "accelmon_fleet on mon2"]
+    assert "basic_auth" in jobs(elsewhere=[{**page, "scheme": "http"}], pair=True, exporter_password_file=PASSWORD)["accelmon_fleet on mon2"]
+    for options in ({}, {"backend": "prometheus"}):
+        assert "accelmon_fleet on mon2" not in jobs(elsewhere=[page], **options)
 
 
 def test_only_prometheus_gets_a_refresh_interval():
