@@ -69,7 +69,8 @@ class Fleet:
 
     def __init__(self, scenario, name, inventory):
         self.name, self.inventory = name, inventory
-        self.definition = yaml.safe_load((pathlib.Path(scenario) / "molecule.yml").read_text())
+        # Molecule replaces variables of the environment, too.
+        self.definition = yaml.safe_load(os.path.expandvars((pathlib.Path(scenario) / "molecule.yml").read_text()))
         self.platforms = {entry["name"]: entry for entry in self.definition["platforms"]}
         self.variables = self.definition["provisioner"]["inventory"]
         self.settings = self.variables["group_vars"]["all"]
