@@ -70,13 +70,16 @@ def collected(params, now):
     chosen, unread = view.read_choices(params["choices_dir"], now)
     problems += unread
     views, hosts = params["views"], params["hosts"]
+    told = verdict.evaluated(seen)
+    if not (told or seen["rules_error"]):
+        problems.append("no rules are evaluated: the alert %s, which must always fire, does not; run verify.yml to learn why" % verdict.WATCHDOG)
     ask, ask_range = view.asking(params)
     answers = report.no_answers(views, now)
     if clusters and not seen["storage_error"]:
         nodes = "," + query.matcher("node", hosts) if hosts is not None else ""
         devices = view.fresh_devices(clusters, view.windows(params)[1], nodes)
         problems += report.observe(answers, views, devices, functools.partial(ask, moment=now), ask_range, clusters, hosts)
-    found = report.document(views, answers, seen["firing"], rows, verdict.totals(rows), notes, problems, clusters, hosts, now)
+    found = report.document(views, answers, seen["firing"], told, rows, verdict.totals(rows), notes, problems, clusters, hosts, now)
     return dict(found, choices=chosen, monitoring_host=params["monitoring_host"])
 
 

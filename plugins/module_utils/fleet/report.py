@@ -14,7 +14,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.durations import se
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Failure
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet import query
 from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.compare import DEVICE, key_of
-from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict import listing, natural, shortfall, worst_first
+from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.verdict import WATCHDOG, listing, natural, shortfall, worst_first
 
 LINE = ("cluster", "vendor")
 # What tells one fault from another: what has no index, such as a device that is missing, is of its node.
@@ -25,7 +25,6 @@ IDENTITY = ("rack", "model", "driver_version", "serial", "pci_bus_id")
 PLACE = ("cluster", "rack", "node", "vendor", "index", "pci_bus_id", "job", "instance")
 PLACES = 10  # places that are named; the others are counted
 GRADES = ("fatal", "degraded")
-WATCHDOG = "Watchdog"
 
 
 def no_answers(views, now):
@@ -150,6 +149,11 @@ def alerts(firing, clusters, hosts):
     return sorted(grouped(items, ("name", "severity", "action")), key=lambda one: (severity_rank(one["severity"]), one["name"], one["action"]))
 
 
+def firing_of(found, rank):
+    """How many alerts of a rank fire, of the entries of `alerts`."""
+    return sum(one["count"] for one in found if severity_rank(one["severity"]) == rank)
+
+
 def severity_rank(severity):
     """How bad a severity is: 0 is worst. A site's own are taken for warnings."""
     return {"critical": 0, "info": 2, "none": 2}.get(severity, 1)
@@ -200,10 +204,10 @@ def total(values):
     return round(sum(found), 4) if found else None
 
 
-def totals(views, rows, devices, found, summary):
+def totals(views, rows, devices, found, summary, fire):
     """The figures that the report begins with.
 
-    rows: of nodes; devices: rows of devices; found: lines; summary: as verdict.totals gives it
+    rows: of nodes; devices: rows of devices; found: lines; summary: as verdict.totals gives it; fire: as `alerts` gives it, None if no rules are evaluated
     missing: expected and not seen, in maintenance left out; busy: None if no device says how busy it is
     """
     counted = [item for row in rows for item in row["accelerators"].values()]
@@ -216,6 +220,7 @@ def totals(views, rows, devices, found, summary):
         "busy": sum(load >= views["busy"] for load in loads) if loads else None,
         "power_watts": total(device["power"] for device in devices),
         "energy_joules": total(line["energy_joules"] for line in found),
+        "critical_alerts": None if fire is None else firing_of(fire, 0), "warnings": None if fire is None else firing_of(fire, 1),
     }
 
 
@@ -252,7 +257,7 @@ def answer(figures, found, rows, problems):
 def alert_reasons(found):
     """(level, text) of what fires."""
     for rank, level, thing in ((0, "critical", "critical alert"), (1, "warning", "warning")):
-        count = sum(one["count"] for one in found if severity_rank(one["severity"]) == rank)
+        count = firing_of(found, rank)
         if count:
             yield level, "%s fire%s" % (words(count, thing), "s" if count == 1 else "")
 
@@ -271,14 +276,15 @@ def node_reasons(figures, rows):
         yield "warning", "%s with an exporter down: %s" % (words(len(quiet), "node"), named(quiet))
 
 
-def document(views, answers, firing, rows, summary, notes, problems, clusters, hosts, now):
+def document(views, answers, firing, told, rows, summary, notes, problems, clusters, hosts, now):
     """The whole report.
 
-    firing: as `query.firing` gives them; rows, summary, notes: as the status of the fleet has them; problems: what could not be asked
+    firing: as `query.firing` gives them; told: whether these are all, because rules are evaluated
+    rows, summary, notes: as the status of the fleet has them; problems: what could not be asked
     """
     devices, found, fire = device_rows(views, answers), lines(views, answers), alerts(firing, clusters, hosts)
     rows = worst_first(rows)
-    figures = totals(views, rows, devices, found, summary)
+    figures = totals(views, rows, devices, found, summary, fire if told else None)
     return {
         "at": int(now), "clusters": sorted(clusters), "answer": answer(figures, fire, rows, problems), "totals": figures, "alerts": fire, "nodes": rows,
         "devices": devices, "faults": faults(answers), "errors": errors(views, answers, now), "notes": notes, "problems": problems,

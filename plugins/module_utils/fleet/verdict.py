@@ -23,6 +23,9 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.fleet.targets impor
 CHECKS = ("registry", "storage", "generation", "rules", "watchdog", "alertmanager", "grafana", "access", "scraper", "recording",
           "registered", "pending", "target", "open", "collector", "devices", "series", "inputs", "jobs")
 
+# The alert that always fires.
+WATCHDOG = "Watchdog"
+
 HEALTH_WORDS = 3  # devices in a row of the status table
 DEVICE_WORDS = 8  # lost devices named in one line; the rest is counted
 
@@ -547,7 +550,7 @@ def blind_note(cluster, vendor, found):
 # collector_limit, dial_timeout: seconds
 # inputs: what alerts look at, see inputs.py
 Wanted = collections.namedtuple("Wanted", "only inventory_hosts registry_problems rule_groups watchdog collector_limit dial_timeout inputs")
-Wanted.__new__.__defaults__ = (None, (), (), (), "Watchdog", 60, 2.0, None)
+Wanted.__new__.__defaults__ = (None, (), (), (), WATCHDOG, 60, 2.0, None)
 
 
 def verdict(clusters, seen, dials, monitor, **wanted):
@@ -723,14 +726,16 @@ def status_rows(clusters, seen, only=None):
     state: active, maintenance, retired, pending, replaced ("replaced_by": by which host), or down: active, with exporters and none of them up
     health has the devices whose health score is below 100, the worst first
     unmonitored counts the recorded devices that no exporter of the host reads; they are not among the expected ones
-    seen is None and exporters are unknown while the storage cannot be asked.
+    seen is None and exporters are unknown while the storage cannot be asked. seen is also None where no rules are evaluated and nothing is recorded
+    of a whole cluster: then it is the recording that is missing.
     Rows are sorted by cluster and node.
     """
     firing = {}
     for labels in labels_of(seen["firing"]):
         if labels.get("node"):
             firing.setdefault((labels.get("cluster", ""), labels["node"]), set()).add(labels.get("alertname", ""))
-    rows = []
+    rows, told = [], evaluated(seen)
+    recorded = set(key[0] for key in seen["devices"])
     for cluster, data in sorted(select(clusters, only).items()):
         for node in sorted(data["hosts"], key=natural):
             host = data["hosts"][node]
@@ -738,7 +743,7 @@ def status_rows(clusters, seen, only=None):
             if host["status"] == "replaced":
                 rows.append(dict(row, replaced_by=replacement(cluster, host), problem=True))
                 continue
-            row["accelerators"] = accelerator_cells(cluster, node, host, seen)
+            row["accelerators"] = accelerator_cells(cluster, node, host, seen, told or cluster in recorded)
             row["exporters"] = exporter_cells(cluster, node, host, seen)
             if row["state"] == "active" and row["exporters"] and set(row["exporters"].values()) == set(["down"]):
                 row["state"] = "down"
@@ -752,14 +757,14 @@ def status_rows(clusters, seen, only=None):
     return rows
 
 
-def accelerator_cells(cluster, node, host, seen):
-    """What a row says of each vendor's devices."""
+def accelerator_cells(cluster, node, host, seen, recorded):
+    """What a row says of each vendor's devices; recorded: whether one that is not recorded is not there."""
     expected = expected_devices(host)
     cells = {}
     for vendor in sorted(set(expected) | set(key[2] for key in seen["devices"])):
         count = seen["devices"].get((cluster, node, vendor), 0)
         if expected.get(vendor, 0) or count:
-            cells[vendor] = {"seen": None if seen["storage_error"] else count, "expected": expected.get(vendor, 0)}
+            cells[vendor] = {"seen": None if seen["storage_error"] or not recorded else count, "expected": expected.get(vendor, 0)}
             cells[vendor].update(sources_of(host, vendor))
     for vendor, count in unmonitored_devices(host).items():
         cells.setdefault(vendor, {"seen": 0, "expected": 0})["unmonitored"] = count
@@ -796,6 +801,11 @@ def _rank(row):
     return 5
 
 
+def evaluated(seen):
+    """Whether rules are evaluated, which the alert tells that always fires."""
+    return any(labels.get("alertname") == WATCHDOG for labels in labels_of(seen["firing"]))
+
+
 def labels_of(firing):
     """[labels] of alerts."""
     return [alert["labels"] for alert in firing]
@@ -814,7 +824,7 @@ def fleet_alerts(clusters, seen):
     registered = set(node for data in clusters.values() for node in data["hosts"])
     return sorted(set(
         labels.get("alertname", "") + (" (%s)" % labels["node"] if labels.get("node") else "") for labels in labels_of(seen["firing"])
-        if labels.get("node") not in registered and labels.get("alertname") != "Watchdog"))
+        if labels.get("node") not in registered and labels.get("alertname") != WATCHDOG))
 
 
 # What to do about rows of the status table: (what is the matter, whether it is with a row, what to do).

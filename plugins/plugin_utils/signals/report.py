@@ -171,19 +171,18 @@ class Page:
 
     def figures(self):
         """The fleet in a few numbers."""
-        totals, alerts = self.document["totals"], {}
-        for alert in self.document["alerts"]:
-            alerts[alert["severity"]] = alerts.get(alert["severity"], 0) + alert["count"]
-        energy = totals["energy_joules"]
+        totals = self.document["totals"]
+        # What does not answer may be down, unless nobody could ask.
+        asked = not any("unknown" in node["exporters"].values() for node in self.document["nodes"])
         shown = [
             (f"{written(totals['present'], 'count')} / {written(totals['expected'], 'count')}", "accelerators present, of those expected",
              "critical" if totals["missing"] else ""),
             (written(totals["busy"], "count"), f"busy: {written(self.views['busy'], 'ratio')} of the time or more", ""),
-            (f"{totals['states'].get('active', 0):,} / {totals['nodes']:,}", "nodes active, of all", ""),
-            (written(alerts.get("critical", 0), "count"), "critical alerts", "critical" if alerts.get("critical") else ""),
-            (written(alerts.get("warning", 0), "count"), "warnings", "warning" if alerts.get("warning") else ""),
+            (f"{written(totals['states'].get('active', 0) if asked else None, 'count')} / {totals['nodes']:,}", "nodes active, of all", ""),
+            (written(totals["critical_alerts"], "count"), "critical alerts", "critical" if totals["critical_alerts"] else ""),
+            (written(totals["warnings"], "count"), "warnings", "warning" if totals["warnings"] else ""),
             (written(totals["power_watts"], "watts"), "power of the accelerators now", ""),
-            (written(energy, "joules"), "energy in the last 24 hours", ""),
+            (written(totals["energy_joules"], "joules"), "energy in the last 24 hours", ""),
         ]
         return tag("div", *(tag("div", tag("b", value, class_=mark), what) for value, what, mark in shown), class_="figures")
 

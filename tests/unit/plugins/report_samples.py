@@ -52,9 +52,9 @@ def alert(name="HostDown", severity="critical", since="2026-11-21T02:38:44.5Z", 
             "annotations": {"summary": f"{name} on {labels.get('node')}", "description": "It is so.", "action": action}}
 
 
-def document(told=None, rows=(), firing=(), problems=(), notes=(), hosts=None, choices=()):
-    """The report of a fleet."""
+def document(told=None, rows=(), firing=(), problems=(), notes=(), hosts=None, choices=(), evaluated=True):
+    """The report of a fleet; evaluated: whether rules are."""
     told, rows = told or report.no_answers(VIEWS, NOW), list(rows)
     clusters = sorted({row["cluster"] for row in rows})
-    found = report.document(VIEWS, told, list(firing), rows, verdict.totals(rows), list(notes), list(problems), clusters, hosts, NOW)
+    found = report.document(VIEWS, told, list(firing), evaluated, rows, verdict.totals(rows), list(notes), list(problems), clusters, hosts, NOW)
     return {**found, "choices": list(choices), "monitoring_host": "mon01"}

@@ -62,8 +62,18 @@ def test_figures():
 
 
 def test_what_nobody_knows_is_none_and_never_0():
-    totals = document(rows=[node(seen=None)])["totals"]
-    assert [totals[name] for name in ("present", "missing", "busy", "power_watts", "energy_joules")] == [None] * 5
+    totals = document(rows=[node(seen=None)], evaluated=False)["totals"]
+    assert [totals[name] for name in ("present", "missing", "busy", "power_watts", "energy_joules", "critical_alerts", "warnings")] == [None] * 7
+
+
+def test_alerts_are_counted_by_how_bad_they_are():
+    """A site's own severity counts as a warning, as in the reasons."""
+    firing = [alert(node="gpu1"), alert(node="gpu2"), alert("Hot", "warning", node="gpu1"), alert("Mine", "page", node="gpu1"), alert("Note", "info")]
+    found = document(rows=[node()], firing=firing)
+    assert (found["totals"]["critical_alerts"], found["totals"]["warnings"]) == (2, 2)
+    assert found["answer"]["reasons"] == ["2 critical alerts fire", "2 warnings fire"]
+    # The last that is known while rules are not evaluated: how many more there are is not.
+    assert document(rows=[node()], firing=firing, evaluated=False)["totals"]["critical_alerts"] is None
 
 
 def test_alerts_of_one_kind_are_one_entry_with_the_first_places():

@@ -550,6 +550,16 @@ def test_without_storage_the_rows_hold_what_the_registry_knows():
     assert "nvidia ?/8" in verdict.table(rows)
 
 
+def test_what_nobody_records_is_not_taken_for_missing():
+    """Where no rules are evaluated no device is recorded. A fleet that lost its only device looks the same, but its rules are evaluated."""
+    clusters = dict(fleet({"gpu1": node()}, "west"), **fleet({"gpu1": node()}, "east"))
+    seen = healthy(clusters)
+    del seen["devices"]["west", "gpu1", "nvidia"]
+    for firing, west in (([], None), ([{"labels": {"alertname": "HostDown"}}], None), ([{"labels": {"alertname": "Watchdog"}}], 0)):
+        rows = verdict.status_rows(clusters, dict(seen, firing=firing))
+        assert [(row["cluster"], row["accelerators"]["nvidia"]["seen"]) for row in rows] == [("east", 8), ("west", west)]
+
+
 def test_totals_and_table():
     clusters, seen = status_fleet()
     rows = verdict.status_rows(clusters, seen)

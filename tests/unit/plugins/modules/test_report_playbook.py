@@ -131,6 +131,15 @@ def test_without_storage_the_registry_is_reported(services):
     assert report["answer"]["state"] == "critical" and any("answers HTTP 500" in reason for reason in report["answer"]["reasons"])
 
 
+def test_where_no_rules_are_evaluated_alerts_are_not_known(services, monkeypatch):
+    """The evaluator answers that nothing fires, not even the alert that always does."""
+    told = services.text
+    monkeypatch.setattr(services, "text", lambda name: '{"status": "success", "data": {"alerts": []}}' if name == "alerts" else told(name))
+    report = services.run("fleet_report_info", views=VIEWS, monitoring_host="mon01")["report"]
+    assert report["alerts"] == [] and report["totals"]["critical_alerts"] is None and report["totals"]["warnings"] is None
+    assert report["problems"] == ["no rules are evaluated: the alert Watchdog, which must always fire, does not; run verify.yml to learn why"]
+
+
 def test_a_storage_that_stops_answering_halfway_costs_what_comes_after(services):
     services.broken = {"accelerator_temperature_celsius"}
     report = services.run("fleet_report_info", views=VIEWS, monitoring_host="mon01")["report"]

@@ -90,9 +90,11 @@ def test_ten_thousand_devices_fit_and_are_quick():
 
 
 def test_without_storage_the_page_says_so_and_shows_no_zeros():
-    page = read(document(rows=[node(seen=None)], problems=["cannot reach the storage at http://127.0.0.1:8428: refused"]))
+    page = read(document(rows=[node(seen=None, exporters={"node_exporter": "unknown"})], evaluated=False,
+                         problems=["cannot reach the storage at http://127.0.0.1:8428: refused"]))
     text = "".join(page.text)
     assert "Not known. The report is incomplete." in text and "cannot reach the storage" in text and "n/a / 8" in text
+    assert "n/a / 1nodes active" in text and "n/acritical alerts" in text and "n/awarnings" in text
     assert ["gpu1", *["–"] * 8] in page.rows
 
 
