@@ -45,6 +45,8 @@ NODES = RACKS + ',node=~"$node"'
 DEVICES = NODES + ',model=~"$model"'
 HERE = 'cluster=~"$cluster",node=~"$node"'
 CHOSEN = HERE + ',vendor=~"$vendor",index=~"$index"'
+# From a row of a table to its node and its device.
+DEVICE_LINKS = {"node": panels.link(NODE, "cluster", "node"), "index": panels.link(ACCELERATOR, "cluster", "node", "vendor", "index")}
 # Labels by which series of a device are joined.
 JOB = "cluster, node, index, uuid"
 
@@ -64,10 +66,14 @@ def asked(part, name, nodes=DEVICES, clusters=CLUSTERS):
     return VIEWS[part][name]["query"].replace("@nodes@", nodes).replace("@clusters@", clusters).replace("@step@", "$__rate_interval")
 
 
+# There while rules are evaluated.
+WATCHDOG = 'ALERTS{alertstate="firing",alertname="Watchdog"}'
+
+
 def firing(severity, where):
     """How many alerts of a severity fire; nothing where no rules are evaluated, which the watchdog tells."""
     return (f'count(ALERTS{{alertstate="firing",severity="{severity}",alertname!="Watchdog",{where}}})\n'
-            'or 0 * max(ALERTS{alertstate="firing",alertname="Watchdog"})')
+            f"or 0 * max({WATCHDOG})")
 
 
 def alert_table(where, labels, size=(24, 8)):
@@ -85,14 +91,14 @@ def expected():
             f'and on (cluster, node) accelmon_fleet_node_info{{{HERE},rack=~"$rack",state!~"maintenance|retired"}}')
 
 
-def present():
-    """How many devices each node shows."""
-    return f"sum by (cluster, node, vendor) (node:accelerator_info:count{{{NODES}}})"
+def present(wanted, where=NODES):
+    """How many devices each node shows, and 0 where some are wanted and none is there. While no rules are evaluated none is recorded, which says nothing."""
+    return f"(sum by (cluster, node, vendor) (node:accelerator_info:count{{{where}}})\nor 0 * ({wanted}) and on () {WATCHDOG})"
 
 
 def missing():
     """How many devices each node shows too few: 0 where all are there."""
-    return f"clamp_min(\n({expected()})\n- ({present()}\nor 0 * ({expected()})), 0)"
+    return f"clamp_min(\n({expected()})\n- {present(expected())}, 0)"
 
 
 def device_table(title, about, where, links, places=("cluster", "rack", "node")):
@@ -114,9 +120,9 @@ def device_table(title, about, where, links, places=("cluster", "rack", "node"))
 def fault_table(where):
     """What is wrong with which device."""
     return table("What is wrong", "Components of the health score that are fatal or degraded, at most 100 of them. Missing devices and errors of devices "
-                 "that are not seen any more belong to their node and have no index.",
+                 "that are not seen any more belong to their node and have no index. Nothing is found either if no rules are evaluated.",
                  [(f"bottomk(100, max by (cluster, node, vendor, index, component) ({asked('rows', 'faults', where)}))", state("State", panels.names(GRADES)))],
-                 ["cluster", "node", "vendor", "index", "component"], (12, 8), {"node": panels.link(NODE, "cluster", "node")}, {"component": "Component"},
+                 ["cluster", "node", "vendor", "index", "component"], (12, 8), DEVICE_LINKS, {"component": "Component"},
                  nothing=NONE)
 
 
@@ -146,11 +152,11 @@ def in_use(how):
 
 def fleet():
     """What is there, what it does, what needs attention."""
-    device_links = {"node": panels.link(NODE, "cluster", "node"), "index": panels.link(ACCELERATOR, "cluster", "node", "vendor", "index")}
     temperature = marks(VIEWS["devices"]["temperature"])
     watts = f"sum_over_time((sum(cluster:accelerator_power_watts:sum{{{CLUSTERS}}}))[$__range:1m]) / 60"
     by_model, by_rack = "cluster, vendor, model", "cluster, rack, vendor"
     with_job = f"on ({JOB}) accelerator_job_info"
+    busy_ones = f"sum by ({by_model}) ({in_use('busy')})"
     percents = [override(f"{10 * place} %", color={"mode": "fixed", "fixedColor": colour}) for place, colour in enumerate([*HEAT, ALARM][:11])]
     return panels.board(FLEET, "Fleet", "All accelerators: what is there, what it does, and what needs attention.", [
         panels.variable("cluster", "accelmon_fleet_node_info"),
@@ -160,10 +166,12 @@ def fleet():
         panels.variable("node", 'accelmon_fleet_node_info{cluster=~"$cluster",rack=~"$rack"}'),
     ], [
         ("Now", [
-            stat("Present now", "Accelerators that their exporters see. Models do not narrow it.", [now(f"sum({present()})")], size=(6, 4)),
+            stat("Present now", "Accelerators that their exporters see. n/a if no rules are evaluated. Models do not narrow it.",
+                 [now(f"sum({present(expected())})")], size=(6, 4)),
             stat("Expected", "Accelerators that the registry expects of nodes that are neither in maintenance nor retired.", [now(f"sum({expected()})")],
                  size=(6, 4)),
-            stat("Missing", "Accelerators that are expected and not seen.", [now(f"sum({missing()})")], size=(6, 4), thresholds=ANY),
+            stat("Missing", "Accelerators that are expected and not seen. n/a if no rules are evaluated.", [now(f"sum({missing()})")], size=(6, 4),
+                 thresholds=ANY),
             stat("Busy now", f"Accelerators that are busy for at least {VIEWS['busy']:.0%} of the time, once a minute.", [now(f"sum({in_use('busy')})")],
                  size=(6, 4)),
             stat("Nodes up", "Nodes whose node_exporter answers, of the nodes in the registry.", [
@@ -180,7 +188,8 @@ def fleet():
         ]),
         ("What needs attention", [
             fault_table(DEVICES),
-            table("Missing accelerators", "Nodes that show fewer accelerators than expected, at most 100 of them.",
+            table("Missing accelerators", "Nodes that show fewer accelerators than expected, at most 100 of them. None is found either if no rules are "
+                  "evaluated.",
                   [(f"topk(100, {missing()} > 0)", column("Missing"))], ["cluster", "node", "vendor"], (12, 8),
                   {"node": panels.link(NODE, "cluster", "node")}, sort="Missing", nothing=NONE),
             alert_table('cluster=~"$cluster|"', ["cluster", "node", "vendor"]),
@@ -209,11 +218,13 @@ def fleet():
             stat("Idle accelerator-hours",
                  "Hours within the time range in which a device was less than 10 % busy, added up. Racks, models and nodes do not narrow it.",
                  [now(idle_hours(), "{{cluster}} {{vendor}}")], "count", (8, 8)),
-            table("By model", "Busy as everywhere here. Free: not busy, and no job has it. n/a: no device is so, or nothing says so. " + JOB_HELP, [
+            table("By model", "Busy as everywhere here. Free: not busy, and no job has it. n/a: nothing says so. " + JOB_HELP, [
                 (f"count by ({by_model}) (accelerator_info{{{DEVICES}}})", column("Present")),
-                (f"sum by ({by_model}) ({in_use('busy')})", column("Busy")),
-                (f"sum by ({by_model}) ({in_use('free')})", column("Free")),
-                (f"count by ({by_model}) (accelerator_info{{{DEVICES}}} and {with_job})", column("In jobs")),
+                (busy_ones, column("Busy")),
+                # No device of a model is so where that can be known: how busy they are, and which jobs there are.
+                (f"sum by ({by_model}) ({in_use('free')})\nor 0 * {busy_ones}", column("Free")),
+                (f"count by ({by_model}) (accelerator_info{{{DEVICES}}} and {with_job})\n"
+                 f'or 0 * {busy_ones} and on (cluster) job:accelerator_job_info:count{{cluster=~"$cluster"}}', column("In jobs")),
             ], ["cluster", "vendor", "model"], (16, 8), sort="Present"),
             table("Racks", "The 50 racks that draw most. A node without a rack is in none.", [
                 (f"topk(50, sum by ({by_rack}) (rack:accelerator_power_watts:sum{{{RACKS}}}))", column("Power", "watts")),
@@ -227,7 +238,7 @@ def fleet():
         ]),
         ("All devices", [
             device_table("Devices", "Every device that the variables choose, as it is now. n/a: its source does not say. Click a node or an index.",
-                         DEVICES, device_links),
+                         DEVICES, DEVICE_LINKS),
         ], panels.CLOSED),
     ])
 
@@ -349,22 +360,24 @@ def error_table(title, about, by, labels, where, size=(24, 8)):
 
 def node():
     """A node, or a few of them side by side."""
-    links = {"index": panels.link(ACCELERATOR, "cluster", "node", "vendor", "index")}
+    links = {"index": DEVICE_LINKS["index"]}
     users = "node, vendor, index, job_id, unit"
+    wanted = f"max by (cluster, node, vendor) (accelmon_expected_accelerators{{{HERE}}})"
     return panels.board(NODE, "Node", "One node or a few: devices, processors, memory, disks, network.", [
         panels.variable("cluster", "accelmon_fleet_node_info", several=False, everything=False),
         panels.variable("node", 'accelmon_fleet_node_info{cluster=~"$cluster"}', everything=False),
     ], [
         ("Now", [
-            stat("Present", "Accelerators that their exporters see.", [now(f"sum by (node) (node:accelerator_info:count{{{HERE}}})", NODE_LEGEND)]),
-            stat("Expected", "Accelerators that the registry expects.", [
-                now(f"sum by (node) (max by (cluster, node, vendor) (accelmon_expected_accelerators{{{HERE}}}))", NODE_LEGEND)]),
+            stat("Present", "Accelerators that their exporters see. n/a if no rules are evaluated.",
+                 [now(f"sum by (node) ({present(wanted, HERE)})", NODE_LEGEND)]),
+            stat("Expected", "Accelerators that the registry expects.", [now(f"sum by (node) ({wanted})", NODE_LEGEND)]),
             stat("Health", "Score of the worst component of the worst device. n/a: nothing is known.",
                  [now(f"min by (node) (node:accelerator_health_score:min{{{HERE}}})", NODE_LEGEND)], "score",
                  thresholds=marks(VIEWS["devices"]["health"])),
             stat("Power now", "Power of the node's accelerators.", [now(f"sum by (node) (node:accelerator_power_watts:sum{{{HERE}}})", NODE_LEGEND)], "watts"),
             stat("Alerts", "Critical alerts and warnings that fire. n/a if no rules are evaluated.",
-                 [now(firing("critical", HERE), "critical"), now(firing("warning", HERE), "warning")], thresholds=OFTEN),
+                 [now(firing("critical", HERE), "critical"), now(firing("warning", HERE), "warning")], thresholds=OFTEN,
+                 overrides=[override("critical", thresholds=ANY)]),
             stat("Running since", "When the node booted.", [now(f"max by (node) (node_boot_time_seconds{{{HERE}}}) * 1000", NODE_LEGEND)], "moment"),
         ]),
         ("Devices", [
@@ -415,11 +428,6 @@ def accelerator():
                    VIEWS["devices"][name]["unit"], size=(6, 4), thresholds=marks(VIEWS["devices"][name]))
               for name in ("health", "known", "utilization", "temperature")),
         ]),
-        ("Readings", [*device_lines(CHOSEN), *link_lines(CHOSEN),
-                      lines("Power by the energy counter", "What the device's own counter of energy rises by. The textfile collector does not report it.",
-                            [target(f"max by (cluster, node, vendor, index) (rate(accelerator_energy_joules_total{{{CHOSEN}}}[$__rate_interval]))",
-                                    DEVICE_LEGEND)],
-                            "watts", (24, 8), min=0)]),
         ("Health and errors", [
             panels.timeline("Components that are not well", "Components of the health score; no bar where a component is well or unknown.",
                             [target(f"max by (node, vendor, index, component) ({asked('rows', 'faults', CHOSEN)})", DEVICE_LEGEND + " {{component}}")],
@@ -437,6 +445,11 @@ def accelerator():
                 'max by (node, index, job_id, user, account, partition) (accelerator_job_info{cluster=~"$cluster",node=~"$node",index=~"$index"})',
                 "{{node}} {{index}} job {{job_id}} {{user}}")], (24, 6), panels.names({1: ("job", HEAT[7])})),
         ]),
+        ("Readings", [*device_lines(CHOSEN), *link_lines(CHOSEN),
+                      lines("Power by the energy counter", "What the device's own counter of energy rises by. The textfile collector does not report it.",
+                            [target(f"max by (cluster, node, vendor, index) (rate(accelerator_energy_joules_total{{{CHOSEN}}}[$__rate_interval]))",
+                                    DEVICE_LEGEND)],
+                            "watts", (24, 8), min=0)]),
     ], annotations=[errors])
 
 
@@ -516,7 +529,7 @@ def jobs():
 def errors():
     """Error codes and their meaning, and what else is not as it has to be."""
     where = NODES + ',kind=~"$kind",code=~"$code"'
-    links = {"node": panels.link(NODE, "cluster", "node"), "index": panels.link(ACCELERATOR, "cluster", "node", "vendor", "index")}
+    links = DEVICE_LINKS
     stragglers = [f"label_replace(max by (cluster, node, vendor, index) ({level}:{series}:straggler{{{NODES}}}),"
                   f' "reading", "{word} among devices of the {level}", "", "")'
                   for level in ("node", "job") for series, word in (
@@ -577,8 +590,7 @@ def monitoring():
     ], [
         ("Now", [
             stat("Watchdog", "1 while rules are evaluated. n/a: they are not, and no alert can fire.",
-                 [now('max(ALERTS{alertname="Watchdog",alertstate="firing"})')],
-                 thresholds=steps((1, GOOD), first=ALARM)),
+                 [now(f"max({WATCHDOG})")], thresholds=steps((1, GOOD), first=ALARM), mappings=[]),
             stat("Targets up", "Exporters and services that can be scraped, of all.", [now(f"sum(up{{{where}}})", "up"), now(f"count(up{{{where}}})", "all")]),
             stat("Samples for each scrape", "What all targets together deliver at a time.", [now(f"sum(scrape_samples_scraped{{{where}}})")]),
             stat("Configuration", "1 if the last reload of every service's configuration succeeded, else 0.", [

@@ -37,8 +37,9 @@ NODE_LEGEND, DEVICE_LEGEND = "{{node}}", "{{node}} {{vendor}} {{index}}"
 NOTHING = "n/a"
 # Of a table that lists what is not as it has to be.
 NONE = "none found"
-# Grafana paints a cell without a value like the lowest one.
+# Grafana paints what has no value like the lowest one: a cell, or a number, which keeps the text that the panel has for nothing.
 UNKNOWN = [{"type": "special", "options": {"match": "null+nan", "result": {"text": NOTHING, "color": GROUNDS[PLAIN], "index": 9}}}]
+UNCOLOURED = [{"type": "special", "options": {"match": "null+nan", "result": {"color": PLAIN, "index": 9}}}]
 
 
 def target(expr, legend=""):
@@ -105,7 +106,7 @@ def stat(title, about, targets, unit="count", size=(4, 4), thresholds=None, **mo
     options = {"colorMode": "value", "graphMode": "none", "justifyMode": "auto", "orientation": "auto", "textMode": "auto", "wideLayout": True,
                "percentChangeColorMode": "standard", "showPercentChange": False,
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
-    return panel("stat", title, about, targets, unit, size, options, thresholds=thresholds, **more)
+    return panel("stat", title, about, targets, unit, size, options, thresholds=thresholds, **{"mappings": UNCOLOURED, **more})
 
 
 def lines(title, about, targets, unit, size=(8, 8), reference=(), thresholds=None, stack=False, style="line", **more):
@@ -126,7 +127,7 @@ def bars(title, about, targets, unit, thresholds=None, **more):
                "namePlacement": "top", "sizing": "auto", "maxVizHeight": 300, "text": {"titleSize": 14, "valueSize": 14},
                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
-    return panel("bargauge", title, about, targets, unit, (8, 8), options, thresholds=thresholds, **more)
+    return panel("bargauge", title, about, targets, unit, (8, 8), options, thresholds=thresholds, mappings=UNCOLOURED, **more)
 
 
 def timeline(title, about, targets, size, mappings):

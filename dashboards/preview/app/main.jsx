@@ -9,7 +9,7 @@ import { ThemeContext, createTheme } from '@grafana/data';
 import { GlobalStyles, PanelChrome } from '@grafana/ui';
 import 'uplot/dist/uPlot.min.css';
 import { misspelt, prepared } from './fields';
-import { KINDS, STAND_INS } from './panels';
+import { DRAWN_EMPTY, KINDS, STAND_INS } from './panels';
 import { Source } from './queries';
 
 const parameters = new URLSearchParams(location.search);
@@ -44,7 +44,7 @@ function Panel({ panel, width, height, source }) {
   }, []);
   const title = STAND_INS.includes(panel.type) ? `${panel.title} (stand-in for Grafana's panel)` : panel.title;
   return <PanelChrome title={title} description={panel.description} width={width} height={height}>
-    {(inner, high) => state && (state.data.length ? <Kind {...state} panel={panel} width={inner} height={high} theme={theme} source={source} />
+    {(inner, high) => state && (state.data.length || (DRAWN_EMPTY.includes(panel.type) && !state.error) ? <Kind {...state} panel={panel} width={inner} height={high} theme={theme} source={source} />
       : <div className="empty">{state.error || panel.fieldConfig.defaults.noValue}</div>)}
   </PanelChrome>;
 }

@@ -83,5 +83,7 @@ function States({ data, width, height, theme, source }) {
 const Text = ({ panel }) => <div className="markdown-html" dangerouslySetInnerHTML={{ __html: renderMarkdown(panel.options.content) }} />;
 
 export const KINDS = { timeseries: Lines, stat: Stat, bargauge: Bars, table: Rows, 'state-timeline': States, text: Text };
+// Grafana draws these without data, too, in a colour.
+export const DRAWN_EMPTY = ['stat', 'bargauge'];
 // Of these, the picture does not show what Grafana draws.
 export const STAND_INS = ['state-timeline'];

@@ -87,6 +87,38 @@ def test_a_panel_says_what_it_shows(name, panel):
         assert all(target["instant"] for target in panel["targets"])
 
 
+def test_nothing_has_no_colour():
+    """Grafana paints a number that is not there in the lowest colour, so it would look well. Without the watchdog no alert can fire, which is not."""
+    numbers = {panel["title"]: panel["fieldConfig"]["defaults"]["mappings"] for _name, panel in PANELS if panel["type"] in ("stat", "bargauge")}
+    found = [(title, mapping["options"]) for title, mappings in numbers.items() for mapping in mappings]
+    assert set(numbers) - {title for title, _options in found} == {"Watchdog"}
+    # Without a text the panel's own for nothing is shown.
+    assert all(options["match"] == "null+nan" and options["result"]["color"] == "text" and "text" not in options["result"] for _title, options in found)
+
+
+@pytest.mark.parametrize("name, title", [*(("fleet", title) for title in ("Present now", "Missing", "Missing accelerators", "Critical alerts", "Warnings")),
+                                         ("node", "Present"), ("node", "Alerts")])
+def test_without_rules_nothing_is_missing_and_nothing_is_well(name, title):
+    panel = next(panel for panel in asked.panels(COMMITTED[name]) if panel["title"] == title)
+    assert 'ALERTS{alertstate="firing",alertname="Watchdog"}' in panel["targets"][0]["expr"] and "no rules are" in panel["description"].replace("\n", " ")
+
+
+def test_devices_lead_to_their_board():
+    """Index 0 is on every node and with every vendor."""
+    whole = {"cluster", "node", "vendor", "index"}
+    for name, panel in PANELS:
+        columns = panel["transformations"][-1]["options"].get("renameByName", {}) if panel["type"] == "table" else {}
+        if whole <= set(columns):
+            links = [one["value"][0]["url"] for item in panel["fieldConfig"]["overrides"] if item["matcher"]["options"] == "Index"
+                     for one in item["properties"] if one["id"] == "links"]
+            assert [url.partition("?")[0] for url in links] == ["/d/accelmon-accelerator"], (name, panel["title"])
+
+
+def test_the_board_of_a_device_begins_with_what_is_wrong_and_whose_it_is():
+    top = {panel["title"]: panel["gridPos"]["y"] for panel in asked.panels(COMMITTED["accelerator"])}
+    assert max(top[title] for title in ("Identity", "Health now", "Components that are not well", "Errors", "Who had it")) < top["Busy"]
+
+
 @pytest.mark.parametrize("name, panel", PANELS, ids=[f"{name}-{panel['title']}" for name, panel in PANELS])
 def test_lines_are_of_few_series(name, panel):
     """A range query of every device of a large fleet ends the browser, and topk over a range shows other devices at every point."""
