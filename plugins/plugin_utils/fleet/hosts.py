@@ -12,6 +12,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import HIDDE
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, placement, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.addresses import address, means_itself
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import normalise, unanswered
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import fault_in
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, decrypted
 
 # Up to core 2.18 a template that cannot be evaluated comes back as its own text.
@@ -39,9 +40,11 @@ PLAN_VARIABLES = (
     "accelmon_release_url_prefix", "accelmon_release_token", "accelmon_alert_group_overrides", "accelmon_alert_host_overrides",
 ) + tuple(name for names in EXPORTER_VARIABLES.values() for name in names)
 
-# What Ansible says of a value that it cannot decrypt, and what we say of it.
-VAULT = re.compile(r"[Vv]ault|[Dd]ecrypt")
+# What Ansible says of a value that it cannot decrypt, and what we say of it. Variables with secrets are often called vault too.
+VAULT = re.compile(r"vault exception marker|[Nn]o vault secrets|Attempting to decrypt|Decryption failed")
 ENCRYPTED = "it is encrypted and the vault password is missing or wrong; run with --ask-vault-pass or --vault-password-file"
+# What it says of a variable that a template uses and nobody has set.
+UNDEFINED = re.compile(r"'(\w+)' is undefined")
 
 
 def plan_specs():
@@ -127,12 +130,23 @@ def _plain(value):
         return value
     if isinstance(value, Undefined):
         words = _undefined_words(value)
-        raise Problem(ENCRYPTED if VAULT.search(words) else f"cannot be evaluated ({words}); define what the template uses, or correct it")
+        raise Problem(ENCRYPTED if VAULT.search(words) else undefined(words))
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
+
+
+def undefined(words):
+    """What is wrong with a template that uses something undefined. words: Ansible's about that"""
+    return f"cannot be evaluated ({words}); define what the template uses, or correct it"
+
+
+def undefined_reference(raw, words):
+    """Of what Ansible says of a value, the words about an undefined variable to which it refers as people write it, with blanks: no password looks so."""
+    found = UNDEFINED.search(words)
+    return found.group() if found and fault_in(raw, lambda text: "there" if f"{{{{ {found.group(1)} }}}}" in text else "") else ""
 
 
 def _undefined_words(value):
@@ -183,9 +197,11 @@ class Reader:
         except Problem as problem:
             if not spec.get("no_log"):
                 return None, Problem(problem, name, value)
-            # What Ansible says of a template may quote it, and with it a password that looks like one.
-            quoted = value is UNEVALUATED and problem.problem != ENCRYPTED
-            return None, Problem("cannot be evaluated; correct the template, or remove the braces" if quoted else problem, name, HIDDEN)
+            if value is UNEVALUATED and problem.problem != ENCRYPTED:
+                # What Ansible says of a template may quote it, and with it a password that looks like one.
+                missing = undefined_reference(variables_of_host.raw[name], problem.problem)
+                problem = undefined(missing) if missing else "cannot be evaluated; correct the template, or remove the braces"
+            return None, Problem(problem, name, HIDDEN)
 
     def read_all(self, variables_of_host):
         """({name: value} of all specs, with defaults, [Problem]); a variable with a bad value has its default."""

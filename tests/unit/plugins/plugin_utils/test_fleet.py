@@ -10,7 +10,7 @@ table. The test with real Ansible is in tests/unit/plugins/filter/test_fleet_pla
 import pytest
 from ansible_collections.accelmon.fleet.plugins.plugin_utils import addresses
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import formats, hosts as fleet
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import formats, hosts as fleet, variables
 from jinja2 import Undefined
 
 
@@ -197,3 +197,37 @@ def test_a_value_that_cannot_be_decrypted_asks_for_the_vault_password(words):
     with pytest.raises(Problem) as error:
         fleet.fetch(found, "accelmon_rack")
     assert str(error.value) == "it is encrypted and the vault password is missing or wrong; run with --ask-vault-pass or --vault-password-file"
+
+
+@pytest.mark.parametrize("words", ["'vault_slack_url' is undefined", "The lookup plugin 'community.hashi_vault.hashi_vault' failed: permission denied"])
+def test_what_has_vault_in_its_name_alone_is_not_called_encrypted(words):
+    class Failed(HostVars):
+        """As `hostvars` raises for a template that fails."""
+
+        def __getitem__(self, host):
+            raise ValueError(words)
+    for found in (fleet.HostVariables(Failed({"h": {"accelmon_rack": "{{ a }}"}}), "h"), host({"accelmon_rack": "{{ a }}"}, accelmon_rack=Undefined(words))):
+        with pytest.raises(Problem) as error:
+            found.evaluated("accelmon_rack")
+        assert str(error.value).startswith(f"cannot be evaluated ({words}); ")
+
+
+@pytest.mark.parametrize("name,raw", [
+    ("alertmanager_receivers", [{"name": "ops", "type": "slack", "api_url": "{{ vault_slack_url }}"}]),
+    ("alertmanager_watchdog_urls", ["https://heartbeat.example.org/{{ vault_slack_url }}"]), ("accelmon_stack_password", "{{ vault_slack_url }}")])
+def test_a_secret_that_nobody_defined_is_named(name, raw):
+    class Failed(HostVars):
+        def __getitem__(self, host):
+            raise ValueError("'vault_slack_url' is undefined. String: S3cret")
+    for found in (fleet.HostVariables(Failed({"h": {name: raw}}), "h"), host({name: raw}, **{name: Undefined("'vault_slack_url' is undefined")})):
+        with pytest.raises(Problem) as error:
+            fleet.Reader({name: variables.declared(name)}).read(found, name)
+        assert str(error.value) == (
+            f"{name} = (not shown): cannot be evaluated ('vault_slack_url' is undefined); define what the template uses, or correct it")
+
+
+def test_a_password_that_looks_like_a_template_is_not_taken_for_a_name():
+    found = host({"accelmon_stack_password": "a{{S3cret}}b"}, accelmon_stack_password=Undefined("'S3cret' is undefined"))
+    with pytest.raises(Problem, match="cannot be evaluated; correct") as error:
+        fleet.Reader({"accelmon_stack_password": variables.declared("accelmon_stack_password")}).read(found, "accelmon_stack_password")
+    assert "S3cret" not in str(error.value)
