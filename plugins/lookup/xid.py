@@ -42,6 +42,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.oneline import shown
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.errors import explain
 
 
@@ -51,7 +52,11 @@ class LookupModule(LookupBase):
     def run(self, terms, variables=None, **kwargs):
         """One explanation for each term."""
         self.set_options(var_options=variables, direct=kwargs)
+        return [self.explained(term) for term in terms]
+
+    def explained(self, term):
+        """The explanation of one term."""
         try:
-            return [explain(term) for term in terms]
+            return explain(term)
         except Problem as error:
-            raise AnsibleLookupError(f"accelmon.fleet.xid: {error.problem}") from None
+            raise AnsibleLookupError(f"accelmon.fleet.xid: {shown(term)}: {error.problem}") from None

@@ -67,7 +67,7 @@ def test_an_error_is_one_line_without_the_frame_of_a_template(tmp_path, playbook
 
 # Filters that raise errors, in playbooks that begin without the check of all variables. `_setting` reads arguments of the run, which are checked, and
 # what is named in accelmon_settings_read; `_stack_urls` reads over what is wrong; `_findings`, `_releases_wanted` get what is checked.
-CHECKED = {"_setting", "_awx_objects", "_stack_urls", "_findings", "_releases_wanted", "_explanation", "_source_comparisons"}
+CHECKED = {"_setting", "_awx_objects", "_stack_urls", "_findings", "_releases_wanted", "_source_comparisons"}
 # What reads settings of monitoring hosts itself.
 READ = {"_rule_groups": {"accelmon_scrape_interval", "accelmon_backend", "accelmon_sites", *alerting.OPTIONS.values()},
         "_alert_inputs": {"accelmon_scrape_interval", "accelmon_alert_overrides", "accelmon_alert_presets"},

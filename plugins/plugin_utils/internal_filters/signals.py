@@ -150,11 +150,12 @@ def rehearsed_rules(host, hostvars, groups):
     return alerting.rehearsed(hostvars, str(host), fleet_hosts(groups))
 
 
-@as_filter
+@as_answer
 def explanation(asked, output):
     """What an error code or an alert means: lines of a box, or a dictionary where the output is json."""
     if str(asked).strip() == "":
-        raise Problem("there is nothing to explain; give a code or an alert's name, for example -e accelmon_explain=79", "accelmon_explain", "")
+        raise Problem("there is nothing to explain; give a code or an alert's name, for example -e accelmon_explain=79, or a node with --limit",
+                      "accelmon_explain", "")
     told = errors.explain(asked)
     return told if output == "json" else errors.box(told)
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import load
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.internal_filters.signals import findings
@@ -149,9 +150,22 @@ def test_the_answers_of_all_monitoring_hosts_are_one():
     assert told["problems"] == ["mon2: the storage is away"]
 
 
-def play(folder, *arguments):
+def test_the_lookup_explains_each_term_and_names_one_that_it_cannot(tmp_path):
+    """Through Ansible, which lets a lookup set its options."""
+    terms = [79, "sxid 20034", "HostDown", 999]
+    book = [{"hosts": "localhost", "gather_facts": False, "tasks": [
+        {"ansible.builtin.copy": {"dest": str(tmp_path / "told.json"), "content": "{{ query('accelmon.fleet.xid', *terms) | to_json }}"},
+         "vars": {"terms": terms}, "connection": "local"},
+        {"ansible.builtin.debug": {"msg": "{{ lookup('accelmon.fleet.xid', 79, 'HostDwon') }}"}}]}]
+    (tmp_path / "book.yml").write_text(yaml.safe_dump(book))
+    done = play(tmp_path, book=tmp_path / "book.yml")
+    assert json.loads((tmp_path / "told.json").read_text()) == [errors.explain(term) for term in terms]
+    assert done.returncode and "accelmon.fleet.xid: HostDwon: neither an error code nor an alert; " in done.stdout, done.stdout
+
+
+def play(folder, *arguments, book=ROOT / "playbooks" / "explain.yml"):
     return subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", str(ROOT / "playbooks" / "explain.yml"), *arguments], cwd=str(folder), timeout=600, check=False,
+        [sys.executable, "-m", "ansible", "playbook", str(book), *arguments], cwd=str(folder), timeout=600, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
         env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1"))
 
@@ -177,7 +191,11 @@ def test_the_playbook_asks_the_monitoring_hosts_about_a_node(tmp_path):
     ([], "accelmon_explain = '': there is nothing to explain; give a code or an alert's name, for example -e accelmon_explain=79"),
     (["-e", "accelmon_explain=HostDwon"], "did you mean HostDown?"),
     (["-e", "accelmon_explian=79"], "did you mean accelmon_explain?"),
+    (["-e", "xid=HostDwon"], "did you mean HostDown?"), (["-e", "xid=-1"], "accelmon_explain = -1: neither an error code nor an alert; "),
+    (["-e", "xid=' '"], "accelmon_explain = '': there is nothing"), (["-e", '{"xid": [79, 80]}'], "accelmon_explain = [79, 80]: neither"),
 ])
 def test_the_playbook_says_what_it_cannot_explain(tmp_path, arguments, words):
     done = play(tmp_path, *arguments)
     assert done.returncode and words in done.stdout, done.stdout
+    # The line of the error, and not the frame of an error in a template.
+    assert "<<< caused by >>>" not in done.stdout and "The filter plugin" not in done.stdout
