@@ -77,9 +77,11 @@ _value:
 
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.catalogue.reader import plain
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.filters import as_filter
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.formats import read
-from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file, of_hosts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals.alerts import alert_file, changes, of_hosts
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import kind_of, whole
 
 
 # Parameters of `alert_file`, and the variables that they are in an inventory.
@@ -93,9 +95,28 @@ def alert_rules(overrides, interval=None, limits=None, presets=None, hosts=(), l
     given = {"overrides": overrides, "interval": interval, "chosen_limits": limits, "chosen_presets": presets, "labels": labels,
              "runbook_url": runbook_url}
     options = {name: read(variable, "" if given[name] is None else given[name]) for name, variable in OPTIONS.items()}
+    if isinstance(hosts, (str, dict)) or not hasattr(hosts, "__iter__"):
+        raise Problem(f"not a list but {kind_of(hosts)}; write it as a list", "hosts", hosts)
     own = [of_hosts(change, f"hosts.{number}") for number, change in enumerate(hosts, 1)]
     # Its {{ $labels.node }} is for the one who evaluates the rules, never for Jinja.
-    return wrap_var(alert_file(**options, hosts=own, choices=plain(choices or {})))
+    return wrap_var(alert_file(**options, hosts=own, choices=checked_choices(plain(choices or {}))))
+
+
+def checked_choices(choices):
+    """{alert: {"change", "until"?}}, checked. Raises Problem."""
+    found = {}
+    if not isinstance(choices, dict):
+        raise Problem(f"not a dictionary but {kind_of(choices)}; write it as key: value", "choices", choices)
+    for name, choice in choices.items():
+        if not isinstance(choice, dict) or "change" not in choice:
+            raise Problem("no choice; give its change", f"choices.{name}", choice)
+        found[name] = {"change": changes({name: choice["change"]}, "choices")[name]}
+        if "until" in choice:
+            try:
+                found[name]["until"] = whole(choice["until"])
+            except Problem as problem:
+                raise Problem(problem.problem, f"choices.{name}.until", choice["until"]) from None
+    return found
 
 
 class FilterModule:

@@ -120,7 +120,7 @@ def check_settings(settings):
                               f"no such setting; known are {', '.join(sorted(known))}", "amd_exporter_config", f"{section}.{key}")
             inner = known[key]
             if inner is not None and (not isinstance(value, dict) or set(value) - inner):
-                odd = ", ".join(sorted(set(value) - inner)) if isinstance(value, dict) else value
+                odd = ", ".join(sorted(map(str, set(value) - inner))) if isinstance(value, dict) else value
                 raise Problem(f"no such setting; known are {', '.join(sorted(inner))}", "amd_exporter_config", f"{section}.{key}: {odd}")
 
 

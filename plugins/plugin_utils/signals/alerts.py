@@ -235,7 +235,7 @@ def _change(alert, given, variable):
         elif key == "severity" and value not in SEVERITIES:
             raise Problem(f"no such severity; {closest(value, SEVERITIES)}", what, value)
         elif key == "state":
-            if value not in STATES:
+            if value not in list(STATES):  # it may be anything, also what no dictionary can be asked for
                 raise Problem(f"no such state; {closest(value, STATES)}", what, value)
             if "enabled" in given:
                 raise Problem("it says the same as enabled; give one of them", what, value)

@@ -141,7 +141,7 @@ def _value(key, spec, value):
 def _receiver(entry):
     """One receiver, checked."""
     kind = entry.get("type")
-    if kind not in types():
+    if kind not in list(types()):  # it may be anything, also what no dictionary can be asked for
         raise Problem(f"type = {shown(kind)}: no such type; {closest(kind, types())}" if kind else f"it has no type; give one of {', '.join(types())}")
     keys = types()[kind]["keys"]
     for key in entry:

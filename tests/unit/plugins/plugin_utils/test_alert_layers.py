@@ -210,6 +210,13 @@ def test_a_wrong_option_of_the_filter_is_named():
     for options, message in (({"presets": ["nod"]}, "accelmon_alert_presets = \\[\"nod\"\\]: nod: no such preset; did you mean node"),
                              ({"labels": ["node"]}, "accelmon_label_names = .*: the label node is reserved"),
                              ({"runbook_url": "wiki"}, "accelmon_alert_runbook_url = wiki: not a URL"),
-                             ({"hosts": [{}, {"Watchdog": {}}]}, "hosts.2.Watchdog = {}: Watchdog is not about a single node")):
+                             ({"hosts": [{}, {"Watchdog": {}}]}, "hosts.2.Watchdog = {}: Watchdog is not about a single node"),
+                             ({"hosts": None}, "hosts = null: not a list but NoneType; "), ({"hosts": {"HostDown": {}}}, "hosts = .*: not a list but a "),
+                             ({"choices": ["HostDown"]}, "choices = .*: not a dictionary but a list; "),
+                             ({"choices": {"HostDown": True}}, "choices.HostDown = true: no choice; give its change"),
+                             ({"choices": {"HostDown": {"until": 1}}}, "choices.HostDown = .*: no choice; give its change"),
+                             ({"choices": {"HostDwon": {"change": {}}}}, "choices.HostDwon = {}: no such alert; did you mean HostDown"),
+                             ({"choices": {"HostDown": {"change": {"for": 5}}}}, "choices.HostDown.for = 5: not a duration; "),
+                             ({"choices": {"HostDown": {"change": {}, "until": "1h"}}}, "choices.HostDown.until = 1h: not a whole number but a string; ")):
         with pytest.raises(AnsibleFilterError, match=message):
             alert_rules({}, **options)

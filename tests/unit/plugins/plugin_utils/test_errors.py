@@ -4,6 +4,7 @@
 
 """The one error of the control node, and the wrapper of filters."""
 import ast
+import datetime
 import pathlib
 
 import pytest
@@ -31,6 +32,21 @@ def test_the_line_says_what_is_known(problem, line):
 def test_a_long_value_is_cut_and_a_path_is_not():
     assert str(Problem("wrong", "name", "x" * 500)) == f"name = {'x' * 77}...: wrong"
     assert str(Problem("wrong", "name", "/x" * 100)) == f"name = {'/x' * 100}: wrong"
+
+
+def test_what_a_terminal_acts_on_is_written_and_not_done():
+    text = str(Problem("\x1b[2J is no name\nof ours\u202e; fix", "accelmon_rack", "\x1b]0;x\x07\ud800\u2028"))
+    assert text == r"accelmon_rack = \x1b]0;x\x07\ud800\u2028: \x1b[2J is no name of ours\u202e; fix"
+
+
+def test_a_date_as_a_key_is_shown_as_it_is_written():
+    assert str(Problem("wrong; fix", "accelmon_labels", {datetime.date(2026, 1, 1): [{b"a": 1}], None: 1})) == (
+        """accelmon_labels = {"2026-01-01": [{"b'a'": 1}], "null": 1}: wrong; fix""")
+
+
+def test_of_a_problem_without_end_what_to_do_stays():
+    text = str(Problem("no " + "name " * 5000 + "; use another", "accelmon_rack", "x"))
+    assert text.startswith("accelmon_rack = x: no name name ") and text.endswith("; use another") and len(text) < 2500
 
 
 def test_a_shared_problem_is_of_one_host_at_a_time():

@@ -197,6 +197,20 @@ SAMPLES = {
 }
 
 
+# With everything that an entry of these may have.
+WHOLE = {
+    **SAMPLES,
+    "receivers": [{"name": "ops", "type": "slack", "api_url": "https://hooks.example.org/c", "channel": "#ops", "send_resolved": True,
+                   "match": {"severity": ["critical"], "team": "x"}, "settings": {"http_config": {"proxy_url": "http://proxy"}}},
+                  {"name": "mail", "type": "email", "to": ["a@b.c"], "from": "a@b.c", "smarthost": "mail:25", "username": "u", "password": "p",
+                   "require_tls": True, "match": "rest"},
+                  {"name": "bot", "type": "telegram", "bot_token": "x", "chat_id": -1}],
+    **dict.fromkeys(("alert_overrides", "host_alert_overrides"), {"HostDown": {"for": "30s", "severity": "critical", "state": "present"},
+                                                                  "AcceleratorCollectorStale": {"threshold": "10m", "enabled": True}}),
+    "custom_exporters": [{"job": "redfish", "port": 9000, "path": "/m", "scheme": "http", "labels": {"a": "b"}}],
+}
+
+
 def as_texts(value):
     """Ways in which a survey sends a list or dictionary."""
     return json.dumps(value), yaml.safe_dump(value), f"\n{json.dumps(value, indent=2)}\n"
@@ -283,7 +297,26 @@ def test_nothing_that_may_be_written_breaks_the_check(name, checker):
     """Taken or refused, in one line of a length that can be read, and never a traceback. A list of alerts' names is the longest there is."""
     for value in ODD:
         for error in found(name, value, checker):
-            assert "\n" not in error and len(error) < 2500, (value, error)
+            assert error.isprintable() and len(error) < 2700, (value, error)
+
+
+def with_odd(value, odd):
+    """The value as often as it has parts, with something odd instead of one of them each time, or as a key beside it."""
+    yield odd
+    if isinstance(value, dict):
+        if not isinstance(odd, (dict, list, tuple)):
+            yield {**value, odd: "x"}
+        yield from ({**value, key: other} for key, item in value.items() for other in with_odd(item, odd))
+    elif isinstance(value, list):
+        yield from (value[:number] + [other] + value[number + 1:] for number, item in enumerate(value) for other in with_odd(item, odd))
+
+
+@pytest.mark.parametrize("name", sorted(name for name, spec in VARIABLES.items() if spec["type"] in ("list", "dict", "raw")))
+def test_nothing_inside_of_a_value_breaks_the_check(name, checker):
+    for odd in [None, True, 0, 1.5, "", " ", [], {}, [None], *ODD]:
+        for value in with_odd(WHOLE[VARIABLES[name].get("format")], odd):
+            for error in found(name, value, checker):
+                assert error.isprintable() and len(error) < 2700, (value, error)
 
 
 @pytest.mark.parametrize("name,value", [
