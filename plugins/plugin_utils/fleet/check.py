@@ -358,8 +358,8 @@ def between_variables(values, wrong=()):
     errors = [] if "accelmon_bundle" in wrong else bundle_errors(values)
     if values.get("accelmon_exporter_tls") == "files":
         errors += [f"{name} = '': required with accelmon_exporter_tls = files; set it to the file's path on the host" for name in VARIABLES if lacks(name)]
-    if not values.get("accelmon_rule_files"):  # whose alerts may have any label
-        errors += map(str, receivers.unknown_labels(values.get("alertmanager_receivers", []), values.get("accelmon_label_names", ())))
+    if not values.get("accelmon_rule_files"):  # whose alerts may have any name and label
+        errors += map(str, receivers.unmatched(values.get("alertmanager_receivers", []), values.get("accelmon_label_names", ())))
     if values.get("accelmon_backup_directory") and lacks("accelmon_backup_recipient"):
         errors.append("accelmon_backup_recipient = '': required with accelmon_backup_directory; set it to the file of a certificate on the control node")
     if values.get("accelmon_backup_directory") and lacks("accelmon_backup_secret", 32):

@@ -11,6 +11,7 @@ from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Probl
 from ansible_collections.accelmon.fleet.plugins.module_utils.paths import CONFIGURATION, PROGRAMS, STATE
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, facts, hosts as fleet, plan, records, scrape_only, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
+from ansible_collections.accelmon.fleet.plugins.plugin_utils.signals import receivers, routes
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.values import PORT_EXPORTERS, STACK, one_of
 
 GIB = 1024 ** 3
@@ -59,6 +60,7 @@ def finding(host, what, value, fix, severity="error"):
 def specs():
     """{name: spec} of the variables that are read here."""
     known, names = variables.all_variables(), set(fleet.PLAN_VARIABLES) | {"accelmon_source", "accelmon_textfile_directory"}
+    names |= {"alertmanager_receivers", "alertmanager_version"}
     for role in PORT_EXPORTERS + STACK + ("grafana",):
         names |= {f"{role}_{word}" for word in ("port", "listen", "source", "managed", "state")}
     return {name: known[name] for name in names & known.keys()}
@@ -257,6 +259,7 @@ def judge(host, observed, clock, monitors):
     found += judge_room(host, observed["paths"])
     found += judge_system(host, observed)
     found += judge_sources(host)
+    found += judge_receivers(host)
     found += [finding(host.name, "package", f"none of the host's repositories has {name}",
                       f"add one that has it, or set {other_sources(package_variable(host, name))}") for name in observed.get("unknown_packages", [])]
     if clock is not None and host.name not in monitors and "clock_offset" in observed:
@@ -360,6 +363,16 @@ def judge_sources(host):
         wrong, dummy, fix = problem.problem.partition("; ")
         told.append(finding(host.name, problem.variable, f"{problem.value}, and {wrong}", fix))
     return told
+
+
+def judge_receivers(host):
+    """The finding about a receiver that the release of Alertmanager on a monitoring host cannot have."""
+    if not host.monitoring:
+        return []
+    version = routes.installed(host.source("alertmanager")[0], host.values["alertmanager_version"], host.facts["node"] if host.facts else {})
+    problem = receivers.unknown_to(receivers.checked(host.values["alertmanager_receivers"]), version)
+    wrong, dummy, fix = problem.problem.partition("; ") if problem else ("", "", "")
+    return [finding(host.name, "alertmanager_receivers", wrong, fix)] if problem else []
 
 
 def package_variable(host, name):

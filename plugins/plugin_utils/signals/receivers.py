@@ -122,12 +122,21 @@ def checked_match(value):
     return found
 
 
-def unknown_labels(given, names):
-    """[Problem] about labels that receivers ask for and no alert has; given: receivers that passed `checked`, names: labels that a site adds."""
-    known = {*known_labels(), *labels.reserved(), *names}
-    return [Problem(f"{one['name']} asks for the label {label}, which no alert has; add it to accelmon_label_names, or remove it from match",
-                    "alertmanager_receivers", HIDDEN)
-            for one in checked(given) if one["match"] != REST for label in one["match"] if label not in known]
+def unmatched(given, names):
+    """[Problem] about labels, and names and scopes of alerts, that receivers ask for and no alert of ours has.
+
+    given: receivers that passed `checked`; names: labels that a site adds
+    """
+    known, catalogue = {*known_labels(), *labels.reserved(), *names}, load("alerts")["alerts"]
+    of_ours = {"alertname": [alert["alert"] for alert in catalogue], "scope": sorted({alert["scope"] for alert in catalogue})}
+    found = []
+    for one in checked(given):
+        for label, wanted in one["match"].items() if one["match"] != REST else ():
+            if label not in known:
+                found.append(f"{one['name']} asks for the label {label}, which no alert has; add it to accelmon_label_names, or remove it from match")
+            found += [f"{one['name']} asks for {label}={value}, which no alert has; {closest(value, of_ours[label])}"
+                      for value in wanted if value not in of_ours.get(label, [value])]
+    return [Problem(problem, "alertmanager_receivers", HIDDEN) for problem in found]
 
 
 def _value(key, spec, value):

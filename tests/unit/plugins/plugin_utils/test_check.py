@@ -295,6 +295,18 @@ def test_a_receiver_that_asks_for_a_label_that_no_alert_has_is_refused(tmp_path)
         assert check({"h": {"accelmon_labels": {"team": "training"}}}, {"mon": {"alertmanager_receivers": [RECEIVER], **more}})["hosts"] == {}
 
 
+@pytest.mark.parametrize("match,words", [
+    ({"alertname": "HostDwon"}, "team asks for alertname=HostDwon, which no alert has; did you mean HostDown?"),
+    ({"alertname": ["HostDown", "AcceleratorMising"], "scope": "nodes"}, "alertname=AcceleratorMising, which no alert has; did you mean AcceleratorMissing?"),
+    ({"scope": "nodes"}, "team asks for scope=nodes, which no alert has; did you mean node?")])
+def test_a_receiver_that_asks_for_an_alert_that_there_is_not_is_refused(match, words, tmp_path):
+    """It would be told of nothing, and nobody would see that."""
+    receiver = {**RECEIVER, "match": match}
+    assert words in check({"h": {}}, {"mon": {"alertmanager_receivers": [receiver]}})["hosts"]["mon"]
+    (tmp_path / "own.yml").write_text("groups: []")
+    assert check({"h": {}}, {"mon": {"alertmanager_receivers": [receiver], "accelmon_rule_files": [str(tmp_path / "own.yml")]}})["hosts"] == {}
+
+
 def test_two_alertmanagers_have_a_port_between_them():
     found = check({"h": {}}, {"mon": {"alertmanager_gossip_port": 8429}, "mon2": {}})["hosts"]
     assert found == {"mon": "mon: alertmanager_gossip_port = 8429: vmagent_port has the same port; change one of them"}

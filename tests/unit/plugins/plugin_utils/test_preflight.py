@@ -114,6 +114,18 @@ def test_fapolicyd_matters_to_programs_that_no_package_brought():
     assert lines == ["warning: gpu: fapolicyd = running; trust the programs: fapolicyd-cli --file add /opt/accelmon/ && fapolicyd-cli --update"]
 
 
+@pytest.mark.parametrize("variables,distribution_version,wrong", [
+    ({}, "12", "0.25.0"), ({}, "13", None), ({}, "99", None), ({"alertmanager_source": "release"}, "12", None),
+    ({"alertmanager_source": "release", "alertmanager_version": "0.27.0"}, "13", "0.27.0"), ({"accelmon_source": "bundle"}, "12", None)])
+def test_a_receiver_that_the_release_of_alertmanager_lacks_is_in_the_way(variables, distribution_version, wrong):
+    hostvars = fleet()
+    hostvars["mon"].update(variables, alertmanager_receivers=[{"name": "office", "type": "msteams", "webhook_url": "https://hooks.example.org/S3cret"}])
+    hostvars["mon"]["ansible_facts"] = facts(node={"distribution": "debian", "distribution_version": distribution_version})
+    found = [line for line in judge(hostvars=hostvars) if "alertmanager" in line]
+    assert found == ([f"error: mon: alertmanager_receivers = office is of type msteams, which Alertmanager has since 0.28, and this host's release is {wrong}; "
+                      "install a newer one (alertmanager_source: release), or use a webhook"] if wrong else [])
+
+
 def test_a_device_without_a_driver_is_an_error_with_its_fix():
     hostvars = fleet()
     hostvars["gpu"]["ansible_facts"] = facts(device(state="driver_missing"))
