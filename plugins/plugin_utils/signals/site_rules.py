@@ -32,13 +32,14 @@ def check_text(text):
     """Text of a rule file of the site. Raises ValueError for what is none."""
     try:
         found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"it is no YAML: {' '.join(str(error).split())}") from None
     groups = found.get("groups") if isinstance(found, dict) else None
-    if not isinstance(groups, list) or not all(isinstance(group, dict) and isinstance(group.get("rules", []), list) for group in groups):
+    # A group may have `rules:` and nothing behind it.
+    if not isinstance(groups, list) or not all(isinstance(group, dict) and isinstance(group.get("rules") or [], list) for group in groups):
         raise ValueError("it is no rule file, which begins with groups:")
     for group in groups:
-        for number_of_rule, rule in enumerate(group.get("rules", []), 1):
+        for number_of_rule, rule in enumerate(group.get("rules") or [], 1):
             if not isinstance(rule, dict) or "expr" not in rule or ("record" in rule) == ("alert" in rule):
                 raise ValueError(f"group {group.get('name')}, rule {number_of_rule}: it needs expr, and either record or alert")
     return text
