@@ -168,13 +168,16 @@ def url(value):
 
 
 def urls(value):
-    """A list of `url`; what stands around an address, such as the end of a block of text, is no part of it."""
+    """A list of `url`, each once; what stands around an address, such as the end of a block of text, is no part of it."""
     found = []
     for number, entry in enumerate(value, 1):
         if not isinstance(entry, str) or not entry.strip():
             raise Problem(f"entry {number}: not a URL; start it with https:// or http://")
         try:
-            found.append(url(entry.strip()))
+            address = url(entry.strip())
         except Problem as problem:
             raise Problem(f"entry {number}: {problem}") from None
+        if address in found:
+            raise Problem(f"entry {number}: the same address as entry {found.index(address) + 1}, which would get everything twice; remove one")
+        found.append(address)
     return found

@@ -106,6 +106,8 @@ TYPES = {
 
 def kind_of(value):
     """What a value is, in words."""
+    if value is None:
+        return "nothing"
     if isinstance(value, bool):
         return "a boolean"
     if isinstance(value, datetime.date):

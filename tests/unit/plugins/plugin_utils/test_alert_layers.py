@@ -211,7 +211,7 @@ def test_a_wrong_option_of_the_filter_is_named():
                              ({"labels": ["node"]}, "accelmon_label_names = .*: the label node is reserved"),
                              ({"runbook_url": "wiki"}, "accelmon_alert_runbook_url = wiki: not a URL"),
                              ({"hosts": [{}, {"Watchdog": {}}]}, "hosts.2.Watchdog = {}: Watchdog is not about a single node"),
-                             ({"hosts": None}, "hosts = null: not a list but NoneType; "), ({"hosts": {"HostDown": {}}}, "hosts = .*: not a list but a "),
+                             ({"hosts": None}, "hosts = null: not a list but nothing; "), ({"hosts": {"HostDown": {}}}, "hosts = .*: not a list but a "),
                              ({"choices": ["HostDown"]}, "choices = .*: not a dictionary but a list; "),
                              ({"choices": {"HostDown": True}}, "choices.HostDown = true: no choice; give its change"),
                              ({"choices": {"HostDown": {"until": 1}}}, "choices.HostDown = .*: no choice; give its change"),

@@ -138,6 +138,13 @@ def test_a_wrong_address_is_told_by_entry_and_never_shown(value, checker):
             assert found(name, value, checker), name
 
 
+def test_an_address_that_is_there_twice_is_told_by_entry_and_not_shown(checker):
+    for name in ("alertmanager_webhook_urls", "alertmanager_watchdog_urls"):
+        twice = ["https://hooks.example.org/S3cret", "https://b.example.org/", "https://hooks.example.org/S3cret\n"]
+        (error,) = found(name, twice, checker)
+        assert error.startswith(f"{name} = (not shown): entry 3: the same address as entry 1, ") and "S3cret" not in error
+
+
 @pytest.mark.parametrize("value", ["file://server/amd", "file:///srv/a md", "file:///", "file:///srv/amd\nTrusted: yes", "file:srv"])
 def test_a_repository_on_the_host_is_one_word_and_a_whole_path(value, checker):
     for name in ("amd_exporter_repository", "amd_exporter_repository_key"):
