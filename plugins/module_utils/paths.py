@@ -46,6 +46,8 @@ RULES = CONFIGURATION + "/rules"
 VMUI = CONFIGURATION + "/vmui"
 TARGETS = STATE + "/targets"
 REGISTRY = STATE + "/registry"
+# What services own beside their units.
+SERVICES = STATE + "/services"
 # What somebody chose by a playbook instead of in the inventory.
 CHOICES = STATE + "/choices"
 # Of the first one: the passwords and the certificate authority of the fleet.

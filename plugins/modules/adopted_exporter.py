@@ -16,7 +16,8 @@ description:
   - Queries an exporter that the collection did not install (run by a package's unit, a unit of the site or a container) and checks
     that its page is the expected one. Its unit, flags and container are left unchanged.
   - For node_exporter, checks that files in O(directory) appear on its page. The only change is one file,
-    C(accelmon_adopted.prom) in O(directory), which is used for this check; O(state=absent) removes it.
+    C(accelmon_adopted.prom) in O(directory), which is used for this check; O(state=absent) removes it. Its place is noted in
+    C(/var/lib/accelmon/services), so that it goes when O(directory) changes.
   - For any other exporter, checks that its page has O(series), and changes nothing.
 attributes:
   check_mode:
@@ -92,6 +93,7 @@ version:
   returned: O(state=present)
 """
 
+import json
 import os
 import time
 
@@ -102,6 +104,7 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.host import ports, 
 
 UNITS = "/etc/systemd/system"
 OURS = paths.STATE + "/"
+OWNED = paths.SERVICES
 MARKER = "accelmon_adopted.prom"
 MARKER_TEXT = """\
 # HELP accelmon_adopted_info Exporter managed by the site that accelmon.fleet relies on.
@@ -118,6 +121,7 @@ class Adoption(object):
         self.params = module.params
         self.name = module.params["name"]
         self.marker = os.path.join(module.params["directory"], MARKER)
+        self.owned = os.path.join(OWNED, self.name + ".json")
         self.text = MARKER_TEXT % (module.params["directory"].replace("\\", "\\\\").replace('"', '\\"'), self.name)
 
     def current(self):
@@ -131,17 +135,43 @@ class Adoption(object):
     def diff(self, before, after):
         return {"before_header": self.marker, "after_header": self.marker, "before": before, "after": after}
 
+    def record(self):
+        """What is remembered of the exporter: the record of the role's service, which removes the file when it takes over."""
+        try:
+            with open(self.owned) as stream:
+                return json.load(stream)
+        except (OSError, ValueError):
+            return {}
+
+    def remember(self, leaves):
+        """Note where the file is, and remove it from where it was; whether it was elsewhere."""
+        known = self.record()
+        before = known.pop("leaves", [])
+        old = [path for path in before if path not in leaves and os.path.exists(path)]
+        if before == leaves or self.module.check_mode:
+            return bool(old)
+        for path in old:
+            os.remove(path)
+        known.update({"leaves": leaves} if leaves else {})
+        if known:
+            atomic.make_folders(OWNED)
+            atomic.write(self.owned, (json.dumps(known, sort_keys=True) + "\n").encode("utf-8"), relabel=atomic.relabeler(self.module))
+        else:
+            os.remove(self.owned)
+        return bool(old)
+
     def remove(self):
         before = self.current()
         if before and not self.module.check_mode:
             os.remove(self.marker)
-        return {"changed": bool(before), "diff": self.diff(before, "")}
+        moved = self.remember([])
+        return {"changed": bool(before) or moved, "diff": self.diff(before, "")}
 
     def places(self):
         """(addresses to try, pid of the listening process or None)."""
         sockets = ports.listeners()
         taken = [address for address, port, _inode in sockets if port == self.params["port"]]
-        owner = ports.owner(ports.conflicts(sockets, "", self.params["port"])) if taken else None
+        owner = ports.owner(ports.conflicts(sockets, "", self.params["port"]), self.params["port"]) if taken else None
         known = [probe.local(address) for address in taken] + ["127.0.0.1", "::1", self.params["address"]]
         return list(dict.fromkeys(known)), owner and owner["pid"]
 
@@ -248,6 +278,7 @@ class Adoption(object):
                     os.remove(self.marker)
                 raise Failure("accelmon_textfile_directory = %s: files written there do not appear on %s; %s"
                               % (directory, url, self.where(pid, known)))
+        changed = self.remember([self.marker]) or changed
         if any(name == "node_textfile_scrape_error" and float(value) for name, _labels, value in known):
             self.module.warn("%s reports node_textfile_scrape_error 1: a file in its textfile directory is invalid" % url)
         version = next((labels.get("version", "") for name, labels, _value in known if name == "node_exporter_build_info"), "")

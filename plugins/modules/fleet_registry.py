@@ -263,8 +263,12 @@ class Store(object):
     def registry_path(self, cluster):
         return os.path.join(self.state_dir, cluster + ".json")
 
-    def series_path(self, cluster):
-        return os.path.join(self.series_dir, "accelmon_fleet_%s.prom" % cluster)
+    def series_path(self, cluster, directory=None):
+        return os.path.join(directory or self.series_dir, "accelmon_fleet_%s.prom" % cluster)
+
+    def note_path(self, cluster):
+        """Where it is noted in which directory the series are."""
+        return os.path.join(self.state_dir, cluster + ".series")
 
     def confirm(self, cluster):
         """Note by the time of the series' file, which node_exporter publishes, that a full run found them right: see FleetRegistryOld."""
@@ -294,7 +298,7 @@ class Store(object):
         series = self.series_path(cluster)
         if not registry["hosts"]:
             for path in [os.path.join(self.targets_dir, name) for name in cluster_files(self.targets_dir, cluster)] + [
-                    series, self.registry_path(cluster)]:
+                    series, self.note_path(cluster), self.registry_path(cluster)]:
                 if os.path.exists(path):
                     self._remove(path)
             return
@@ -308,6 +312,11 @@ class Store(object):
         for name in cluster_files(self.targets_dir, cluster):
             if name not in wanted:
                 self._remove(os.path.join(self.targets_dir, name))
+        # A site's own exporter would go on exporting what stays in its directory.
+        former = (read_text(self.note_path(cluster)) or self.series_dir).strip()
+        if former != self.series_dir and os.path.exists(self.series_path(cluster, former)):
+            self._remove(self.series_path(cluster, former))
+        self._replace(self.note_path(cluster), self.series_dir + "\n", 0o640, show=False)
         self._replace(series, fleet.series(registry), 0o644)
 
     def _replace(self, path, text, mode, show=True):

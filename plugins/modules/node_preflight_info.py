@@ -114,7 +114,7 @@ observed:
       returned: always
       type: list
       elements: dict
-      sample: [{port: 9100, variable: node_exporter_port, owner: "prometheus-node-exporter.service (pid 7, prometheus-node)"}]
+      sample: [{port: 9100, variable: node_exporter_port, owner: "x.service (pid 7, node_exporter)", unit: x.service}]
     paths:
       description: For each path, the free bytes and inodes, its mount, and the relevant mount options.
       returned: always

@@ -8,8 +8,13 @@ import re
 import socket
 import struct
 
+from ansible_collections.accelmon.fleet.plugins.module_utils.detect import files
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import containers, textfiles
+
 LISTEN = "0A"
 ANY = ("0.0.0.0", "::")
+# Units in whose group others' containers may be, or what listens for them.
+DAEMONS = ("docker.service", "containerd.service", "podman.service")
 
 
 def _address(text):
@@ -75,19 +80,24 @@ def unit_of(pid, proc="/proc"):
     return services[-1] if services else None
 
 
-def owner(inodes, proc="/proc"):
-    """The process that holds one of the sockets: {pid, program, unit?}; None where it cannot be seen."""
+def whole_name(program, argv):
+    """A program's name, of which the kernel keeps 15 letters."""
+    whole = os.path.basename(argv[0]) if argv else ""
+    return whole if len(program) == 15 and re.match(re.escape(program) + r"[\w.-]{0,50}\Z", whole) else program
+
+
+def owner(inodes, port, proc="/proc", root="/"):
+    """The process that holds one of the sockets: {pid, program, unit?, container?}; None where it cannot be seen. port: theirs"""
     for name in os.listdir(proc):
         if name.isdigit() and holds(name, inodes, proc):
-            found = {"pid": int(name), "program": "?"}
-            try:
-                with open(os.path.join(proc, name, "comm")) as stream:
-                    found["program"] = stream.read().strip()
-            except OSError:
-                pass  # ended meanwhile: the pid alone still helps
+            program = files.line(os.path.join(proc, name, "comm")) or "?"
+            found = {"pid": int(name), "program": whole_name(program, textfiles.command_line(name, proc))}
             unit = unit_of(name, proc)
             if unit:
                 found["unit"] = unit
+            container = containers.name_of(name, port, proc, root)
+            if container:
+                found["container"] = container
             return found
     return None
 
@@ -97,4 +107,24 @@ def describe(found):
     if not found:
         return "a process that is not visible from here"
     process = "pid %d, %s" % (found["pid"], found["program"])
-    return "%s (%s)" % (found["unit"], process) if "unit" in found else process
+    where = "container " + found["container"] if "container" in found else found.get("unit")
+    return "%s (%s)" % (where, process) if where else process
+
+
+def remedy(variable, told, found, role=""):
+    """What to do about a port that somebody has: to keep an exporter, to end what is there, or to choose another port.
+
+    variable: what sets the port; told: `describe` of who has it; found: that owner(), or its `unit` and `container`
+    role: role of the exporter that is to listen there, if the site may have its own
+    """
+    found = found or {}
+    # A unit that runs one container often calls it like itself.
+    unit = found.get("container") or found.get("unit") or ""
+    if unit.endswith((".service", ".socket")) and unit not in DAEMONS:
+        end = "stop and disable " + unit
+    else:
+        end = "stop that container" if "container" in found or unit in DAEMONS or unit.startswith(("docker-", "libpod-")) else "stop that process"
+    # As the unit, the program or the container is called: nvidia-dcgm-exporter.service is a dcgm_exporter.
+    if role and set(role.split("_")) <= set(re.split(r"[^a-z]+", told.lower())):
+        return "set %s_managed to adopt or external to keep and scrape it, %s to replace it, or choose another %s" % (role, end, variable)
+    return "%s, or choose another %s" % (end, variable)

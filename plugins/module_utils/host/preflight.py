@@ -95,8 +95,13 @@ def stands_before(unit, port, owner, units="/etc/systemd/system"):
     return owner["pid"] == 1 and str(port) in found
 
 
+def is_ours(unit, owner):
+    """Whether a process is that of a unit of ours. docker's daemon puts a container into a group of its own; it is called like its unit."""
+    return unit in (owner.get("unit"), owner.get("container", "") + ".service")
+
+
 def taken(wanted, proc="/proc", units="/etc/systemd/system"):
-    """Those of the wanted ports that a process which is not the wanted unit listens on: [{port, variable, owner, unit?}].
+    """Those of the wanted ports that a process which is not the wanted unit listens on: [{port, variable, owner, unit?, container?}].
 
     wanted: [{address, port, variable, unit}]
     """
@@ -106,13 +111,11 @@ def taken(wanted, proc="/proc", units="/etc/systemd/system"):
         inodes = ports.conflicts(sockets, one.get("address") or "", one["port"])
         if not inodes:
             continue
-        owner = ports.owner(inodes, proc)
-        if owner and (owner.get("unit") == one["unit"] or stands_before(one["unit"], one["port"], owner, units)):
+        owner = ports.owner(inodes, one["port"], proc, os.path.dirname(proc))
+        if owner and (is_ours(one["unit"], owner) or stands_before(one["unit"], one["port"], owner, units)):
             continue
         entry = {"port": one["port"], "variable": one["variable"], "owner": ports.describe(owner)}
-        if owner and owner.get("unit"):
-            entry["unit"] = owner["unit"]
-        found.append(entry)
+        found.append(dict(entry, **dict((key, owner[key]) for key in ("unit", "container") if owner and key in owner)))
     return found
 
 

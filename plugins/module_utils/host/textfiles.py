@@ -54,14 +54,30 @@ def same(one, other):
         return False
 
 
-def mounts(text):
-    """[(where it is mounted, which directory of its file system)] of a /proc/PID/mountinfo, the longest place first."""
+def mounts(pid, proc="/proc"):
+    """[(file system, which directory of it, where that is mounted)] as a process sees them, the longest place first."""
     found = []
-    for line in text.splitlines():
+    try:
+        with open(os.path.join(proc, str(pid), "mountinfo")) as stream:
+            lines = stream.read().splitlines()
+    except OSError:
+        return []
+    for line in lines:
         fields = line.split(" ")
         if len(fields) > 4:
-            found.append(tuple(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code.group(1), 8)), field) for field in (fields[4], fields[3])))
-    return sorted(found, key=lambda pair: -len(pair[0]))
+            found.append(tuple(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code.group(1), 8)), field) for field in fields[2:5]))
+    return sorted(found, key=lambda mount: -len(mount[2]))
+
+
+def below(path, folder):
+    """What a path is below a folder, "" or "/…"; None if it is elsewhere."""
+    folder = folder.rstrip("/")
+    return path[len(folder):] if (path + "/").startswith(folder + "/") else None
+
+
+def joined(folder, rest):
+    """The path of what `below` returned, below another folder."""
+    return os.path.normpath("/" + (folder + rest).strip("/"))
 
 
 def on_host(pid, path, proc="/proc"):
@@ -69,13 +85,11 @@ def on_host(pid, path, proc="/proc"):
     seen = os.path.join(proc, str(pid), "root") + path
     if same(seen, path):
         return path
-    try:
-        with open(os.path.join(proc, str(pid), "mountinfo")) as stream:
-            known = mounts(stream.read())
-    except OSError:
+    found = next(((device, joined(source, below(path, place))) for device, source, place in mounts(pid, proc) if below(path, place) is not None), None)
+    if not found:
         return None
-    for place, source in known:
-        if path == place or path.startswith(place.rstrip("/") + "/"):
-            candidate = os.path.normpath(source + "/" + path[len(place.rstrip("/")):])
-            return candidate if same(seen, candidate) else None
-    return None
+    # The kernel says where a directory is in its file system, and this host where that is mounted.
+    device, source = found
+    places = [source] + [joined(place, below(source, top)) for other, top, place in mounts("self", proc)
+                         if other == device and below(source, top) is not None]
+    return next((candidate for candidate in places if same(seen, candidate)), None)

@@ -6,7 +6,7 @@
 
 A finding is {host, what, value, fix, severity: error | warning | note | summary, line}.
 """
-from ansible_collections.accelmon.fleet.plugins.module_utils.host import systemd
+from ansible_collections.accelmon.fleet.plugins.module_utils.host import ports, systemd
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.module_utils.paths import CONFIGURATION, PROGRAMS, STATE
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import choice, facts, hosts as fleet, plan, records, scrape_only, variables
@@ -276,9 +276,7 @@ def judge(host, observed, clock, monitors):
 def port_fix(entry):
     """What to do about a port that somebody has."""
     role = entry["variable"][:-len("_port")]
-    if role in PORT_EXPORTERS and role.replace("_", "-") in entry["owner"].replace("_", "-"):
-        return f"set {role}_managed to adopt or external to keep and scrape it, or choose another {role}_port"
-    return f"stop that process, or choose another {entry['variable']}"
+    return ports.remedy(entry["variable"], entry["owner"], entry, role if role in PORT_EXPORTERS else "")
 
 
 def judge_room(host, paths):

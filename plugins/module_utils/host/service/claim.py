@@ -14,13 +14,13 @@ from ansible_collections.accelmon.fleet.plugins.module_utils.detect import obtai
 from ansible_collections.accelmon.fleet.plugins.module_utils.host import interpreter, ports, systemd
 from ansible_collections.accelmon.fleet.plugins.module_utils.host.service.acting import Acting
 
-OWNED = paths.STATE + "/services"
+OWNED = paths.SERVICES
 
 
 class Claim(Acting):
     """What is looked at before anything is installed or written.
 
-    What the service owns beside its unit is remembered in a file below OWNED: {"package": name, "masked": unit}.
+    What the service owns beside its unit is remembered in a file below OWNED: {"package": name, "masked": unit, "leaves": [paths]}.
     """
 
     @property
@@ -83,12 +83,6 @@ class Claim(Acting):
         return any(self.owned(path).get("package") == package
                    for path in glob.glob(os.path.join(OWNED, "*.json")) if path != self.owned_path)
 
-    def remedy(self):
-        """What the user can do about a service that is already there."""
-        if not self.params["managed_variable"]:
-            return "stop it"
-        return "set %s: external to leave it and scrape it" % self.params["managed_variable"]
-
     def refuse_without_access(self):
         """A service that is started without the files of the role access ends at once. An image gets them later; check mode has not written them."""
         missing = [path for path in self.params["needs"] if not os.path.exists(path)]
@@ -100,8 +94,10 @@ class Claim(Acting):
         unit = self.params["package_unit"]
         if unit and (theirs["ActiveState"] in ("active", "activating", "reloading") or theirs["UnitFileState"] == "enabled"):
             managed = self.params["managed_variable"]
-            self.fail("%s = install: %s is already in use on this host; %s, or disable that unit yourself" % (managed, unit, self.remedy())
-                      if managed else "%s is already in use on this host; stop and disable that unit" % unit)
+            self.fail("%s = install: %s is already in use on this host; set %s to adopt or external to keep and scrape it, "
+                      "or stop and disable it to replace it" % (managed, unit, managed) if managed else
+                      "%s_source = package: %s is already in use on this host; stop and disable it, or set %s_source to release, bundle or container"
+                      % (self.name, unit, self.name))
 
     def refuse_taken_port(self, ours):
         """Something else listens where the service will."""
@@ -112,11 +108,12 @@ class Claim(Acting):
             inodes = ports.conflicts(sockets, wanted["address"], wanted["port"])
             if not inodes or ports.holds(ours["MainPID"], inodes) or (self.params["container"] and ours["ActiveState"] == "active"):
                 continue
-            found = self.named(ports.owner(inodes), wanted)
+            found = self.named(ports.owner(inodes, wanted["port"]), wanted)
             if found and found.get("unit") in (self.unit, systemd.part_name(self.name, "front.service"), systemd.part_name(self.name, "front.socket")):
                 continue
-            self.fail("%s = %d: the port is taken by %s; %s, or choose another %s"
-                      % (wanted["variable"], wanted["port"], ports.describe(found), self.remedy(), wanted["variable"]))
+            told = ports.describe(found)
+            self.fail("%s = %d: the port is taken by %s; %s" % (wanted["variable"], wanted["port"], told, ports.remedy(
+                wanted["variable"], told, found, self.name if self.params["managed_variable"] else "")))
 
     def named(self, found, wanted):
         """An owner of a port, with its socket unit if systemd itself holds the port."""

@@ -25,6 +25,7 @@ class Run(Parts, Health):
         # Of the parts, what starts the others.
         starters = [(systemd.part_name(self.name, part), told) for part, told in parts.items() if not part.endswith(".service")]
         self.enable([(self.timer, timer) if wants_timer else (self.unit, unit)] + starters)
+        self.quiet_package()
         if self.params["image"]:
             return {"generation": value}
         healthy = self.run_timer(timer, unit) if wants_timer else self.run_service(unit, value, parts)
@@ -48,6 +49,16 @@ class Run(Parts, Health):
         for name, told in units:
             if told["UnitFileState"] != "enabled":
                 self.switch("enable", name)
+
+    def quiet_package(self):
+        """Disable the package's unit if the package, which has just come, enabled it.
+
+        A unit of the site's own with this name keeps it from being masked: the package enables that one, to start with the host. The claim
+        would have refused one that was enabled before.
+        """
+        unit = self.params["package_unit"]
+        if unit and self.params["phase"] == "run" and self.show(unit)[0]["UnitFileState"] == "enabled":
+            self.switch("disable", unit)
 
     def run_service(self, unit, value, parts):
         """Start, restart or reload a service that runs all the time; whether it is healthy then."""

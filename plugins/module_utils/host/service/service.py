@@ -35,6 +35,7 @@ class Service(Claim, Run):
         self.write_files()
         if not absent:
             found.update(self.run_present())
+            self.keep_leaves()
         return found
 
     def write_files(self):
@@ -51,10 +52,17 @@ class Service(Claim, Run):
         return {"changed": bool(self.actions) or self.files.get("changed", False), "actions": self.actions,
                 "diff": self.files.get("diff", []) + self.diff}
 
-    def remove_leaves(self):
+    def keep_leaves(self):
+        """Remember what the service leaves, and remove what it left elsewhere before: a site's own exporter would go on exporting it."""
+        before, now = self.owned().get("leaves", []), self.params["leaves"]
+        self.remove_leaves([path for path in before if path not in now])
+        if before != now:
+            self.own(leaves=now)
+
+    def remove_leaves(self, paths):
         """Remove what the service left beside its files; a directory only if nothing of others is in it."""
         gone = set()
-        for path in self.params["leaves"]:
+        for path in paths:
             folder = os.path.isdir(path) and not os.path.islink(path)
             if not os.path.lexists(path) or folder and set(os.path.join(path, name) for name in os.listdir(path)) - gone:
                 continue
@@ -71,8 +79,8 @@ class Service(Claim, Run):
                 self.take_away(unit)
         if self.diff and not self.params["image"]:
             self.do("daemon-reload", "systemctl", "daemon-reload")
-        self.remove_leaves()
         owned = self.owned()
+        self.remove_leaves(self.params["leaves"] + [path for path in owned.get("leaves", []) if path not in self.params["leaves"]])
         package = "absent" if owned.get("package") and not self.shared_package(owned["package"]) else ""
         if owned.get("masked"):
             self.switch("unmask", owned["masked"])

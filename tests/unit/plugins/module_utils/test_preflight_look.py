@@ -83,6 +83,14 @@ def test_a_port_and_who_has_it():
             assert preflight.taken([{"address": "", "port": port, "variable": "x_port", "unit": found[0]["unit"]}]) == []
 
 
+@pytest.mark.parametrize("owner,ours", [
+    ({"unit": "accelmon-x.service"}, True), ({"unit": "docker-1a.scope", "container": "accelmon-x"}, True),
+    ({"unit": "docker-1a.scope", "container": "x"}, False), ({}, False),
+])
+def test_a_container_of_ours_is_ours(owner, ours):
+    assert preflight.is_ours("accelmon-x.service", owner) is ours
+
+
 def test_a_host_that_tells_nothing(tmp_path):
     found = preflight.look([], ["/opt/accelmon"], [], str(tmp_path))
     for key in ("free_bytes", "free_inodes"):

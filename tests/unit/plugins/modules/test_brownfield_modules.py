@@ -5,6 +5,7 @@ Stubbed: AnsibleModule; for the exporter also the list of listening sockets, whi
 """
 
 import http.server
+import json
 import os
 import pathlib
 import stat
@@ -60,8 +61,9 @@ def exporter(tmp_path, monkeypatch):
     server.directory.mkdir()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     monkeypatch.setattr(ports, "listeners", lambda: [("0.0.0.0", server.server_port, "0")])
-    monkeypatch.setattr(ports, "owner", lambda inodes: None)
+    monkeypatch.setattr(ports, "owner", lambda inodes, port: None)
     monkeypatch.setattr(adopted_exporter, "UNITS", str(tmp_path))
+    monkeypatch.setattr(adopted_exporter, "OWNED", str(tmp_path / "owned"))
     yield server
     server.shutdown()
     server.server_close()
@@ -125,6 +127,22 @@ def test_a_good_exporter_is_proven_by_one_file_and_that_once(exporter):
     assert not adoption(exporter, state="absent").remove()["changed"]
 
 
+def test_the_file_goes_from_where_it_was(exporter, tmp_path):
+    former, record = tmp_path / "former", tmp_path / "owned" / "node_exporter.json"
+    exporter.directory.rename(former)
+    exporter.directory.mkdir()
+    here, exporter.directory = exporter.directory, former
+    adoption(exporter).adopt()
+    record.write_text(json.dumps(dict(json.loads(record.read_text()), package="p")))
+    exporter.directory = here
+    assert adoption(exporter, check_mode=True).adopt()["changed"] and list(former.iterdir())
+    assert adoption(exporter).adopt()["changed"] and not list(former.iterdir())
+    assert json.loads(record.read_text()) == {"leaves": [str(here / "accelmon_adopted.prom")], "package": "p"}
+    assert not adoption(exporter).adopt()["changed"]
+    assert adoption(exporter, state="absent", directory=str(former)).remove()["changed"] and not list(here.iterdir())
+    assert json.loads(record.read_text()) == {"package": "p"}
+
+
 def test_a_directory_that_it_does_not_read_is_refused_and_left_clean(exporter, tmp_path):
     adoption(exporter).adopt()
     other = tmp_path / "other"
@@ -139,7 +157,7 @@ def test_the_directory_that_it_reads_is_named(exporter, tmp_path, monkeypatch):
     other = tmp_path / "other"
     other.mkdir()
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", f"--collector.textfile.directory={exporter.directory}"]) as child:
-        monkeypatch.setattr(ports, "owner", lambda inodes: {"pid": child.pid, "program": "node_exporter"})
+        monkeypatch.setattr(ports, "owner", lambda inodes, port: {"pid": child.pid, "program": "node_exporter"})
         text = refused(exporter, directory=str(other))
         child.kill()
     assert text.endswith(f"; it reads {exporter.directory}; set accelmon_textfile_directory to that")

@@ -100,7 +100,7 @@ def test_first_run_writes_everything_and_the_second_nothing(host):
     assert first["clusters"] == {"c": {
         "generation": 1, "hosts": 2, "added": ["a", "b"], "updated": [], "removed": [], "retired": [], "pending": ["b"], "accepted": {}}}
     assert sorted(host.files()) == [
-        "state/c.json", "state/c.lock", "targets/node_exporter/c.json", "textfile/accelmon_fleet_c.prom"]
+        "state/c.json", "state/c.lock", "state/c.series", "targets/node_exporter/c.json", "textfile/accelmon_fleet_c.prom"]
     assert mode(host.state) == 0o750
     assert mode(host.state / "c.json") == 0o640
     assert mode(host.targets / "node_exporter") == 0o755
@@ -221,10 +221,29 @@ def test_hosts_that_go_are_forgotten_in_their_cluster_and_no_others(host):
     assert not host.run(gone, forget=True, full_run=False)["changed"]
 
 
+def test_series_go_from_the_directory_where_they_were(host):
+    """That of a site's own node_exporter, which would go on exporting them. Each cluster when it is recorded the next time."""
+    host.run([record("a"), record("x", cluster="d")])
+    former, host.series = host.series, host.root / "elsewhere"
+
+    def there():
+        return [str(path.relative_to(host.root)) for folder in (host.series, former) for path in sorted(folder.glob("*.prom"))]
+    assert host.run([record("a")], _ansible_check_mode=True)["changed"]
+    assert there() == ["textfile/accelmon_fleet_c.prom", "textfile/accelmon_fleet_d.prom"]
+    assert host.run([record("a")])["changed"]
+    assert there() == ["elsewhere/accelmon_fleet_c.prom", "textfile/accelmon_fleet_d.prom"]
+    assert not host.run([record("a")])["changed"]
+    (host.series / "accelmon_fleet_c.prom").unlink()
+    former, host.series = host.series, former
+    host.run([record("a"), record("x", cluster="d")])
+    assert there() == ["textfile/accelmon_fleet_c.prom", "textfile/accelmon_fleet_d.prom"]
+
+
 def test_forgetting_the_last_host_of_a_cluster_leaves_no_targets_and_no_series(host):
     host.run([record("a"), record("x", cluster="d")])
     host.run([unanswered("x", cluster="d")], forget=True, full_run=False)
-    assert sorted(host.files()) == ["state/c.json", "state/c.lock", "state/d.lock", "targets/node_exporter/c.json", "textfile/accelmon_fleet_c.prom"]
+    assert sorted(host.files()) == [
+        "state/c.json", "state/c.lock", "state/c.series", "state/d.lock", "targets/node_exporter/c.json", "textfile/accelmon_fleet_c.prom"]
 
 
 def test_where_nothing_was_recorded_forgetting_makes_no_directory(host):

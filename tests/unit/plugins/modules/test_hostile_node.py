@@ -128,7 +128,7 @@ def test_facts_with_names_of_variables_decide_nothing(fleet):
     after = fleet.hosts()
     assert after["evil"] == before["evil"]
     assert after["gpu2"]["highest"] == before["gpu2"]["highest"] and after["gpu2"]["status"] == "active"
-    assert sorted(os.listdir(fleet.folder / "state")) == ["default.json", "default.lock", "tmp"]
+    assert sorted(os.listdir(fleet.folder / "state")) == ["default.json", "default.lock", "default.series", "tmp"]
 
 
 def test_a_node_whose_facts_do_not_fit_fails_alone(tmp_path):

@@ -178,7 +178,7 @@ def test_units_that_were_there_come_back_when_the_new_ones_fail(host, folder, ch
 ])
 def test_a_port_that_systemd_holds_has_an_owner(host, monkeypatch, owner, table, refusal):
     monkeypatch.setattr(ports, "listeners", lambda: [("::", 9401, "77")])
-    monkeypatch.setattr(ports, "owner", lambda inodes: owner)
+    monkeypatch.setattr(ports, "owner", lambda inodes, port: owner)
     host.sockets = table
     claim = {"phase": "claim", "listen": [{"address": "", "port": 9401, "variable": "x_port"}]}
     if refusal is None:

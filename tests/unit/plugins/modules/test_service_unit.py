@@ -229,12 +229,42 @@ def test_an_image_masks_the_packages_unit_before_the_package_comes(host, tmp_pat
     assert host.did() == ["systemctl --root=/ mask p.service"]
     assert json.loads((tmp_path / "OWNED" / "x.json").read_text()) == {"masked": "p.service", "package": "p"}
     host.enabled["p.service"] = "enabled"
-    with pytest.raises(Failed, match="x_managed = install: p.service is already in use on this host; set x_managed: external to leave it and scrape it"):
+    with pytest.raises(Failed, match="x_managed = install: p.service is already in use on this host; set x_managed to adopt or external to keep"):
         service(host, **params).claim()
     # Who has no such variable is not told to set one.
     del params["managed_variable"]
-    with pytest.raises(Failed, match=r"^p\.service is already in use on this host; stop and disable that unit$"):
+    with pytest.raises(Failed, match=r"^x_source = package: p\.service is already in use .*; stop and disable it, or set x_source to release, b"):
         service(host, **params).claim()
+
+
+def test_a_unit_that_the_package_enabled_under_the_name_of_the_sites_is_disabled(host):
+    params = {"image": True, "package": "p", "package_unit": "p.service"}
+    host.enabled.update({"accelmon-x.service": "enabled", "p.service": "enabled"})
+    service(host, **params).run_present()
+    assert host.did() == ["systemctl --root=/ disable p.service"]
+    for wanted, more in (("disabled", {}), ("masked", {}), ("enabled", {"phase": "converge"})):
+        host.enabled["p.service"] = wanted
+        service(host, **dict(params, **more)).run_present()
+        assert host.did() == [], wanted
+
+
+def test_what_was_left_elsewhere_goes(host, tmp_path):
+    """accelmon_textfile_directory was a site's, whose own exporter would go on exporting it."""
+    old, new, record = tmp_path / "theirs.prom", tmp_path / "ours.prom", tmp_path / "OWNED" / "x.json"
+    host.enabled["accelmon-x.service"] = "enabled"
+    service(host, image=True, leaves=[str(old)]).converge()
+    assert json.loads(record.read_text()) == {"leaves": [str(old)]}
+    old.write_text("1")
+    new.write_text("2")
+    host.check_mode = True
+    made = service(host, image=True, leaves=[str(new)])
+    made.converge()
+    assert made.actions == [f"remove {old}"] and old.exists()
+    host.check_mode = False
+    service(host, image=True, leaves=[str(new)]).converge()
+    assert not old.exists() and new.exists() and json.loads(record.read_text()) == {"leaves": [str(new)]}
+    service(host, image=True, phase="converge", state="absent", leaves=[str(old)]).converge()
+    assert not new.exists() and not record.exists(), "and so does what it leaves now, whatever the directory is by then"
 
 
 def test_an_image_forgets_a_service(host, tmp_path):

@@ -34,9 +34,13 @@ def test_nothing_is_said_of_a_good_fleet():
 
 
 @pytest.mark.parametrize("changes,line", [
-    ({"ports": [{"port": 9100, "variable": "node_exporter_port", "owner": "prometheus-node-exporter.service (pid 7, prometheus-node)"}]},
-     "error: gpu: node_exporter_port 9100 = taken by prometheus-node-exporter.service (pid 7, prometheus-node); "
-     "set node_exporter_managed to adopt or external to keep and scrape it, or choose another node_exporter_port"),
+    ({"ports": [{"port": 9100, "variable": "node_exporter_port", "owner": "prometheus-node-exporter.service (pid 7, prometheus-node-exporter)",
+                 "unit": "prometheus-node-exporter.service"}]},
+     "error: gpu: node_exporter_port 9100 = taken by prometheus-node-exporter.service (pid 7, prometheus-node-exporter); "
+     "set node_exporter_managed to adopt or external to keep and scrape it, stop and disable prometheus-node-exporter.service to replace it, "
+     "or choose another node_exporter_port"),
+    ({"ports": [{"port": 9100, "variable": "node_exporter_port", "owner": "pid 7, x"}]},
+     "error: gpu: node_exporter_port 9100 = taken by pid 7, x; stop that process, or choose another node_exporter_port"),
     ({"paths": {"/opt/accelmon": {"mount": "/opt", "options": ["noexec"]}}},
      "error: gpu: /opt/accelmon = mounted noexec at /opt; mount it without noexec: programs run from there"),
     ({"paths": {"/var/lib/accelmon": {"mount": "/var", "options": ["noexec"]}}}, None),
