@@ -209,7 +209,7 @@ def test_what_is_in_use_already_is_left_and_can_be_adopted(fleet, restored):
                       "systemctl restart amd-metrics-exporter")
     try:
         eventually(lambda: rows(page(fleet)), "their exporter answers")
-        assert ("amd_exporter_managed = install: amd-metrics-exporter.service is already in use on this host; set amd_exporter_managed: external"
+        assert ("amd_exporter_managed = install: amd-metrics-exporter.service is already in use on this host; set amd_exporter_managed to adopt or external"
                 in message(fleet))
         said = message(fleet, amd_exporter_managed="adopt")
         assert "lacks" in said and "gpu_total_vram" in said, said

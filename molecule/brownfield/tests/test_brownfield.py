@@ -25,7 +25,7 @@ def page(fleet, host):
 
 def their_unit(fleet, host):
     """What must stay as it is."""
-    unit = {"script1": "prometheus-node-exporter", "inside1": "site-exporter"}[host]
+    unit = {"script1": "prometheus-node-exporter", "inside1": "node_exporter"}[host]
     return fleet.shell(host, f"systemctl show --property MainPID,NRestarts,FragmentPath,DropInPaths,ExecStart {unit}; cat /proc/$(systemctl show "
                              f"--value --property MainPID {unit})/cmdline | tr '\\0' ' '; stat -c '%U:%G %a' $(ls -d {TEXT} /srv/metrics/text 2>/dev/null)")
 
@@ -119,3 +119,29 @@ def test_what_is_given_up_goes_and_the_rest_stays(fleet):
     assert fleet.shell("inside1", "ls -A /srv/metrics/text") == ""
     assert their_unit(fleet, "inside1") == theirs
     fleet.site("--limit", "inside1")
+
+
+def test_theirs_is_refused_replaced_and_put_back(fleet, tmp_path):
+    """The steps that docs/brownfield.md has for the services of prometheus.prometheus."""
+    def inventory(name, **variables):
+        return fleet.inventory_of(tmp_path / f"{name}.json", variables={"inside1": dict(accelmon_textfile_directory="/var/lib/accelmon/textfile", **variables)})
+
+    state = "systemctl cat node_exporter; systemctl is-enabled node_exporter; stat -c '%U:%G %a' /srv/metrics/text; ls -A /srv/metrics/text"
+    theirs = fleet.shell("inside1", state)
+    install = inventory("install", node_exporter_managed="install")
+    for playbook in ("playbooks/preflight.yml", "site.yml"):
+        refused = fleet.play(playbook, "--limit", "inside1", inventory=install)
+        assert refused.code != 0 and "node_exporter.service (pid" in refused.output, refused.output
+        assert ("set node_exporter_managed to adopt or external to keep and scrape it, stop and disable node_exporter.service to replace it, "
+                "or choose another node_exporter_port") in refused.output
+    fleet.shell("inside1", "systemctl disable --now node_exporter")
+    fleet.site("--limit", "inside1", inventory=install)
+    assert fleet.shell("inside1", "systemctl is-active accelmon-node-exporter").strip() == "active"
+    assert fleet.shell("inside1", "ls -A /srv/metrics/text") == "", "nothing of ours stays where it reads"
+    eventually(lambda: fleet.values('count by (node) (node_gpu_temperature_celsius{job="node_exporter"})').get("inside1") == 1, "from ours")
+
+    fleet.site("--limit", "inside1", inventory=inventory("gone", node_exporter_managed="install", node_exporter_state="absent"))
+    fleet.shell("inside1", "systemctl enable --now node_exporter")
+    fleet.site("--limit", "inside1")
+    assert fleet.shell("inside1", state) == theirs
+    eventually(lambda: fleet.values('count by (node) (node_gpu_temperature_celsius{job="node_exporter"})').get("inside1") == 1, "from theirs")

@@ -25,6 +25,11 @@ def test_an_external_exporter_is_scraped_where_it_is(fleet):
     eventually(lambda: any(dict(labels)["instance"].endswith(":9200") for labels in fleet.query('up{job="node_exporter",node="ext1"} == 1')), "port 9200")
 
 
+def test_a_prometheus_that_was_there_stays_disabled(fleet):
+    assert fleet.shell("mon2", "systemctl is-enabled prometheus", check=False).strip() == "disabled"
+    assert fleet.shell("mon2", "systemctl cat prometheus").count("/usr/local/bin/prometheus") == 1
+
+
 @pytest.mark.costly
 def test_somebody_elses_node_exporter_is_refused_or_scraped_as_it_is(fleet, tmp_path):
     fleet.site("--limit", "plain1", "-e", "node_exporter_state=absent")
@@ -34,7 +39,7 @@ def test_somebody_elses_node_exporter_is_refused_or_scraped_as_it_is(fleet, tmp_
     try:
         refused = fleet.play("site.yml", "--limit", "plain1")
         assert refused.code != 0
-        assert "prometheus-node-exporter.service" in refused.output and "node_exporter_managed: external" in refused.output, refused.output
+        assert "prometheus-node-exporter.service" in refused.output and "set node_exporter_managed to adopt or external" in refused.output, refused.output
 
         external = fleet.inventory_of(tmp_path / "external.json", variables={"plain1": {"node_exporter_managed": "external"}})
         assert fleet.site("--limit", "plain1", inventory=external).recap["plain1"]["failed"] == 0
