@@ -48,6 +48,8 @@ TARGETS = STATE + "/targets"
 REGISTRY = STATE + "/registry"
 # What services own beside their units.
 SERVICES = STATE + "/services"
+# What was there before a step of upgrade.yml, until it is compared: this and the name of the release.
+UPGRADE = STATE + "/upgrade_"
 # What somebody chose by a playbook instead of in the inventory.
 CHOICES = STATE + "/choices"
 # Of the first one: the passwords and the certificate authority of the fleet.

@@ -329,7 +329,8 @@ ansible_facts:
         programs:
           description:
             - Programs that C(upgrade.yml) looks after, by role. C(source) is V(release) for what comes from an archive, or V(package).
-              C(version) and, of an archive, C(sha256) are there where they are known.
+              C(version) and, of an archive, C(sha256) are there where they are known. C(before) is the same of what a killed run of C(upgrade.yml)
+              has replaced and not compared with it, and C(at), when.
           type: dict
           returned: when there are any
           sample: {node_exporter: {source: release, version: 1.9.1}}

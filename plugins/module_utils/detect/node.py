@@ -164,6 +164,30 @@ def programs(root):
     return found
 
 
+def replaced(root, found):
+    """What `programs` has found, and what a killed run of upgrade.yml has replaced and not compared with it: before, {source, version?, sha256?, at:
+    when, seconds since 1970}.
+    """
+    for role, before in uncompared(root).items():
+        if role in found and any(found[role].get(key) != before.get(key) for key in ("source", "version", "sha256")):
+            found[role]["before"] = before
+    return found
+
+
+def uncompared(root):
+    """{role: what programs tells of it, and at: when} of what was there before steps of upgrade.yml that nobody has compared yet."""
+    folder, beginning = os.path.split(paths.UPGRADE)
+    folder, found = os.path.join(root, folder.lstrip("/")), {}
+    for name in files.names(folder):
+        if name.startswith(beginning):
+            try:
+                note = json.loads(files.text(os.path.join(folder, name)) or "")
+                found.update((role, dict(before, at=note["at"])) for role, before in note["programs"].items())
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue  # no note of upgrade.yml, which replaces its notes by a rename
+    return found
+
+
 def _behind(root, service, current):
     """Whether a service was started before the link to its release was made. systemd makes a link too, when it starts a service."""
     started = files.made(os.path.join(root, "run/systemd/units/invocation:" + service))
@@ -221,7 +245,7 @@ def describe(root="/"):
     for key, name in (("distribution", "ID"), ("distribution_version", "VERSION_ID")):
         if release.get(name):
             node[key] = release[name]
-    stack = programs(root)
+    stack = replaced(root, programs(root))
     if stack:
         node["programs"] = stack
     up = links.find(root)

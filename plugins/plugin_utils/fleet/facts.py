@@ -218,6 +218,8 @@ SUMMARY_FIELDS = fields(
     count=COUNT, models=map_of(text, COUNT), states=map_of(word, COUNT), driver_version=text, vendor_note=text, embedded=COUNT,
     driver_only=switch, partitions=map_of(text, PARTITIONS))
 
+PROGRAM = {"source": word, "version": text, "sha256": text}
+
 SCHEMA = {
     "accelerators": fields(
         (), devices=list_of(DEVICE), summary=map_of(vendor, _summed),
@@ -227,7 +229,8 @@ SCHEMA = {
     "accelmon_node": fields(
         (), architecture=word, distribution=word, distribution_version=text, python_version=text, addresses=list_of(address), systemd=switch,
         access=switch, libc=fields((), name=word, version=text), container_runtimes=list_of(word), exporters=list_of(word),
-        programs=map_of(word, fields(("source",), source=word, version=text, sha256=text)), hostengine=switch, lacking=map_of(word, word),
+        programs=map_of(word, fields(("source",), **PROGRAM, before=fields(("source", "at"), **PROGRAM, at=number(2 ** 40)))),
+        hostengine=switch, lacking=map_of(word, word),
         links=map_of(link, COUNT)),
 }
 

@@ -5,8 +5,15 @@
 """What an upgrade is about: which versions are wanted or refused, in which order they come, which line of the data lies between. Pure functions.
 
 A step is {"release", "roles", "from" (the source where no version is known), "to" ("" of a package), "line", "why" ("" where no line is crossed),
-"storage": bool, "back": bool}: roles whose programs come together, and whether they go back by themselves where the fleet is worse afterwards.
+"storage": bool, "back": bool, "programs": {role: {source, version?, sha256?}}, "note": path, "since": when, or 0}: roles whose programs come together,
+and whether they go back by themselves where the fleet is worse afterwards; what is there before it, and the file on the host that says so until the step
+is compared. `since` is when a run that was killed began with the step: it is not compared yet, and `programs` and the note are from then.
 """
+import datetime
+import json
+import time
+
+from ansible_collections.accelmon.fleet.plugins.module_utils import paths
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import facts, hosts as fleet, variables
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.programs import all_smi, bundle, releases
@@ -19,6 +26,8 @@ ORDER = ("victoriametrics", "prometheus", "vmutils", "alertmanager", "grafana", 
 EXPORTERS = ("node_exporter", "all_smi")
 VARIABLES = ("accelmon_source", "accelmon_bundle", "accelmon_lock_file", "accelmon_backend", "accelmon_grafana",
              "accelmon_backup_directory", "accelmon_update_canaries")
+# Seconds after which a fleet is not compared any more with what it was.
+LONG_AGO = 24 * 3600
 
 
 def specs():
@@ -70,8 +79,18 @@ class Stack:
         return "", f"{role}_source", source
 
     def changes(self, role):
-        """Whether another program is wanted than is installed; a package that is there stays, and images are left to site.yml."""
-        before, after = self.installed.get(role), self.wanted(role)[0]
+        """Whether there is a step for a role: another program is wanted than its step begins with."""
+        return self.differs(role, self.start(role))
+
+    def start(self, role):
+        """What a step begins with: what is installed, or what a killed run has replaced and not compared, unless that is wanted again."""
+        told = self.installed.get(role)
+        left = told and told.get("before")
+        return left if left and self.differs(role, left) else told
+
+    def differs(self, role, before):
+        """Whether another program is wanted than this one; a package that is there stays, and images are left to site.yml."""
+        after = self.wanted(role)[0]
         if before is None or self.source(role) == "container":
             return False
         if after:
@@ -83,19 +102,22 @@ class Stack:
         found = {}
         for role in roles:
             if self.changes(role):
-                before, after = self.installed[role].get("version", ""), self.wanted(role)[0]
+                start, after, release = self.start(role), self.wanted(role)[0], releases.product_of(role)
+                before = start.get("version", "")
                 line, why = releases.line_between(role, before, after) if before else ("", "")
-                step = found.setdefault(releases.product_of(role), {
-                    "release": releases.product_of(role), "roles": [], "from": before or self.installed[role]["source"], "to": after, "line": line, "why": why,
-                    "storage": role in ("victoriametrics", "prometheus"), "back": role != "grafana"})
+                step = found.setdefault(release, {
+                    "release": release, "roles": [], "from": before or start["source"], "to": after, "line": line, "why": why,
+                    "storage": role in ("victoriametrics", "prometheus"), "back": role != "grafana", "programs": {},
+                    "note": f"{paths.UPGRADE}{release}.json", "since": 0})
                 step["roles"].append(role)
+                step["programs"][role] = {key: start[key] for key in ("source", "version", "sha256") if key in start}
+                step["since"] = max(step["since"], start.get("at", 0))
         return sorted(found.values(), key=lambda step: ORDER.index(step["release"]))
 
-    def former(self, roles):
-        """{variable: value} with which these roles install what was there before; an archive is still on the host."""
+    def former(self, programs):
+        """{variable: value} with which these programs, {role: {source, version?, sha256?}}, are installed again; an archive is still on the host."""
         found = {}
-        for role in roles:
-            before = self.installed[role]
+        for role, before in programs.items():
             released = before["source"] == "release"
             found.update({f"{role}_source": before["source"], f"{role}_version": before.get("version", "") if released else "", f"{role}_url": "",
                           f"{role}_sha256": {self.architecture: before["sha256"]} if released and before.get("sha256") else {}})
@@ -159,13 +181,13 @@ def watched(lock_file):
     return {name: entry["version"] for name, entry in locked.items() if set((releases.catalogue().get(name) or {}).get("roles", [])) & set(EXPORTERS)}
 
 
-def plan(hosts, hostvars, groups, lock_file="", only=()):
+def plan(hosts, hostvars, groups, lock_file="", only=(), now=None):
     """What an upgrade of these hosts is:
 
     {"stack": {host: [step]}, "exporters": {host: [step]}, "canaries": [host] that get exporters first, "former": {host: {variable: value}} with which
      they get what they have now, "lines": [what is done], "problems": [why nothing is done]}
 
-    lock_file: used instead of accelmon_lock_file, unless it is empty; only: releases, without any all
+    lock_file: used instead of accelmon_lock_file, unless it is empty; only: releases, without any all; now: seconds since 1970, the clock's without it
     """
     made = {"stack": {}, "exporters": {}, "canaries": [], "former": {}, "lines": [], "problems": refusals(hosts, hostvars, lock_file)}
     found = stacks(hosts, hostvars, lock_file)
@@ -175,13 +197,19 @@ def plan(hosts, hostvars, groups, lock_file="", only=()):
             steps = one.steps([role for role in roles if role in chosen])
             if steps:
                 made[key][host] = steps
-                made["former"].setdefault(host, {}).update(one.former([role for step in steps for role in step["roles"]]))
-            made["problems"] += [unprotected(step, host) for step in steps if step["line"] and not one.values["accelmon_backup_directory"]]
+                made["former"].setdefault(host, {}).update(one.former({role: program for step in steps for role, program in step["programs"].items()}))
+            made["problems"] += doubts(steps, host, now or time.time(), one.values["accelmon_backup_directory"])
     if made["exporters"]:
         wanted = next(iter(found.values())).values["accelmon_update_canaries"]
         made["canaries"] = canaries(made["exporters"], wanted, groups)
     made["lines"] = list(lines(made))
     return made
+
+
+def doubts(steps, host, now, backups):
+    """Why steps are not done, [line]. now: seconds since 1970; backups: where they are, "" if there are none"""
+    return [outdated(step, host) for step in steps if step["since"] and now - step["since"] > LONG_AGO] + [
+        unprotected(step, host) for step in steps if step["line"] and not backups]
 
 
 def lines(made):
@@ -221,6 +249,8 @@ def canaries(hosts, chosen, groups):
 def said(step, when=""):
     """A step in a few words; when: first or then."""
     words = f"{', '.join(step['roles'])}{' ' * bool(when)}{when}: {step['from']} -> {step['to'] or 'package'}"
+    if step["since"]:
+        return f"{words}, which a run that was killed has not compared with {_moment(step['since'])}"
     return words + (f", after a backup: it crosses {step['line']}, and {step['why']}" if step["line"] else "")
 
 
@@ -229,6 +259,39 @@ def unprotected(step, host):
     return str(Problem(f"{step['release']} {step['from']} -> {step['to'] or 'package'} crosses {step['line']}: {step['why']}; "
                        "set it, accelmon_backup_recipient and accelmon_backup_secret, so that there is a backup to go back to",
                        "accelmon_backup_directory", "", host))
+
+
+def _moment(seconds):
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def outdated(step, host):
+    """The line about a step that was left uncompared so long ago that the fleet is another one by now."""
+    return str(Problem(f"{step['note']}: a run that was killed has not compared {step['release']} {step['from']} -> {step['to'] or 'package'} with "
+                       f"{_moment(step['since'])}, which is too long ago to do it now; see with verify.yml whether all is well, remove that file and run again",
+                       host=host))
+
+
+def note(step, seen, backup=""):
+    """What a host keeps until a step is compared, as JSON: {"at", "programs", "seen", "backup"}.
+
+    seen: what fleet_upgrade_info saw before, {} if it did not look; backup: path of the one that was taken, "" if none
+    """
+    return json.dumps({"at": int(time.time()), "programs": step["programs"], "seen": seen, "backup": backup}, sort_keys=True)
+
+
+def noted(notes, key, otherwise):
+    """A value of the first of these notes, texts, that has one; `otherwise` if none has."""
+    return next((found for found in (json.loads(one).get(key) for one in notes) if found), otherwise)
+
+
+def replaced(steps, lines):
+    """Directories of releases that must not be current after these steps, [name].
+
+    lines: "role directory process state" of what ran before. What a killed run has put there may stay.
+    """
+    fresh = {role for step in steps if not step["since"] for role in step["roles"]}
+    return [line.split()[1] for line in lines if line.split()[0] in fresh]
 
 
 def former(made, host, step):

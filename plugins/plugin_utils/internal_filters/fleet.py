@@ -291,4 +291,5 @@ class FilterModule:
                 "_given_answers": answers.given, "_silent": answers.silent,
                 "_updates_watched": as_answer(upgrades.watched), "_upgrade_plan": upgrades.plan, "_upgrade_former": upgrades.former,
                 "_upgrade_stack_progress": upgrades.stack_progress, "_upgrade_exporters_progress": upgrades.exporters_progress,
+                "_upgrade_note": upgrades.note, "_upgrade_noted": upgrades.noted, "_upgrade_replaced": upgrades.replaced,
                 "_upgrade_verdict": upgrades.verdict, "_upgrade_goes_on": upgrades.goes_on, "_upgrade_failures": upgrades.failures}

@@ -157,6 +157,48 @@ def test_an_upgrade_over_a_line_needs_a_backup():
     assert made["problems"] == [] and "after a backup: it crosses 1.133.0" in made["lines"][0]
 
 
+def uncompared(**given):
+    """hostvars of a monitoring host whose storage a killed run has replaced and not compared."""
+    now = {"version": "1.151.0", "source": "release", "sha256": "c" * 64, "before": {"version": "1.112.0", "source": "package", "at": 1000}}
+    return {"mon1": {"inventory_hostname": "mon1", "group_names": ["monitoring"], "accelmon_source": "release", "accelmon_backup_directory": "/backups",
+                     "ansible_facts": facts(node={"architecture": "amd64", "programs": {"victoriametrics": now}}), **given}}
+
+
+def test_what_a_killed_run_has_not_compared_is_a_step_from_what_was_there_before():
+    made = upgrades.plan(["mon1"], uncompared(), {}, now=2000)
+    (step,) = made["stack"]["mon1"]
+    assert (step["from"], step["to"], step["since"], step["line"], step["note"]) == (
+        "1.112.0", "1.151.0", 1000, "1.133.0", "/var/lib/accelmon/upgrade_victoriametrics.json")
+    assert step["programs"] == {"victoriametrics": {"version": "1.112.0", "source": "package"}} and made["problems"] == []
+    assert made["former"]["mon1"]["victoriametrics_source"] == "package"
+    assert made["lines"] == ["mon1: victoriametrics: 1.112.0 -> 1.151.0, which a run that was killed has not compared with 1970-01-01T00:16Z"]
+    assert upgrades.crossings(["mon1"], uncompared()) == {}, "site.yml installs what is there"
+
+
+def test_where_the_former_version_is_wanted_again_the_step_begins_with_what_runs():
+    (step,) = upgrades.plan(["mon1"], uncompared(accelmon_source="package"), {}, now=2000)["stack"]["mon1"]
+    assert (step["from"], step["to"], step["since"]) == ("1.151.0", "", 0)
+    assert step["programs"]["victoriametrics"] == {"version": "1.151.0", "source": "release", "sha256": "c" * 64}
+
+
+def test_a_fleet_is_not_compared_with_what_it_was_long_ago():
+    (line,) = upgrades.plan(["mon1"], uncompared(), {}, now=2000 + 24 * 3600)["problems"]
+    assert line.startswith("mon1: /var/lib/accelmon/upgrade_victoriametrics.json: a run that was killed has not compared victoriametrics 1.112.0 -> 1.151.0 "
+                           "with 1970-01-01T00:16Z, which is too long ago") and "remove that file" in line
+
+
+def test_a_note_says_what_the_next_run_needs():
+    (step,) = upgrades.plan(["mon1"], uncompared(), {}, now=2000)["stack"]["mon1"]
+    note = upgrades.note(step, {"series": 9}, "/backups/1")
+    assert json.loads(note)["programs"] == step["programs"] and json.loads(note)["at"] > 2000
+    assert [upgrades.noted(notes, "seen", "now") for notes in ([], [note], [upgrades.note(step, {}), note])] == ["now", {"series": 9}, {"series": 9}]
+
+
+def test_what_a_killed_run_has_put_there_may_stay():
+    steps = [{"roles": ["node_exporter"], "since": 0}, {"roles": ["all_smi"], "since": 1000}]
+    assert upgrades.replaced(steps, ["node_exporter 1.9.0-abc 7 active", "all_smi 0.5.0-abc 8 active"]) == ["1.9.0-abc"]
+
+
 WELL = {"stack": {"mon1": []}, "exporters": {"n1": [], "n2": []}, "canaries": ["n1"]}
 
 
@@ -194,7 +236,8 @@ def test_exporters_of_the_lock_file_are_watched_and_the_stack_is_not(tmp_path):
 
 
 def test_progress_says_what_is_done_and_what_is_left():
-    steps = [{"release": name, "roles": [name], "from": "1", "to": "2", "line": "", "why": ""} for name in ("victoriametrics", "vmutils", "grafana")]
+    steps = [{"release": name, "roles": [name], "from": "1", "to": "2", "line": "", "why": "", "since": 0}
+             for name in ("victoriametrics", "vmutils", "grafana")]
     made = {"stack": {"mon1": steps, "mon2": steps[:1]}, "exporters": {f"gpu{number}": steps[:1] for number in range(1, 6)}}
     assert upgrades.stack_progress(made, "mon1", steps[1]) == "step 2 of 4: vmutils: 1 -> 2 on mon1; 2 left, then exporters on 5 hosts"
     assert upgrades.stack_progress(dict(made, exporters={}), "mon2", steps[0]) == "step 4 of 4: victoriametrics: 1 -> 2 on mon2; 0 left"

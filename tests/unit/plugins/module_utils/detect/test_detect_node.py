@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a host says of itself. fib_trie and if_inet6 have the layout of Linux 6; their addresses are invented."""
+import json
 import os
 import pathlib
 import pytest
@@ -212,6 +213,20 @@ def test_versions_of_the_stack_s_programs(host):
         "alertmanager": {"version": "0.28.1", "source": "package"}, "prometheus": {"source": "package"},
         "node_exporter": {"source": "package"}, "all_smi": {"source": "release"},
         "grafana": {"source": "container"}}
+
+
+def test_what_a_killed_upgrade_has_not_compared_is_told_with_what_was_before(host):
+    host("etc/systemd/system/accelmon-vmagent.service", "[Service]\nExecStart=/opt/accelmon/vmagent/current/bin/vmagent\n")
+    host("opt/accelmon/vmagent/1.151.0-0123456789ab/.accelmon-release.json", '{"version": 1, "sha256": "%s"}' % ("a" * 64))
+    os.symlink("1.151.0-0123456789ab", os.path.join(host.root, "opt/accelmon/vmagent/current"))
+    now = {"source": "release", "version": "1.151.0", "sha256": "a" * 64}
+    for before, told in (({"source": "package", "version": "1.112.0"}, True), (dict(now, version="1.150.0"), True), (now, False)):
+        note = json.dumps({"at": 7, "programs": {"vmagent": before, "vmalert": before}, "seen": {}, "backup": ""})
+        host("var/lib/accelmon/upgrade_vmutils.json", note)
+        assert node.describe(host.root)["programs"] == {"vmagent": dict(now, before=dict(before, at=7)) if told else now}
+    for note in ("", "{", "[]", '{"programs": {"vmagent": 1}, "at": 7}', '{"programs": {"vmagent": {}}}'):
+        host("var/lib/accelmon/upgrade_vmutils.json", note)
+        assert node.describe(host.root)["programs"] == {"vmagent": now}
 
 
 def test_the_program_that_runs_is_told_and_not_the_one_that_a_killed_run_has_put_there(host):
