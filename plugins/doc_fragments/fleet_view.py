@@ -51,6 +51,10 @@ options:
     description: Base URL of the storage, VictoriaMetrics or Prometheus, on this host.
     type: str
     default: http://127.0.0.1:8428
+  storage_access:
+    description: C(user) and C(password_file), both maybe empty, of a storage of the site's own. Without them it is one of the stack, with its password.
+    type: dict
+    default: {}
 """
 
     # What those have besides that judge the fleet.

@@ -39,6 +39,10 @@ options:
     description: Base URL of the storage, which lays out expressions for comparing.
     type: str
     default: http://127.0.0.1:8428
+  storage_access:
+    description: C(user) and C(password_file), both maybe empty, of a storage of the site's own. Without them it is one of the stack, with its password.
+    type: dict
+    default: {}
   wait:
     description: Seconds to wait until they are loaded. vmalert looks for new rules every 10 s.
     type: int
@@ -77,7 +81,7 @@ def look(params, access):
     loaded = query.loaded_alerts(params["rules_url"], timeout, access)
 
     def layout(expression):
-        return query.formatted(params["storage_url"], expression, timeout, access)
+        return query.formatted(params["storage_url"], expression, timeout, view.storage_access(params))
 
     for _alert, change, now, _then in rehearsal.pairs(params["rules"], loaded, [alert], layout):
         if change != "same":
@@ -107,6 +111,7 @@ def main():
             rules=dict(type="list", elements="dict", required=True),
             rules_url=dict(type="str", default="http://127.0.0.1:8880"),
             storage_url=dict(type="str", default="http://127.0.0.1:8428"),
+            storage_access=dict(type="dict", default={}),
             wait=dict(type="int", default=60),
         ),
         supports_check_mode=True,

@@ -105,7 +105,7 @@ def main():
     )
     params = module.params
     module.exit_json(changed=False, **compare.compare(
-        params["questions"], params["storage_url"], params["query_timeout"], view.stack_access(params),
+        params["questions"], params["storage_url"], params["query_timeout"], view.storage_access(params),
         params["clusters"], params["hosts"], params["tolerance"]))
 
 

@@ -36,6 +36,10 @@ options:
     description: Base URL of the storage on this host.
     type: str
     default: http://127.0.0.1:8428
+  storage_access:
+    description: C(user) and C(password_file), both maybe empty, of a storage of the site's own. Without them it is one of the stack, with its password.
+    type: dict
+    default: {}
 seealso:
   - module: accelmon.fleet.fleet_rehearsal_info
 """
@@ -92,13 +96,14 @@ def main():
             days=dict(type="int", default=7),
             step=dict(type="int", default=60),
             storage_url=dict(type="str", default="http://127.0.0.1:8428"),
+            storage_access=dict(type="dict", default={}),
         ),
         supports_check_mode=True,
     )
     params = module.params
     with failing(module):
         module.exit_json(changed=False, **drain_rehearsal.rehearse(
-            params["rehearsed"], params["days"], params["step"], params["storage_url"], params["query_timeout"], view.stack_access(params)))
+            params["rehearsed"], params["days"], params["step"], params["storage_url"], params["query_timeout"], view.storage_access(params)))
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ def main():
     params = module.params
     module.exit_json(changed=False, **rehearsal.rehearse(
         params["rules"], params["alerts"], params["days"], params["step"], {"storage": params["storage_url"], "rules": params["rules_url"]},
-        params["query_timeout"], view.stack_access(params), params["clusters"], params["hosts"]))
+        params["query_timeout"], {"storage": view.storage_access(params), "rules": view.stack_access(params)}, params["clusters"], params["hosts"]))
 
 
 if __name__ == "__main__":

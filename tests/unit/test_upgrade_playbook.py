@@ -52,8 +52,8 @@ module = AnsibleModule(argument_spec=dict(%s), supports_check_mode=True)
 """
 FACTS = MODULE % ("sources=dict(type='list')", "module.exit_json(ansible_facts=json.load(open(os.environ['STUB'] + '/facts')))")
 LOOK = MODULE % (
-    ", ".join(f"{name}=dict(type='raw')" for name in ("wanted", "before", "node", "storage_url", "rules_url", "alertmanager_urls", "stack_urls", "interval",
-                                                      "wait")),
+    ", ".join(f"{name}=dict(type='raw')" for name in ("wanted", "before", "node", "storage_url", "storage_access", "rules_url", "alertmanager_urls",
+                                                      "stack_urls", "interval", "wait")),
     "print(json.dumps(module.params['before']), file=open(os.environ['STUB'] + '/before', 'a'))\n"
     "worse = json.load(open(os.environ['STUB'] + '/worse')) if module.params['before'] else {}\n"
     "series = int(open(os.environ['STUB'] + '/series').read())\n"

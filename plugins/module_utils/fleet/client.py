@@ -26,14 +26,14 @@ def is_here(host):
 class Access(object):
     """A file that does not exist counts as none: a host that is not closed has none of them.
 
-    password_file: holds the password of the user accelmon
+    password_file: holds the password of the user
     ca_file: authorities that a server's certificate must lead to, name included unless `names` says otherwise
     certificate_file, key_file: the client's own
     names: whether a server's name must be in its certificate even if the server is this very host, whose services need not have one for its address
     """
 
-    def __init__(self, password_file="", ca_file="", certificate_file="", key_file="", names=True):
-        self._names = names
+    def __init__(self, password_file="", ca_file="", certificate_file="", key_file="", names=True, user=USER):
+        self._names, self._user = names, user
         self.password = ""
         if password_file and os.path.exists(password_file):
             with open(password_file, encoding="utf-8") as stream:
@@ -45,7 +45,7 @@ class Access(object):
         """Headers of a request; they must not follow a redirect."""
         if not self.password:
             return {}
-        return {"Authorization": "Basic " + base64.b64encode(("%s:%s" % (USER, self.password)).encode("utf-8")).decode("ascii")}
+        return {"Authorization": "Basic " + base64.b64encode(("%s:%s" % (self._user, self.password)).encode("utf-8")).decode("ascii")}
 
     def context(self, host=""):
         """Settings for TLS with a host; of "" nobody knows where it is."""

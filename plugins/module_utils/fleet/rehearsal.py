@@ -179,20 +179,20 @@ def table(rows):
 def rehearse(wanted, names, days, step, urls, timeout, access, clusters=(), hosts=None, now=None, rest=time.sleep):
     """The result of fleet_rehearsal_info. After each question the storage rests for as long as the answer took.
 
-    wanted: rules as they would be; urls: {"storage", "rules"}
+    wanted: rules as they would be; urls, access: {"storage", "rules"}
     """
     problems, notes, rows = [], [], []
 
     def ask(expression, start, end, width):
         began = time.time()
-        found = query.range_query(urls["storage"], expression, timeout, start, end, width, access)
+        found = query.range_query(urls["storage"], expression, timeout, start, end, width, access["storage"])
         rest(time.time() - began)
         return [(labels, [moment for moment, _value in samples]) for labels, samples in found]
 
     try:
         first, last = span(days, step, time.time() if now is None else now)
-        planned = pairs(wanted, query.loaded_alerts(urls["rules"], timeout, access), names,
-                        lambda expression: query.formatted(urls["storage"], expression, timeout, access))
+        planned = pairs(wanted, query.loaded_alerts(urls["rules"], timeout, access["rules"]), names,
+                        lambda expression: query.formatted(urls["storage"], expression, timeout, access["storage"]))
         stored = [moment for _labels, moments in ask("count(up)", first, last, HOUR) for moment in moments] if planned else [first]
     except Failure as error:
         return {"rows": [], "table": "", "notes": [], "problems": [str(error)]}

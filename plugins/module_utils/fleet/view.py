@@ -25,6 +25,7 @@ STORAGE_ARGUMENTS = dict(
     clusters=dict(type="list", elements="str", default=[]),
     hosts=dict(type="list", elements="str"),
     storage_url=dict(type="str", default="http://127.0.0.1:8428"),
+    storage_access=dict(type="dict", default={}),
 )
 ARGUMENTS = dict(
     STORAGE_ARGUMENTS,
@@ -41,9 +42,15 @@ def stack_access(params):
     return Access(params["password_file"], params["ca_file"], names=False)
 
 
+def storage_access(params):
+    """The access to the storage. One of the site's own gets its own user and password, and never those of the stack."""
+    own = params.get("storage_access")
+    return Access(own["password_file"], user=own["user"]) if own else stack_access(params)
+
+
 def asking(params):
     """(ask, ask_range) of the storage: functions of (expression, moment), now by default, and of (expression, start, end, step), as in query.py."""
-    url, timeout, access = params["storage_url"], params["query_timeout"], stack_access(params)
+    url, timeout, access = params["storage_url"], params["query_timeout"], storage_access(params)
 
     def ask(expression, moment=None):
         return query.instant_query(url, expression, timeout, moment, access)

@@ -365,6 +365,7 @@ def between_variables(values, wrong=()):
     if values.get("accelmon_backup_directory") and lacks("accelmon_backup_secret", 32):
         errors.append("accelmon_backup_secret: required with accelmon_backup_directory; set it to a random text of at least 32 characters, "
                       "for example from openssl rand -hex 32")
+    errors += storages.between_variables(values)
     if values.get("accelmon_job_user") == "hash" and lacks("accelmon_job_user_key", 16):
         errors.append("accelmon_job_user_key: required with accelmon_job_user = hash; set it to a random text of at least 16 characters")
     if values.get("accelmon_kubernetes_secret") and values.get("accelmon_exporter_tls") != "files":

@@ -52,13 +52,16 @@ def storages(groups, hostvars, host):
     if not monitoring:
         value = fleet.setting(hostvars[host], "accelmon_drain")
         raise Problem("no host of the group monitoring can be asked; set slurm_drain_storage_urls", "accelmon_drain", value)
+    own = stores.of_site(hostvars[host]) if host in monitoring else {}
+    if own:
+        return {"urls": [own["url"]], "user": own["user"], "password_file": own["password_file"], "ca": "", "needs": []}
     if host in monitoring:
         own = stores.read(host, hostvars, monitoring)
         return {"urls": [own["url"]], "user": stack.USER, "password_file": paths.STACK_PASSWORD, "ca": paths.CA if own["scheme"] == "https" else "",
                 "needs": [paths.STACK_PASSWORD]}
     urls = []
     for name in monitoring:
-        if fleet.setting(hostvars[name], "victoriametrics_state") == "absent":
+        if fleet.setting(hostvars[name], "victoriametrics_state") == "absent" or stores.of_site(hostvars[name]):
             continue
         address = access.host_names(name, fleet.HostVariables(hostvars, name))["address"]
         urls.append(f"https://{instance(address, fleet.setting(hostvars[name], 'victoriametrics_port'))}")
@@ -76,9 +79,11 @@ def deaf(asking, asked):
         found[host] = []
         for store, values in asked.items():
             wrong, listen = None, values["victoriametrics_listen"] or alone
-            if values["victoriametrics_state"] == "absent":
+            if values["vmalert_storage_url"] and values["accelmon_backend"] == "victoriametrics":
+                wrong = f"{store} asks a storage of the site's own, whose password is not on the controller; put the controller into the group monitoring"
+            elif values["victoriametrics_state"] == "absent":
                 continue
-            if values["accelmon_backend"] != "victoriametrics":
+            elif values["accelmon_backend"] != "victoriametrics":
                 wrong = f"the storage of {store} is Prometheus, which has no user that may only ask; put the controller into the group monitoring"
             elif is_loopback(listen):
                 wrong = (f"the storage of {store} listens on {listen} alone; set victoriametrics_listen there to an address that "

@@ -8,12 +8,16 @@ So each storage has all samples, from several vmagents, and keeps one of each. W
 
 A vmalert evaluates on one storage, its host's own, and records there. Those on hosts that have none take turns at storages that have no vmalert beside them.
 """
+import urllib.parse
+
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.errors import Problem
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet import access, hosts as fleet
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.services import stack
 
 READ = ("accelmon_backend", "victoriametrics_state", "victoriametrics_listen", "victoriametrics_port", "vmagent_state", "vmagent_remote_write_url",
         "vmagent_replication_factor", "vmalert_state", "vmalert_storage_url", "vmalert_port")
+# Of a storage that is no host's of the fleet, which serves all that ask.
+OF_SITE = ("accelmon_backend", "vmalert_storage_url", "vmalert_storage_user", "vmalert_storage_password_file")
 PROMETHEUS = ("accelmon_backend", "prometheus_state", "prometheus_listen", "prometheus_port")
 
 
@@ -99,6 +103,26 @@ def problems(members, restricted):
     return found
 
 
+def between_variables(values):
+    """[line] about what does not go together with a storage of the site's own, in variables of one host."""
+    url = values.get("vmalert_storage_url")
+    if not url:
+        return []
+    found = []
+    if "@" in urllib.parse.urlsplit(url).netloc:
+        found.append(Problem("every user of the host would see its password in the list of processes; put it into a file on the host, and set "
+                             "vmalert_storage_user and vmalert_storage_password_file", "vmalert_storage_url", url))
+    if values.get("vmalert_storage_user") and not values.get("vmalert_storage_password_file"):
+        found.append(Problem("required with vmalert_storage_user; set it to a file on the host that the group accelmon can read",
+                             "vmalert_storage_password_file", ""))
+    for name, why in (("accelmon_backup_directory", "a backup is of the storage of this host, which has none; remove it, and back up the site's own by its own "
+                                                    "means"),
+                      ("accelmon_global_url", "roll-ups are read out of the storage of this host, which has none; remove it")):
+        if values.get(name) and values.get("victoriametrics_state") == "absent":
+            found.append(Problem(f"not possible with vmalert_storage_url and victoriametrics_state = absent: {why}", name, values[name]))
+    return [str(problem) for problem in found]
+
+
 def sharing(members):
     """{host: [Problem]} about vmagents that would leave nodes to nobody. members: as `is_pair` takes them"""
     found, name = {}, "vmagent_replication_factor"
@@ -164,15 +188,28 @@ def members_of(host, hostvars, monitoring, names):
     return {str(name): fleet.settings(hostvars[name], names) for name in (monitoring if host in monitoring else [host])}
 
 
+def of_site(host_variables):
+    """The storage of the site's own on which a monitoring host evaluates, and which everything asks there; see `stack.of_site`. {} if there is none."""
+    values = fleet.settings(host_variables, OF_SITE)
+    if values["accelmon_backend"] != "victoriametrics" or not values["vmalert_storage_url"]:
+        return {}
+    return stack.of_site(*(values[name] for name in OF_SITE[1:]))
+
+
 def asked(host, hostvars, monitoring):
-    """{"storage", "rules"}: URLs at which a monitoring host asks for series and for rules; "rules" is missing where these are its own. Raises Problem."""
-    storage = read(host, hostvars, monitoring, unseen=True)["url"]
+    """{"storage", "storage_access", "rules"}: URLs at which a monitoring host asks for series and for rules; "rules" is missing where these are its own.
+
+    storage_access: {"user", "password_file"} of a storage of the site's own, {} of one of the fleet, which takes the stack's password. Raises Problem.
+    """
+    own = of_site(hostvars[host])
+    storage = {"storage": (own or read(host, hostvars, monitoring, unseen=True))["url"],
+               "storage_access": {name: own[name] for name in ("user", "password_file")} if own else {}}
     if fleet.setting(hostvars[host], "accelmon_backend") == "prometheus":
-        return {"storage": storage, "rules": storage}
+        return {**storage, "rules": storage["storage"]}
     found = members_of(host, hostvars, monitoring, READ)
     evaluating = evaluator(host, found)
     rules = {} if evaluating in ("", host) else {"rules": reached(evaluating, hostvars, found[evaluating]["vmalert_port"])["url"]}
-    return {"storage": storage, **rules}
+    return {**storage, **rules}
 
 
 def read(host, hostvars, monitoring, unseen=False):

@@ -81,6 +81,11 @@ def vm_client(services, kind, path=""):
     return stack.vm_client(str(kind), list(services), str(path))
 
 
+def storage_of_site(url, user, password_file):
+    """[a storage of the site's own], as the filter `vm_client` takes it; [] without a URL."""
+    return [stack.of_site(str(url), str(user), str(password_file))] if url else []
+
+
 def vm_authorities(services):
     """Files of the authority by which a program of VictoriaMetrics knows services; a restart makes it read them again."""
     return stack.authorities(list(services))
@@ -122,8 +127,8 @@ def grafana_sub_path(root_url):
 def grafana_sources(password, host, hostvars, monitoring):
     """Text of the file of Grafana's data sources on a monitoring host: its own storage, those of the others, and its own Alertmanager, else the first."""
     names, others = [str(name) for name in monitoring], []
-    own = stores.read(str(host), hostvars, names, unseen=True)
-    if fleet.setting(hostvars[host], "accelmon_backend") == "victoriametrics":
+    own = stores.of_site(hostvars[host]) or stores.read(str(host), hostvars, names, unseen=True)
+    if "user" not in own and fleet.setting(hostvars[host], "accelmon_backend") == "victoriametrics":
         others = [service for service in stores.seen(str(host), hostvars, names, unseen=True)["services"] if service != own]
     seen = alertmanagers(monitoring, hostvars, str(host), unseen=True)
     receiver = seen["own"].get("alertmanager") or next(iter(seen["services"]), {})
@@ -172,9 +177,10 @@ def alertmanagers(hosts, hostvars, host, unseen=False):
 
 @as_filter
 def stack_urls(host, hostvars, monitoring):
-    """{"storage", "rules", "alertmanagers", "listeners"}: where a monitoring host's services are asked from that host, and those of others that it has none of.
+    """{"storage", "storage_access", "rules", "alertmanagers", "listeners"}: where a monitoring host's services are asked from that host, and those of
+    others that it has none of.
 
-    With Prometheus, storage and rules are the same. listeners: of the host's own services
+    With Prometheus, storage and rules are the same. listeners: of the host's own services; storage_access: see `storages.asked`
     """
     names = ["accelmon_backend", "accelmon_grafana", "grafana_listen", "grafana_port", "grafana_root_url"]
     names += [f"{service}_{name}" for backend in stack.BACKENDS.values() for service in backend.services for name in ("state", "listen", "port")]
@@ -183,7 +189,7 @@ def stack_urls(host, hostvars, monitoring):
     values = fleet.Reader(specs).read_all(fleet.HostVariables(hostvars, str(host)))[0]
     backend = stack.BACKENDS[values["accelmon_backend"]]
     urls = {service: stack.listener(values[f"{service}_listen"] or "127.0.0.1", values[f"{service}_port"])["url"] for service in backend.services}
-    asked = {"storage": urls[backend.storage], "rules": urls[backend.evaluator]}
+    asked = {"storage": urls[backend.storage], "storage_access": {}, "rules": urls[backend.evaluator]}
     try:
         if backend.storage == "victoriametrics":
             urls["victoriametrics"] = stores.seen(str(host), hostvars, [str(name) for name in monitoring], unseen=True)["own"]["url"]
@@ -277,7 +283,8 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, stack.vm_log_level, vm_client, vm_authorities,
+        return internal(seconds, host_port, systemd_unit, unit_word, launchd_job, stack_listener, stack.vm_log_level, vm_client, storage_of_site,
+                        vm_authorities,
                         gossip_arguments, vmauth_config, global_place, grafana_files, grafana_sub_path, grafana_sources, storages, alertmanagers,
                         stack_urls, placed_hosts, placed, neighbours, present, has_part, watched_elsewhere, slurm_advice, slurm_named, unwanted_services,
                         removable, kept_data)

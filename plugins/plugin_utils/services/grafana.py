@@ -149,7 +149,13 @@ def literal(text):
 
 
 def data_source(name, kind, uid, service, password, settings):
-    """A data source that asks a service of the stack; service: what `stack.listener` returns."""
+    """A data source that asks a service of the stack, or a storage of the site's own; service: what `stack.listener` or `stack.of_site` returns."""
+    if "user" in service:
+        # Its password is in a file that is not ours, and the stack's is none of its business.
+        found = {"basicAuth": bool(service["user"]), "basicAuthUser": service["user"]}
+        secrets = {"basicAuthPassword": from_file(service["password_file"])} if service["user"] else {}
+        return {"name": name, "type": kind, "uid": uid, "access": "proxy", "url": service["url"], **found, "jsonData": settings, "secureJsonData": secrets,
+                "editable": False}
     secrets = {"basicAuthPassword": literal(password)}
     if service["server_name"]:
         settings = {**settings, "tlsAuthWithCACert": True, "serverName": service["server_name"]}

@@ -99,8 +99,8 @@ def vm_client(kind, services, path=""):
     named = [("basicAuth.username", "user"), ("basicAuth.passwordFile", "password_file")] + [("tlsCAFile", "ca_file")] * tls
     for argument, key in named:
         values = [service.get(key, own[key]) for service in services]
-        # One alone is for all.
-        arguments += [f"-{kind}.{argument}={value}" for value in (values if len(set(values)) > 1 else values[:1])]
+        # One alone is for all. Where none of them has one, there is nothing to say.
+        arguments += [] if not any(values) else [f"-{kind}.{argument}={value}" for value in (values if len(set(values)) > 1 else values[:1])]
     # One for each URL, in their order.
     return arguments + [f"-{kind}.tlsServerName={service['server_name']}" for service in services if tls]
 
@@ -109,6 +109,12 @@ def abroad(url, user, ca_file):
     """A storage that is not of this fleet, as `vm_client` takes it; ca_file: of its authority, "" for those that the host trusts."""
     return {"url": url, "path": "", "server_name": urllib.parse.urlsplit(url).hostname, "user": user, "password_file": paths.GLOBAL_PASSWORD,
             "ca_file": ca_file, "gets": "global"}
+
+
+def of_site(url, user, password_file):
+    """A storage of the site's own, as `vm_client` takes it; user, password_file: "" for none. It is known by what the host trusts."""
+    return {"host": "", "url": url, "path": "", "server_name": urllib.parse.urlsplit(url).hostname or "", "user": user, "password_file": password_file,
+            "ca_file": ""}
 
 
 def authorities(services):

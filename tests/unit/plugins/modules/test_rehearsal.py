@@ -26,6 +26,8 @@ from ansible_collections.accelmon.fleet.tests.unit.plugins.live_programs import 
 ROOT = pathlib.Path(__file__).parents[4]
 FOLDER = os.environ.get("ACCELMON_PROGRAMS")
 DAY, HOUR, STEP = 86400, 3600, 60
+# Nobody asks for a password.
+ACCESS = {"storage": None, "rules": None}
 NEEDS = {"victoriametrics": ("victoria-metrics", "vmalert"), "prometheus": ("prometheus", "promtool")}
 OVERRIDES = {"NodeFilesystemFull": {"threshold": 10}, "HostDown": {"enabled": False}}
 INVENTORY = """
@@ -119,7 +121,7 @@ def past(request, tmp_path_factory):
 
 def rehearsed(past, overrides, names=(), days=3, step=STEP, **options):
     wanted = rehearsed_rules.evaluated(alerts.alert_groups(overrides))
-    return rehearsal.rehearse(wanted, list(names), days, step, past["urls"], 30, None, now=past["now"], rest=lambda seconds: None, **options)
+    return rehearsal.rehearse(wanted, list(names), days, step, past["urls"], 30, ACCESS, now=past["now"], rest=lambda seconds: None, **options)
 
 
 def test_what_changes_is_evaluated_as_it_was_and_as_it_would_be(past):
@@ -149,7 +151,7 @@ def test_settings_of_hosts_count_although_the_registry_does_not_publish_them_yet
     for nodes, times in ((["n1"], 1), (["n2", "n.1"], 0)):
         wanted = rehearsed_rules.evaluated(groups, {("NodeFilesystemFull", name): {"west": nodes}})
         assert [rule["expr"] for rule in wanted] == [rule["expr"] for group in groups for rule in group["rules"]]
-        told = rehearsal.rehearse(wanted, [], 2, STEP, past["urls"], 30, None, now=past["now"], rest=lambda seconds: None)
+        told = rehearsal.rehearse(wanted, [], 2, STEP, past["urls"], 30, ACCESS, now=past["now"], rest=lambda seconds: None)
         (row,) = told["rows"]
         assert row["alert"] == "NodeFilesystemFull" and row["change"] == "changed" and row["now"]["times"] == row["then"]["times"] == 1
         assert (row["then"]["seconds"] > 3 * HOUR) == (times == 1), row
@@ -237,7 +239,7 @@ def test_a_span_is_whole_steps_and_not_too_many():
 
 def test_a_storage_that_does_not_answer_is_one_line():
     urls = {"storage": "http://127.0.0.1:1", "rules": "http://127.0.0.1:1"}
-    told = rehearsal.rehearse([], [], 7, 60, urls, 5, None)
+    told = rehearsal.rehearse([], [], 7, 60, urls, 5, ACCESS)
     assert told["rows"] == [] and told["problems"] == ["cannot reach the rule evaluator at http://127.0.0.1:1/api/v1/rules: refused"]
 
 
@@ -251,7 +253,7 @@ def test_an_alert_that_fails_does_not_keep_the_others_from_being_rehearsed(monke
         return [({"node": "n1"}, [(0, 1.0)])]
 
     monkeypatch.setattr(query, "range_query", answer)
-    told = rehearsal.rehearse(rules, [], 1, 3600, {"storage": "s", "rules": "r"}, 5, None, now=86400, rest=lambda seconds: None)
+    told = rehearsal.rehearse(rules, [], 1, 3600, {"storage": "s", "rules": "r"}, 5, ACCESS, now=86400, rest=lambda seconds: None)
     assert told["problems"] == ["Bad: the storage refuses"] and [(row["alert"], row["change"]) for row in told["rows"]] == [("Bad", "new"), ("Good", "new")]
     assert told["rows"][0]["then"] is None and told["rows"][1]["then"]["times"] > 0
 
