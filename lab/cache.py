@@ -12,6 +12,8 @@ The directory is the root of a web server that stands for https://github.com: ar
 names and paths. The programs are upstream's source, but the bytes are ours: their checksums are those of no published release.
 arm64 archives of Go programs are cross-built; nothing here runs them. Crates are built for this machine alone.
 
+The S3 server of tests is ours, s3.go, with upstream's module beneath it; nobody publishes it.
+
 all-smi's mock server is in its crate but in none of its releases; it lies beside them under a name of ours. Upstream's archives of
 all-smi have a library for AMD as well (from 0.26.2 on), which is in no crate: with ours, AMD devices are not read.
 """
@@ -50,6 +52,7 @@ WANTED = [
     ("all_smi", "0.28.1", NATIVE),
     ("all_smi", "0.28.0", NATIVE),
     ("all_smi_mock", "0.28.1", NATIVE),
+    ("s3", "0.0.12", NATIVE),
 ]
 
 PRODUCTS = {
@@ -104,6 +107,16 @@ PRODUCTS = {
         "inside": "./",
         "checksums": "all-smi-mock-server-linux-{machine}.tar.gz.sha256",
         "programs": {"all-smi-mock-server": "mock"},  # with a feature of the crate
+    },
+    "s3": {
+        "module": "github.com/rclone/gofakes3",
+        "main": "s3.go",
+        "folder": "rclone/gofakes3/releases/download/v{version}",
+        "archive": "s3-linux-{architecture}.tar.gz",
+        "inside": "./",
+        "checksums": "s3-linux-{architecture}.tar.gz.sha256",
+        "programs": {"s3": "./lab"},
+        "version": ("main.version", "{version}"),
     },
 }
 # What crates need beside cargo: a program or a file, and Debian's package that has it.
@@ -251,6 +264,9 @@ def build(product, version, architecture, jobs):
     os.makedirs(os.path.dirname(archive), exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="accelmon-build-") as folder:
         source = None if "crate" in spec else source_of(spec["module"], version, folder)
+        if "main" in spec:  # a library: the program is ours, and is built as part of it
+            os.mkdir(os.path.join(source, "lab"))
+            shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), spec["main"]), os.path.join(source, "lab"))
         for name, package in spec["programs"].items():
             if "crate" in spec:
                 compile_crate(spec["crate"], name, package, version, folder, jobs)

@@ -68,6 +68,7 @@ if test "$lab" = yes; then
   # Not necessary, so only taken where it costs nobody a question; the tests say when it was missing.
   if test "$(id -u)" = 0 && command -v apt-get >/dev/null; then
     command -v shellcheck >/dev/null || missing="$missing shellcheck"
+    command -v rclone >/dev/null || missing="$missing rclone"
   fi
   # shellcheck disable=SC2086 # a list of words
   test -z "$missing" || packages $missing

@@ -37,7 +37,7 @@ options:
     type: dict
     required: true
   path:
-    description: Directory of the backup to restore.
+    description: Directory of the backup to restore, or C(s3://BUCKET/PREFIX/HOST/TIME).
     type: path
   key:
     description: Private key of the recipient, in PEM, without a passphrase. openssl gets it through a pipe.
@@ -45,6 +45,29 @@ options:
   secret:
     description: What the backup was signed with, C(accelmon_backup_secret).
     type: str
+  s3:
+    description: The bucket for O(path) C(s3://…).
+    type: dict
+    suboptions:
+      url:
+        description: Where this host's own copies go. Not read.
+        type: str
+      endpoint:
+        description: URL of the service. If empty, Amazon's.
+        type: str
+        default: ""
+      region:
+        description: Its region.
+        type: str
+        default: ""
+      access_key:
+        description: Name of the key.
+        type: str
+        required: true
+      secret_key:
+        description: The key. rclone gets it in its environment.
+        type: str
+        required: true
   wait:
     description: Seconds to wait for the service. If it is not done then, the result has RV(running).
     type: int
@@ -100,6 +123,10 @@ backup:
       description: How long it took.
       type: float
       returned: with O(action=take) and O(action=test)
+    copy:
+      description: URL of its copy in a bucket. Empty if there is none.
+      type: str
+      returned: with O(action=take)
     series:
       description: How many series had samples at that time. Null if the storage does not count that many.
       type: int
@@ -125,7 +152,7 @@ import syslog
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.accelmon.fleet.plugins.module_utils import backup, command
+from ansible_collections.accelmon.fleet.plugins.module_utils import backup, bucket, command
 from ansible_collections.accelmon.fleet.plugins.module_utils.errors import Busy, failing
 from ansible_collections.accelmon.fleet.plugins.module_utils.progress import size
 
@@ -137,6 +164,9 @@ ARGUMENTS = {
     "path": {"type": "path"},
     "key": {"type": "str", "no_log": True},
     "secret": {"type": "str", "no_log": True},
+    "s3": {"type": "dict", "options": {
+        "url": {"type": "str"}, "endpoint": {"type": "str", "default": ""}, "region": {"type": "str", "default": ""},
+        "access_key": {"type": "str", "required": True, "no_log": True}, "secret_key": {"type": "str", "required": True, "no_log": True}}},
     "wait": {"type": "int", "default": 86400},
     "since": {"type": "float"},
     "quiet": {"type": "bool", "default": False},
@@ -204,7 +234,9 @@ def ran(params, name, nothing):
 def take(params):
     """(message, backup) of a new backup, which the service takes."""
     last = ran(params, "backup", "set accelmon_backup_directory")
-    return "%s: %s in %d files, %s, %.1f s" % (last["path"], size(last["bytes"]), last["files"], counted(last["series"]), last["seconds"]), last
+    copied = "; copied to " + last["copy"] if last.get("copy") else ""  # the program may be an older one than this
+    return "%s: %s in %d files, %s, %.1f s%s" % (
+        last["path"], size(last["bytes"]), last["files"], counted(last["series"]), last["seconds"], copied), last
 
 
 def test(params):
@@ -214,9 +246,11 @@ def test(params):
         last["path"], size(last["bytes"]), last["files"], counted(last["series"]), last["found"], last["seconds"]), last
 
 
-def restore(settings, path, key, secret, check):
+def restore(params, check):
     """(message, backup) of what came back, or is intact."""
-    found = dict(backup.restore(settings, path, key, secret, check, time.time(), journal), path=path)
+    settings, path, secret = params["settings"], params["path"], params["secret"]
+    with bucket.fetched(settings, path, params["s3"], secret, journal) as folder:
+        found = dict(backup.restore(settings, folder, params["key"], secret, check, time.time(), journal), path=path)
     if check:
         return "%s: intact, %s, %s" % (path, size(found["bytes"]), counted(found["series"])), found
     kept = "; kept: " + ", ".join(found["kept"]) if found["kept"] else ""
@@ -247,7 +281,7 @@ def main():
             if params["action"] in ("take", "test"):
                 message, found = {"take": take, "test": test}[params["action"]](params)
             elif params["action"] == "restore":
-                message, found = restore(params["settings"], params["path"], params["key"], params["secret"], check)
+                message, found = restore(params, check)
             elif params["action"] == "rewind":
                 message, found = rewind(params["settings"], params["path"])
             else:

@@ -366,12 +366,25 @@ def between_variables(values, wrong=()):
         errors.append("accelmon_backup_secret: required with accelmon_backup_directory; set it to a random text of at least 32 characters, "
                       "for example from openssl rand -hex 32")
     errors += storages.between_variables(values)
+    errors += bucket_errors(values, lacks)
     if values.get("accelmon_job_user") == "hash" and lacks("accelmon_job_user_key", 16):
         errors.append("accelmon_job_user_key: required with accelmon_job_user = hash; set it to a random text of at least 16 characters")
     if values.get("accelmon_kubernetes_secret") and values.get("accelmon_exporter_tls") != "files":
         errors.append(f"accelmon_kubernetes_secret = {values['accelmon_kubernetes_secret']}: the collection cannot bring its certificates into a Secret; "
                       "set accelmon_exporter_tls to files, which are yours, or remove it")
     return errors + sites.problems(values, lacks("accelmon_global_password")) + slurm_errors(values) + collector_errors(values)
+
+
+def bucket_errors(values, lacks):
+    """Errors about copies of backups in a bucket."""
+    url = values.get("accelmon_backup_s3_url")
+    if not url:
+        return []
+    errors = [f"{name} = '': required with accelmon_backup_s3_url; set it to what the service has given you" for name in (
+        "accelmon_backup_s3_access_key", "accelmon_backup_s3_secret_key") if lacks(name)]
+    if lacks("accelmon_backup_directory"):
+        errors.append(f"accelmon_backup_s3_url = {url}: only a backup in accelmon_backup_directory is copied there; set that as well, or empty this")
+    return errors
 
 
 def image_errors(roles, values, wrong=()):

@@ -472,6 +472,27 @@ def backup_directory(value):
     return values.path(value)
 
 
+def bucket(value):
+    """A place in a bucket; "" stays. rclone takes it as it is."""
+    if value and not re.match(r"s3://[\w.-]+(/[\w.@+=:-]+)*/?\Z", value, re.ASCII):
+        raise Problem("not a place in a bucket; write s3://BUCKET or s3://BUCKET/PREFIX, with letters, digits and . _ - @ + = : alone")
+    if {".", ".."} & set(value.split("/")):
+        raise Problem("it contains . or ..; write the place itself")
+    return value
+
+
+def bucket_endpoint(value):
+    """The address of an S3-compatible service; "" stays."""
+    if "@" in value:
+        raise Problem("it contains credentials; put them into accelmon_backup_s3_access_key and accelmon_backup_s3_secret_key")
+    return addresses.url(value)
+
+
+def path_or_bucket(value):
+    """A directory on a host, or a place in a bucket; "" stays."""
+    return bucket(value) if value.startswith("s3:") else values.path(value)
+
+
 def pem(value, kind, fix):
     """A file on the control node with such a block in PEM, and no block of another kind; "" stays."""
     values.path(value)
@@ -518,7 +539,8 @@ FORMATS = {
     **{check.__name__: check for check in (
         duration, size, directory, program, word, words, version, archive, checksum, checksums, image, repository, key, link, secret, password, cpus,
         engine, architectures, lock_releases, lock_versions, compared, rotated, git_url,
-        reference, names, new_file, path_or_url, remote_write, clusters, site_passwords, backup_directory, certificate, private_key)},
+        reference, names, new_file, path_or_url, remote_write, clusters, site_passwords, backup_directory, bucket, bucket_endpoint, path_or_bucket,
+        certificate, private_key)},
     "alert": word,
     "alert_names": passed(values.strings, rehearsal.alert_names),
     "alert_overrides": alerts.changes,

@@ -20,6 +20,7 @@ sys.dont_write_bytecode = True  # it would lie beside the program for ever
 sys.path += [HERE, os.path.join(HERE, "../../../plugins/module_utils")]
 
 import backup  # noqa: E402  pylint: disable=wrong-import-position,import-error
+import bucket  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import spare  # noqa: E402  pylint: disable=wrong-import-position,import-error
 from textfile import Samples, replace_file  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
@@ -34,14 +35,15 @@ def journal(line):
 
 
 def take(settings, begin):
-    """Take a backup."""
+    """Take a backup, and copy it to the bucket if there is one."""
     made = backup.take(settings, begin, journal)
-    return dict(made, files=len(made["files"]))
+    copied = bucket.put(settings, load(settings["s3_file"]), made, journal) if settings["s3_file"] else ""
+    return dict(made, files=len(made["files"]), copy=copied)
 
 
 TAKE = Kind("backup", "accelmon_backup.prom", take, (
-    ("success", "accelmon_backup_success", "1 if the last run wrote a backup."),
-    ("at", "accelmon_backup_last_success_timestamp_seconds", "When the last backup was begun; 0 for never."),
+    ("success", "accelmon_backup_success", "1 if the last run wrote a backup, and its copy if there is to be one."),
+    ("at", "accelmon_backup_last_success_timestamp_seconds", "When the last good backup was begun; 0 for never."),
     ("bytes", "accelmon_backup_size_bytes", "Size of the last backup."),
     ("seconds", "accelmon_backup_duration_seconds", "How long the last backup took."),
 ))

@@ -26,6 +26,7 @@ HARMLESS = {"ansible.builtin." + name for name in ("import_role", "include_role"
 # What stays, and why.
 STAYS = {
     ("all_smi", "ansible.builtin.package"): "libraries of the distribution, which others may use by now",
+    ("backup", "ansible.builtin.package"): "a program that others may use by now",
     ("amd_exporter", "/etc/apt/keyrings"): "apt's own directory",
     ("dcgm_exporter", "{{ dcgm_exporter_key | dirname }}"): "the package manager's own directory",
     ("dcgm_exporter", "ansible.builtin.rpm_key"): "NVIDIA's key, which repositories of the site may need",
@@ -33,10 +34,16 @@ STAYS = {
 }
 
 
+def flat(tasks):
+    """Tasks, with those in blocks."""
+    for task in tasks:
+        yield from flat(task["block"] + task.get("rescue", [])) if "block" in task else [task]
+
+
 def tasks_of(role):
     """All tasks of a role."""
     for path in sorted((ROOT / "roles" / role / "tasks").glob("*.yml")):
-        yield from yaml.safe_load(path.read_text()) or ()
+        yield from flat(yaml.safe_load(path.read_text()) or ())
 
 
 def module_of(task):

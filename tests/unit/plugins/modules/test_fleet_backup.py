@@ -66,6 +66,9 @@ def test_what_was_written(host):
     host.looks, host.result = 3, LAST
     assert fleet_backup.take(host.asked()) == ("/mnt/mon1/20260101T030000Z: 1.2 MB in 12 files, 1000 series, 2.3 s", LAST)
     assert host.calls.count("start") == 1
+    host.calls, host.result = [], dict(LAST, copy="s3://backups/mon1/20260101T000000Z")
+    assert fleet_backup.take(host.asked())[0] == (
+        "/mnt/mon1/20260101T030000Z: 1.2 MB in 12 files, 1000 series, 2.3 s; copied to s3://backups/mon1/20260101T000000Z")
 
 
 @pytest.mark.parametrize("load,result,words", [

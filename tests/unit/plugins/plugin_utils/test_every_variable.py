@@ -37,7 +37,7 @@ FREE = {
 }
 # One word of ASCII, which no path is made of.
 SECRETS = ("accelmon_stack_password", "accelmon_exporter_password", "accelmon_grafana_password", "accelmon_release_token",
-           "accelmon_job_user_key", "accelmon_backup_secret", "accelmon_global_password")
+           "accelmon_job_user_key", "accelmon_backup_secret", "accelmon_backup_s3_access_key", "accelmon_backup_s3_secret_key", "accelmon_global_password")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@
 """A backup by the program, run as its unit runs it, of a real VictoriaMetrics or Prometheus, and what a second one finds after a restore.
 
 Needs victoria-metrics and prometheus in the directory ACCELMON_PROGRAMS, or on PATH; tests are skipped without those that they start.
-Stubbed: Alertmanager, by a web server that keeps silences; systemctl, by a script that notes what it was asked. Grafana's database is a made-up one.
+Stubbed: Alertmanager, by a web server that keeps silences; systemctl, by a script that notes what it was asked; rclone, where a copy is to fail (the
+real one: test_bucket_live.py). Grafana's database is a made-up one.
 """
 import hmac
 import http.server
@@ -81,7 +82,7 @@ class Host:
         (folder / "secret").write_text(SIGNING + "\n")
         self.settings = {
             "host": "mon1", "cluster": "c1", "directory": str(self.directory), "keep": 2, "keep_weekly": 0,
-            "secret_file": str(folder / "secret"), "home": str(self.home),
+            "secret_file": str(folder / "secret"), "s3_file": "", "home": str(self.home),
             "storage": {"service": service, "url": f"http://127.0.0.1:{port}", "unit": str(folder / "unit"), "web_config": str(folder / "web.yml")},
             "alertmanager": f"http://127.0.0.1:{self.server.server_port}",
             "recipient": str(folder.parent / "recipient.pem"), "password_file": str(folder / "none"), "ca_file": str(folder / "none"),
@@ -358,6 +359,30 @@ def test_only_the_newest_are_kept_and_only_after_success(taken):
     assert code == 1 and "openssl cannot encrypt to this certificate" in said and said.strip() == last["problem"] and len(said.splitlines()) == 1
     assert (last["success"], host.metrics()["accelmon_backup_success"], host.metrics()["accelmon_backup_last_success_timestamp_seconds"]) == (0, 0, last["at"])
     assert host.backups()[-2:] == ["20260103T000000Z", os.path.basename(first)]
+
+
+def test_a_backup_whose_copy_fails_stays_and_is_no_success(taken, monkeypatch):
+    """So BackupOld fires if no copy succeeds for long."""
+    host, first = taken
+    os.rename(first, first[:-16] + "20260101T000000Z")
+    before = json.loads((host.home / "backup/last.json").read_text())
+    (host.folder / "s3.json").write_text(json.dumps({"url": "s3://backups", "endpoint": "", "region": "", "access_key": "a", "secret_key": "s"}))
+    host.settings["s3_file"] = str(host.folder / "s3.json")
+    (host.folder / "bin/rclone").write_text("#!/bin/sh\ncase $* in *' lsf '*) exit 3;; esac\necho '2026/11/30 06:00:00 Failed to copy: no' >&2\nexit 1\n")
+    (host.folder / "bin/rclone").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{host.folder}/bin", prepend=os.pathsep)
+    code, said, last = host.back_up()
+    assert len(host.backups()) == 2
+    new = host.backups()[-1]
+    assert code == 1 and len(said.splitlines()) == 1 and said.strip() == last["problem"]
+    assert f"/{new}: complete, but its copy in s3://backups/mon1 has failed: rclone: Failed to copy: no; check the bucket" in said
+    assert (last["success"], last["at"]) == (0, before["at"])
+    metrics = host.metrics()
+    assert metrics["accelmon_backup_success"] == 0 and metrics["accelmon_backup_last_success_timestamp_seconds"] == pytest.approx(before["at"])
+    os.rename(host.directory / "mon1" / new, host.directory / "mon1/20260102T000000Z")
+    (host.folder / "bin/rclone").write_text("#!/bin/sh\n")
+    code, said, last = host.back_up()
+    assert (code, said, last["success"]) == (0, "", 1) and last["copy"] == "s3://backups/mon1/" + host.backups()[-1]
 
 
 def test_a_backup_put_into_the_directory_by_others_is_read_no_further(taken, key, monkeypatch):
