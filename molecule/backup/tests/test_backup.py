@@ -1,13 +1,14 @@
-"""A monitoring host comes back from its backup, as itself and on a new host.
+"""A monitoring host comes back from its backup, as itself and on a new host, also from a copy in a bucket.
 
-The tests follow upon each other. Real: systemd, site.yml, VictoriaMetrics, Alertmanager, openssl. Simulated: the accelerators; a lost host, whose
-services are stopped.
+The tests follow upon each other. Real: systemd, site.yml, VictoriaMetrics, Alertmanager, openssl, rclone, and an S3 server in memory (lab/s3.go).
+Simulated: the accelerators; a lost host, whose services are stopped.
 """
 
 import json
 import os
 import pathlib
 import subprocess
+import sys
 import time
 
 import pytest
@@ -15,9 +16,16 @@ import yaml
 
 from conftest import CHECKOUT, eventually
 
+sys.path.insert(0, str(CHECKOUT / "lab"))
+
+import cache  # noqa: E402  pylint: disable=import-error,wrong-import-position
+
 FOLDER = "/mnt/backup/accelmon/mon1"
 HOME = "/var/lib/accelmon"
 HARDENING = yaml.safe_load((CHECKOUT / "plugins/plugin_utils/catalogue/hardening.yml").read_text(encoding="utf-8"))["services"]
+# The first backup is restored after all others.
+KEEP = {"accelmon_backup_keep": 9}
+BUCKET_KEY = "key-of-the-bucket-0123456789"
 SILENCES = "http://127.0.0.1:9093/api/v2/silences"
 
 
@@ -52,6 +60,20 @@ def _backup(fleet, began):
     run = fleet.play("playbooks/backup.yml")
     assert run.code == 0 and f"{FOLDER}/" in run.output, run.output
     return f"{FOLDER}/" + fleet.shell("mon1", f"ls {FOLDER}").split()[-1]
+
+
+@pytest.fixture(scope="module", name="bucket")
+def _bucket(fleet):
+    """Variables of a bucket, whose server runs on the node."""
+    archive = next(cache.place(*one)[0] for one in cache.WANTED if one[0] == "s3")
+    if not os.path.exists(archive):
+        pytest.skip("there is no S3 server; make lab-cache builds it")
+    subprocess.run(["podman", "cp", archive, fleet.container("nvidia1") + ":/root/s3.tar.gz"], check=True)
+    fleet.shell("nvidia1", "tar -xf /root/s3.tar.gz -C /usr/local/bin && systemd-run --quiet --unit=lab-s3 --setenv=S3_ACCESS_KEY=AKIALAB "
+                           f"--setenv=S3_SECRET_KEY={BUCKET_KEY} /usr/local/bin/s3 0.0.0.0:9900 backups")
+    address = fleet.shell("nvidia1", "hostname -I").split()[0]
+    return {"accelmon_backup_s3_url": "s3://backups/fleet", "accelmon_backup_s3_endpoint": f"http://{address}:9900",
+            "accelmon_backup_s3_access_key": "AKIALAB", "accelmon_backup_s3_secret_key": BUCKET_KEY, **KEEP}
 
 
 def test_the_storage_knows_of_the_silence(fleet, began):  # pylint: disable=unused-argument
@@ -137,6 +159,28 @@ def test_the_same_host_has_everything_back(fleet, backup, began):
     assert fleet.site().changed() == 0
 
 
+def test_each_backup_is_copied_to_the_bucket(fleet, backup, bucket):  # pylint: disable=unused-argument
+    fleet.shell("mon1", "! command -v rclone && apt-get -qq update")
+    run = fleet.site("--diff", "-e", json.dumps(bucket))
+    assert BUCKET_KEY not in run.output
+    assert fleet.site("-e", json.dumps(bucket)).changed() == 0
+    assert fleet.shell("mon1", "stat -c %a:%U /etc/accelmon/backup/s3.json").strip() == "600:root"
+    run = fleet.play("playbooks/backup.yml", "-vvv", "-e", json.dumps(bucket))
+    assert run.code == 0 and "; copied to s3://backups/fleet/mon1/" in run.output, run.output
+    assert fleet.shell("mon1", f"journalctl | grep -c {BUCKET_KEY[1:]}; true").strip() == "0"
+    # A server that is away.
+    fleet.shell("mon1", "sed -i s/:9900/:9901/ /etc/accelmon/backup/s3.json")
+    run = fleet.play("playbooks/backup.yml", "-e", json.dumps(bucket))
+    assert run.code != 0 and "complete, but its copy in s3://backups/fleet/mon1 has failed" in run.output and "connection refused" in run.output, run.output
+    assert fleet.shell("mon1", "sed -i s/:9901/:9900/ /etc/accelmon/backup/s3.json; systemctl is-failed accelmon-backup").strip() == "failed"
+    fleet.site("-e", json.dumps(bucket))
+    last = json.loads(fleet.shell("mon1", f"cp {HOME}/backup/last.json /root/; cat /root/last.json"))
+    assert last["success"] == 1 and last["copy"].startswith("s3://backups/fleet/mon1/"), "site.yml has tried again"
+    fleet.site("-e", json.dumps(KEEP))
+    assert fleet.shell("mon1", f"ls /etc/accelmon/backup; grep -r {BUCKET_KEY} /etc /opt/accelmon {HOME}; true").split() == [
+        "backup.json", "recipient.pem", "secret"]
+
+
 def test_a_new_host_takes_its_place_and_nodes_need_no_change(fleet, backup, began, tmp_path):
     archive = subprocess.run(["podman", "exec", fleet.container("mon1"), "tar", "-C", FOLDER, "-cf", "-", pathlib.Path(backup).name],
                              check=True, stdout=subprocess.PIPE).stdout
@@ -149,3 +193,21 @@ def test_a_new_host_takes_its_place_and_nodes_need_no_change(fleet, backup, bega
     assert oldest(fleet, "mon2") == began
     assert silences(fleet, "mon2") == ["repair"]
     eventually(lambda: fleet.values('timestamp(up{node="nvidia1"} == 1)', monitor="mon2").get("nvidia1", 0) > start, "the new host scrapes the node")
+
+
+def test_a_new_host_fetches_its_backup_from_the_bucket(fleet, backup, began, bucket, tmp_path):  # pylint: disable=unused-argument
+    url = json.loads(fleet.shell("mon1", "cat /root/last.json"))["copy"]
+    fleet.shell("mon2", f"systemctl stop 'accelmon-*'; rm -rf {HOME}/victoriametrics {HOME}/alertmanager/* {HOME}/registry {HOME}/secrets; apt-get -qq update")
+    inventory = fleet.inventory_of(tmp_path / "inventory.json", hosts=["mon2", "nvidia1"], groups={"monitoring": ["mon2"], "accelerator_nodes": ["nvidia1"]},
+                                   settings=bucket)
+    run = restore(fleet, url, "--check", inventory=inventory)
+    assert run.code != 0 and "install the package rclone on this host" in run.output, run.output
+    fleet.shell("mon2", "apt-get -qq install --yes --no-install-recommends rclone")
+    run = restore(fleet, url, "--check", "-vvv", inventory=inventory)
+    assert run.code == 0 and f"{url}: intact" in run.output and BUCKET_KEY not in run.output, run.output
+    fleet.shell("mon2", "apt-get -qq purge --yes rclone")
+    run = restore(fleet, url, inventory=inventory)
+    assert run.code == 0 and "changed: [nvidia1]" not in run.output, run.output
+    assert oldest(fleet, "mon2") == began
+    assert silences(fleet, "mon2") == ["repair"]
+    assert "fetched" not in fleet.shell("mon2", f"ls {HOME}/backup").split()
