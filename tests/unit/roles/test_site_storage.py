@@ -71,7 +71,7 @@ def test_a_slurm_controller_asks_it_if_it_is_a_monitoring_host():
     found = draining.storages({"monitoring": ["mon1"]}, monitor(), "mon1")
     assert found == {"urls": [CLUSTER + "/select/0/prometheus"], "user": "fleet", "password_file": "/etc/accelmon-site/storage", "ca": "", "needs": []}
     members = storages.members_of("mon1", monitor(), ["mon1"], storages.READ)
-    ((problem,),) = draining.deaf({"ctl": "drain"}, members).values()
+    (problem,) = draining.deaf({"ctl": "drain"}, members)["ctl"]
     assert str(problem) == ("accelmon_drain = drain: mon1 asks a storage of the site's own, whose password is not on the controller; put the controller into "
                             "the group monitoring, or set slurm_drain_storage_urls")
     assert draining.storages({"monitoring": ["mon1"]}, monitor(), "ctl")["urls"] == []

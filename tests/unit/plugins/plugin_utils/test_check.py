@@ -411,21 +411,25 @@ def test_copies_of_backups_in_a_bucket(tmp_path):
     (tmp_path / "good.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     whole = {"accelmon_backup_directory": "/mnt/backup", "accelmon_backup_recipient": str(tmp_path / "good.pem"), "accelmon_backup_secret": "s" * 32,
              "accelmon_backup_s3_url": "s3://backups/fleet", "accelmon_backup_s3_access_key": "a", "accelmon_backup_s3_secret_key": "s"}
-    assert errors(**whole) == errors(**dict(whole, accelmon_backup_s3_url="", accelmon_backup_s3_access_key="")) == []
-    assert errors(**dict(whole, accelmon_backup_s3_secret_key="")) == [
+
+    def found(**changed):
+        return errors(**{**whole, **changed})
+
+    assert found() == found(accelmon_backup_s3_url="", accelmon_backup_s3_access_key="") == []
+    assert found(accelmon_backup_s3_secret_key="") == [
         "h: accelmon_backup_s3_secret_key = '': required with accelmon_backup_s3_url; set it to what the service has given you"]
-    assert errors(**dict(whole, accelmon_backup_directory="")) == [
+    assert found(accelmon_backup_directory="") == [
         "h: accelmon_backup_s3_url = s3://backups/fleet: only a backup in accelmon_backup_directory is copied there; set that as well, or empty this"]
-    assert errors(**dict(whole, accelmon_backup_s3_secret_key="two words")) == [
+    assert found(accelmon_backup_s3_secret_key="two words") == [
         "h: accelmon_backup_s3_secret_key = (not shown): it contains a space, a line break or a non-ASCII character; give only the token"]
     for url in ("backups/fleet", "s3:/x", "s3://", "s3:///x", "s3://x//y", "s3://x/a b", "s3://x/{y}"):
-        assert errors(**dict(whole, accelmon_backup_s3_url=url)) == [
+        assert found(accelmon_backup_s3_url=url) == [
             f"h: accelmon_backup_s3_url = {url}: not a place in a bucket; write s3://BUCKET or s3://BUCKET/PREFIX, with letters, digits and . _ - @ + = : "
             "alone"]
-    assert errors(**dict(whole, accelmon_backup_s3_url="s3://x/../y")) == [
+    assert found(accelmon_backup_s3_url="s3://x/../y") == [
         "h: accelmon_backup_s3_url = s3://x/../y: it contains . or ..; write the place itself"]
-    assert errors(**dict(whole, accelmon_backup_s3_endpoint="https://s3.example:9000")) == []
-    said = errors(**dict(whole, accelmon_backup_s3_endpoint="https://a:b@s3.example"))
+    assert found(accelmon_backup_s3_endpoint="https://s3.example:9000") == []
+    said = found(accelmon_backup_s3_endpoint="https://a:b@s3.example")
     assert len(said) == 1 and "it contains credentials; put them into accelmon_backup_s3_access_key and accelmon_backup_s3_secret_key" in said[0]
     for place in ("/mnt/backup/mon1/20261129T030000Z", "s3://backups/fleet/mon1/20261129T030000Z/", ""):
         assert formats.path_or_bucket(place) == place
