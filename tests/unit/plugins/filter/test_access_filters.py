@@ -54,7 +54,7 @@ def test_only_hosts_that_ask_get_a_certificate_under_the_inventory_s_names():
 def test_urls_of_either_backend():
     hostvars = {"mon1": host("mon1", ["monitoring"])}
     assert stack_urls("mon1", hostvars, ["mon1"]) == {
-        "storage": "http://127.0.0.1:8428", "rules": "http://127.0.0.1:8880", "alertmanagers": ["http://127.0.0.1:9093"],
+        "storage": "http://127.0.0.1:8428", "storage_access": {}, "rules": "http://127.0.0.1:8880", "alertmanagers": ["http://127.0.0.1:9093"],
         "listeners": {"victoriametrics": "http://127.0.0.1:8428", "vmagent": "http://127.0.0.1:8429", "vmalert": "http://127.0.0.1:8880",
                       "alertmanager": "http://127.0.0.1:9093"}}
     hostvars = {"mon1": host("mon1", ["monitoring"], accelmon_backend="prometheus", prometheus_port="9999", prometheus_listen="0.0.0.0")}
