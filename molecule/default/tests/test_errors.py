@@ -85,7 +85,7 @@ def test_a_port_that_is_taken_is_named_with_its_owner(fleet):
     try:
         eventually(lambda: "9105" in fleet.shell("plain1", "ss -Hltn"), "the squatter listens")
         run = fleet.play("site.yml", "--limit", "plain1", "-e", "node_exporter_port=9105")
-        assert run.code != 0 and message(run, "9105", "squatter.service", "node_exporter_managed"), run.output
+        assert run.code != 0 and message(run, "9105", "stop and disable squatter.service"), run.output
     finally:
         fleet.shell("plain1", "systemctl stop squatter")
     fleet.site("--limit", "plain1")
