@@ -32,6 +32,11 @@ def rendered(folder, roles, read, hosts, given=None, play=None, groups=None):
         "tasks": tasks}]))
     children = {"monitoring": {"hosts": hosts}, **{group: {"hosts": dict.fromkeys(members, {})} for group, members in (groups or {}).items()}}
     (folder / "inventory.json").write_text(json.dumps({"all": {"vars": variables, "children": children}}))
+    return played(folder, hosts)
+
+
+def played(folder, hosts):
+    """{host: what play.yml has written of it}, played on inventory.json, both in folder."""
     done = subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", "play.yml"], cwd=str(folder), check=False, timeout=600,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,

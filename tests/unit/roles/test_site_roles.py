@@ -7,16 +7,12 @@
 Stubbed: nothing. The variables of the roles are real; none of their tasks runs, and what the role access made is made up."""
 import base64
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 import yaml
+from ansible_collections.accelmon.fleet.tests.unit.roles.role_variables import rendered
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-ROLES = ("accelmon", "vmagent", "prometheus", "access", "rules")
+ROLES = ("vmagent", "prometheus", "access", "rules")
 READ = {
     "vmagent": "vmagent_unit.Service.ExecStart", "vmagent_files": "vmagent_relabelling.files",
     "vmagent_restart": "vmagent_destinations | accelmon.fleet._vm_authorities",
@@ -37,31 +33,18 @@ def _read(tmp_path_factory):
     """{host: {name in READ: what roles make of it}}."""
     folder = tmp_path_factory.mktemp("sites")
     (folder / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n")
-    files = {part: [str(ROOT / "roles" / role / part / "main.yml") for role in ROLES if (ROOT / "roles" / role / part / "main.yml").exists()]
-             for part in ("defaults", "vars")}
-    play = {"hosts": "all", "gather_facts": False, "vars_files": files["vars"], "tasks": [{"ansible.builtin.copy": {
-        "dest": str(folder) + "/{{ inventory_hostname }}.json", "mode": "0600",
-        "content": "{{ {" + ", ".join(f"'{name}': {expression}" for name, expression in READ.items()) + "} | to_json }}"}}]}
-    (folder / "play.yml").write_text(json.dumps([play]))
     given = {"plain": {}, "site": dict(GLOBAL, accelmon_global_ca_file=str(folder / "ca.pem")), "public": dict(GLOBAL, accelmon_global_user="tenant-7"),
              "tls": dict(GLOBAL, victoriametrics_listen="0.0.0.0", accelmon_global_ca_file=str(folder / "ca.pem")),
              "global": {"accelmon_sites": ["east"], "accelmon_global_password": "of-the-sites"},
              "own": {"accelmon_sites": ["east"], "accelmon_site_passwords": {"east": "of-east-1"}},
              "former": {"accelmon_site_passwords": {"east": "of-east-1"}}}
     made = {"passwords": {"stack": "s", "exporter": "e"}, "hashes": {"stack": "hs", "exporter": "he"}}
-    defaults = {"access_secrets": {"encoded": base64.b64encode(json.dumps(made).encode()).decode()}, "ansible_connection": "local",
-                "ansible_python_interpreter": sys.executable}
-    for path in files["defaults"]:
-        defaults.update(yaml.safe_load(pathlib.Path(path).read_text()) or {})
+    secrets = {"access_secrets": {"encoded": base64.b64encode(json.dumps(made).encode()).decode()}}
+    found = {}
     # Each is a fleet of its own.
     for host, values in given.items():
-        (folder / "inventory.json").write_text(json.dumps({"all": {"vars": defaults, "children": {"monitoring": {"hosts": {host: values}}}}}))
-        done = subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", "play.yml"], cwd=str(folder), check=False, timeout=600,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-            env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1"))
-        assert done.returncode == 0, done.stdout
-    return {host: json.loads((folder / f"{host}.json").read_text()) for host in given}
+        found.update(rendered(folder, ROLES, READ, {host: values}, given=secrets))
+    return found
 
 
 def arguments(read, host, name):

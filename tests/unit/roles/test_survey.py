@@ -6,14 +6,13 @@
 
 Stubbed: nothing. The variables of the roles are real; none of their tasks runs."""
 import json
-import os
 import pathlib
-import subprocess
 import sys
 
 import pytest
 import yaml
 from ansible_collections.accelmon.fleet.plugins.plugin_utils.fleet.variables import all_variables, roles
+from ansible_collections.accelmon.fleet.tests.unit.roles.role_variables import played
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TEXTS = {"node_exporter_extra_args": '["--web.max-requests=4", "a b"]', "node_exporter_unit_overrides": "Service:\n  Nice: 5\n  ProtectHome: null\n",
@@ -45,12 +44,7 @@ def _read(tmp_path_factory):
     (folder / "inventory.json").write_text(json.dumps({"all": {
         "vars": dict(defaults, ansible_connection="local", ansible_python_interpreter=sys.executable, accelmon_source="bundle"),
         "hosts": {host: {name: value for name, value in given.items() if name != "accelmon_source"} for host, given in answers.items()}}}))
-    done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.json", "play.yml"], cwd=str(folder), check=False, timeout=600,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-        env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1"))
-    assert done.returncode == 0, done.stdout
-    return {host: json.loads((folder / f"{host}.json").read_text()) for host in answers}
+    return played(folder, answers)
 
 
 def test_roles_take_the_default_for_an_empty_answer(read):
